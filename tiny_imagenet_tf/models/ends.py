@@ -1,0 +1,63 @@
+"""The two ends of every network: images in, logits out."""
+
+import keras
+from keras import layers
+
+from tiny_imagenet_tf.published import CLASSES
+
+
+def image_input(input_shape, *, name="images"):
+    """The input of a network.
+
+    Args:
+        input_shape: (height, width, channels) whatever `keras.config.image_data_format` is; height and
+            width may be None where the network allows it.
+        name: of the input.
+
+    Returns:
+        A Keras input of that shape, arranged as `keras.config.image_data_format` wants it.
+
+    Raises:
+        ValueError: input_shape has not three entries.
+    """
+    if len(input_shape) != 3:
+        raise ValueError(f"input_shape must be (height, width, channels), got {input_shape!r}")
+    height, width, channels = input_shape
+    channels_first = keras.config.image_data_format() == "channels_first"
+    return keras.Input((channels, height, width) if channels_first else (height, width, channels), name=name)
+
+
+def logits(x, *, classes=CLASSES, dropout_rate=0.0, weight_decay=0.0):
+    """Dropout if asked for, then the last fully connected layer, in float32 under any precision policy.
+
+    Args:
+        x: features, (batch, features).
+        classes: number of scores.
+        dropout_rate: the fraction dropped; 1 minus the papers' keep probability.
+        weight_decay: c of Keras' `L2(c)` on the kernel.
+
+    Returns:
+        (batch, classes), float32; the softmax is the loss's affair.
+
+    Raises:
+        ValueError: classes, dropout_rate or weight_decay is out of range.
+    """
+    if classes < 1:
+        raise ValueError(f"classes must be at least 1, got {classes!r}")
+    if dropout_rate:
+        x = layers.Dropout(dropout(dropout_rate), name="dropout")(x)
+    return layers.Dense(classes, dtype="float32", kernel_regularizer=l2(weight_decay), name="logits")(x)
+
+
+def dropout(rate):
+    """The rate, if it is one: ValueError unless 0 <= rate < 1."""
+    if not 0 <= rate < 1:
+        raise ValueError(f"dropout_rate is the fraction dropped, from 0 to below 1, got {rate!r}")
+    return rate
+
+
+def l2(weight_decay):
+    """Keras' `L2(weight_decay)`, or None for 0: ValueError when negative."""
+    if weight_decay < 0:
+        raise ValueError(f"weight_decay must be 0 or more, got {weight_decay!r}")
+    return keras.regularizers.L2(weight_decay) if weight_decay else None

@@ -1,0 +1,111 @@
+"""Copies weights between two networks of one structure, by walking both graphs side by side.
+
+Names and order of layers differ between our Inception-v3 and Keras', and mean nothing. What identifies a
+layer is its place: the inputs of every layer are ordered, so walking back from the outputs of two equal
+networks meets their layers in pairs.
+"""
+
+from pathlib import Path
+
+import keras
+
+# What must agree for two layers to compute the same, apart from their weights.
+_SETTINGS = {
+    "Conv2D": ("kernel_size", "strides", "padding", "dilation_rate", "groups", "use_bias"),
+    "BatchNormalization": ("epsilon", "center", "scale"),
+    "MaxPooling2D": ("pool_size", "strides", "padding"),
+    "AveragePooling2D": ("pool_size", "strides", "padding"),
+    "Activation": ("activation",),
+}
+
+
+def copy_by_structure(source, target):
+    """Copies the weights of one network's convolutional part into another's.
+
+    Heads (everything after the last 4D map) are neither compared nor copied.
+
+    Args:
+        source, target: functional Keras models on images.
+
+    Raises:
+        ValueError: the graphs differ; the message names the first two layers that do. Nothing is copied.
+    """
+    pairs = _paired_layers(_last_map(source), _last_map(target))
+    for theirs, ours in pairs:
+        ours.set_weights(theirs.get_weights())
+
+
+def keras_inception_v3(model_or_path):
+    """A `keras.applications.InceptionV3`, from itself or from a file of its weights without top.
+
+    Args:
+        model_or_path: a Keras model, handed back as it is, or the path of a `.h5` or `.weights.h5` file.
+
+    Returns:
+        A Keras model.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file does not fit the network.
+    """
+    if isinstance(model_or_path, keras.Model):
+        return model_or_path
+    path = Path(model_or_path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no weights file {path}")
+    model = keras.applications.InceptionV3(weights=None, include_top=False, pooling="avg")
+    try:
+        model.load_weights(path)
+    except (ValueError, OSError, KeyError) as error:
+        raise ValueError(f"{path} does not hold Inception-v3's weights without top: {error}") from error
+    return model
+
+
+def _last_map(model):
+    """The last 4D tensor of a network: its output, or what a head of one chain of layers reads."""
+    tensor = model.outputs[0]
+    while len(tensor.shape) != 4:
+        inputs = _inputs(_layer(tensor))
+        if len(inputs) != 1:
+            raise ValueError(f"{model.name}: found no 4D map behind its output {model.outputs[0].name!r}")
+        (tensor,) = inputs
+    return tensor
+
+
+def _paired_layers(their_map, our_map):
+    pairs = {}  # by their layer's id: (their layer, our layer)
+    taken = set()  # ids of our layers in pairs
+    waiting = [(_layer(their_map), _layer(our_map))]
+    while waiting:
+        theirs, ours = waiting.pop()
+        if id(theirs) in pairs or id(ours) in taken:
+            if pairs.get(id(theirs), (None, None))[1] is not ours:
+                raise ValueError(f"layers {theirs.name!r} and {ours.name!r} are wired differently")
+            continue
+        their_inputs, our_inputs = _inputs(theirs), _inputs(ours)
+        _compare(theirs, ours, len(their_inputs), len(our_inputs))
+        pairs[id(theirs)] = (theirs, ours)
+        taken.add(id(ours))
+        waiting += zip(map(_layer, their_inputs), map(_layer, our_inputs), strict=True)
+    return pairs.values()
+
+
+def _compare(theirs, ours, their_inputs, our_inputs):
+    for what, a, b in (
+        ("kind", type(theirs).__name__, type(ours).__name__),
+        ("number of inputs", their_inputs, our_inputs),
+        *((s, getattr(theirs, s), getattr(ours, s, None)) for s in _SETTINGS.get(type(theirs).__name__, ())),
+        ("weight shapes", [tuple(w.shape) for w in theirs.weights], [tuple(w.shape) for w in ours.weights]),
+    ):
+        if a != b:
+            raise ValueError(f"not the same network: {what} is {a} in {theirs.name!r}, {b} in {ours.name!r}")
+
+
+def _layer(tensor):
+    return tensor._keras_history.operation  # Keras has no public way from a tensor to its layer
+
+
+def _inputs(layer):
+    if isinstance(layer, keras.layers.InputLayer):
+        return []
+    return layer.input if isinstance(layer.input, list) else [layer.input]
