@@ -45,11 +45,11 @@ def logits(x, *, classes=CLASSES, dropout_rate=0.0, weight_decay=0.0):
     if classes < 1:
         raise ValueError(f"classes must be at least 1, got {classes!r}")
     if dropout_rate:
-        x = layers.Dropout(dropout(dropout_rate), name="dropout")(x)
+        x = layers.Dropout(valid_rate(dropout_rate), name="dropout")(x)
     return layers.Dense(classes, dtype="float32", kernel_regularizer=l2(weight_decay), name="logits")(x)
 
 
-def dropout(rate):
+def valid_rate(rate):
     """The rate, if it is one: ValueError unless 0 <= rate < 1."""
     if not 0 <= rate < 1:
         raise ValueError(f"dropout_rate is the fraction dropped, from 0 to below 1, got {rate!r}")

@@ -57,7 +57,8 @@ def keras_inception_v3(model_or_path):
     try:
         model.load_weights(path)
     except (ValueError, OSError, KeyError) as error:
-        raise ValueError(f"{path} does not hold Inception-v3's weights without top: {error}") from error
+        reason = str(error).split("List of objects")[0].strip()  # the list names all 188 layers
+        raise ValueError(f"{path} does not hold Inception-v3's weights without top: {reason}") from error
     return model
 
 

@@ -1,0 +1,106 @@
+"""Milani's own network (Fig. 3(b)): a shallower and narrower Inception-v3 for 64x64 images.
+
+The paper's text gives the kinds of block and their order only ("the same inception layers as Inception-v3,
+but shallower and narrower"). What this module takes from where:
+
+* Read from the figure: the stem 3x3/2, 3x3, 3x3; two type-1, dim, three type-2, dim, one type-3, average
+  pool, fully connected; the maps 27x27x64, 27x27x144, 14x14x288, 7x7x576, 7x7x864. They fit 64x64 images
+  with a stem of "valid" convolutions (64, 31, 29, 27) and "same" reductions (27, 14, 7).
+* Assumed: the widths inside the blocks, chosen so that the branches add up to the figure's sums; the first
+  dim is that of Inception-v3's mixed3, the second that of its mixed8; type-1's middle branch is 5x5 as in
+  the released Inception-v3; 1 - keep is the dropout rate.
+"""
+
+import keras
+from keras import layers
+
+from tiny_imagenet_tf.blocks import conv_bn, inception_dim, inception_type1, inception_type2, inception_type3
+from tiny_imagenet_tf.models.ends import image_input, logits
+from tiny_imagenet_tf.published import CLASSES, IMAGE_SIZE
+
+
+def compact_inception(
+    input_shape=(IMAGE_SIZE, IMAGE_SIZE, 3),
+    classes=CLASSES,
+    *,
+    width_multiplier=1.0,
+    dropout_rate=0.0,
+    scale=False,
+    weight_decay=0.0,
+    name="compact_inception",
+):
+    """Milani's compact Inception; 2,582,660 parameters as it stands.
+
+    The count has everything: the kernels of 66 convolutions, 2,395,344; beta, moving mean and moving
+    variance (no gamma) of their 4,772 channels, 14,316; the last layer's 172,800 weights and 200 biases.
+    Trained are 2,573,116: all but the moving statistics.
+
+    Args:
+        input_shape: (height, width, channels) in any data format; height and width 7 or more, or None.
+        classes: number of classes.
+        width_multiplier: factor on the width of every convolution, rounded to the nearest, at least 1.
+        dropout_rate: before the fully connected layer: 0 for "Baseline", 0.2 for "Regularized" (keep 80 %).
+        scale: batch normalization with a gamma.
+        weight_decay: c of Keras' `L2(c)` on every kernel.
+        name: of the model.
+
+    Returns:
+        A functional model from images to float32 logits (batch, classes).
+
+    Raises:
+        ValueError: an argument is out of range.
+    """
+    if not width_multiplier > 0:
+        raise ValueError(f"width_multiplier must be above 0, got {width_multiplier!r}")
+
+    def w(*widths):
+        scaled = [max(1, round(width * width_multiplier)) for width in widths]
+        return scaled if len(scaled) > 1 else scaled[0]
+
+    options = {"scale": scale, "weight_decay": weight_decay}
+    images = image_input(input_shape)  # 64x64x3
+    x = conv_bn(images, w(32), 3, strides=2, padding="valid", name="stem1", **options)  # 31x31x32
+    x = conv_bn(x, w(32), 3, padding="valid", name="stem2", **options)  # 29x29x32
+    x = conv_bn(x, w(64), 3, padding="valid", name="stem3", **options)  # 27x27x64
+
+    for index, inner in enumerate((16, 24), start=1):
+        x = inception_type1(  # 27x27x144
+            x,
+            conv1x1=w(32),
+            single=w(inner, 32),
+            double=w(32, 48, 48),
+            pool=w(32),
+            name=f"type1_{index}",
+            **options,
+        )
+    branches = {"single": [(w(116), 3)], "double": [(w(16), 1), (w(28), 3), (w(28), 3)]}
+    x = inception_dim(x, branches=branches, padding="same", name="dim1", **options)  # 14x14x288
+
+    for index, inner in enumerate((48, 60, 60), start=1):
+        x = inception_type2(  # 14x14x288
+            x,
+            conv1x1=w(72),
+            single=w(inner, inner, 72),
+            double=w(inner, inner, inner, inner, 72),
+            pool=w(72),
+            name=f"type2_{index}",
+            **options,
+        )
+    branches = {
+        "single": [(w(108), 1), (w(180), 3)],
+        "double": [(w(108), 1), (w(108), (1, 7)), (w(108), (7, 1)), (w(108), 3)],
+    }
+    x = inception_dim(x, branches=branches, padding="same", name="dim2", **options)  # 7x7x576
+
+    x = inception_type3(  # 7x7x864
+        x,
+        conv1x1=w(144),
+        single=w(160, 160, 160),
+        double=w(192, 160, 160, 160),
+        pool=w(80),
+        name="type3",
+        **options,
+    )
+    x = layers.GlobalAveragePooling2D(dtype="float32", name="features")(x)  # 864
+    x = logits(x, classes=classes, dropout_rate=dropout_rate, weight_decay=weight_decay)
+    return keras.Model(images, x, name=name)

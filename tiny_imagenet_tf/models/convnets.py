@@ -1,0 +1,218 @@
+"""Le & Yang's convolutional networks: Table 1 as a table, and one builder for its language.
+
+A network is written in the words of Table 1, as one string from images to scores:
+
+    conv5-64 maxpool conv5-64 maxpool conv5-128 maxpool fc-256 dropout
+
+`convK-W` is a KxK convolution to W channels and its nonlinearity, `fc-W` a fully connected layer to W and
+its nonlinearity; the last layer, Table 1's FC3, is not written. So the three grammars of section 4.1 are
+string arithmetic:
+
+    [conv-relu-pool]xN - conv-relu - [affine]xM    "conv5-64 maxpool " * N + "conv3-128 " + "fc-256 " * M
+    [conv-relu-pool]xN - [affine]xM                "conv5-64 maxpool " * N + "fc-256 " * M
+    [conv-relu-conv-relu-pool]xN - [affine]xM      "conv3-64 conv3-64 maxpool " * N + "fc-256 " * M
+
+where the unwritten last layer is one more affine. Softmax or SVM is a matter of the loss.
+"""
+
+import re
+from dataclasses import dataclass
+
+import keras
+from keras import layers
+
+from tiny_imagenet_tf.models.ends import image_input, l2, logits, valid_rate
+from tiny_imagenet_tf.published import CLASSES, CROP_SIZE, LE_YANG_DROPOUT_KEEP, LE_YANG_LEAKY_RELU_SLOPE
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of Table 1, and the nonlinearity from section 5.1 and Table 2.
+
+    Each of the first three stages ends in the maxpool which the table prints across all columns.
+    """
+
+    at_56: str
+    at_28: str
+    at_14: str
+    at_7: str
+    fc: str  # FC1 and FC2 with their dropouts; FC3, 200 scores, is the same for all
+    activation: str
+
+    @property
+    def architecture(self) -> str:
+        """The column from top to bottom, in the language of `convnet`."""
+        pooled = [f"{stage} maxpool" for stage in (self.at_56, self.at_28, self.at_14)]
+        return " ".join(f"{' '.join(pooled)} {self.at_7} {self.fc}".split())
+
+
+# Model 4's second convolution is printed conv5-64. That makes 14,396,168 parameters where 14.33 million are
+# printed; conv3-64 makes 14,330,632, and section 5.3.1 has models 3 and 4 differ by a dropout layer only.
+# The six conv3-512 of model 9 are followed by no maxpool: FC1 reads 7x7 maps in every column.
+TABLE_1 = {
+    1: Column("conv5-64", "conv5-64", "conv5-128", "", "fc-256 dropout", "relu"),
+    2: Column("conv5-64 conv3-64", "conv5-128 conv3-128", "conv3-256", "", "fc-1024 dropout", "relu"),
+    3: Column(
+        "conv5-64 conv3-64", "conv5-128 conv3-128", "conv3-256 conv3-256",
+        "", "fc-1024 dropout", "relu",
+    ),
+    4: Column(
+        "conv5-64 conv3-64", "conv5-128 conv3-128", "conv3-256 conv3-256 dropout",
+        "", "fc-1024 dropout", "relu",
+    ),
+    5: Column(
+        "conv3-64 conv3-64", "conv3-128 conv3-128", "conv3-256 conv3-256",
+        "", "fc-1024 dropout", "prelu",
+    ),
+    6: Column(
+        "conv3-64 conv3-64", "conv3-128 conv3-128", "conv3-256 conv3-256 dropout",
+        "", "fc-1024 dropout", "leaky_relu",
+    ),
+    7: Column(
+        "conv3-128 conv3-128", "conv3-256 conv3-256", "conv3-512 conv3-512 dropout",
+        "", "fc-2048 dropout fc-2048 dropout", "leaky_relu",
+    ),
+    8: Column(
+        "conv3-128 conv3-128", "conv3-256 conv3-256", "conv3-512 conv3-512 dropout",
+        "", "fc-2048 dropout fc-2048 dropout", "leaky_relu",
+    ),
+    9: Column(
+        "conv3-64 conv3-64", "conv3-128 conv3-128", "conv3-256 conv3-256 conv3-256",
+        "conv3-512 conv3-512 conv3-512 conv3-512 conv3-512 conv3-512",
+        "fc-4096 dropout fc-4096 dropout", "relu",
+    ),
+}  # fmt: skip
+
+
+def le_yang(model, **options):
+    """One of the nine models of Table 1, for 56x56 crops.
+
+    Args:
+        model: 1 to 9.
+        **options: of `convnet`, except the architecture. The defaults are the paper's.
+
+    Returns:
+        A functional model from images to float32 logits.
+
+    Raises:
+        ValueError: there is no such model, or an option is out of range.
+    """
+    if model not in TABLE_1:
+        raise ValueError(f"Table 1 has models 1 to 9, got {model!r}")
+    column = TABLE_1[model]
+    defaults = {"activation": column.activation, "name": f"le_yang_model_{model}"}
+    return convnet(column.architecture, **defaults | options)
+
+
+def convnet(
+    architecture,
+    input_shape=(CROP_SIZE, CROP_SIZE, 3),
+    classes=CLASSES,
+    *,
+    activation="relu",
+    dropout_rate=1 - LE_YANG_DROPOUT_KEEP,
+    weight_decay=0.0,
+    name="convnet",
+):
+    """A plain convolutional network from one line of Table 1's words; see the module.
+
+    Convolutions are "same" with stride 1, maxpool is 2x2 with stride 2: that makes the table's 56, 28, 14
+    and 7 pixels. Kernels start from Glorot's uniform distribution, which is the "xavier" of section 5.2.1
+    ("based on the number of input and output neurons"; Caffe's own default looks at the inputs only), and
+    biases from 0. The nonlinearity after fully connected layers is not printed; it is that of the
+    convolutions. A PReLU has one slope a channel and starts at 0.25, as in He et al. and Caffe.
+
+    Layers are named by stage and place, `conv2_1`, `fc1`, as VGG's are, so that a shallower network's
+    weights can start a deeper one (section 5.2.1).
+
+    Args:
+        architecture: words `convK-W`, `maxpool`, `dropout`, `fc-W`, separated by spaces.
+        input_shape: (height, width, channels) in any data format.
+        classes: number of classes.
+        activation: "relu", "leaky_relu" (slope 0.01, section 5.3.2) or "prelu".
+        dropout_rate: of every `dropout`; the fraction dropped.
+        weight_decay: c of Keras' `L2(c)` on every kernel; half the weight decay of the paper's Caffe.
+        name: of the model.
+
+    Returns:
+        A functional model from images to float32 logits (batch, classes).
+
+    Raises:
+        ValueError: a word is unknown or misplaced, the images are too small for the pools, or an option is
+            out of range.
+    """
+    if activation not in _ACTIVATIONS:
+        raise ValueError(f"activation must be one of {', '.join(_ACTIVATIONS)}, got {activation!r}")
+    build = _Words(activation, valid_rate(dropout_rate), l2(weight_decay))
+    images = image_input(input_shape)
+    x = images
+    for word in architecture.split():
+        x = build(word, x)
+    x = logits(_flat(x), classes=classes, weight_decay=weight_decay)
+    return keras.Model(images, x, name=name)
+
+
+class _Words:
+    """Turns one word after the other into layers, and counts stages and places to name them."""
+
+    def __init__(self, activation, dropout_rate, regularizer):
+        self.activation, self.dropout_rate = activation, dropout_rate
+        self.kernel = {"kernel_initializer": "glorot_uniform", "kernel_regularizer": regularizer}
+        self.stage, self.place, self.fcs, self.dropouts = 1, 0, 0, 0
+
+    def __call__(self, word, x):
+        match = re.fullmatch(r"conv([1-9]\d*)-([1-9]\d*)|fc-([1-9]\d*)|maxpool|dropout", word)
+        if not match:
+            raise ValueError(f"{word!r} is none of convK-W, fc-W, maxpool, dropout")
+        kernel_size, width, units = (int(group) if group else None for group in match.groups())
+        if (kernel_size or word == "maxpool") and len(x.shape) != 4:
+            raise ValueError(f"{word!r} cannot follow a fully connected layer")
+        if kernel_size:
+            return self.conv(x, kernel_size, width)
+        if units:
+            return self.fc(x, units)
+        return self.maxpool(x) if word == "maxpool" else self.dropout(x)
+
+    def conv(self, x, kernel_size, width):
+        self.place += 1
+        name = f"conv{self.stage}_{self.place}"
+        x = layers.Conv2D(width, kernel_size, padding="same", name=name, **self.kernel)(x)
+        return _ACTIVATIONS[self.activation](x, f"{name}_{self.activation}")
+
+    def fc(self, x, units):
+        self.fcs += 1
+        name = f"fc{self.fcs}"
+        x = layers.Dense(units, name=name, **self.kernel)(_flat(x))
+        return _ACTIVATIONS[self.activation](x, f"{name}_{self.activation}")
+
+    def maxpool(self, x):
+        sides = [x.shape[axis] for axis in _spatial_axes()]
+        if any(side is not None and side < 2 for side in sides):
+            raise ValueError(f"nothing left for maxpool {self.stage} to halve, got maps of {sides}")
+        name = f"maxpool{self.stage}"
+        self.stage, self.place = self.stage + 1, 0
+        return layers.MaxPooling2D(2, name=name)(x)
+
+    def dropout(self, x):
+        self.dropouts += 1
+        return layers.Dropout(self.dropout_rate, name=f"dropout{self.dropouts}")(x)
+
+
+def _flat(x):
+    return layers.Flatten(name="flatten")(x) if len(x.shape) == 4 else x
+
+
+def _spatial_axes():
+    return (1, 2) if keras.config.image_data_format() == "channels_last" else (2, 3)
+
+
+def _prelu(x, name):
+    shared_axes = _spatial_axes() if len(x.shape) == 4 else None
+    return layers.PReLU(keras.initializers.Constant(0.25), shared_axes=shared_axes, name=name)(x)
+
+
+_ACTIVATIONS = {
+    "relu": lambda x, name: layers.ReLU(name=name)(x),
+    "leaky_relu": lambda x, name: layers.LeakyReLU(LE_YANG_LEAKY_RELU_SLOPE, name=name)(x),
+    "prelu": _prelu,
+}

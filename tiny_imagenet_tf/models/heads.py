@@ -1,0 +1,43 @@
+"""Classifiers on stored transfer values (Milani section 4.1 and Fig. 7)."""
+
+import keras
+from keras import layers
+
+from tiny_imagenet_tf.models.ends import l2, logits
+from tiny_imagenet_tf.published import CLASSES, TRANSFER_VALUES
+
+
+def transfer_head(
+    features=TRANSFER_VALUES,
+    classes=CLASSES,
+    *,
+    hidden=(),
+    dropout_rate=0.0,
+    weight_decay=0.0,
+    name="transfer_head",
+):
+    """The fully connected layer that replaces Inception-v3's, as a model of its own.
+
+    Args:
+        features: length of a vector of transfer values.
+        classes: number of classes.
+        hidden: widths of fully connected layers with ReLU in between. Section 4.1 tried some and found no
+            gain; none by default.
+        dropout_rate: on the transfer values: 0.2 for "TL v2" (keep 80 %), 0 for the others.
+        weight_decay: c of Keras' `L2(c)` on every kernel.
+        name: of the model.
+
+    Returns:
+        A functional model from (batch, features) to float32 logits (batch, classes).
+
+    Raises:
+        ValueError: an argument is out of range.
+    """
+    values = keras.Input((features,), name="transfer_values")
+    x = values
+    for index, width in enumerate(hidden, start=1):
+        x = layers.Dense(
+            width, activation="relu", kernel_regularizer=l2(weight_decay), name=f"hidden{index}"
+        )(x)
+    x = logits(x, classes=classes, dropout_rate=dropout_rate, weight_decay=weight_decay)
+    return keras.Model(values, x, name=name)

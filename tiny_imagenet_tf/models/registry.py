@@ -1,0 +1,38 @@
+"""Every network of both papers, by name."""
+
+from functools import partial
+
+from tiny_imagenet_tf.models.compact_inception import compact_inception
+from tiny_imagenet_tf.models.convnets import TABLE_1, le_yang
+from tiny_imagenet_tf.models.heads import transfer_head
+from tiny_imagenet_tf.models.inception_v3 import inception_v3
+
+NETWORKS = {
+    "inception_v3": inception_v3,
+    "transfer_head": transfer_head,
+    "compact_inception": compact_inception,
+    **{f"le_yang_model_{model}": partial(le_yang, model) for model in TABLE_1},
+}
+
+
+def names():
+    """The names of all networks, in the order of the papers."""
+    return tuple(NETWORKS)
+
+
+def build(name, **options):
+    """Builds a network.
+
+    Args:
+        name: one of `names()`.
+        **options: arguments of the network's function, as in `build("compact_inception", dropout_rate=0.2)`.
+
+    Returns:
+        A functional `keras.Model` with fresh weights.
+
+    Raises:
+        ValueError: there is no network of that name, or an option is out of range.
+    """
+    if name not in NETWORKS:
+        raise ValueError(f"no network {name!r}; there are {', '.join(NETWORKS)}")
+    return NETWORKS[name](**options)
