@@ -1,0 +1,42 @@
+"""tf.data pipelines over a :class:`~tiny_imagenet_tf.data.splits.Split`."""
+
+import tensorflow as tf
+
+from tiny_imagenet_tf.data import image_ops
+from tiny_imagenet_tf.data.splits import Split
+from tiny_imagenet_tf.data.views import AugmentedView, View
+
+
+def trunk_inputs(
+    split: Split, view: View | AugmentedView, *, size: int, resize: image_ops.Resize, batch_size: int, start: int = 0
+) -> tf.data.Dataset:
+    """Batches of one view of every image, as Inception-v3 expects them, in the split's order.
+
+    Args:
+        split: the images.
+        view: how each is shown.
+        size: the trunk's input size in pixels.
+        resize: sampling of the bilinear resize.
+        batch_size: images a batch; the last batch may be smaller.
+        start: the first row to yield.
+
+    Returns:
+        A dataset of float32 (batch, size, size, 3) in -1..1.
+    """
+
+    def show(jpeg: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+        image = view(image_ops.decode(jpeg), key)
+        return image_ops.scale(image_ops.resize(image, size, resize))
+
+    rows = tf.data.Dataset.from_tensor_slices((split.jpegs[start:], split.image_keys[start:]))
+    images = rows.map(show, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return images.batch(batch_size).prefetch(2)
+
+
+def images(split: Split, view: View = View(), *, batch_size: int = 100) -> tf.data.Dataset:  # noqa: B008 (frozen)
+    """Batches of uint8 (batch, height, width, 3) of one fixed view, in the split's order."""
+    rows = tf.data.Dataset.from_tensor_slices((split.jpegs, split.image_keys))
+    shown = rows.map(
+        lambda jpeg, key: view(image_ops.decode(jpeg), key), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+    )
+    return shown.batch(batch_size).prefetch(2)

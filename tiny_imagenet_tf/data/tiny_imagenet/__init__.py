@@ -1,0 +1,1 @@
+"""The TFDS builder ``tiny_imagenet``, in TFDS's folder form."""

@@ -1,0 +1,63 @@
+"""What the machine offers: seed, precision, devices."""
+
+import functools
+import os
+from pathlib import Path
+from typing import Literal
+
+# Quiet the C++ log of TensorFlow and oneDNN before either is loaded; errors still show.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import tensorflow as tf
+
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+
+
+def set_seed(seed: int) -> None:
+    """Seeds Python, NumPy and TensorFlow, and makes every op deterministic.
+
+    On a CPU a run is then repeated bit for bit. Deterministic ops cost speed on a GPU.
+    """
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+
+
+@functools.cache
+def cpu_has_bfloat16() -> bool:
+    """Whether this CPU multiplies bfloat16 in hardware (AVX512-BF16 or AMX; read from Linux)."""
+    info = Path("/proc/cpuinfo")
+    flags = info.read_text().split() if info.exists() else []
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def has_gpu() -> bool:
+    """Whether TensorFlow sees a GPU."""
+    return bool(tf.config.list_logical_devices("GPU"))
+
+
+def resolve_precision(precision: Precision) -> Literal["float32", "bfloat16", "float16"]:
+    """Turns ``auto`` into what is fastest here: float16 on a GPU, bfloat16 where the CPU has it, else float32.
+
+    Raises:
+        ValueError: float16 was asked for without a GPU, where it is slower than float32.
+    """
+    if precision == "float16" and not has_gpu():
+        raise ValueError("--precision float16 needs a GPU; on this machine use bfloat16 or float32")
+    if precision != "auto":
+        return precision
+    if has_gpu():
+        return "float16"
+    return "bfloat16" if cpu_has_bfloat16() else "float32"
+
+
+def describe_device() -> str:
+    """Names the device that does the work, for ``environment.json``."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        names = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus]
+        return ", ".join(names)
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "CPU")
+    return f"{name}, {os.cpu_count()} cores"
