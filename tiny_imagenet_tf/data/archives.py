@@ -51,7 +51,9 @@ def _check_names(archive: Path, names: list[str]) -> None:
     for name in names:
         path = PurePosixPath(name.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
-            raise DatasetError(f"{archive}: its member {name!r} would be written outside the folder; nothing was unpacked")
+            raise DatasetError(
+                f"{archive}: its member {name!r} would be written outside the folder; nothing was unpacked"
+            )
         if name in seen:
             raise DatasetError(f"{archive}: its member {name!r} is a duplicate; nothing was unpacked")
         seen.add(name)

@@ -17,6 +17,7 @@ from tiny_imagenet_tf.data import archives, official_layout
 from tiny_imagenet_tf.data.official_layout import DatasetError
 from tiny_imagenet_tf.data.tiny_imagenet import tiny_imagenet_dataset_builder
 
+
 @dataclasses.dataclass(frozen=True)
 class Split:
     """One split of the dataset, images still encoded.

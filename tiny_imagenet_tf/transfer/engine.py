@@ -67,4 +67,3 @@ def _graph_option(name: str, value: bool):
         yield
     finally:
         tf.config.optimizer.set_experimental_options({name: before.get(name, False)})
-

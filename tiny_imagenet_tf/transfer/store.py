@@ -11,10 +11,11 @@ checksum last, so a shard with a checksum is whole.
 import dataclasses
 import hashlib
 import json
-import os
 from pathlib import Path
 
 import numpy as np
+
+from tiny_imagenet_tf.runs import replacing
 
 SHARD_ROWS = 2000
 
@@ -62,13 +63,15 @@ class Store:
         """
         place = self.shard_slice(shard)
         if values.ndim != 2 or len(values) != place.stop - place.start:
-            raise ValueError(f"shard {shard} of {self.folder} takes {place.stop - place.start} rows, got {values.shape}")
+            raise ValueError(
+                f"shard {shard} of {self.folder} takes {place.stop - place.start} rows, got {values.shape}"
+            )
         if not np.isfinite(values).all():
             raise ValueError(f"shard {shard} of {self.folder}: transfer values are not finite in {values.dtype}")
         path = self._values_path(shard)
-        with _replacing(path) as file:
+        with replacing(path) as file:
             np.save(file, values)
-        with _replacing(self._checksum_path(shard)) as file:
+        with replacing(self._checksum_path(shard)) as file:
             file.write(json.dumps({"sha256": _sha256(path)}).encode())
 
     def read(self) -> list[np.ndarray]:
@@ -83,7 +86,9 @@ class Store:
             if not self.is_written(shard):
                 raise StoreError(f"{path} is missing: the extraction was not finished; run it again to resume")
             if _sha256(path) != json.loads(self._checksum_path(shard).read_text())["sha256"]:
-                raise StoreError(f"{path} is damaged: its sha256 has changed; delete it and run again to extract it anew")
+                raise StoreError(
+                    f"{path} is damaged: its sha256 has changed; delete it and run again to extract it anew"
+                )
             arrays.append(np.load(path, mmap_mode="r", allow_pickle=False))
         return arrays
 
@@ -113,31 +118,11 @@ def open_store(root: Path, key: dict, rows: int, shard_rows: int = SHARD_ROWS) -
     folder.mkdir(parents=True, exist_ok=True)
     described = folder / "key.json"
     if not described.is_file():
-        with _replacing(described) as file:
+        with replacing(described) as file:
             file.write(text.encode())
     elif described.read_text() != text:
         raise StoreError(f"{described} does not describe the values that belong in its folder; delete the folder")
     return Store(folder, rows, shard_rows)
-
-
-class _replacing:
-    """A binary file that takes its name only once it is whole; on an error nothing is left behind."""
-
-    def __init__(self, path: Path):
-        self._path = path
-        self._part = path.with_name(f".{path.name}.{os.getpid()}")
-
-    def __enter__(self):
-        self._file = self._part.open("wb")
-        return self._file
-
-    def __exit__(self, kind, *_):
-        try:
-            self._file.close()
-            if kind is None:
-                self._part.replace(self._path)
-        finally:
-            self._part.unlink(missing_ok=True)
 
 
 def _sha256(path: Path) -> str:

@@ -1,0 +1,41 @@
+"""Scores to probabilities to accuracies, in NumPy (Milani Eq. 2)."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    """Turns scores (..., classes) into probabilities, in float64."""
+    scores = np.asarray(scores, np.float64)
+    exponentials = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+def combine(members: Iterable[np.ndarray]) -> np.ndarray:
+    """Combines crops or networks as Eq. 2 does: softmax each, sum, and divide by their number.
+
+    Args:
+        members: scores (n, classes), one array a crop or network.
+
+    Returns:
+        Probabilities (n, classes), float64.
+    """
+    total, count = 0.0, 0
+    for scores in members:
+        total, count = total + softmax(scores), count + 1
+    return total / count
+
+
+def top_k_accuracy(probabilities: np.ndarray, labels: np.ndarray, k: int = 1) -> float:
+    """Returns the share of images whose label is among the ``k`` most probable classes.
+
+    Between equally probable classes the one with the smaller index comes first.
+
+    Args:
+        probabilities: (n, classes); scores do as well.
+        labels: int (n,).
+        k: how many guesses count.
+    """
+    best = np.argsort(-probabilities, axis=-1, kind="stable")[:, :k]
+    return float((best == np.asarray(labels)[:, None]).any(axis=-1).mean())
