@@ -18,6 +18,8 @@ from tiny_imagenet_tf.blocks import conv_bn, inception_dim, inception_type1, inc
 from tiny_imagenet_tf.models.ends import image_input, logits
 from tiny_imagenet_tf.published import CLASSES, IMAGE_SIZE
 
+SMALLEST_IMAGE = 15  # pixels: 15, 7, 5, 3 through the stem, then 2 and 1
+
 
 def compact_inception(
     input_shape=(IMAGE_SIZE, IMAGE_SIZE, 3),
@@ -36,7 +38,7 @@ def compact_inception(
     Trained are 2,573,116: all but the moving statistics.
 
     Args:
-        input_shape: (height, width, channels) in any data format; height and width 7 or more, or None.
+        input_shape: (height, width, channels) in any data format; height and width 15 or more, or None.
         classes: number of classes.
         width_multiplier: factor on the width of every convolution, rounded to the nearest, at least 1.
         dropout_rate: before the fully connected layer: 0 for "Baseline", 0.2 for "Regularized" (keep 80 %).
@@ -50,6 +52,8 @@ def compact_inception(
     Raises:
         ValueError: an argument is out of range.
     """
+    if any(side is not None and side < SMALLEST_IMAGE for side in input_shape[:2]):
+        raise ValueError(f"compact_inception needs images of {SMALLEST_IMAGE} pixels or more, got {input_shape!r}")
     if not width_multiplier > 0:
         raise ValueError(f"width_multiplier must be above 0, got {width_multiplier!r}")
 

@@ -5,6 +5,7 @@ layer is its place: the inputs of every layer are ordered, so walking back from 
 networks meets their layers in pairs.
 """
 
+import warnings
 from pathlib import Path
 
 import keras
@@ -55,7 +56,9 @@ def keras_inception_v3(model_or_path):
         raise FileNotFoundError(f"no weights file {path}")
     model = keras.applications.InceptionV3(weights=None, include_top=False, pooling="avg")
     try:
-        model.load_weights(path)
+        with warnings.catch_warnings():  # of a wrong file Keras warns 150 times before it raises
+            warnings.filterwarnings("ignore", "Skipping nested container", UserWarning)
+            model.load_weights(path)
     except (ValueError, OSError, KeyError) as error:
         reason = str(error).split("List of objects")[0].strip()  # the list names all 188 layers
         raise ValueError(f"{path} does not hold Inception-v3's weights without top: {reason}") from error

@@ -36,8 +36,6 @@ def transfer_head(
     values = keras.Input((features,), name="transfer_values")
     x = values
     for index, width in enumerate(hidden, start=1):
-        x = layers.Dense(
-            width, activation="relu", kernel_regularizer=l2(weight_decay), name=f"hidden{index}"
-        )(x)
+        x = layers.Dense(width, activation="relu", kernel_regularizer=l2(weight_decay), name=f"hidden{index}")(x)
     x = logits(x, classes=classes, dropout_rate=dropout_rate, weight_decay=weight_decay)
     return keras.Model(values, x, name=name)
