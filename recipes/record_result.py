@@ -1,0 +1,61 @@
+"""Turns a finished run into results/<name>.json and writes README's results section anew.
+
+Takes a second. README's tables are made from the files in results/ alone, so the section can also be written
+without a run, after one of them was edited or removed.
+
+    python recipes/record_result.py runs/transfer_v3-20260101-120000 --name transfer_v3
+    python recipes/record_result.py                       # README only
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from tiny_imagenet_tf.reports import results, tables
+from tiny_imagenet_tf.runs import Run, replacing
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Config:
+    """What to record, and where."""
+
+    run: tyro.conf.Positional[Path | None] = None
+    """A finished run directory; without one only README is written."""
+    name: str | None = None
+    """Name of the record; default: the recipe's name."""
+    results: Path = ROOT / "results"
+    """Folder of the records."""
+    readme: Path = ROOT / "README.md"
+    """The text whose results section is written."""
+    networks: Path = ROOT / "docs" / "networks.md"
+    """The page with the table of networks, for their parameter counts."""
+
+
+def section(config: Config) -> str:
+    """README's results section as the records have it now."""
+    sizes = tables.read_network_sizes(config.networks.read_text(encoding="utf-8")) if config.networks.exists() else {}
+    return tables.readme_section(results.read(config.results), sizes)
+
+
+def main(config: Config) -> None:
+    if config.run is not None:
+        run = Run(config.run)
+        if not (run.path / "summary.json").exists():
+            raise SystemExit(f"{run.path} has no summary.json: only a finished run can be recorded")
+        path = results.write(config.results, results.from_run(run, config.name or run.config["recipe"]))
+        print(f"wrote {path}")
+    readme = config.readme.read_text(encoding="utf-8")
+    try:
+        updated = readme.replace(tables.current_section(readme), section(config))
+    except ValueError as error:
+        raise SystemExit(f"{config.readme}: {error}") from error
+    with replacing(config.readme) as file:
+        file.write(updated.encode())
+    print(f"wrote the results section of {config.readme}")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Config, description=__doc__))

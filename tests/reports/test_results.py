@@ -1,0 +1,67 @@
+"""A finished run becomes one record without a machine's paths."""
+
+import dataclasses
+
+import pytest
+
+from tiny_imagenet_tf.reports import results
+from tiny_imagenet_tf.runs import Run
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    source: str = "/somewhere/of/mine/tiny-imagenet-200"
+    epochs: int = 10
+
+
+@pytest.fixture
+def run(tmp_path):
+    run = Run.create(tmp_path / "runs", "transfer_v3", Asked())
+    run.write_environment(device="a CPU", seed=1)
+    run.write_summary(
+        {
+            "title": "TL v3",
+            "trunk": "/weights/kept/here/inception_v3_2015.weights.h5",
+            "hours": 0.9,
+            "transfer_values": {"train": [{"folder": "/transfer/values/0fe4"}]},
+        }
+    )
+    return run
+
+
+def test_the_record_merges_summary_config_and_environment(run):
+    record = results.from_run(run, "v3")
+    assert record["name"] == "v3"
+    assert record["config"] == {"recipe": "transfer_v3", "source": "tiny-imagenet-200", "epochs": 10}
+    assert record["summary"] == {"title": "TL v3", "trunk": "inception_v3_2015.weights.h5", "hours": 0.9}
+    assert record["environment"]["device"] == "a CPU"
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("/a/b/c.h5", "c.h5"),
+        ("~/data/tiny", "tiny"),
+        ("python train.py --data /a/b/tiny --out=/c/d/", "python train.py --data tiny --out=d"),
+        ("images/s", "images/s"),
+        ("Adam and/or SGD; 1/2 of train", "Adam and/or SGD; 1/2 of train"),
+        (["/x/y", {"deep": "/x/z"}, 3, None], ["y", {"deep": "z"}, 3, None]),
+    ],
+)
+def test_of_a_path_only_the_last_part_stays(said, kept):
+    assert results.without_paths(said) == kept
+
+
+def test_records_are_read_back_sorted_by_name(tmp_path):
+    results.write(tmp_path / "results", {"name": "b", "summary": {}})
+    assert results.write(tmp_path / "results", {"name": "a", "summary": {}}).name == "a.json"
+    assert [record["name"] for record in results.read(tmp_path / "results")] == ["a", "b"]
+
+
+def test_no_folder_is_no_records(tmp_path):
+    assert results.read(tmp_path / "nothing") == []
+
+
+def test_a_run_that_did_not_end_is_no_record(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        results.from_run(Run.create(tmp_path, "transfer_v3", Asked()), "v3")

@@ -1,0 +1,148 @@
+"""The papers' tables beside ours: every row, nothing of theirs in our columns, README up to date."""
+
+from pathlib import Path
+
+import pytest
+
+from tiny_imagenet_tf import published
+from tiny_imagenet_tf.reports import results, tables
+
+ROOT = Path(__file__).parents[2]
+
+
+def record(key="milani/transfer_v3", *, title="Transfer Learning v3", train=100_000, epochs=20, **summary):
+    return {
+        "name": "v3",
+        "config": {"recipe": "transfer_v3", "epochs": epochs},
+        "environment": {"device": "a CPU", "commit": "0123456789abcdef"},
+        "summary": {
+            "published": key,
+            "title": title,
+            "train": {"images": train},
+            "validation": {"images": 5000, "top1": 0.74, "top5": 0.91, "crops": "ten-crop"},
+            "trunk": "inception_v3_2015.weights.h5",
+            "selection": "the last epoch",
+            "hours": 0.9,
+            "notes": ["one more thing."],
+            **summary,
+        },
+    }
+
+
+def row(table, name):
+    (found,) = [dict(zip(table.columns, cells, strict=True)) for cells in table.rows if cells[0].startswith(name)]
+    return found
+
+
+def test_without_runs_every_row_of_the_papers_is_not_run():
+    first, second, configurations, nine = tables.all_tables([], {})
+    assert [len(table.rows) for table in (first, second, configurations, nine)] == [4, 5, 9, 10]
+    for table in (first, second, nine):
+        start = table.columns.index("Here: val")
+        assert all(cells[start:] == (tables.NOT_RUN,) + (tables.NOTHING,) * 7 for cells in table.rows)
+    assert all(cells[-1] == "not counted" for cells in configurations.rows)
+
+
+def test_all_published_results_have_a_row():
+    shown = {key for keys in (tables.MILANI_1, tables.MILANI_2, tables.LE_YANG_2) for key in keys}
+    assert shown == set(published.RESULTS)
+
+
+def test_the_papers_numbers_are_printed_as_error_and_accuracy():
+    assert row(tables.all_tables([], {})[1], "TL Vanilla")["Paper: val"] == "25.25 % (74.75 %)"
+    assert row(tables.all_tables([], {})[1], "TL v3")["Paper: test"] == "30.90 % (69.10 %)"
+    assert row(tables.all_tables([], {})[3], "Model 9") == {
+        "Le & Yang 2015": "Model 9",
+        "Depth": "16",
+        "Nonlinear": "ReLU",
+        "Screen": "yes",
+        "Paper: val": "40.50 % (59.50 %)",
+        "Paper: test": tables.NOTHING,
+        **dict.fromkeys(tables.OURS, tables.NOTHING),
+        "Here: val": tables.NOT_RUN,
+    }
+
+
+def test_a_run_stands_beside_its_row_with_what_it_was_measured_on():
+    table = tables.all_tables([record()], {})[1]
+    assert row(table, "TL v3") == {
+        "Milani 2017": "TL v3",
+        "Paper: val": "23.30 % (76.70 %)",
+        "Paper: test": "30.90 % (69.10 %)",
+        "Here: val": "26.00 % (74.00 %)",
+        "95 % interval": "72.8 to 75.2 %",
+        "Here: top-5": "91.00 %",
+        "Data": "100,000 train, 5,000 val, ten-crop",
+        "Trunk": "`inception_v3_2015.weights.h5`",
+        "Device": "a CPU",
+        "Hours": "0.9",
+        "Commit": "`0123456`",
+    }
+    (note,) = table.notes
+    assert note.startswith("Transfer Learning v3 (`results/v3.json`): the last epoch; one more thing; the trunk is")
+    assert note.endswith("not a reproduction of its number.")
+
+
+@pytest.mark.parametrize(
+    ("changes", "label"),
+    [
+        ({"train": 25_000}, "25,000 of 100,000 train images"),
+        ({"key": "milani/baseline", "epochs": 3}, "3 of 20 to 50 epochs"),
+        ({"key": "milani/transfer_vanilla", "epochs": 4}, "4 of 10 epochs"),
+        ({"partial": "stopped after an hour"}, "stopped after an hour"),
+    ],
+)
+def test_a_run_that_did_less_than_the_paper_is_labelled(changes, label):
+    result = record(**changes)
+    name = published.RESULTS[result["summary"]["published"]].name
+    labelled = [cells[0] for table in tables.all_tables([result], {}) for cells in table.rows if "partial" in cells[0]]
+    assert labelled == [f"{name} (**partial**: {label})"]
+
+
+def test_a_whole_run_is_not_labelled():
+    assert tables.shortfalls(record()) == ()
+
+
+def test_two_runs_of_one_row_both_stand():
+    table = tables.all_tables([record(), record()], {})[1]
+    assert [cells[0] for cells in table.rows].count("TL v3") == 2
+
+
+def test_a_run_of_no_row_goes_into_a_table_of_its_own():
+    others = tables.all_tables([record(None, title="Something else")], {})[4]
+    assert others.title == "Other runs"
+    assert others.rows[0][:2] == ("Something else", "26.00 % (74.00 %)")
+
+
+def test_counts_of_the_networks_are_read_from_the_listing():
+    listing = "text\n|  network | parameters |\n|---:|---:|\n| le_yang_model_1 |  1,969,544 | 0.275 |\n"
+    sizes = tables.read_network_sizes(listing)
+    assert sizes == {"le_yang_model_1": 1_969_544}
+    assert tables.le_yang_networks(sizes).rows[0] == ("Model 1", "5", "1.97 M", "1,969,544")
+    assert tables.le_yang_networks(sizes).rows[8] == ("Model 9", "16", "138 M", "not counted")
+
+
+def test_markdown_of_a_table():
+    table = tables.Table("Title", "What it is.", ("a", "b"), (("1", "2"),), ("a note",))
+    assert table.markdown() == "### Title\n\nWhat it is.\n\n| a | b |\n| --- | ---: |\n| 1 | 2 |\n\n- a note"
+
+
+def test_the_section_is_cut_out_with_its_markers():
+    assert tables.current_section(f"a {tables.BEGIN} x {tables.END} b") == f"{tables.BEGIN} x {tables.END}"
+
+
+@pytest.mark.parametrize("readme", ["", tables.BEGIN, f"{tables.END}{tables.BEGIN}", tables.BEGIN * 2 + tables.END])
+def test_a_readme_without_markers_is_refused(readme):
+    with pytest.raises(ValueError, match="README needs"):
+        tables.current_section(readme)
+
+
+def test_readme_shows_what_results_hold():
+    readme, networks = ROOT / "README.md", ROOT / "docs" / "networks.md"
+    if not readme.exists():
+        pytest.skip("there is no README.md yet")
+    sizes = tables.read_network_sizes(networks.read_text(encoding="utf-8"))
+    written = tables.current_section(readme.read_text(encoding="utf-8"))
+    assert written == tables.readme_section(results.read(ROOT / "results"), sizes), (
+        "README and results/ differ: run python recipes/record_result.py"
+    )

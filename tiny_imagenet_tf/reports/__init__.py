@@ -1,0 +1,1 @@
+"""What the papers show in figures and tables, made from run directories. Knows no model and trains nothing."""

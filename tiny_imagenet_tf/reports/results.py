@@ -1,0 +1,49 @@
+"""``results/<name>.json``: one reported run a file, small enough to commit, with no machine's paths in it."""
+
+import json
+import re
+from pathlib import Path
+
+from tiny_imagenet_tf.runs import Run, write_json
+
+_ABSOLUTE = re.compile(r"(?:^|(?<=[\s=\"']))(?:~|/)[^\s\"',;]*/([^\s\"',;/]+)/?")
+
+
+def from_run(run: Run, name: str) -> dict:
+    """Merges what a finished run stored into one record.
+
+    Args:
+        run: a run with a summary.
+        name: of the record; the file's stem.
+
+    Returns:
+        ``name``, ``summary``, ``config`` and ``environment``; of a path only the last part stays, and the folders
+        of transfer values are dropped.
+
+    Raises:
+        FileNotFoundError: the run did not end, so it has no summary.
+    """
+    summary = {key: value for key, value in run.summary.items() if key != "transfer_values"}
+    return without_paths({"name": name, "summary": summary, "config": run.config, "environment": run.environment})
+
+
+def without_paths(value):
+    """Returns JSON data in which every absolute path has become its last part, also inside a longer string."""
+    if isinstance(value, dict):
+        return {key: without_paths(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [without_paths(item) for item in value]
+    return _ABSOLUTE.sub(r"\1", value) if isinstance(value, str) else value
+
+
+def write(folder: Path, result: dict) -> Path:
+    """Writes one record to ``folder/<name>.json`` and returns that path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{result['name']}.json"
+    write_json(path, result)
+    return path
+
+
+def read(folder: Path) -> list[dict]:
+    """Returns all records of a folder, sorted by name; none where there is no such folder."""
+    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]

@@ -1,0 +1,211 @@
+"""The four tables of the papers beside ours, and README's results section, which is made of them.
+
+A row of the papers with no run of ours says "not run"; the paper's number never stands in our column.
+"""
+
+import dataclasses
+
+from tiny_imagenet_tf import published
+from tiny_imagenet_tf.data.official_layout import OFFICIAL_COUNTS
+from tiny_imagenet_tf.reports.intervals import wilson
+
+BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+NOT_RUN = "not run"
+NOTHING = "–"  # noqa: RUF001 (a dash in a cell)
+STAND_IN_TRUNKS = {
+    "inception_v3_2015.weights.h5": (
+        "the trunk is Google's Inception-v3 of December 2015 with three of its 94 kernels learned again on Tiny "
+        "ImageNet's train split: not the paper's weights, so not a reproduction of its number"
+    )
+}
+PAPER = ("Paper: val", "Paper: test")
+OURS = ("Here: val", "95 % interval", "Here: top-5", "Data", "Trunk", "Device", "Hours", "Commit")
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table as text.
+
+    Attributes:
+        title: with the paper's own number of it.
+        caption: what the cells hold.
+        columns: headings.
+        rows: cells, as many as there are columns.
+        notes: what must be said of single rows.
+    """
+
+    title: str
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+
+    def markdown(self) -> str:
+        """The table in GitHub's Markdown, with its title, caption and notes."""
+        lines = [self.columns, ("---",) + ("---:",) * (len(self.columns) - 1), *self.rows]
+        body = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+        notes = "\n".join(f"- {note}" for note in self.notes)
+        return "\n\n".join(part for part in (f"### {self.title}", self.caption, body, notes) if part)
+
+
+ERRORS = "Top-1 error, and accuracy in brackets. Test labels are not public: only the papers' submissions have them."
+MILANI_1 = ("milani/baseline", "milani/baseline_ensemble", "milani/regularized", "milani/regularized_ensemble")
+MILANI_2 = (
+    "milani/kim_best",
+    "milani/baseline_ensemble",
+    "milani/transfer_vanilla",
+    "milani/transfer_v2",
+    "milani/transfer_v3",
+)
+LE_YANG_2 = (*(f"le_yang/model_{i}" for i in range(1, 10)), "le_yang/ensemble_8_9")
+
+
+def all_tables(results: list[dict], network_sizes: dict[str, int]) -> tuple[Table, ...]:
+    """The four tables, and a fifth where a run belongs to no row of the papers.
+
+    Args:
+        results: records as :mod:`~tiny_imagenet_tf.reports.results` writes them.
+        network_sizes: parameters of each network by name, counted from the built model.
+    """
+    tables = (
+        _results_table("Milani, Table 1: networks of his own", MILANI_1, results),
+        _results_table("Milani, Table 2: transfer learning", MILANI_2, results),
+        le_yang_networks(network_sizes),
+        _results_table("Le & Yang, Table 2: nine networks", LE_YANG_2, results, ("Depth", "Nonlinear", "Screen")),
+    )
+    others = [result for result in results if result["summary"].get("published") not in published.RESULTS]
+    if not others:
+        return tables
+    rows = tuple((result["summary"]["title"], *_ours(result)) for result in others)
+    caption = "Runs that repeat no row of the papers."
+    return (*tables, Table("Other runs", caption, ("Run", *OURS), rows, _notes(others)))
+
+
+def le_yang_networks(network_sizes: dict[str, int]) -> Table:
+    """Le & Yang's Table 1 as far as it has numbers: depth and parameters, printed and counted."""
+    printed = zip(
+        published.LE_YANG_TABLE_1_DEPTH,
+        published.LE_YANG_TABLE_1_PARAMETERS_MILLION,
+        (network_sizes.get(f"le_yang_model_{i}") for i in range(1, 10)),
+        strict=True,
+    )
+    rows = tuple(
+        (f"Model {i}", str(depth), f"{millions:g} M", f"{ours:,}" if ours else "not counted")
+        for i, (depth, millions, ours) in enumerate(printed, 1)
+    )
+    notes = (
+        "Model 4 prints a second conv5-64 that would make 14.40 M; the text says that it is model 3 with a dropout "
+        "layer more, and the printed count agrees.",
+        "Model 5's count here includes its PReLU slopes. Model 9's 138 M is VGG-16 with 1,000 classes; its column as "
+        "printed, with 200 classes and 7x7 maps, has 135.08 M.",
+    )
+    caption = "Parameters with biases; ours are counted from the built networks."
+    columns = ("Network", "Depth", "Paper: parameters", "Here: parameters")
+    return Table("Le & Yang, Table 1: configurations", caption, columns, rows, notes)
+
+
+def readme_section(results: list[dict], network_sizes: dict[str, int]) -> str:
+    """What stands in README between its markers, the markers included."""
+    tables = "\n\n".join(table.markdown() for table in all_tables(results, network_sizes))
+    return f"{BEGIN}\n<!-- Written by recipes/record_result.py; edits here are overwritten. -->\n\n{tables}\n\n{END}"
+
+
+def current_section(readme: str) -> str:
+    """Cuts the results section, markers included, out of README's text.
+
+    Raises:
+        ValueError: the two markers are not there once each, in their order.
+    """
+    if readme.count(BEGIN) != 1 or readme.count(END) != 1 or readme.index(END) < readme.index(BEGIN):
+        raise ValueError(f"README needs {BEGIN} and, below it, {END}, once each")
+    return readme[readme.index(BEGIN) : readme.index(END) + len(END)]
+
+
+def read_network_sizes(markdown: str) -> dict[str, int]:
+    """Reads network and parameters from the table that ``recipes/list_models.py`` prints."""
+    sizes = {}
+    for line in markdown.splitlines():
+        cells = [cell.strip() for cell in line.strip("| ").split("|")]
+        if len(cells) >= 2 and cells[1].replace(",", "").isdigit():
+            sizes.setdefault(cells[0], int(cells[1].replace(",", "")))
+    return sizes
+
+
+def shortfalls(result: dict) -> tuple[str, ...]:
+    """Where a run did less than the paper: fewer train images, fewer epochs, or what the run itself says.
+
+    A validation split with fewer images than the official one stands in the table's data column instead.
+    """
+    summary, config = result["summary"], result["config"]
+    found = []
+    images = summary["train"]["images"]
+    if images < OFFICIAL_COUNTS["train"]:
+        found.append(f"{images:,} of {OFFICIAL_COUNTS['train']:,} train images")
+    stated = published.TRAINING.get(summary.get("published"))
+    epochs = config.get("epochs")
+    if epochs and stated and stated.epochs and epochs < stated.epochs[0]:
+        low, high = stated.epochs
+        found.append(f"{epochs} of {low if low == high else f'{low} to {high}'} epochs")
+    if summary.get("partial"):
+        found.append(summary["partial"])
+    return tuple(found)
+
+
+def _results_table(title: str, keys: tuple[str, ...], results: list[dict], extra: tuple[str, ...] = ()) -> Table:
+    rows, used = [], []
+    for key in keys:
+        row = published.RESULTS[key]
+        paper = (*_le_yang_columns(key)[: len(extra)], _percent(row.val_accuracy), _percent(row.test_accuracy))
+        runs = [result for result in results if result["summary"].get("published") == key]
+        used += runs
+        for result in runs:
+            partial = "; ".join(shortfalls(result))
+            rows.append((f"{row.name} (**partial**: {partial})" if partial else row.name, *paper, *_ours(result)))
+        if not runs:
+            rows.append((row.name, *paper, NOT_RUN, *(NOTHING,) * (len(OURS) - 1)))
+    return Table(title, ERRORS, (published.RESULTS[keys[0]].paper, *extra, *PAPER, *OURS), tuple(rows), _notes(used))
+
+
+def _le_yang_columns(key: str) -> tuple[str, ...]:
+    """Depth, nonlinearity and screening as Table 2 prints them."""
+    if not key.startswith("le_yang/model_"):
+        return ("8 and 9", NOTHING, "yes")
+    row = int(key.removeprefix("le_yang/model_")) - 1
+    screened = "yes" if published.LE_YANG_TABLE_2_SCREENED[row] else "no"
+    return str(published.LE_YANG_TABLE_1_DEPTH[row]), published.LE_YANG_TABLE_2_NONLINEARITY[row], screened
+
+
+def _ours(result: dict) -> tuple[str, ...]:
+    summary, environment = result["summary"], result["environment"]
+    val = summary["validation"]
+    low, high = wilson(round(val["top1"] * val["images"]), val["images"])
+    top5 = NOTHING if val.get("top5") is None else f"{100 * val['top5']:.2f} %"
+    hours = NOTHING if summary.get("hours") is None else f"{summary['hours']:.2g}"
+    return (
+        _percent(val["top1"]),
+        f"{100 * low:.1f} to {100 * high:.1f} %",
+        top5,
+        f"{summary['train']['images']:,} train, {val['images']:,} val, {val.get('crops', 'one view')}",
+        f"`{summary['trunk']}`" if summary.get("trunk") else NOTHING,
+        environment.get("device") or NOTHING,
+        hours,
+        f"`{environment['commit'][:7]}`" if environment.get("commit") else NOTHING,
+    )
+
+
+def _notes(results: list[dict]) -> tuple[str, ...]:
+    notes = []
+    for result in results:
+        summary = result["summary"]
+        said = [summary["selection"]] if summary.get("selection") else []
+        said += summary.get("notes", [])
+        if summary.get("trunk") in STAND_IN_TRUNKS:
+            said.append(STAND_IN_TRUNKS[summary["trunk"]])
+        if said:
+            text = "; ".join(sentence.rstrip(".") for sentence in said)
+            notes.append(f"{summary['title']} (`results/{result['name']}.json`): {text}.")
+    return tuple(notes)
+
+
+def _percent(accuracy: float | None) -> str:
+    return NOTHING if accuracy is None else f"{100 - 100 * accuracy:.2f} % ({100 * accuracy:.2f} %)"
