@@ -2,11 +2,9 @@
 
 import functools
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
-
-# Quiet the C++ log of TensorFlow and oneDNN before either is loaded; errors still show.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 import tensorflow as tf
@@ -49,6 +47,32 @@ def resolve_precision(precision: Precision) -> Literal["float32", "bfloat16", "f
     if has_gpu():
         return "float16"
     return "bfloat16" if cpu_has_bfloat16() else "float32"
+
+
+def training_policy(precision: Literal["float32", "bfloat16", "float16"]) -> str:
+    """Returns the Keras dtype policy to train at a precision: variables, scores and loss stay in float32."""
+    return "float32" if precision == "float32" else f"mixed_{precision}"
+
+
+def strategy(devices: Sequence[str] = ()) -> tf.distribute.Strategy:
+    """Returns how training is spread over devices; with several, each takes its share of every batch.
+
+    Args:
+        devices: such as ``GPU:0`` and ``GPU:1``; none means every GPU, or the CPU where there is no GPU.
+
+    Raises:
+        ValueError: there is no such device.
+    """
+    found = {device.name.removeprefix("/device:"): device.name for device in tf.config.list_logical_devices()}
+    chosen = list(devices) or [name for name in found if name.startswith("GPU:")]
+    for name in chosen:
+        if name not in found:
+            raise ValueError(f"--devices {name}: there are {', '.join(found)}")
+    if len(chosen) > 1:
+        return tf.distribute.MirroredStrategy([found[name] for name in chosen])
+    if devices:
+        return tf.distribute.OneDeviceStrategy(found[chosen[0]])
+    return tf.distribute.get_strategy()
 
 
 def describe_device() -> str:

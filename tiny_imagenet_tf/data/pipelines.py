@@ -4,11 +4,11 @@ import tensorflow as tf
 
 from tiny_imagenet_tf.data import image_ops
 from tiny_imagenet_tf.data.splits import Split
-from tiny_imagenet_tf.data.views import AugmentedView, View
+from tiny_imagenet_tf.data.views import WHOLE, AugmentedView, View
 
 
 def trunk_inputs(
-    split: Split, view: View | AugmentedView, *, size: int, resize: image_ops.Resize, batch_size: int, start: int = 0
+    split: Split, view: View | AugmentedView, *, size: int, resize: image_ops.Resize, batch_size: int
 ) -> tf.data.Dataset:
     """Batches of one view of every image, as Inception-v3 expects them, in the split's order.
 
@@ -18,7 +18,6 @@ def trunk_inputs(
         size: the trunk's input size in pixels.
         resize: sampling of the bilinear resize.
         batch_size: images a batch; the last batch may be smaller.
-        start: the first row to yield.
 
     Returns:
         A dataset of float32 (batch, size, size, 3) in -1..1.
@@ -28,12 +27,19 @@ def trunk_inputs(
         image = view(image_ops.decode(jpeg), key)
         return image_ops.scale(image_ops.resize(image, size, resize))
 
-    rows = tf.data.Dataset.from_tensor_slices((split.jpegs[start:], split.image_keys[start:]))
+    rows = tf.data.Dataset.from_tensor_slices((split.jpegs, split.image_keys))
     images = rows.map(show, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return images.batch(batch_size).prefetch(2)
 
 
-def images(split: Split, view: View = View(), *, batch_size: int = 100) -> tf.data.Dataset:  # noqa: B008 (frozen)
+def labelled_trunk_inputs(split: Split, view: View | AugmentedView, **options) -> tf.data.Dataset:
+    """Batches of :func:`trunk_inputs` with one-hot float32 labels (batch, classes); the same options."""
+    images = trunk_inputs(split, view, **options)
+    labels = tf.one_hot(split.labels, len(split.wnids))
+    return tf.data.Dataset.zip((images, tf.data.Dataset.from_tensor_slices(labels).batch(options["batch_size"])))
+
+
+def images(split: Split, view: View = WHOLE, *, batch_size: int = 100) -> tf.data.Dataset:
     """Batches of uint8 (batch, height, width, 3) of one fixed view, in the split's order."""
     rows = tf.data.Dataset.from_tensor_slices((split.jpegs, split.image_keys))
     shown = rows.map(

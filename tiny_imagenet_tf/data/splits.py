@@ -63,20 +63,20 @@ class Split:
         )
 
     def fraction(self, fraction: float) -> "Split":
-        """Returns the first ``fraction`` of every class (Milani section 3.2 used a quarter).
+        """Returns the first ``fraction`` of every class (Milani section 3.2 used a quarter)."""
+        return self if fraction == 1 else self.take(self.fraction_rows(fraction))
 
-        Unlabeled images count as one class.
+    def fraction_rows(self, fraction: float) -> np.ndarray:
+        """Returns the rows of the first ``fraction`` of every class; unlabeled images count as one class.
 
         Raises:
             ValueError: ``fraction`` is not in (0, 1].
         """
         if not 0 < fraction <= 1:
             raise ValueError(f"fraction={fraction}: must be above 0 and at most 1")
-        if fraction == 1:
-            return self
         by_class = [np.flatnonzero(self.labels == label) for label in np.unique(self.labels)]
         rows = np.concatenate([rows[: max(1, round(fraction * len(rows)))] for rows in by_class])
-        return self.take(np.sort(rows))
+        return np.sort(rows)
 
 
 def prepare(source: Path | None = None, data_dir: Path | None = None) -> tfds.core.DatasetBuilder:

@@ -27,7 +27,7 @@ class Sizes:
     test: int = 20
 
 
-def write(folder: Path, sizes: Sizes = Sizes(), seed: int = 0) -> Path:  # noqa: B008 (frozen)
+def write(folder: Path, sizes: Sizes = Sizes(), seed: int = 0) -> Path:
     """Draws the dataset.
 
     Args:

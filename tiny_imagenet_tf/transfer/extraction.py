@@ -1,6 +1,7 @@
 """Fills stores of transfer values, shard by shard, with the rate and the time left on the screen."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +13,8 @@ from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.transfer import engine
 from tiny_imagenet_tf.transfer.store import Store, open_store
 from tiny_imagenet_tf.transfer.trunk import Trunk
+
+AnyView = views.View | views.AugmentedView
 
 
 @dataclasses.dataclass
@@ -33,7 +36,7 @@ class Extraction:
     dtype: str = "float16"
     _extract: engine.Extractor | None = None
 
-    def store(self, split: Split, view: views.View | views.AugmentedView) -> Store:
+    def store(self, split: Split, view: AnyView) -> Store:
         """Returns the store for a view of a split, empty, partial or complete."""
         key = {
             **self.trunk.description,
@@ -46,40 +49,41 @@ class Extraction:
         }
         return open_store(self.root, key, len(split))
 
-    def fill(self, split: Split, view: views.View | views.AugmentedView) -> Store:
-        """Extracts what a store still lacks. Interrupted, it loses at most the shard it was working on."""
-        store = self.store(split, view)
-        for shard in store.shards:
-            if not store.is_written(shard):
-                self._fill_from(shard, store, split, view)
-                break
-        return store
+    def fill(self, split: Split, shown: Sequence[AnyView]) -> list[Store]:
+        """Extracts what the stores of some views of a split still lack, and returns the stores.
 
-    def _fill_from(self, first: int, store: Store, split: Split, view) -> None:
+        Interrupted, it loses at most the shard it was working on.
+        """
+        stores = [self.store(split, view) for view in shown]
+        missing = [
+            (store, view, shard)
+            for store, view in zip(stores, shown, strict=True)
+            for shard in store.shards
+            if not store.is_written(shard)
+        ]
+        if not missing:
+            return stores
         if self._extract is None:
             self._extract = engine.extractor(self.trunk.model, self.precision)
-        done = first * store.shard_rows
-        with tqdm(total=store.rows, initial=done, unit=" images", desc=_title(split, view), mininterval=1) as progress:
-            for shard in store.shards:
-                rows = store.shard_slice(shard)
-                if store.is_written(shard):
-                    progress.update(max(0, rows.stop - progress.n))
-                    continue
-                batches = pipelines.trunk_inputs(
-                    split.take(np.arange(rows.start, rows.stop)),
-                    view,
-                    size=self.trunk.description["input_size"],
-                    resize=self.resize,
-                    batch_size=engine.batch_size(),
-                )
-                values = []
-                for batch in batches:
-                    values.append(self._extract(batch).astype(self.dtype))
-                    progress.update(len(values[-1]))
-                store.write(shard, np.concatenate(values))
+        total = sum(store.rows for store in stores)
+        to_do = sum(store.shard_rows_of(shard) for store, _, shard in missing)
+        title = f"{split.name}, {len(shown)} views" if len(shown) > 1 else split.name
+        with tqdm(total=total, initial=total - to_do, unit=" images", desc=title, mininterval=1) as progress:
+            for store, view, shard in missing:
+                self._fill_shard(store, view, shard, split, progress)
+        return stores
 
-
-def _title(split: Split, view) -> str:
-    if isinstance(view, views.AugmentedView):
-        return f"{split.name}, augmented view {view.number}"
-    return f"{split.name}, {view.window.replace('_', ' ')}{', mirrored' if view.mirrored else ''}"
+    def _fill_shard(self, store: Store, view: AnyView, shard: int, split: Split, progress: tqdm) -> None:
+        rows = store.shard_slice(shard)
+        batches = pipelines.trunk_inputs(
+            split.take(np.arange(rows.start, rows.stop)),
+            view,
+            size=self.trunk.description["input_size"],
+            resize=self.resize,
+            batch_size=engine.batch_size(),
+        )
+        values = []
+        for batch in batches:
+            values.append(self._extract(batch).astype(self.dtype))
+            progress.update(len(values[-1]))
+        store.write(shard, np.concatenate(values))

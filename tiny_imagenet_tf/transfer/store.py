@@ -39,6 +39,11 @@ class Store:
     shard_rows: int = SHARD_ROWS
 
     @property
+    def key(self) -> dict:
+        """What defines the values."""
+        return json.loads((self.folder / "key.json").read_text())
+
+    @property
     def shards(self) -> range:
         """The numbers of all shards."""
         return range(-(-self.rows // self.shard_rows))
@@ -46,6 +51,11 @@ class Store:
     def shard_slice(self, shard: int) -> slice:
         """The rows of a shard."""
         return slice(shard * self.shard_rows, min((shard + 1) * self.shard_rows, self.rows))
+
+    def shard_rows_of(self, shard: int) -> int:
+        """How many rows a shard holds."""
+        place = self.shard_slice(shard)
+        return place.stop - place.start
 
     def is_written(self, shard: int) -> bool:
         """Whether a shard is on disk, whole."""
@@ -61,10 +71,9 @@ class Store:
         Raises:
             ValueError: the shape does not fit the shard, or a value is not finite in this dtype.
         """
-        place = self.shard_slice(shard)
-        if values.ndim != 2 or len(values) != place.stop - place.start:
+        if values.ndim != 2 or len(values) != self.shard_rows_of(shard):
             raise ValueError(
-                f"shard {shard} of {self.folder} takes {place.stop - place.start} rows, got {values.shape}"
+                f"shard {shard} of {self.folder} takes {self.shard_rows_of(shard)} rows, got {values.shape}"
             )
         if not np.isfinite(values).all():
             raise ValueError(f"shard {shard} of {self.folder}: transfer values are not finite in {values.dtype}")

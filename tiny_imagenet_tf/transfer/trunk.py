@@ -4,10 +4,15 @@ import contextlib
 import dataclasses
 import hashlib
 from pathlib import Path
+from typing import Literal
 
 import keras
 
-CHANNELS = 3
+from tiny_imagenet_tf.models import inception_v3 as ours
+from tiny_imagenet_tf.models.graph_weights import copy_by_structure
+
+Kind = Literal["keras", "blocks"]
+_NAMES = {"keras": "keras.applications.InceptionV3", "blocks": "tiny_imagenet_tf.models.inception_v3"}
 
 
 class WeightsError(ValueError):
@@ -19,7 +24,7 @@ class Trunk:
     """A frozen feature extractor.
 
     Attributes:
-        model: float32 images (batch, size, size, 3) in -1..1 to transfer values (batch, width).
+        model: float32 images (batch, size, size, 3) in -1..1 to float32 transfer values (batch, width).
         description: what defines the values: trunk, weights digest, layer and input size.
         label: what to call the weights in a table.
     """
@@ -29,16 +34,23 @@ class Trunk:
     label: str
 
 
-def inception_v3(
-    weights: str = "imagenet", *, layer: str = "avg_pool", input_size: int = 299, seed: int = 0, dtype: str = "float32"
+def build(
+    weights: str = "imagenet",
+    *,
+    kind: Kind = "keras",
+    layer: str = "avg_pool",
+    input_size: int = 299,
+    seed: int = 0,
+    dtype: str = "float32",
 ) -> Trunk:
-    """Builds ``keras.applications.InceptionV3`` without its top, frozen, up to a layer.
+    """Builds Inception-v3 without its top, frozen, up to a layer.
 
     Args:
-        weights: ``imagenet`` downloads Keras' weights; ``random`` draws them from ``seed``; otherwise the path of
-            a ``.h5``, ``.weights.h5`` or ``.keras`` file of this network, with or without its top.
-        layer: ``avg_pool`` for the 2048 transfer values of the paper, or a block such as ``mixed8``, whose map
-            is averaged over its positions.
+        weights: ``imagenet`` downloads Keras' weights; ``random`` draws them from ``seed``; otherwise the path
+            of a ``.h5``, ``.weights.h5`` or ``.keras`` file of this network, with or without its top.
+        kind: ``keras`` takes ``keras.applications``' network, ``blocks`` this package's own.
+        layer: ``avg_pool`` for the 2048 transfer values of the paper, or a block such as ``mixed8``, whose
+            map is averaged over its positions.
         input_size: height and width in pixels.
         seed: for ``random``.
         dtype: Keras dtype policy of the layers (``float32``, ``mixed_bfloat16``, ``mixed_float16``).
@@ -47,33 +59,33 @@ def inception_v3(
         WeightsError: no such file, a file of another network, or a failed download.
         ValueError: ``layer`` is not a layer of the network.
     """
-    with _policy(dtype):
-        network = _network(input_size)
     if weights == "random":
-        with _policy("float32"):
-            keras.utils.set_random_seed(seed)
-            network.set_weights(_network(input_size).get_weights())
-    elif weights == "imagenet":
-        _load_imagenet(network)
-    else:
-        _load_file(network, Path(weights).expanduser())
-    network.trainable = False
+        keras.utils.set_random_seed(seed)
+    with _policy(dtype):
+        network = _network(kind, input_size)
+        if weights != "random":
+            source = _download() if weights == "imagenet" else _read(Path(weights).expanduser())
+            try:
+                copy_by_structure(source, network)
+            except ValueError as error:
+                raise WeightsError(f"--weights {weights}: not an Inception-v3. {error}") from error
+        model = _up_to(network, layer)
     description = {
-        "trunk": "keras.applications.InceptionV3",
+        "trunk": _NAMES[kind],
         "weights_sha256": digest_weights(network),
         "layer": layer,
         "input_size": input_size,
     }
     label = weights if weights in ("imagenet", "random") else Path(weights).name
-    return Trunk(_up_to(network, layer), description, label)
+    return Trunk(model, description, label)
 
 
 def digest_weights(model: keras.Model) -> str:
-    """Returns the sha256 over every variable's path, shape and float32 bytes."""
+    """Returns the sha256 over every variable's name, shape and float32 bytes, in the model's order."""
     digest = hashlib.sha256()
     for variable in model.variables:
         values = keras.ops.convert_to_numpy(variable).astype("float32")
-        digest.update(f"{variable.path} {values.shape}\n".encode())
+        digest.update(f"{variable.name} {values.shape}\n".encode())
         digest.update(values.tobytes())
     return digest.hexdigest()
 
@@ -88,15 +100,11 @@ def _policy(name: str):
         keras.config.set_dtype_policy(before)
 
 
-def _network(input_size: int, include_top: bool = False) -> keras.Model:
-    keras.utils.clear_session(free_memory=False)  # so that layer names do not depend on what was built before
-    return keras.applications.InceptionV3(
-        weights=None,
-        include_top=include_top,
-        input_shape=(299, 299, 3) if include_top else (input_size, input_size, 3),
-        pooling=None if include_top else "avg",
-        name="inception_v3",
-    )
+def _network(kind: Kind, input_size: int) -> keras.Model:
+    shape = (input_size, input_size, 3)
+    if kind == "blocks":
+        return ours.inception_v3(shape)
+    return keras.applications.InceptionV3(weights=None, include_top=False, input_shape=shape, pooling="avg")
 
 
 def _up_to(network: keras.Model, layer: str) -> keras.Model:
@@ -111,76 +119,47 @@ def _up_to(network: keras.Model, layer: str) -> keras.Model:
         if len(values.shape) == 4:
             values = keras.layers.GlobalAveragePooling2D(name=f"{layer}_average")(values)
     # Values leave the trunk in float32 under every policy.
-    values = keras.layers.Activation("linear", dtype="float32", name="transfer_values")(values)
+    values = keras.layers.Activation("linear", dtype="float32", name="values")(values)
     model = keras.Model(network.input, values, name="trunk")
     model.trainable = False
     return model
 
 
-def _load_imagenet(network: keras.Model) -> None:
+def _download() -> keras.Model:
     try:
-        reference = keras.applications.InceptionV3(
-            weights="imagenet", include_top=False, input_shape=network.input_shape[1:], pooling="avg"
-        )
-    except Exception as error:  # Keras wraps every network failure in a bare Exception.
+        return keras.applications.InceptionV3(weights="imagenet", include_top=False)
+    except Exception as error:  # Keras raises a bare Exception when the network fails
         raise WeightsError(
-            f"Keras' ImageNet weights for Inception-v3 could not be downloaded:\n  {str(error).splitlines()[0][:200]}\n"
+            f"Keras' ImageNet weights for Inception-v3 could not be downloaded:\n  {_first_line(error)}\n"
             "Take them from disk instead:\n"
             "  --weights PATH    a .h5, .weights.h5 or .keras file of Inception-v3\n"
             "or place inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5 in ~/.keras/models\n"
-            "or try the program without any: --weights random (the accuracy then means little), or --demo"
+            "or try the program without any: --demo, or --weights random (whose accuracy means little)"
         ) from error
-    network.set_weights(reference.get_weights())
 
 
-def _load_file(network: keras.Model, path: Path) -> None:
-    """Loads a file of the network with or without its top, at whatever precision it is stored."""
+def _read(path: Path) -> keras.Model:
+    """The network of a file, with or without its top, at whatever precision it is stored."""
     if not path.is_file():
         raise WeightsError(f"--weights {path}: no such file (nor one of the words imagenet and random)")
     if path.suffix == ".keras":
-        source = _read_keras(path)
-    elif path.suffix in (".h5", ".hdf5"):
-        source = _read_h5(path)
-    else:
+        try:
+            return keras.saving.load_model(path, compile=False)
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise WeightsError(f"--weights {path}: not a model that Keras can load ({_first_line(error)})") from error
+    if path.suffix not in (".h5", ".hdf5"):
         raise WeightsError(f"--weights {path}: must end in .keras, .weights.h5 or .h5")
-    wanted = {weight.path: weight for weight in network.weights}
-    ours, theirs = _convolution_shapes(network), _convolution_shapes(source)
-    if ours != theirs[: len(ours)] or len(ours) != len(theirs):
-        raise WeightsError(
-            f"--weights {path}: not an Inception-v3. Expected {len(ours)} convolutions, found {len(theirs)}; the first "
-            f"difference is at number {_first_difference(ours, theirs)}."
-        )
-    network.set_weights(source.get_weights()[: len(wanted)])
-
-
-def _read_keras(path: Path) -> keras.Model:
-    try:
-        return keras.saving.load_model(path, compile=False)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise WeightsError(f"--weights {path}: not a model that Keras can load ({_first_line(error)})") from error
-
-
-def _read_h5(path: Path) -> keras.Model:
     failures = []
     for include_top in (False, True):
-        source = _network(299, include_top)
+        source = keras.applications.InceptionV3(weights=None, include_top=include_top)
         try:
             source.load_weights(path)
             return source
         except (OSError, ValueError, KeyError) as error:
-            failures.append(f"{'with' if include_top else 'without'} top: {_first_line(error)}")
+            failures.append(f"{'with' if include_top else 'without'} its top: {_first_line(error)}")
     raise WeightsError(
-        f"--weights {path}: not the weights of Inception-v3, or the file is damaged.\n  " + "\n  ".join(failures)
+        f"--weights {path}: not the weights of Inception-v3, or the file is damaged\n  " + "\n  ".join(failures)
     )
-
-
-def _convolution_shapes(model: keras.Model) -> list[tuple]:
-    return [tuple(each.kernel.shape) for each in model.layers if isinstance(each, keras.layers.Conv2D)]
-
-
-def _first_difference(ours: list, theirs: list) -> int:
-    pairs = zip(ours, theirs, strict=False)
-    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(ours), len(theirs)))
 
 
 def _first_line(error: BaseException) -> str:

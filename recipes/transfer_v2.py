@@ -1,0 +1,34 @@
+"""Transfer Learning v2: vanilla with ten-crop testing and dropout (Milani section 4.2).
+
+The head is trained on whole images as in vanilla, with dropout that keeps 80 % of the transfer values. At test time
+an image is shown ten times: the whole 64x64, its four 56x56 corners, and the mirror images of these; the softmax
+probabilities are summed (Eq. 2). The paper tuned the learning rate, its decay and L2 anew and does not print them;
+the values here were chosen on val.
+
+Paper: 23.89 % val error, 31.4 % test error. Time: beyond vanilla, nine more passes over val and test.
+
+    python recipes/transfer_v2.py
+    python recipes/transfer_v2.py --demo
+"""
+
+import dataclasses
+from typing import Literal
+
+from tiny_imagenet_tf.cli import command
+from tiny_imagenet_tf.transfer.config import TransferConfig
+from tiny_imagenet_tf.transfer.experiment import Experiment, run
+
+EXPERIMENT = Experiment("transfer_v2", "Transfer Learning v2", "milani/transfer_v2")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(TransferConfig):
+    """Ten-crop testing and dropout."""
+
+    crops: Literal["whole", "ten"] = "ten"
+    dropout_keep: float = 0.8
+    epochs: int = 12
+
+
+if __name__ == "__main__":
+    command(Config, lambda config: run(EXPERIMENT, config), __doc__)
