@@ -311,6 +311,18 @@ def test_dim_refuses_a_map_with_nothing_to_reduce(padding, shape):
         build(inception_dim, shape=(*shape, 3), padding=padding, **DIM)
 
 
+def test_dim_refuses_a_map_too_small_for_its_pool_whatever_the_convolutions():
+    with pytest.raises(ValueError, match=re.escape("inception_dim 'b': the map must be at least (3, 3)")):
+        build(inception_dim, shape=(2, 2, 3), branches={"single": [(4, 1)]})
+
+
+def test_sizes_are_height_and_width_when_channels_come_first():
+    keras.config.set_image_data_format("channels_first")
+    assert build(inception_dim, shape=(1, 9, 8), **DIM).output_shape == (None, 3 + 6 + 1, 4, 3)
+    with pytest.raises(ValueError, match=re.escape("got (9, 2)")):
+        build(inception_dim, shape=(8, 9, 2), **DIM)
+
+
 def test_importing_blocks_loads_keras_and_itself_only():
     script = (
         "import sys, keras\n"

@@ -1,5 +1,10 @@
 """The same battery for every network of the registry, on small images."""
 
+import importlib.util
+import os
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -86,6 +91,37 @@ def test_weight_decay_regularizes_every_kernel_and_nothing_else(name):
     squares = sum(float(keras.ops.sum(kernel**2)) for kernel in kernels)
     assert len(model.losses) == len(kernels)
     assert float(sum(model.losses)) == pytest.approx(0.25 * squares, rel=1e-4)
+
+
+LOAD_AND_PREDICT = """
+import sys
+import keras
+import numpy as np
+
+model, batch, output = sys.argv[1:]
+np.save(output, keras.saving.load_model(model).predict(np.load(batch), verbose=0))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.parametrize("name", ["inception_v3", "compact_inception", "le_yang_model_5", "transfer_head"])
+def test_a_saved_network_predicts_the_same_on_another_backend(name, backend, tmp_path):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed: {name} was not tested on it")
+    model = build_small(name)
+    batch = batch_for(model, count=1)
+    files = [str(tmp_path / file) for file in ("model.keras", "batch.npy", "output.npy")]
+    model.save(files[0])
+    np.save(files[1], batch)
+    subprocess.run(  # elsewhere: without this package on the path
+        [sys.executable, "-c", LOAD_AND_PREDICT, *files],
+        cwd=tmp_path,
+        env=os.environ | {"KERAS_BACKEND": backend},
+        check=True,
+    )
+    expected = np.array(model(batch, training=False))
+    np.testing.assert_allclose(np.load(files[2]), expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
 
 
 def test_an_unknown_network_is_answered_with_the_known_ones():

@@ -70,6 +70,11 @@ def chain(*kinds):
     return keras.Model(images, x)
 
 
+def test_two_layers_do_not_fit_into_one():
+    with pytest.raises(ValueError, match="wired differently"):
+        copy_by_structure(two_branches(), chain("Conv2D", "Activation", "Concatenate2"))
+
+
 def test_heads_are_neither_compared_nor_copied():
     def with_head(units):
         trunk = two_branches()

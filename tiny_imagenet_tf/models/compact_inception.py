@@ -1,14 +1,15 @@
 """Milani's own network (Fig. 3(b)): a shallower and narrower Inception-v3 for 64x64 images.
 
-The paper's text gives the kinds of block and their order only ("the same inception layers as Inception-v3,
-but shallower and narrower"). What this module takes from where:
+The paper's text says that it has "the same inception layers as Inception-v3, but is shallower and narrower",
+for 64x64 images; its numbers are in the figure alone. What this module takes from where:
 
-* Read from the figure: the stem 3x3/2, 3x3, 3x3; two type-1, dim, three type-2, dim, one type-3, average
-  pool, fully connected; the maps 27x27x64, 27x27x144, 14x14x288, 7x7x576, 7x7x864. They fit 64x64 images
-  with a stem of "valid" convolutions (64, 31, 29, 27) and "same" reductions (27, 14, 7).
-* Assumed: the widths inside the blocks, chosen so that the branches add up to the figure's sums; the first
-  dim is that of Inception-v3's mixed3, the second that of its mixed8; type-1's middle branch is 5x5 as in
-  the released Inception-v3; 1 - keep is the dropout rate.
+* Read from the figure, by one public reader of it (github.com/Sirius083/tiny_imagenet): a stem of 3x3/2,
+  3x3, 3x3; two type-1, dim, three type-2, dim, one type-3, average pool, fully connected; maps of 27x27x64,
+  27x27x144, 14x14x288, 7x7x576 and 7x7x864.
+* Follows from those: "valid" stem convolutions (64, 31, 29, 27) and "same" reductions (27, 14, 7).
+* Assumed, as that reader does: the widths inside the blocks, which add up to the figure's sums; the first
+  dim is built like Inception-v3's mixed3, the second like its mixed8; type-1's middle branch is 5x5, as in
+  the released Inception-v3.
 """
 
 import keras
