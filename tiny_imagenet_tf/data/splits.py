@@ -7,15 +7,18 @@ shuffling, subsampling, screening and resuming plain index arithmetic.
 import dataclasses
 import hashlib
 import shutil
+import urllib.request
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
+from tensorflow_datasets.core.download.util import DownloadError
 
 from tiny_imagenet_tf.data import archives, official_layout
 from tiny_imagenet_tf.data.official_layout import DatasetError
-from tiny_imagenet_tf.data.tiny_imagenet import tiny_imagenet_dataset_builder
+from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import URL, Builder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +102,7 @@ def prepare(source: Path | None = None, data_dir: Path | None = None) -> tfds.co
     if not source.exists():
         raise DatasetError(f"--source {source}: no such file or folder")
     kept = root / "tiny_imagenet_from_source" / _fingerprint(source)
-    builder = tiny_imagenet_dataset_builder.Builder(data_dir=kept)
+    builder = Builder(data_dir=kept)
     if builder.data_path.exists():
         return builder
     unpacked = kept / "unpacked"
@@ -109,7 +112,7 @@ def prepare(source: Path | None = None, data_dir: Path | None = None) -> tfds.co
             tree = archives.unpack(source, unpacked)
         else:
             tree = source
-        builder = tiny_imagenet_dataset_builder.Builder(data_dir=kept, source=official_layout.find_root(tree))
+        builder = Builder(data_dir=kept, source=official_layout.find_root(tree))
         builder.download_and_prepare()
     except BaseException:
         shutil.rmtree(kept, ignore_errors=True)
@@ -149,20 +152,24 @@ def load(builder: tfds.core.DatasetBuilder, split: str) -> Split:
 
 
 def _prepare_download(root: Path) -> tfds.core.DatasetBuilder:
-    builder = tiny_imagenet_dataset_builder.Builder(data_dir=root)
+    builder = Builder(data_dir=root)
     if builder.data_path.exists():
         return builder
     try:
+        # TFDS retries for minutes where there is no network; one short question saves them.
+        urllib.request.urlopen(urllib.request.Request(URL, method="HEAD"), timeout=20).close()
         builder.download_and_prepare(
             download_config=tfds.download.DownloadConfig(try_download_gcs=False, force_checksums_validation=True)
         )
-    except (OSError, tfds.download.DownloadError, tfds.download.NonMatchingChecksumError) as error:
+    except (OSError, DownloadError, NonMatchingChecksumError) as error:
+        for part in (root / "downloads" / "tiny_imagenet").glob("*.tmp.*"):
+            shutil.rmtree(part, ignore_errors=True)
         raise DatasetError(
-            f"Tiny ImageNet could not be downloaded: {tiny_imagenet_dataset_builder.URL}\n  {_first_line(error)}\n"
-            "Take it from disk instead:\n"
-            "  --source PATH    a tiny-imagenet-200 folder, zip or tar\n"
-            f"or place prepared records at {builder.data_path}\n"
-            "or try the program without any data: --demo"
+            f"Tiny ImageNet could not be downloaded: {URL}\n  {_first_line(error)}\n"
+            "Without network, take it from disk:\n"
+            "  --source PATH     a tiny-imagenet-200 folder, zip or tar\n"
+            "  --weights PATH    where the recipe needs a trained network: its .h5, .weights.h5 or .keras file\n"
+            f"or place prepared records at {builder.data_path}, or see every step on made-up images: --demo"
         ) from error
     return builder
 

@@ -61,8 +61,6 @@ def _demo(config: TransferConfig, folder: Path) -> TransferConfig:
 def _run(experiment: Experiment, config: TransferConfig) -> Run:
     started = time.perf_counter()
     hardware.set_seed(config.seed)
-    data = {name: split.fraction(config.fraction) for name, split in _load(config).items()}
-    train, validation = data["train"], data["validation"]
     precision = hardware.resolve_precision(config.precision)
     trunk = trunks.build(
         config.weights,
@@ -72,6 +70,8 @@ def _run(experiment: Experiment, config: TransferConfig) -> Run:
         seed=config.seed,
         dtype=engine.trunk_dtype(precision),
     )
+    data = {name: split.fraction(config.fraction) for name, split in _load(config).items()}
+    train, validation = data["train"], data["validation"]
     extraction = Extraction(trunk, precision, config.resize, config.store.expanduser())
     print(
         f"{len(train):,} training, {len(validation):,} validation images, {len(train.wnids)} classes; "

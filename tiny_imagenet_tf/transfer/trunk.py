@@ -131,10 +131,11 @@ def _download() -> keras.Model:
     except Exception as error:  # Keras raises a bare Exception when the network fails
         raise WeightsError(
             f"Keras' ImageNet weights for Inception-v3 could not be downloaded:\n  {_first_line(error)}\n"
-            "Take them from disk instead:\n"
+            "Without network, take them from disk:\n"
             "  --weights PATH    a .h5, .weights.h5 or .keras file of Inception-v3\n"
-            "or place inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5 in ~/.keras/models\n"
-            "or try the program without any: --demo, or --weights random (whose accuracy means little)"
+            "  --source PATH     the dataset: a tiny-imagenet-200 folder, zip or tar\n"
+            "or place inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5 in ~/.keras/models, or see every step\n"
+            "with random weights: --demo"
         ) from error
 
 

@@ -1,0 +1,60 @@
+"""Fixtures that several rooms share."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from tiny_imagenet_tf.data import splits, synthetic
+
+# Real data and weights, where somebody has put them beside the checkout.
+SHARED = Path(os.environ.get("TINY_IMAGENET_SHARED", Path(__file__).parents[2] / "shared"))
+SMALL = synthetic.Sizes(classes=4, train=6, validation=3, test=5)
+
+
+@pytest.fixture
+def tree(tmp_path) -> Path:
+    """A fresh made-up dataset in the official layout, to be damaged."""
+    return synthetic.write(tmp_path / "tree", SMALL)
+
+
+@pytest.fixture(scope="session")
+def builder(tmp_path_factory):
+    """The made-up dataset, prepared: 4 classes, 24 training, 12 validation and 5 test images."""
+    folder = tmp_path_factory.mktemp("synthetic")
+    return splits.prepare(synthetic.write(folder, SMALL), folder / "prepared")
+
+
+@pytest.fixture(scope="session")
+def train(builder):
+    """The made-up training split."""
+    return splits.load(builder, "train")
+
+
+@pytest.fixture(scope="session")
+def shared_weights() -> Path:
+    """The file of real Inception-v3 weights."""
+    path = SHARED / "weights" / "inception_v3_2015.weights.h5"
+    if not path.is_file():
+        pytest.skip(f"no real weights: {path.name} is not beside the checkout")
+    return path
+
+
+@pytest.fixture(scope="session")
+def real_tree(tmp_path_factory) -> Path:
+    """The real images, unpacked."""
+    unpack = SHARED / "data" / "unpack"
+    if not unpack.is_file():
+        pytest.skip("no real data beside the checkout")
+    folder = tmp_path_factory.mktemp("real")
+    subprocess.run([str(unpack), str(folder)], check=True)
+    return folder / "tiny-imagenet-200"
+
+
+@pytest.fixture(scope="session")
+def real_data(real_tree, tmp_path_factory):
+    """The real dataset, prepared and verified."""
+    return splits.prepare(real_tree, tmp_path_factory.mktemp("real_prepared"))

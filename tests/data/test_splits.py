@@ -1,0 +1,122 @@
+import io
+import urllib.request
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from tiny_imagenet_tf.data import image_ops, official_layout, pipelines, splits, views
+from tiny_imagenet_tf.data.official_layout import DatasetError
+
+
+def test_a_split_holds_the_files_as_they_are(tree, tmp_path):
+    layout = official_layout.read(tree)
+    builder = splits.prepare(tree, tmp_path / "data")
+    for name, examples in layout.examples.items():
+        split = splits.load(builder, name)
+        assert split.file_names.tolist() == [each.path.name for each in examples]
+        assert split.labels.tolist() == [each.label for each in examples]
+        assert split.boxes.tolist() == [list(each.box) for each in examples]
+        assert split.jpegs.numpy().tolist() == [each.path.read_bytes() for each in examples]
+        assert split.wnids == layout.wnids
+        assert split.words == layout.words
+        assert split.digest == layout.digests[name]
+
+
+def test_what_was_found_is_kept(builder):
+    assert builder.info.metadata["grayscale"] == {"train": 4, "validation": 1, "test": 0}
+    assert builder.info.features["label"].int2str(1) == "n99990001"
+
+
+def test_take_and_fraction(train):
+    rows = train.fraction_rows(0.5)
+    assert rows.tolist() == [0, 1, 2, 6, 7, 8, 12, 13, 14, 18, 19, 20]
+    half = train.fraction(0.5)
+    assert half.file_names.tolist() == train.file_names[rows].tolist()
+    assert half.jpegs.numpy().tolist() == train.jpegs.numpy()[rows].tolist()
+    assert half.digest != train.digest
+    assert train.fraction(1) is train
+    assert train.take(rows[::-1]).digest != half.digest
+
+
+@pytest.mark.parametrize("fraction", [0, -0.5, 1.5])
+def test_a_fraction_that_is_none_is_refused(train, fraction):
+    with pytest.raises(ValueError, match="fraction="):
+        train.fraction(fraction)
+
+
+def test_an_images_key_does_not_depend_on_its_row(train):
+    keys = train.image_keys.numpy()
+    assert len(set(keys)) == len(train)
+    assert train.take(np.array([5, 2])).image_keys.numpy().tolist() == keys[[5, 2]].tolist()
+
+
+def test_a_second_prepare_reuses_the_records_and_a_changed_source_does_not(tree, tmp_path):
+    first = splits.prepare(tree, tmp_path / "data")
+    assert splits.prepare(tree, tmp_path / "data").data_path == first.data_path
+    (tree / "test/images/test_0.JPEG").unlink()
+    assert splits.prepare(tree, tmp_path / "data").data_path != first.data_path
+
+
+def test_a_broken_source_leaves_nothing_behind(tree, tmp_path):
+    before = sorted(tree.rglob("*"))
+    (tree / "test/images/test_0.JPEG").write_bytes(b"")
+    with pytest.raises(DatasetError, match=r"test_0\.JPEG"):
+        splits.prepare(tree, tmp_path / "data")
+    assert [path for path in (tmp_path / "data").rglob("*") if path.is_file()] == []
+    assert sorted(tree.rglob("*")) == before
+
+
+def test_a_missing_source_is_named(tmp_path):
+    with pytest.raises(DatasetError, match=r"nowhere\.zip: no such file"):
+        splits.prepare(tmp_path / "nowhere.zip", tmp_path)
+
+
+@pytest.mark.parametrize("when", ["at once", "midway"])
+def test_without_network_the_error_says_what_helps(tmp_path, monkeypatch, when):
+    def refuse(*_, **__):
+        raise OSError("Name or service not known\nlong traceback")
+
+    if when == "at once":
+        monkeypatch.setattr(urllib.request, "urlopen", refuse)
+    else:
+        monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: io.BytesIO())
+        monkeypatch.setattr(tfds.download.DownloadManager, "download_and_extract", refuse)
+    with pytest.raises(DatasetError) as caught:
+        splits.prepare(None, tmp_path / "data")
+    message = str(caught.value)
+    for part in ("cs231n.stanford.edu", "Name or service not known", "--source PATH", "--weights PATH", "--demo"):
+        assert part in message
+    assert len(message.splitlines()) <= 7 and "traceback" not in message
+    assert [path for path in (tmp_path / "data").rglob("*") if path.is_file()] == []
+
+
+def test_a_missing_split_is_named(tree, tmp_path):
+    for file in (tree / "test/images").iterdir():
+        file.unlink()
+    builder = splits.prepare(tree, tmp_path / "data")
+    with pytest.raises(DatasetError, match="no test images"):
+        splits.load(builder, "test")
+
+
+def test_trunk_inputs_are_resized_and_scaled_in_order(train):
+    batches = list(pipelines.trunk_inputs(train, views.WHOLE, size=75, resize="half_pixel", batch_size=10))
+    assert [len(batch) for batch in batches] == [10, 10, 4]
+    expected = image_ops.scale(image_ops.resize(image_ops.decode(train.jpegs[13]), 75))
+    np.testing.assert_array_equal(batches[1][3], expected)
+    assert batches[0].shape == (10, 75, 75, 3) and batches[0].dtype == tf.float32
+
+
+def test_labelled_trunk_inputs_pair_images_with_their_labels(train):
+    order = np.array([20, 3, 11])
+    (batch,) = pipelines.labelled_trunk_inputs(
+        train.take(order), views.WHOLE, size=75, resize="half_pixel", batch_size=10
+    )
+    np.testing.assert_array_equal(batch[1], np.eye(4)[train.labels[order]])
+
+
+def test_images_are_raw_pixels(train):
+    (batch,) = pipelines.images(train.take(np.arange(3)), views.View("top_left"))
+    assert batch.shape == (3, 56, 56, 3) and batch.dtype == tf.uint8
+    np.testing.assert_array_equal(batch[2], image_ops.decode(train.jpegs[2])[:56, :56])
