@@ -48,7 +48,7 @@ def extractor(model: keras.Model, precision: Literal["float32", "bfloat16", "flo
     def extract(images: tf.Tensor) -> np.ndarray:
         # TensorFlow looks up the optimized graph by the options in force at the call, not at the trace.
         with _graph_option(_BFLOAT16_REWRITE, precision == "bfloat16"):
-            outputs = frozen(images)
+            outputs = frozen(tf.convert_to_tensor(images))
         return (outputs[0] if isinstance(outputs, (list, tuple)) else outputs).numpy()
 
     return extract

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import hashlib
+import warnings
 from pathlib import Path
 from typing import Literal
 
@@ -154,7 +155,9 @@ def _read(path: Path) -> keras.Model:
     for include_top in (False, True):
         source = keras.applications.InceptionV3(weights=None, include_top=include_top)
         try:
-            source.load_weights(path)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a warning a layer, before the error that says it all
+                source.load_weights(path)
             return source
         except (OSError, ValueError, KeyError) as error:
             failures.append(f"{'with' if include_top else 'without'} its top: {_first_line(error)}")

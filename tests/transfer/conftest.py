@@ -1,0 +1,11 @@
+"""A random trunk at the smallest input, shared by the room's tests."""
+
+import pytest
+
+from tiny_imagenet_tf.transfer import trunk
+
+
+@pytest.fixture(scope="session")
+def small_trunk():
+    """75x75 images to 2048 values, random weights."""
+    return trunk.build("random", input_size=75, seed=3)
