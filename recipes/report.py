@@ -1,0 +1,68 @@
+"""Writes the figures and the page of one or several finished runs; neither model nor training code is loaded.
+
+Curves (Milani Figs. 5, 6, 9, 10), errors by class (section 4.3), t-SNE (Fig. 11; Le & Yang Fig. 1), wrongly
+classified images (Le & Yang Fig. 2), the images and their views, and the papers' tables beside the records in
+results/. About a minute; a few megabytes. Needs the extra: pip install -e ".[report]".
+
+    python recipes/report.py runs/transfer_v3-20260101-120000
+    python recipes/report.py runs/A runs/B                # curves overlaid, A and B compared by McNemar's test
+    python recipes/report.py runs/A --classes plunger "bullet train" n02123394
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from tiny_imagenet_tf.published import MILANI_TSNE_CLASSES
+from tiny_imagenet_tf.reports import extra, results, tables
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Config:
+    """What to report, and where to."""
+
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    """Finished run directories. Errors, gallery and t-SNE are those of the first."""
+    out: Path | None = None
+    """Folder of the report; default: report/ in the first run."""
+    classes: tuple[str, ...] = MILANI_TSNE_CLASSES
+    """Names or wnids of the classes in the t-SNE of transfer values."""
+    source: Path | None = None
+    """A tiny-imagenet-200 folder, zip or tar; default: the run's own."""
+    data_dir: Path | None = None
+    """Where prepared datasets are kept; default: the run's own."""
+    results: Path = ROOT / "results"
+    """Records for the papers' tables."""
+
+
+def main(config: Config) -> None:
+    if not config.runs:
+        raise SystemExit("no run directory was given")
+    try:
+        extra.require()
+    except ModuleNotFoundError as error:
+        raise SystemExit(str(error)) from error
+    from tiny_imagenet_tf.reports import report  # only now: it imports the extra
+
+    networks = ROOT / "docs" / "networks.md"
+    sizes = tables.read_network_sizes(networks.read_text(encoding="utf-8")) if networks.exists() else {}
+    try:
+        path = report.write(
+            config.runs,
+            config.out or config.runs[0] / "report",
+            classes=config.classes,
+            results=results.read(config.results),
+            network_sizes=sizes,
+            source=config.source,
+            data_dir=config.data_dir,
+        )
+    except (FileNotFoundError, KeyError) as error:
+        raise SystemExit(error.args[0] if isinstance(error, KeyError) else str(error)) from error
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Config, description=__doc__))

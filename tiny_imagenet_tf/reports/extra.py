@@ -1,0 +1,14 @@
+"""Whether what a report needs is installed. Imports none of it."""
+
+import importlib.util
+
+NEEDED = {"matplotlib": "matplotlib", "sklearn": "scikit-learn", "scipy": "scipy", "jinja2": "jinja2"}
+
+
+def require() -> None:
+    """Raises ModuleNotFoundError, naming the extra and the command, where a package of it is missing."""
+    missing = [package for module, package in NEEDED.items() if importlib.util.find_spec(module) is None]
+    if missing:
+        raise ModuleNotFoundError(
+            f"a report needs the extra 'report' ({', '.join(missing)} missing): pip install -e \".[report]\""
+        )

@@ -1,0 +1,57 @@
+"""Puts a report together: run directories in, one page and a file a figure out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tiny_imagenet_tf.published import MILANI_TSNE_CLASSES
+from tiny_imagenet_tf.reports import data_sections, error_sections, page, run_sections, tsne_sections
+from tiny_imagenet_tf.reports.subject import Subject, finished_run
+
+
+def write(
+    runs: Sequence[Path],
+    out: Path,
+    *,
+    classes: tuple[str, ...] = MILANI_TSNE_CLASSES,
+    results: Sequence[dict] = (),
+    network_sizes: dict[str, int] | None = None,
+    source: Path | None = None,
+    data_dir: Path | None = None,
+) -> Path:
+    """Writes the report of one or several runs.
+
+    Curves, key figures and the comparison show all runs; errors, gallery and t-SNE show the first.
+
+    Args:
+        runs: finished run directories, at least one.
+        out: receives ``index.html`` and ``figures/``.
+        classes: names or wnids whose transfer values are laid out.
+        results: records for the papers' tables.
+        network_sizes: parameters by network name, for Le & Yang's Table 1.
+        source: where the images are; default: where the first run had them.
+        data_dir: of prepared datasets; default: the first run's.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        FileNotFoundError: a run has no summary.
+        KeyError: a class is not in the set.
+    """
+    found = [finished_run(path) for path in runs]
+    first = Subject.open(found[0], source, data_dir)
+    subjects = [first, *(Subject(run, None) for run in found[1:])]  # of these no image is shown
+    sections = [
+        run_sections.key_figures(subjects),
+        run_sections.training(subjects),
+        run_sections.ensemble(first),
+        run_sections.compared(subjects),
+        error_sections.errors(first),
+        error_sections.gallery(first),
+        tsne_sections.transfer_values(first, classes),
+        tsne_sections.features(first),
+        data_sections.data(first),
+        run_sections.published_tables(list(results), network_sizes or {}),
+    ]
+    title = " · ".join(run_sections.distinct_titles(subjects))
+    return page.write(out, f"{title}: Tiny ImageNet", [section for section in sections if section])

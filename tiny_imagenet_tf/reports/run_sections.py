@@ -1,0 +1,128 @@
+"""Sections about whole runs: key figures, curves, the ensemble curve, and what a change of config did."""
+
+from tiny_imagenet_tf.evaluation.scores import top_k_accuracy
+from tiny_imagenet_tf.reports import comparison, curves, tables
+from tiny_imagenet_tf.reports.calibration import calibration
+from tiny_imagenet_tf.reports.intervals import wilson
+from tiny_imagenet_tf.reports.page import Drawing, Section, Tabulated
+from tiny_imagenet_tf.reports.subject import Subject
+from tiny_imagenet_tf.reports.tables import NOTHING, Table
+
+
+def key_figures(subjects: list[Subject]) -> Section:
+    """One row a run: accuracy with its interval, calibration, and what was used."""
+    columns = (
+        "Run", "Top-1 accuracy", "95 % interval", "Top-5", "Calibration error", "Train", "Validation", "Trunk",
+        "Device", "Hours", "Commit",
+    )  # fmt: skip
+    rows, notes = [], []
+    for subject in subjects:
+        summary, environment = subject.run.summary, subject.run.environment
+        val = summary["validation"]
+        low, high = wilson(round(val["top1"] * val["images"]), val["images"])
+        answers = subject.predictions
+        top5 = val.get("top5") or (top_k_accuracy(answers.probabilities, answers.labels, 5) if answers else None)
+        rows.append(
+            (
+                subject.title,
+                f"**{100 * val['top1']:.2f} %**",
+                f"{100 * low:.2f} to {100 * high:.2f} %",
+                f"{100 * top5:.2f} %" if top5 else NOTHING,
+                f"{100 * calibration(answers.confidence, answers.right).error:.1f} %" if answers else NOTHING,
+                f"{summary['train']['images']:,} images",
+                f"{val['images']:,} images, {val.get('crops', 'one view')}",
+                f"`{summary['trunk']}`" if summary.get("trunk") else NOTHING,
+                environment.get("device") or NOTHING,
+                f"{summary['hours']:.2g}" if summary.get("hours") else NOTHING,
+                f"`{(environment.get('commit') or NOTHING)[:7]}`",
+            )
+        )
+        said = [text for text in (summary.get("selection"), *summary.get("notes", [])) if text]
+        notes += [f"{subject.title}: {text}" for text in said]
+    caption = (
+        "Accuracy on validation images, with Wilson's score interval. Calibration error: the mean gap between the "
+        "probability of the predicted class and how often it is right."
+    )
+    return Section(
+        "figures", "Key figures", "", (Tabulated(Table("Runs", caption, columns, tuple(rows), tuple(notes))),)
+    )
+
+
+def published_tables(results: list[dict], network_sizes: dict[str, int]) -> Section:
+    """The papers' tables beside the recorded results."""
+    blocks = tuple(Tabulated(table) for table in tables.all_tables(results, network_sizes))
+    return Section("papers", "The papers' tables", "From the records in results/, not only from this run.", blocks)
+
+
+def training(subjects: list[Subject]) -> Section:
+    """Accuracy against epochs, all runs in one figure."""
+    rows = dict(zip(distinct_titles(subjects), (subject.run.metrics for subject in subjects), strict=True))
+    rows = {title: metrics for title, metrics in rows.items() if metrics}
+    if not rows:
+        return Section("training", "Training", "The run stored no metrics.")
+    caption = (
+        "Minibatch training accuracy as a running average over the epoch (dashed) and accuracy on all validation "
+        "images (solid), as in Milani's Figs. 5, 9 and 10."
+    )
+    return Section("training", "Training", "", (Drawing("curves", curves.training_curves(rows), caption),))
+
+
+def ensemble(subject: Subject) -> Section | None:
+    """Accuracy against the size of the ensemble; None for a run of one network."""
+    found = subject.run.summary.get("ensemble")
+    if not found:
+        return None
+    accuracies = found["accuracy_by_size"]
+    gain = 100 * (max(accuracies) - accuracies[0])
+    text = f"{len(accuracies)} networks, the best alone first. The best ensemble gains {gain:.2f} points on it."
+    caption = "Validation accuracy against the number of networks in the ensemble, as in Milani's Fig. 6."
+    return Section("ensemble", "Ensemble", text, (Drawing("ensemble", curves.ensemble_curve(accuracies), caption),))
+
+
+def compared(subjects: list[Subject]) -> Section | None:
+    """What differs between the first run and each other, and what that did; None for a single run."""
+    if len(subjects) < 2:
+        return None
+    titles = distinct_titles(subjects)
+    fields = comparison.differences([subject.run.config for subject in subjects])
+    fields = {field: values for field, values in fields.items() if field not in ("source", "data_dir", "runs", "store")}
+    configs = Table(
+        "What differs",
+        "Config fields that are not the same in all runs.",
+        ("Field", *titles),
+        tuple((f"`{field}`", *values) for field, values in fields.items()),
+    )
+    rows, notes = [], []
+    for subject, title in zip(subjects[1:], titles[1:], strict=True):
+        try:
+            rows.append(_answers(subjects[0], subject, title))
+        except ValueError as error:
+            notes.append(f"{title}: not compared, for {error}")
+    tests = Table(
+        "What that did",
+        f"Against {titles[0]}, on the validation images that both have. McNemar's exact test looks at the images on "
+        "which exactly one of the two is right; p is how often chance alone would split them this unevenly.",
+        ("Run", "Images", titles[0], "This run", "Difference", "Only the first right", "Only this right", "p"),
+        tuple(rows),
+        tuple(notes),
+    )
+    return Section("comparison", "Comparison", "", (Tabulated(configs), Tabulated(tests)))
+
+
+def distinct_titles(subjects: list[Subject]) -> list[str]:
+    """The runs' titles; where two are equal, with the run directory's name."""
+    titles = [subject.title for subject in subjects]
+    return [
+        f"{title} ({subject.run.path.name})" if titles.count(title) > 1 else title
+        for title, subject in zip(titles, subjects, strict=True)
+    ]
+
+
+def _answers(first: Subject, second: Subject, title: str) -> tuple[str, ...]:
+    if first.predictions is None or second.predictions is None:
+        raise ValueError("one of the two stored no predictions")
+    found = comparison.compare(first.predictions, second.predictions)
+    a, b = found.accuracies
+    p = "< 0.0001" if found.p_value < 1e-4 else f"{found.p_value:.4f}"
+    percents = f"{100 * a:.2f} %", f"{100 * b:.2f} %", f"{100 * (b - a):+.2f} points"
+    return (title, f"{found.images:,}", *percents, str(found.only_first), str(found.only_second), p)

@@ -1,0 +1,74 @@
+"""One run as a report sees it: what it stored, the names of its classes, and its images where they can be opened."""
+
+import dataclasses
+import functools
+from pathlib import Path
+
+from tiny_imagenet_tf.data.official_layout import DatasetError
+from tiny_imagenet_tf.reports.class_names import ClassNames
+from tiny_imagenet_tf.reports.images import Images
+from tiny_imagenet_tf.reports.predictions import Predictions
+from tiny_imagenet_tf.runs import VALIDATION_PREDICTIONS, Run
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """A run under report.
+
+    Attributes:
+        run: its directory.
+        images: of its dataset; None where they cannot be opened.
+        without_images: why not; empty where they can.
+    """
+
+    run: Run
+    images: Images | None
+    without_images: str = ""
+
+    @classmethod
+    def open(cls, run: Run, source: Path | None = None, data_dir: Path | None = None) -> "Subject":
+        """Opens a run's images, if possible.
+
+        Args:
+            run: a finished run.
+            source: a ``tiny-imagenet-200`` folder or archive; default: the run's own.
+            data_dir: of prepared datasets; default: the run's own.
+        """
+        source = source or _path(run.config.get("source"))
+        data_dir = data_dir or _path(run.config.get("data_dir"))
+        try:
+            return cls(run, Images.open(source, data_dir))
+        except (DatasetError, OSError) as error:
+            return cls(run, None, f"Images could not be opened: {error}.")
+
+    @functools.cached_property
+    def title(self) -> str:
+        """What the run calls itself."""
+        return self.run.summary["title"]
+
+    @functools.cached_property
+    def predictions(self) -> Predictions | None:
+        """The answers for the validation images; None where the run stored none."""
+        return Predictions.of(self.run) if (self.run.path / VALIDATION_PREDICTIONS).exists() else None
+
+    @functools.cached_property
+    def names(self) -> ClassNames:
+        """The classes; without images nothing but their wnids is known."""
+        words = self.images.train.words if self.images else {}
+        wnids = self.predictions.wnids if self.predictions else self.images.train.wnids if self.images else ()
+        return ClassNames(tuple(map(str, wnids)), words)
+
+
+def finished_run(path: Path) -> Run:
+    """Returns the run of a directory.
+
+    Raises:
+        FileNotFoundError: it has no summary.
+    """
+    if not (path / "summary.json").exists():
+        raise FileNotFoundError(f"{path} has no summary.json: only a finished run can be reported")
+    return Run(path)
+
+
+def _path(value: str | None) -> Path | None:
+    return None if value is None else Path(value)
