@@ -139,12 +139,16 @@ class Run:
 
     def write_test_predictions(self, file_names, labels, wnids) -> None:
         """Stores one predicted class an image: ``test_0.JPEG n02085620`` a line, in the order given."""
-        lines = [f"{name} {wnids[label]}\n" for name, label in zip(file_names, labels, strict=True)]
         with replacing(self.path / TEST_PREDICTIONS) as file:
-            file.write("".join(lines).encode())
+            file.write(prediction_lines(file_names, labels, wnids).encode())
 
     def _read(self, name: str) -> dict:
         return json.loads((self.path / name).read_text())
+
+
+def prediction_lines(file_names, labels, wnids) -> str:
+    """Returns predictions as the challenge takes them: ``test_0.JPEG n02085620`` a line."""
+    return "".join(f"{name} {wnids[label]}\n" for name, label in zip(file_names, labels, strict=True))
 
 
 def describe_environment() -> dict:
@@ -183,8 +187,8 @@ def _git(*arguments: str) -> str | None:
 def _plain(value):
     if dataclasses.is_dataclass(value):
         return dataclasses.asdict(value)
-    if isinstance(value, Path):
-        return str(value)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"{value!r} does not go into JSON")

@@ -1,0 +1,55 @@
+"""The box rule of Le & Yang section 5.2.1, on boxes judged by hand and on the real ones."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tiny_imagenet_tf import published
+from tiny_imagenet_tf.data import splits
+from tiny_imagenet_tf.data.screening import FIVE_CROPS, screen
+
+
+def test_the_crops_are_the_four_corners_and_the_centre():
+    assert FIVE_CROPS == ((0, 0), (0, 8), (8, 0), (8, 8), (4, 4))
+
+
+@pytest.mark.parametrize(
+    ("box", "removed", "small"),
+    [
+        ((0, 0, 63, 63), False, False),
+        ((20, 20, 40, 40), False, False),
+        ((0, 0, 8, 8), True, False),  # the crop at (8, 8) shows nothing of it
+        ((0, 20, 10, 40), True, False),  # crops at 8 keep 2 of 10 columns: less than a quarter
+        ((0, 20, 11, 40), False, False),  # 3 of 11: more
+        ((0, 20, 12, 40), False, False),
+        ((2, 20, 10, 40), False, False),  # exactly a quarter, 2 of 8, is enough
+        ((54, 20, 63, 40), True, False),  # crops at 0 end at 56: 2 of 9
+        ((20, 0, 40, 10), True, False),
+        ((0, 0, 0, 30), False, True),  # no area, nothing to lose; but small
+        ((20, 20, 28, 27), False, True),  # 56 square pixels
+        ((20, 20, 28, 28), False, False),  # 64 are not below 8x8
+        ((1, 1, 5, 5), True, False),  # removed images are not counted as small once more
+    ],
+)
+def test_boxes_by_hand(box, removed, small):
+    screening = screen(np.array([box]))
+    assert (bool(screening.removed[0]), bool(screening.small[0])) == (removed, small)
+
+
+def test_a_split_loses_the_removed_images(train):
+    boxes = np.tile((20, 20, 40, 40), (len(train), 1))
+    boxes[[3, 7]] = (0, 0, 8, 8)
+    boxed = dataclasses.replace(train, boxes=boxes)
+    kept = screen(boxed.boxes).apply(boxed)
+    assert len(kept) == len(train) - 2
+    assert list(kept.file_names) == [name for row, name in enumerate(train.file_names) if row not in (3, 7)]
+
+
+@pytest.mark.slow
+def test_the_real_boxes_give_1544_and_1972(real_data):
+    train = splits.load(real_data, "train")
+    screening = screen(train.boxes)
+    assert (int(screening.removed.sum()), int(screening.small.sum())) == (1544, 1972)
+    assert (published.LE_YANG_SCREENED_IMAGES, published.LE_YANG_SMALL_OBJECT_IMAGES) == (1535, 1891)
+    assert len(screening.apply(train)) == 100_000 - 1544

@@ -1,0 +1,147 @@
+"""What a run writes down, what stops it, and that two devices do what one does."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tiny_run
+
+from tiny_imagenet_tf import hardware
+from tiny_imagenet_tf.data.training_batches import NONE, TrainingBatches
+from tiny_imagenet_tf.models.convnets import TABLE_1, le_yang
+from tiny_imagenet_tf.training import checkpoints, fitting, losses
+from tiny_imagenet_tf.training.callbacks import NonFiniteLoss
+from tiny_imagenet_tf.training.snapshots import Snapshots
+
+ROOT = Path(__file__).parents[2]
+ROW = {"epoch", "step", "learning_rate", "loss", "penalty", "accuracy", "val_loss", "val_accuracy"} | {
+    "selection_accuracy", "seconds",
+}  # fmt: skip
+
+
+def test_a_row_holds_means_over_the_epoch_so_far(run, images):
+    """With a learning rate of 0 nothing changes, so the means can be computed from outside."""
+    model = tiny_run.network(4)
+    batches = TrainingBatches(images.train, NONE, 12, seed=0)
+    loss = losses.smoothed_cross_entropy(0.1)
+    fitting.compile_for_training(model, keras.optimizers.SGD(0.0), loss)
+    model.get_layer(
+        "dropout" if "dropout" in [layer.name for layer in model.layers] else model.layers[-2].name
+    ).rate = 0
+    measure = lambda: {"val_loss": 1.5, "val_accuracy": 0.25, "selection_accuracy": 0.5}  # noqa: E731
+    snapshots = Snapshots(run.path / "snapshots", images.train.wnids)
+    fitting.fit(
+        model, batches, run, snapshots, epochs=1, measure=measure, measure_every=1, checkpoint_every=9, verbose=0
+    )
+    first, second = run.metrics
+    assert first.keys() == ROW
+    assert (first["epoch"], first["step"], second["epoch"], second["step"]) == (0.5, 1, 1, 2)
+    assert (second["val_loss"], second["val_accuracy"], second["learning_rate"]) == (1.5, 0.25, 0.0)
+    assert [entry.accuracy for entry in snapshots.entries] == [0.5], "selection_accuracy decides; a tie is not kept"
+
+    pairs = list(batches.epoch(0))
+    kernels = [layer.kernel for layer in model.layers if getattr(layer, "kernel_regularizer", None)]
+    penalty = 1e-3 * sum(float(np.square(kernel.numpy()).sum()) for kernel in kernels)
+    scores = [model(images, training=True).numpy() for images, _ in pairs]
+    expected = [float(loss(truth, score)) for (_, truth), score in zip(pairs, scores, strict=True)]
+    assert first["loss"] == pytest.approx(expected[0], rel=1e-4)
+    assert second["loss"] == pytest.approx(np.mean(expected), rel=1e-4)
+    assert second["penalty"] == pytest.approx(penalty, rel=1e-3)
+    right = [np.mean(s.argmax(1) == t.numpy().argmax(1)) for (_, t), s in zip(pairs, scores, strict=True)]
+    assert second["accuracy"] == pytest.approx(np.mean(right))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_what_was_good(run, images):
+    def callbacks(clock):
+        def poison():
+            kernel = clock.model.get_layer("logits").kernel
+            kernel.assign(kernel * math.nan)
+
+        return [tiny_run.At(clock, 9, poison)]
+
+    with pytest.raises(NonFiniteLoss, match=r"step 10, epoch 1\.67"):
+        tiny_run.train(run, images.train, images.validation, callbacks=callbacks)
+    assert checkpoints.read_position(run.path / checkpoints.NAME)["step"] == 2  # of epoch 1: step 8
+    with np.load(run.path / checkpoints.NAME) as stored:
+        assert all(np.isfinite(stored[name]).all() for name in stored.files if name != "position")
+    snapshots = Snapshots(run.path / "snapshots")
+    assert all(entry.step < 10 for entry in snapshots.entries)
+    assert np.isfinite(tiny_run.accuracy(keras.saving.load_model(snapshots.path(snapshots.best)), images.validation))
+
+
+def test_the_screen_shows_loss_accuracy_and_speed(run, images, capsys):
+    model = tiny_run.network(4)
+    fitting.compile_for_training(model, keras.optimizers.SGD(0.1), losses.MulticlassHinge())
+    fitting.fit(
+        model,
+        TrainingBatches(images.train, NONE, 6, seed=0),
+        run,
+        Snapshots(run.path / "snapshots", images.train.wnids),
+        epochs=1,
+        measure=lambda: {"val_loss": 0.0, "val_accuracy": 0.5, "selection_accuracy": 0.5},
+        measure_every=9,
+        checkpoint_every=9,
+    )
+    last = capsys.readouterr().out.strip().splitlines()[-1]
+    for word in ("4/4", "loss: ", "penalty: ", "accuracy: ", "images_per_second: ", "val_accuracy: 0.5"):
+        assert word in last
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_scores_loss_and_variables_stay_in_float32(images, precision):
+    keras.config.set_dtype_policy(hardware.training_policy(precision))
+    model = tiny_run.network(4)
+    fitting.compile_for_training(model, keras.optimizers.SGD(0.01), losses.smoothed_cross_entropy(0.1))
+    (shown, truth) = next(iter(TrainingBatches(images.train, NONE, 4, seed=0).epoch(0)))
+    assert model.get_layer("first_conv").compute_dtype == precision
+    assert model(shown).dtype == "float32"
+    assert {variable.dtype for variable in model.trainable_variables} == {"float32"}
+    loss = model.compute_loss(y=truth, y_pred=model(shown))
+    assert loss.dtype == "float32"
+    assert math.isfinite(model.train_on_batch(shown, truth)[0])
+
+
+@pytest.mark.parametrize(
+    "number", [pytest.param(number, marks=pytest.mark.slow if number > 6 else ()) for number in TABLE_1]
+)
+def test_each_model_of_table_1_takes_a_step(number):
+    hardware.set_seed(0)
+    model = le_yang(number, classes=4, weight_decay=1e-4)
+    fitting.compile_for_training(model, keras.optimizers.SGD(0.01, 0.9), losses.smoothed_cross_entropy(0))
+    shown = np.random.default_rng(0).uniform(-1, 1, (2, 56, 56, 3)).astype(np.float32)
+    before = [layer.kernel.numpy().copy() for layer in model.layers if hasattr(layer, "kernel")]
+    assert math.isfinite(model.train_on_batch(shown, np.eye(4, dtype=np.float32)[:2])[0])
+    after = [layer.kernel.numpy() for layer in model.layers if hasattr(layer, "kernel")]
+    assert all(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("devices", [["CPU:0"], ["CPU:0", "CPU:1"]], ids=len)
+def test_losses_do_not_depend_on_the_number_of_devices(tmp_path, devices, losses_of_one_device):
+    np.testing.assert_allclose(losses_on(devices), losses_of_one_device, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def losses_of_one_device():
+    return losses_on([])
+
+
+def losses_on(devices: list[str]) -> list[float]:
+    """Losses of six steps in a process with two logical CPUs."""
+    command = [sys.executable, "tests/training/devices_run.py", *devices]
+    settings = {"cwd": ROOT, "env": os.environ | {"PYTHONPATH": str(ROOT)}, "check": True}
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, **settings)
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["replicas"] == max(1, len(devices))
+    assert len(found["losses"]) == 6 and len(set(found["losses"])) == 6
+    return found["losses"]
+
+
+def test_a_device_that_is_not_there_is_named():
+    with pytest.raises(ValueError, match="--devices GPU:7"):
+        hardware.strategy(["GPU:7"])

@@ -1,0 +1,72 @@
+"""Ensembles: the probabilities of several networks, summed (Milani section 3.4 and Eq. 2)."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from tiny_imagenet_tf.evaluation.scores import top_k_accuracy
+from tiny_imagenet_tf.published import RESULTS
+
+
+@dataclasses.dataclass(frozen=True)
+class Ensemble:
+    """What joining networks one by one, best first, brings (Fig. 6).
+
+    Attributes:
+        order: the members' indices from the best to the worst.
+        accuracies: of each member alone, in the order given.
+        accuracy_by_size: of the ensembles of the best 1, 2, ... members.
+        best_size: the size of the highest accuracy; of equals the smallest.
+    """
+
+    order: tuple[int, ...]
+    accuracies: tuple[float, ...]
+    accuracy_by_size: tuple[float, ...]
+    best_size: int
+
+    @property
+    def best_members(self) -> tuple[int, ...]:
+        """The indices of the members of the best ensemble."""
+        return self.order[: self.best_size]
+
+
+def join_best_first(members: Sequence[np.ndarray], labels: np.ndarray) -> Ensemble:
+    """Joins networks in the order of their own accuracies, of equals the earlier one first.
+
+    Args:
+        members: class probabilities (n, classes) of each network.
+        labels: int (n,).
+
+    Raises:
+        ValueError: there are no members.
+    """
+    if not members:
+        raise ValueError("an ensemble needs at least one member")
+    accuracies = tuple(top_k_accuracy(member, labels) for member in members)
+    order = tuple(sorted(range(len(members)), key=lambda member: -accuracies[member]))
+    by_size, total = [], np.zeros_like(members[0], dtype=np.float64)
+    for member in order:
+        total += members[member]
+        by_size.append(top_k_accuracy(total, labels))
+    return Ensemble(order, accuracies, tuple(by_size), int(np.argmax(by_size)) + 1)
+
+
+def mean_probabilities(members: Sequence[np.ndarray]) -> np.ndarray:
+    """Returns the members' class probabilities, summed and divided by their number; (n, classes)."""
+    return np.mean(np.asarray(members, np.float64), axis=0)
+
+
+def published_key(members: Sequence[str | None]) -> str | None:
+    """Returns the papers' row of an ensemble, from the rows of its members; None if they print no such ensemble.
+
+    Milani joined snapshots of one run (Table 1), Le & Yang models 8 and 9 (Table 2).
+
+    Args:
+        members: keys of :data:`published.RESULTS`, None for a network that is in no table.
+    """
+    keys = set(members)
+    if keys == {"le_yang/model_8", "le_yang/model_9"}:
+        return "le_yang/ensemble_8_9"
+    key = f"{next(iter(keys))}_ensemble" if len(keys) == 1 else None
+    return key if key in RESULTS else None

@@ -1,0 +1,106 @@
+"""Finds the networks that runs and files hold, to evaluate or to join."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import keras
+import numpy as np
+
+from tiny_imagenet_tf.data.splits import Split
+from tiny_imagenet_tf.evaluation import crops
+from tiny_imagenet_tf.runs import VALIDATION_PREDICTIONS, Run
+
+Which = Literal["all", "best"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Member:
+    """One network, or the val predictions of a run that kept none.
+
+    Attributes:
+        name: run and file.
+        path: a ``.keras`` file or ``predictions-validation.npz``.
+        run: the run it is of, None for a file that stands alone.
+        wnids: its classes in the order of its scores; None if that is not stored.
+    """
+
+    name: str
+    path: Path
+    run: Run | None = None
+    wnids: tuple[str, ...] | None = None
+
+    @property
+    def published(self) -> str | None:
+        """Key of the paper's row that the run reproduces."""
+        ended = self.run is not None and (self.run.path / "summary.json").exists()
+        return self.run.summary.get("published") if ended else None
+
+    def probabilities(self, split: Split, how: crops.Crops | None = None) -> np.ndarray:
+        """Returns the class probabilities (n, classes) of a split's images.
+
+        Args:
+            split: the images.
+            how: crops; None takes the network's own.
+
+        Raises:
+            ValueError: the classes are others, or stored predictions are asked for what they do not hold.
+        """
+        if self.wnids is not None and self.wnids != split.wnids:
+            raise ValueError(f"{self.name}: its classes, or their order, are not those of the images")
+        if self.path.suffix != ".keras":
+            return self._stored(split, how)
+        model = keras.saving.load_model(self.path, compile=False)
+        if model.output_shape[-1] != len(split.wnids):
+            raise ValueError(f"{self.name}: {model.output_shape[-1]} scores for {len(split.wnids)} classes")
+        return crops.probabilities(model, split, crops.test_views(model, how or crops.default_crops(model)))
+
+    def _stored(self, split: Split, how: crops.Crops | None) -> np.ndarray:
+        if split.name != "validation" or how is not None:
+            raise ValueError(f"{self.name}: the run kept its val predictions only, no network")
+        stored = self.run.read_validation_predictions()
+        if not np.array_equal(stored["file_names"], split.file_names):
+            raise ValueError(f"{self.name}: its predictions are of other val images")
+        return stored["probabilities"].astype(np.float64)
+
+
+def find(paths: Sequence[Path], which: Which = "all") -> list[Member]:
+    """Returns the members in the order of the paths, a run's snapshots from the oldest to the newest.
+
+    Args:
+        paths: run directories and ``.keras`` files.
+        which: of a run's snapshots.
+
+    Raises:
+        ValueError: there is neither a network nor a prediction at a path.
+    """
+    return [member for path in paths for member in _at(path, which)]
+
+
+def _at(path: Path, which: Which) -> list[Member]:
+    if path.suffix == ".keras" and path.is_file():
+        index = path.parent / "index.json"
+        if index.exists():
+            return [Member(_name(path), path, Run(path.parent.parent), _wnids(index))]
+        return [Member(path.name, path)]
+    index = path / "snapshots" / "index.json"
+    if index.exists():
+        entries = json.loads(index.read_text())["snapshots"][-1 if which == "best" else 0 :]
+        files = [path / "snapshots" / entry["file"] for entry in entries]
+        return [Member(_name(file), file, Run(path), _wnids(index)) for file in files]
+    if (path / "best.keras").exists():
+        return [Member(f"{path.name}/best.keras", path / "best.keras", Run(path))]
+    if (path / VALIDATION_PREDICTIONS).exists():
+        wnids = tuple(Run(path).read_validation_predictions()["wnids"].tolist())
+        return [Member(path.name, path / VALIDATION_PREDICTIONS, Run(path), wnids)]
+    raise ValueError(f"{path}: neither a .keras file nor a run with snapshots or predictions")
+
+
+def _name(file: Path) -> str:
+    return f"{file.parent.parent.name}/{file.name}"
+
+
+def _wnids(index: Path) -> tuple[str, ...]:
+    return tuple(json.loads(index.read_text())["wnids"])

@@ -1,0 +1,136 @@
+"""What happens while a network trains: measuring, the screen, TensorBoard, and the brake.
+
+They share one dictionary of logs with Keras' progress bar, and what one callback adds the next ones see:
+:class:`Brake`, :class:`Progress`, then :class:`Measure`, then what reacts to a measurement.
+"""
+
+import math
+import time
+from collections.abc import Callable
+
+import keras
+
+from tiny_imagenet_tf.runs import Run
+from tiny_imagenet_tf.training.clock import Clock
+
+DATA_LOSS = "data_loss"  # the compiled metric: the loss without the weight penalty
+
+
+class NonFiniteLoss(RuntimeError):
+    """The loss became NaN or infinite."""
+
+
+class Brake(keras.callbacks.Callback):
+    """Stops the run at a loss that is not finite, before anything of that step is saved.
+
+    Args:
+        clock: of the run.
+    """
+
+    def __init__(self, clock: Clock):
+        super().__init__()
+        self._clock = clock
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not math.isfinite(logs["loss"]):
+            raise NonFiniteLoss(
+                f"the loss is {logs['loss']} at step {self._clock.total_steps}, epoch {self._clock.epochs:.2f}. "
+                "Nothing of this step was saved; the snapshots and the last checkpoint are good. "
+                "Try a smaller --learning-rate, or --precision float32."
+            )
+
+
+class Progress(keras.callbacks.Callback):
+    """Puts on the progress bar the loss of the data, the weight penalty and images a second.
+
+    Args:
+        batch_size: images a step.
+    """
+
+    def __init__(self, batch_size: int):
+        super().__init__()
+        self._batch_size = batch_size
+        self._seconds, self._images, self._traced = 0.0, 0, False
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._seconds, self._images = 0.0, 0
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self._started = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        _separate_penalty(logs)
+        if self._traced:  # the first step traces the graph
+            self._seconds += time.perf_counter() - self._started
+            self._images += self._batch_size
+            logs["images_per_second"] = self._images / self._seconds
+        self._traced = True
+
+    def on_epoch_end(self, epoch, logs=None):
+        _separate_penalty(logs)
+
+
+def _separate_penalty(logs: dict) -> None:
+    """Keras' ``loss`` is the sum of both, means over the epoch so far."""
+    total = logs["loss"]
+    logs["loss"] = logs.pop(DATA_LOSS)
+    logs["penalty"] = total - logs["loss"]
+
+
+class Measure(keras.callbacks.Callback):
+    """Measures the network every so many steps and after each epoch, and writes a row of ``metrics.jsonl``.
+
+    A row: ``epoch`` (epochs so far; a whole number after an epoch), ``step``, ``learning_rate``, ``loss`` (of the
+    data alone), ``penalty`` (of the weights) and ``accuracy``, means over the epoch so far; ``seconds`` since the
+    run began; and what was measured.
+
+    Args:
+        run: gets the rows.
+        clock: of the run.
+        measure: returns ``val_loss``, ``val_accuracy`` and ``selection_accuracy``.
+        every: steps, counted from the beginning of each epoch.
+    """
+
+    def __init__(self, run: Run, clock: Clock, measure: Callable[[], dict[str, float]], every: int):
+        super().__init__()
+        self._run, self._clock, self._measure, self._every = run, clock, measure, every
+
+    def on_epoch_begin(self, epoch, logs=None):
+        # Both papers' schedules change it between epochs only.
+        self._learning_rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+
+    def on_train_batch_end(self, batch, logs=None):
+        clock = self._clock
+        if clock.step % self._every and clock.step < clock.steps_per_epoch:
+            return
+        logs |= self._measure()
+        row = {"epoch": clock.epochs, "step": clock.total_steps, "learning_rate": self._learning_rate}
+        row |= {name: value for name, value in logs.items() if name != "images_per_second"}
+        self._run.write_metrics([*self._run.metrics, row | {"seconds": clock.seconds}])
+
+
+class TensorBoard(keras.callbacks.Callback):
+    """Writes each measurement for TensorBoard. Keras' own callback takes every epoch's ``fit`` for a new run.
+
+    Args:
+        run: whose directory gets the folder ``tensorboard``.
+        clock: of the run.
+
+    Raises:
+        ModuleNotFoundError: TensorBoard is not installed.
+    """
+
+    def __init__(self, run: Run, clock: Clock):
+        super().__init__()
+        import tensorboard  # noqa: F401 (tf.summary fails much later without it)
+        import tensorflow as tf
+
+        self._summary, self._clock = tf.summary, clock
+        self._writer = tf.summary.create_file_writer(str(run.path / "tensorboard"))
+
+    def on_train_batch_end(self, batch, logs=None):
+        if "selection_accuracy" in logs:
+            with self._writer.as_default(step=self._clock.total_steps):
+                for name, value in logs.items():
+                    self._summary.scalar(name, value)
+            self._writer.flush()

@@ -1,0 +1,114 @@
+"""Compiles and fits a network so that it can stop at any step and go on exactly."""
+
+from collections.abc import Callable, Sequence
+
+import keras
+
+from tiny_imagenet_tf.data.training_batches import TrainingBatches
+from tiny_imagenet_tf.runs import Run
+from tiny_imagenet_tf.training import checkpoints
+from tiny_imagenet_tf.training.callbacks import DATA_LOSS, Brake, Measure, Progress
+from tiny_imagenet_tf.training.checkpoints import Checkpoints
+from tiny_imagenet_tf.training.clock import Clock
+from tiny_imagenet_tf.training.snapshots import KeepSnapshots, Snapshots
+
+
+def compile_for_training(model: keras.Model, optimizer: keras.optimizers.Optimizer, loss: keras.losses.Loss) -> None:
+    """Compiles a network with what :func:`fit` shows: the loss without the weight penalty, and the accuracy.
+
+    Args:
+        model: ends in float32 scores.
+        optimizer: under a float16 policy Keras adds loss scaling.
+        loss: of one-hot labels and scores.
+    """
+    model.compile(
+        optimizer=optimizer,
+        loss=loss,
+        metrics=[
+            keras.metrics.MeanMetricWrapper(loss.call, name=DATA_LOSS, dtype="float32"),
+            keras.metrics.CategoricalAccuracy(name="accuracy", dtype="float32"),
+        ],
+        jit_compile=False,  # slower on a CPU, and crashes with loss scaling on several GPUs (keras issue 21366)
+    )
+
+
+def fit(
+    model: keras.Model,
+    batches: TrainingBatches,
+    run: Run,
+    snapshots: Snapshots,
+    *,
+    epochs: int,
+    measure: Callable[[], dict[str, float]],
+    measure_every: int,
+    checkpoint_every: int,
+    callbacks: Callable[[Clock], Sequence[keras.callbacks.Callback]] = lambda clock: (),
+    verbose: int = 1,
+) -> Clock:
+    """Fits a compiled network, from the run's checkpoint if there is one.
+
+    An interrupted run ends with the very weights, rows and snapshots of one that was not. Keras' ``Model.fit`` is
+    called once an epoch, since each epoch has its own finite dataset.
+
+    Args:
+        model: compiled by :func:`compile_for_training`.
+        batches: epoch by epoch.
+        run: its directory has the checkpoint and the rows.
+        snapshots: the folder they are kept in.
+        epochs: to have been trained in the end.
+        measure: see :class:`~tiny_imagenet_tf.training.callbacks.Measure`.
+        measure_every: steps.
+        checkpoint_every: steps, at the most, that an interruption costs.
+        callbacks: more of them, made for the run's clock; they see each measurement.
+        verbose: Keras' progress bar: 0 or 1.
+
+    Returns:
+        The clock, at the end.
+
+    Raises:
+        NonFiniteLoss: the loss is not finite.
+        CheckpointError: the checkpoint is of another network or optimizer.
+    """
+    clock, resumed = _take_up(model, run, snapshots, batches.steps)
+    everything = keras.callbacks.CallbackList(
+        [
+            clock,
+            Brake(clock),
+            Progress(batches.batch_size),
+            Measure(run, clock, measure, measure_every),
+            KeepSnapshots(snapshots, clock),
+            *callbacks(clock),
+            Checkpoints(run, clock, every=checkpoint_every, resumed=resumed),
+        ],
+        add_history=True,  # Model.fit returns it
+        add_progbar=verbose > 0,
+        model=model,
+        verbose=verbose,
+        epochs=epochs,
+        steps=batches.steps,
+    )
+    while clock.epoch < epochs:
+        rest = batches.epoch(clock.epoch, start=clock.step)
+        model.fit(
+            rest,
+            initial_epoch=clock.epoch,
+            epochs=clock.epoch + 1,
+            callbacks=everything,
+            verbose=verbose,
+            shuffle=False,  # the batches are shuffled
+        )
+    return clock
+
+
+def _take_up(model: keras.Model, run: Run, snapshots: Snapshots, steps_per_epoch: int) -> tuple[Clock, bool]:
+    """Takes model, rows and snapshots back to the checkpoint, or to the beginning where there is none."""
+    path = run.path / checkpoints.NAME
+    resumed = path.exists()
+    if resumed:
+        checkpoints.restore(path, model)
+        clock = Clock(steps_per_epoch, **checkpoints.read_position(path))
+    else:
+        clock = Clock(steps_per_epoch)
+    run.write_metrics([row for row in run.metrics if row["step"] <= clock.total_steps])
+    snapshots.go_back_to(clock.total_steps)
+    return clock, resumed

@@ -1,0 +1,70 @@
+"""Milani's own network from scratch: what "Baseline" and "Regularized" share (section 3)."""
+
+import dataclasses
+
+import keras
+
+from tiny_imagenet_tf.data.training_batches import MILANI, NONE
+from tiny_imagenet_tf.models.compact_inception import compact_inception
+from tiny_imagenet_tf.runs import Run
+from tiny_imagenet_tf.training import experiment
+from tiny_imagenet_tf.training.config import TrainingConfig
+from tiny_imagenet_tf.training.fitting import compile_for_training
+from tiny_imagenet_tf.training.losses import WeightDecayConvention, l2_coefficient, smoothed_cross_entropy
+from tiny_imagenet_tf.training.schedules import staircase
+
+
+@dataclasses.dataclass(frozen=True)
+class InceptionConfig(TrainingConfig):
+    """Options of ``inception_baseline.py`` and ``inception_regularized.py``; Adam with its default betas."""
+
+    learning_rate: float = 1e-3
+    """Of the first epoch. Paper: 1e-3 for Baseline, doubled for Regularized."""
+    learning_rate_decay: float = 0.9
+    """Factor. Paper: 0.9."""
+    decay_every_epochs: int = 1
+    """Epochs from one factor to the next. Paper: 1 for Baseline, 2 for Regularized."""
+    label_smoothing: float = 0.1
+    """Epsilon of Eq. 1. Paper: 0.1."""
+    dropout_keep: float = 1.0
+    """Share of the features that dropout keeps. Paper: no dropout for Baseline, 0.8 for Regularized."""
+    augment: bool = False
+    """Random mirror images, brightness and contrast. Paper: for Regularized."""
+    weight_decay: float = 0.08
+    """L2 strength on every kernel, as printed. Paper: 0.08."""
+    weight_decay_convention: WeightDecayConvention = "l2_loss"
+    """What weight_decay multiplies: l2_loss is sum(w^2)/2, as tf.nn.l2_loss; keras is sum(w^2). Paper: not said."""
+    width_multiplier: float = 1.0
+    """Factor on the width of every convolution; below 1 for a quick try."""
+
+
+def run(recipe: str, title: str, published_key: str, config: InceptionConfig) -> Run:
+    """Trains the compact Inception and returns the run's directory.
+
+    Args:
+        recipe: its name, of the run directory too.
+        title: what a table calls it.
+        published_key: of the paper's row in :data:`published.RESULTS`.
+        config: the recipe's options.
+    """
+    begun = experiment.begin(recipe, config)
+    batches = begun.batches(MILANI if config.augment else NONE)
+    with begun.strategy.scope():
+        model = compact_inception(
+            classes=begun.classes,
+            width_multiplier=config.width_multiplier,
+            dropout_rate=1 - config.dropout_keep,
+            weight_decay=l2_coefficient(config.weight_decay, config.weight_decay_convention),
+        )
+        learning_rate = staircase(
+            config.learning_rate,
+            config.learning_rate_decay,
+            every_epochs=config.decay_every_epochs,
+            steps_per_epoch=batches.steps,
+        )
+        compile_for_training(
+            model, keras.optimizers.Adam(learning_rate), smoothed_cross_entropy(config.label_smoothing)
+        )
+    clock = begun.fit(model, batches)
+    begun.report(clock, title=title, published_key=published_key)
+    return begun.run
