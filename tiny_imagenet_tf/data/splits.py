@@ -186,11 +186,12 @@ def _first_line(error: BaseException) -> str:
 def _fingerprint(source: Path) -> str:
     """A name for the state of a source: a changed, added or removed file gives another."""
     if source.is_file():
-        files = [source]
+        base, files = source.parent, [source]
     else:
-        files = sorted(file for file in official_layout.find_root(source).rglob("*") if file.is_file())
-    digest = hashlib.sha256(str(source).encode())
+        base = official_layout.find_root(source)
+        files = sorted(file for file in base.rglob("*") if file.is_file())
+    digest = hashlib.sha256(str(base).encode())
     for file in files:
         stat = file.stat()
-        digest.update(f"{file.relative_to(source.parent)} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+        digest.update(f"{file.relative_to(base)} {stat.st_size} {stat.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:16]

@@ -1,0 +1,64 @@
+"""Downloads or imports Tiny ImageNet, verifies every file, and prints what was found.
+
+The recipes do this by themselves when they need to. Run it first to see that the data is whole, or to prepare a machine
+that will be without a network later.
+
+    python recipes/prepare_data.py                                    # from the CS231n server, 237 MB
+    python recipes/prepare_data.py --source tiny-imagenet-200.zip     # from disk: folder, zip or tar
+
+Time: a minute beyond the download.
+"""
+
+import dataclasses
+from pathlib import Path
+
+from tiny_imagenet_tf.cli import command
+from tiny_imagenet_tf.data import official_layout, splits
+
+MISSING_SHOWN = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Where the data comes from and goes to."""
+
+    source: Path | None = None
+    """A tiny-imagenet-200 folder, zip or tar. Without it the official archive is downloaded."""
+    data_dir: Path | None = None
+    """Where prepared datasets are kept. Default: TFDS's own, $TFDS_DATA_DIR or ~/tensorflow_datasets."""
+
+
+def prepare(config: Config) -> None:
+    """Prepares the dataset and prints its counts."""
+    builder = splits.prepare(config.source, config.data_dir)
+    found = builder.info.metadata
+    label = builder.info.features["label"]
+    print(f"\n{builder.data_path}\n{label.num_classes} classes, from {label.names[0]} to {label.names[-1]}\n")
+    print(f"{'split':12}{'images':>9}{'official':>10}{'grayscale':>11}{'boxes':>9}{'per class':>12}")
+    for name in official_layout.SPLITS:
+        if name not in builder.info.splits:
+            print(f"{name:12}{0:>9,}{official_layout.OFFICIAL_COUNTS[name]:>10,}")
+            continue
+        split = splits.load(builder, name)
+        boxes = int((split.boxes[:, 0] >= 0).sum())
+        print(
+            f"{name:12}{len(split):>9,}{official_layout.OFFICIAL_COUNTS[name]:>10,}{found['grayscale'][name]:>11,}"
+            f"{boxes:>9,}{_per_class(split):>12}"
+        )
+    missing = found["missing"]
+    print(f"\nAll files verified. Annotated but not on disk: {len(missing):,}")
+    for file in missing[:MISSING_SHOWN]:
+        print(f"  {file}")
+    if len(missing) > MISSING_SHOWN:
+        print(f"  and {len(missing) - MISSING_SHOWN:,} more")
+
+
+def _per_class(split: splits.Split) -> str:
+    if (split.labels < 0).any():
+        return "unlabeled"
+    counts = [int((split.labels == label).sum()) for label in range(len(split.wnids))]
+    return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+
+
+if __name__ == "__main__":
+    command(Config, prepare, __doc__)

@@ -1,0 +1,62 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+TRANSFER = ("transfer_vanilla", "transfer_v2", "transfer_v3")
+
+
+def call(recipe, *arguments):
+    return subprocess.run(
+        [sys.executable, str(RECIPES / f"{recipe}.py"), *map(str, arguments)], capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize("recipe", TRANSFER)
+def test_help_gives_defaults_and_the_papers_values(recipe):
+    done = call(recipe, "--help")
+    assert done.returncode == 0
+    text = " ".join(done.stdout.replace("│", " ").split())
+    for option in ("--source", "--weights", "--layer", "--resize", "--head", "--batch-size", "--fraction", "--demo"):
+        assert option in text
+    assert "Paper: 0.713" in text and "val error" in text
+
+
+def test_an_unknown_option_is_an_error():
+    done = call("transfer_vanilla", "--learningrate", "1")
+    assert done.returncode == 2 and "learningrate" in done.stderr + done.stdout
+
+
+def test_a_bad_input_is_one_message_without_traceback(tmp_path):
+    done = call("transfer_vanilla", "--weights", tmp_path / "nowhere.h5")
+    assert done.returncode == 2
+    assert "nowhere.h5: no such file" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_demo_runs_from_end_to_end(tmp_path):
+    done = call("transfer_v3", "--demo", "--runs", tmp_path, "--epochs", "2", "--augmented-views", "1")
+    assert done.returncode == 0, done.stderr
+    assert "Its accuracy means nothing" in done.stdout
+    assert "this run" in done.stdout and "Milani 2017, TL v3" in done.stdout
+    (run,) = tmp_path.iterdir()
+    assert (run / "best.keras").is_file() and (run / "summary.json").is_file()
+
+
+def test_prepare_data_prints_what_it_found(tree, tmp_path):
+    (tree / "val/images/val_3.JPEG").unlink()
+    done = call("prepare_data", "--source", tree, "--data-dir", tmp_path / "data")
+    assert done.returncode == 0, done.stderr
+    lines = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines() if line.strip()}
+    assert lines["train"] == ["24", "100,000", "4", "24", "6"]
+    assert lines["validation"] == ["11", "10,000", "1", "11", "2", "to", "3"]
+    assert lines["test"] == ["5", "10,000", "0", "0", "unlabeled"]
+    assert "val/images/val_3.JPEG" in done.stdout
+
+
+def test_prepare_data_names_a_broken_file(tree, tmp_path):
+    (tree / "val/images/val_3.JPEG").write_text("no")
+    done = call("prepare_data", "--source", tree, "--data-dir", tmp_path / "data")
+    assert done.returncode == 2
+    assert "val_3.JPEG: not a JPEG file" in done.stderr and "Traceback" not in done.stderr
