@@ -13,7 +13,7 @@ from pathlib import Path
 import tyro
 
 from tiny_imagenet_tf.reports import results, tables
-from tiny_imagenet_tf.runs import Run, replacing
+from tiny_imagenet_tf.runs import replacing
 
 ROOT = Path(__file__).parents[1]
 
@@ -42,9 +42,10 @@ def section(config: Config) -> str:
 
 def main(config: Config) -> None:
     if config.run is not None:
-        run = Run(config.run)
-        if not (run.path / "summary.json").exists():
-            raise SystemExit(f"{run.path} has no summary.json: only a finished run can be recorded")
+        try:
+            run = results.finished_run(config.run)
+        except FileNotFoundError as error:
+            raise SystemExit(str(error)) from error
         path = results.write(config.results, results.from_run(run, config.name or run.config["recipe"]))
         print(f"wrote {path}")
     readme = config.readme.read_text(encoding="utf-8")

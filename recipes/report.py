@@ -43,7 +43,8 @@ def main(config: Config) -> None:
         raise SystemExit("no run directory was given")
     try:
         extra.require()
-    except ModuleNotFoundError as error:
+        runs = [results.finished_run(path) for path in config.runs]
+    except (ModuleNotFoundError, FileNotFoundError) as error:
         raise SystemExit(str(error)) from error
     from tiny_imagenet_tf.reports import report  # only now: it imports the extra
 
@@ -51,7 +52,7 @@ def main(config: Config) -> None:
     sizes = tables.read_network_sizes(networks.read_text(encoding="utf-8")) if networks.exists() else {}
     try:
         path = report.write(
-            config.runs,
+            runs,
             config.out or config.runs[0] / "report",
             classes=config.classes,
             results=results.read(config.results),
@@ -59,8 +60,8 @@ def main(config: Config) -> None:
             source=config.source,
             data_dir=config.data_dir,
         )
-    except (FileNotFoundError, KeyError) as error:
-        raise SystemExit(error.args[0] if isinstance(error, KeyError) else str(error)) from error
+    except KeyError as error:  # a class that the set does not have
+        raise SystemExit(error.args[0]) from error
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
 
 

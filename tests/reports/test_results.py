@@ -62,6 +62,11 @@ def test_no_folder_is_no_records(tmp_path):
     assert results.read(tmp_path / "nothing") == []
 
 
-def test_a_run_that_did_not_end_is_no_record(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        results.from_run(Run.create(tmp_path, "transfer_v3", Asked()), "v3")
+def test_a_run_that_did_not_end_is_refused(tmp_path):
+    unfinished = Run.create(tmp_path, "transfer_v3", Asked())
+    with pytest.raises(FileNotFoundError, match="only a finished run"):
+        results.finished_run(unfinished.path)
+
+
+def test_a_finished_run_is_opened(run):
+    assert results.finished_run(run.path) == run

@@ -2,9 +2,12 @@
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from tiny_imagenet_tf.reports.calibration import Calibration
 from tiny_imagenet_tf.reports.style import BLUE, GREY, INK, ORANGE, SKY, VERMILLION, in_house_style, percent_axis
+
+LABEL_RANKS = 45  # how many ranks wide a label is
 
 
 @in_house_style
@@ -50,10 +53,17 @@ def all_class_errors(errors: np.ndarray, marked: dict[str, float]) -> Figure:
     ranked = np.sort(errors)[::-1]
     axes.fill_between(np.arange(1, len(ranked) + 1), ranked, step="mid", color=SKY, alpha=0.45, lw=0)
     axes.axhline(ranked.mean(), color=INK, lw=1, ls=":")
-    for name, error in sorted(marked.items(), key=lambda item: -item[1]):
+    level, right_of_it = 0, None
+    for name, error in sorted(marked.items(), key=lambda item: item[1]):  # from the right end of the axis
         rank = int(np.searchsorted(-ranked, -error)) + 1
+        # Labels of neighbours would cover each other: each goes a line higher than the one to its right.
+        level = level + 1 if right_of_it is not None and right_of_it - rank < LABEL_RANKS else 0
+        right_of_it = rank
+        side, shift = ("right", -4) if rank > 0.7 * len(ranked) else ("left", 8)
         axes.plot(rank, error, "o", color=VERMILLION, ms=6)
-        axes.annotate(f"{name} {100 * error:.0f} %", (rank, error), xytext=(6, 5), textcoords="offset points")
+        axes.annotate(
+            f"{name} {100 * error:.0f} %", (rank, error), (shift, 5 + 12 * level), textcoords="offset points", ha=side
+        )
     axes.set(xlabel="class, by its error", ylabel="top-1 error", xlim=(0.5, len(ranked) + 0.5), ylim=(0, None))
     percent_axis(axes.yaxis)
     return figure
@@ -78,6 +88,7 @@ def pairs(names: list[tuple[str, str]], there: np.ndarray, back: np.ndarray) -> 
     axes.grid(False, axis="y")
     axes.tick_params(axis="y", length=0)
     axes.set(xlabel="validation images")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(loc="lower right")
     return figure
 

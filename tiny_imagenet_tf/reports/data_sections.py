@@ -35,9 +35,24 @@ def data(subject: Subject) -> Section:
         ),
         _ten_crops(image),
         _augmented(train, subject_row, subject.run.config),
-        _screened(train),
+        screened(train),
     ]
     return Section("images", "The images", "", tuple(block for block in blocks if block))
+
+
+def screened(train: Split) -> Drawing | None:
+    """Some of the images that screening removes, with their boxes; None where it removes none."""
+    judged = screen(train.boxes)
+    removed = np.flatnonzero(judged.removed)
+    if not len(removed):
+        return None
+    rows = removed[np.linspace(0, len(removed) - 1, min(SCREENED, len(removed))).astype(int)]
+    names = [train.words.get(train.wnids[label], train.wnids[label]).split(",")[0] for label in train.labels[rows]]
+    told = (
+        f"{len(rows)} of the {len(removed):,} training images that screening removes, for a 56x56 crop can lose three "
+        "quarters of the box: Le & Yang, section 5.2.1."
+    )
+    return Drawing("screened", pictures.boxes(images.decode(train, rows), train.boxes[rows], names, 6), told, "picture")
 
 
 def _sample_rows(train: Split, subject: Subject) -> np.ndarray:
@@ -56,7 +71,7 @@ def _samples(train: Split, subject: Subject) -> Drawing:
 
 def _ten_crops(image: np.ndarray) -> Drawing:
     shown = [images.to_uint8(view(tf.constant(image), 0)) for view in views.TEN_CROP]
-    captions = [f"{view.window.replace('_', ' ')}{', mirrored' if view.mirrored else ''}" for view in views.TEN_CROP]
+    captions = [f"{view.window.replace('_', ' ')}\n{'mirrored' if view.mirrored else ''}" for view in views.TEN_CROP]
     told = "The ten views whose predictions are averaged at test time: Milani, section 4.2."
     return Drawing("ten-crops", pictures.grid(shown, captions, columns=5), told, "picture")
 
@@ -75,17 +90,3 @@ def _augmented(train: Split, row: int, config: dict) -> Drawing:
         told = "One training image and random views of it: crop, brightness and contrast of transfer learning v3."
     tiles = [image.numpy(), *map(images.to_uint8, shown)]
     return Drawing("augmented", pictures.grid(tiles, ["as it is"] + [""] * AUGMENTED, columns=6), told, "picture")
-
-
-def _screened(train: Split) -> Drawing | None:
-    judged = screen(train.boxes)
-    removed = np.flatnonzero(judged.removed)
-    if not len(removed):
-        return None
-    rows = removed[np.linspace(0, len(removed) - 1, min(SCREENED, len(removed))).astype(int)]
-    names = [train.words.get(train.wnids[label], train.wnids[label]).split(",")[0] for label in train.labels[rows]]
-    told = (
-        f"{len(rows)} of the {len(removed):,} training images that screening removes, for a 56x56 crop can lose three "
-        "quarters of the box: Le & Yang, section 5.2.1."
-    )
-    return Drawing("screened", pictures.boxes(images.decode(train, rows), train.boxes[rows], names, 6), told, "picture")

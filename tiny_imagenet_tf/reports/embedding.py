@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
@@ -66,23 +67,19 @@ def scatter(points: np.ndarray, labels: np.ndarray, names: list[str], colours: l
         colours: of the classes.
     """
     many = len(names) > LARGEST_LEGEND
-    figure = Figure(figsize=(6.4, 6.4 if many else 5.6))
+    figure = Figure(figsize=(6.4, 7.6 if many else 5.6))
     axes = figure.subplots()
     for label, name in enumerate(names):
         chosen = points[labels == label]
-        marker = MARKERS[label % len(MARKERS)]
-        axes.scatter(*chosen.T, s=14 if many else 8, c=colours[label], marker=marker, lw=0, alpha=0.75, label=name)
+        style = {"s": 14 if many else 8, "c": colours[label], "marker": MARKERS[label % len(MARKERS)]}
+        axes.scatter(*chosen.T, **style, lw=0, alpha=0.75, label=f"{label + 1} {name}" if many else name)
     for label, name in enumerate(names):
         if (labels == label).any():
-            middle = np.median(points[labels == label], axis=0)
-            text = str(label + 1) if many else name
-            box = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.5}
-            axes.text(*middle, text, ha="center", va="center", color=INK, bbox=box, fontsize=7 if many else 9)
+            text = axes.text(*np.median(points[labels == label], axis=0), str(label + 1) if many else name)
+            text.set(ha="center", va="center", color=INK, fontsize=7 if many else 9)
+            text.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
     if many:
-        lines = [f"{label + 1} {name}" for label, name in enumerate(names)]
-        columns = [lines[start::4] for start in range(4)]
-        for place, column in enumerate(columns):
-            figure.text(place / 4 + 0.01, -0.01, "\n".join(column), fontsize=5.5, va="top", linespacing=1.4)
+        figure.legend(loc="outside lower center", ncols=5, fontsize=5.5, handletextpad=0.1, columnspacing=0.8)
     bare(axes)
     axes.set_aspect("equal")
     return figure

@@ -28,12 +28,14 @@ class Drawing:
         figure: what is drawn.
         caption: what it shows and where the paper has it.
         kind: ``line`` for charts (SVG), ``picture`` for photographs (WebP in the page, PNG on disk).
+        in_page: False where the page shows the same in a livelier way.
     """
 
     name: str
     figure: Figure
     caption: str
     kind: Literal["line", "picture"] = "line"
+    in_page: bool = True
     block: str = dataclasses.field(default="drawing", init=False)
 
     @property

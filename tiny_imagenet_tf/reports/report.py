@@ -5,11 +5,12 @@ from pathlib import Path
 
 from tiny_imagenet_tf.published import MILANI_TSNE_CLASSES
 from tiny_imagenet_tf.reports import data_sections, error_sections, page, run_sections, tsne_sections
-from tiny_imagenet_tf.reports.subject import Subject, finished_run
+from tiny_imagenet_tf.reports.subject import Subject
+from tiny_imagenet_tf.runs import Run
 
 
 def write(
-    runs: Sequence[Path],
+    runs: Sequence[Run],
     out: Path,
     *,
     classes: tuple[str, ...] = MILANI_TSNE_CLASSES,
@@ -23,7 +24,7 @@ def write(
     Curves, key figures and the comparison show all runs; errors, gallery and t-SNE show the first.
 
     Args:
-        runs: finished run directories, at least one.
+        runs: finished runs, at least one.
         out: receives ``index.html`` and ``figures/``.
         classes: names or wnids whose transfer values are laid out.
         results: records for the papers' tables.
@@ -35,12 +36,10 @@ def write(
         The page's path.
 
     Raises:
-        FileNotFoundError: a run has no summary.
         KeyError: a class is not in the set.
     """
-    found = [finished_run(path) for path in runs]
-    first = Subject.open(found[0], source, data_dir)
-    subjects = [first, *(Subject(run, None) for run in found[1:])]  # of these no image is shown
+    first = Subject.open(runs[0], source, data_dir)
+    subjects = [first, *(Subject(run, None) for run in runs[1:])]  # of these no image is shown
     sections = [
         run_sections.key_figures(subjects),
         run_sections.training(subjects),

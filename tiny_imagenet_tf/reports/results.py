@@ -9,6 +9,17 @@ from tiny_imagenet_tf.runs import Run, write_json
 _ABSOLUTE = re.compile(r"(?:^|(?<=[\s=\"']))(?:~|/)[^\s\"',;]*/([^\s\"',;/]+)/?")
 
 
+def finished_run(path: Path) -> Run:
+    """Returns the run of a directory.
+
+    Raises:
+        FileNotFoundError: it has no summary.
+    """
+    if not (path / "summary.json").exists():
+        raise FileNotFoundError(f"{path} has no summary.json: only a finished run can be recorded or reported")
+    return Run(path)
+
+
 def from_run(run: Run, name: str) -> dict:
     """Merges what a finished run stored into one record.
 
@@ -19,9 +30,6 @@ def from_run(run: Run, name: str) -> dict:
     Returns:
         ``name``, ``summary``, ``config`` and ``environment``; of a path only the last part stays, and the folders
         of transfer values are dropped.
-
-    Raises:
-        FileNotFoundError: the run did not end, so it has no summary.
     """
     summary = {key: value for key, value in run.summary.items() if key != "transfer_values"}
     return without_paths({"name": name, "summary": summary, "config": run.config, "environment": run.environment})

@@ -10,42 +10,43 @@ from tiny_imagenet_tf.reports.tables import NOTHING, Table
 
 
 def key_figures(subjects: list[Subject]) -> Section:
-    """One row a run: accuracy with its interval, calibration, and what was used."""
-    columns = (
-        "Run", "Top-1 accuracy", "95 % interval", "Top-5", "Calibration error", "Train", "Validation", "Trunk",
-        "Device", "Hours", "Commit",
-    )  # fmt: skip
-    rows, notes = [], []
-    for subject in subjects:
-        summary, environment = subject.run.summary, subject.run.environment
-        val = summary["validation"]
-        low, high = wilson(round(val["top1"] * val["images"]), val["images"])
-        answers = subject.predictions
-        top5 = val.get("top5") or (top_k_accuracy(answers.probabilities, answers.labels, 5) if answers else None)
-        rows.append(
-            (
-                subject.title,
-                f"**{100 * val['top1']:.2f} %**",
-                f"{100 * low:.2f} to {100 * high:.2f} %",
-                f"{100 * top5:.2f} %" if top5 else NOTHING,
-                f"{100 * calibration(answers.confidence, answers.right).error:.1f} %" if answers else NOTHING,
-                f"{summary['train']['images']:,} images",
-                f"{val['images']:,} images, {val.get('crops', 'one view')}",
-                f"`{summary['trunk']}`" if summary.get("trunk") else NOTHING,
-                environment.get("device") or NOTHING,
-                f"{summary['hours']:.2g}" if summary.get("hours") else NOTHING,
-                f"`{(environment.get('commit') or NOTHING)[:7]}`",
-            )
-        )
-        said = [text for text in (summary.get("selection"), *summary.get("notes", [])) if text]
-        notes += [f"{subject.title}: {text}" for text in said]
+    """A column a run: accuracy with its interval, calibration, and what was used."""
+    columns = [_key_figures(subject) for subject in subjects]
+    rows = tuple((field, *(column[field] for column in columns)) for field in columns[0])
     caption = (
         "Accuracy on validation images, with Wilson's score interval. Calibration error: the mean gap between the "
         "probability of the predicted class and how often it is right."
     )
-    return Section(
-        "figures", "Key figures", "", (Tabulated(Table("Runs", caption, columns, tuple(rows), tuple(notes))),)
+    notes = tuple(
+        f"{title}: {text}"
+        for subject, title in zip(subjects, distinct_titles(subjects), strict=True)
+        for text in subject.run.summary.get("notes", [])
     )
+    table = Table("Runs", caption, ("", *distinct_titles(subjects)), rows, notes)
+    return Section("figures", "Key figures", "", (Tabulated(table),))
+
+
+def _key_figures(subject: Subject) -> dict[str, str]:
+    summary, environment = subject.run.summary, subject.run.environment
+    val, answers = summary["validation"], subject.predictions
+    low, high = wilson(round(val["top1"] * val["images"]), val["images"])
+    top5 = val.get("top5") or (top_k_accuracy(answers.probabilities, answers.labels, 5) if answers else None)
+    return {
+        "Top-1 accuracy": f"**{100 * val['top1']:.2f} %**",
+        "95 % interval": f"{100 * low:.2f} to {100 * high:.2f} %",
+        "Top-5 accuracy": f"{100 * top5:.2f} %" if top5 else NOTHING,
+        "Calibration error": f"{100 * calibration(answers.confidence, answers.right).error:.1f} %"
+        if answers
+        else NOTHING,
+        "Validation": f"{val['images']:,} images, {val.get('crops', 'one view')}",
+        "Training": f"{summary['train']['images']:,} images",
+        "Chosen": summary.get("selection") or NOTHING,
+        "Trunk": f"`{summary['trunk']}`" if summary.get("trunk") else NOTHING,
+        "Device": environment.get("device") or NOTHING,
+        "Hours": f"{summary['hours']:.2g}" if summary.get("hours") else NOTHING,
+        "Seed": str(environment.get("seed", NOTHING)),
+        "Commit": f"`{environment['commit'][:7]}`" if environment.get("commit") else NOTHING,
+    }
 
 
 def published_tables(results: list[dict], network_sizes: dict[str, int]) -> Section:

@@ -59,16 +59,5 @@ class Subject:
         return ClassNames(tuple(map(str, wnids)), words)
 
 
-def finished_run(path: Path) -> Run:
-    """Returns the run of a directory.
-
-    Raises:
-        FileNotFoundError: it has no summary.
-    """
-    if not (path / "summary.json").exists():
-        raise FileNotFoundError(f"{path} has no summary.json: only a finished run can be reported")
-    return Run(path)
-
-
 def _path(value: str | None) -> Path | None:
     return None if value is None else Path(value)

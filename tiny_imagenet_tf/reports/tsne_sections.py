@@ -110,10 +110,11 @@ def _blocks(
     ]
     files = rows if split is None else split.file_names[rows]
     sprite = None if split is None else images.sprite(images.decode(split, rows), THUMBNAIL, quality=40)
+    told = f"{caption} {'Point at a dot to see its image.' if sprite else 'Point at a dot to see its name.'}"
     figure = embedding.scatter(points, place, short, colours)
     return (
-        Scatter(f"{name}-points", points, place, short, colours, list(map(str, files)), sprite, f"{caption} Point!"),
-        Drawing(f"tsne-{name}", figure, caption, "picture"),
+        Scatter(f"{name}-points", points, place, short, colours, list(map(str, files)), sprite, told),
+        Drawing(f"tsne-{name}", figure, caption, "picture", in_page=False),
     )
 
 

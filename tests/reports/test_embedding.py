@@ -1,0 +1,40 @@
+"""t-SNE keeps neighbours together; stored rows are read from the right shards."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tiny_imagenet_tf.reports import embedding
+
+
+def test_three_clouds_stay_three_clouds():
+    random = np.random.default_rng(0)
+    labels = np.arange(3).repeat(30)
+    points = embedding.tsne(10 * np.eye(3, 80)[labels] + random.normal(0, 0.5, (90, 80)))
+    assert points.shape == (90, 2)
+    assert points.min() == 0 and points.max() == 1
+    distances = np.linalg.norm(points[:, None] - points, axis=2) + 9 * np.eye(90)
+    assert (labels[distances.argmin(axis=1)] == labels).all()
+
+
+def test_the_same_seed_gives_the_same_picture():
+    values = np.random.default_rng(0).normal(size=(20, 5))
+    assert (embedding.tsne(values, seed=1) == embedding.tsne(values, seed=1)).all()
+
+
+@pytest.fixture
+def store(tmp_path):
+    (tmp_path / "key.json").write_text(json.dumps({"shard_rows": 4}))
+    for shard in (0, 2):
+        np.save(tmp_path / f"shard-{shard:05d}.npy", np.arange(4 * shard, 4 * shard + 4, dtype=np.float16)[:, None])
+    return tmp_path
+
+
+def test_rows_come_in_the_order_asked_for(store):
+    assert embedding.stored_rows(store, np.array([9, 0, 3, 8])).ravel().tolist() == [9, 0, 3, 8]
+
+
+def test_a_shard_that_was_not_written_is_named(store):
+    with pytest.raises(FileNotFoundError, match="shard-00001"):
+        embedding.stored_rows(store, np.array([0, 5]))

@@ -1,0 +1,149 @@
+"""A whole report from run directories, and reports of runs that stored less."""
+
+import dataclasses
+import shutil
+
+import numpy as np
+import pytest
+
+from tiny_imagenet_tf.reports import data_sections, error_sections, page, report, run_sections, tsne_sections
+from tiny_imagenet_tf.reports.predictions import Predictions
+from tiny_imagenet_tf.reports.subject import Subject
+from tiny_imagenet_tf.runs import Run
+
+
+@pytest.fixture(scope="module")
+def subject(made_up):
+    return Subject.open(made_up.first)
+
+
+@pytest.fixture
+def bare(made_up, tmp_path):
+    """The first run without predictions, metrics, features and data."""
+    for name in ("config.json", "environment.json", "summary.json"):
+        shutil.copy(made_up.first.path / name, tmp_path / name)
+    return Run(tmp_path)
+
+
+def tables(section):
+    return [block.table for block in section.blocks if isinstance(block, page.Tabulated)]
+
+
+def test_the_report_has_all_figures_and_one_small_page(report_folder):
+    assert sorted(path.name for path in (report_folder / "figures").iterdir()) == [
+        "augmented.png", "class-errors.svg", "confused-pairs.svg", "curves.svg", "ensemble.svg", "misclassified.png",
+        "reliability.svg", "rescaling.png", "samples.png", "ten-crops.png", "tsne-features.png",
+        "tsne-transfer-values.png", "worst-and-best.svg",
+    ]  # fmt: skip
+    text = (report_folder / "index.html").read_text(encoding="utf-8")
+    assert len(text) < 3e6
+    assert "Made up &lt;for a test&gt;." in text
+
+
+def test_key_figures_have_a_column_a_run(made_up, subject):
+    (table,) = tables(run_sections.key_figures([subject, Subject(made_up.second, None)]))
+    assert table.columns == ("", "Made up 1", "Made up 2")
+    assert table.rows[0] == ("Top-1 accuracy", "**75.00 %**", "**66.67 %**")
+
+
+def test_the_comparison_names_the_field_that_differs(made_up, subject):
+    configs, tests = tables(run_sections.compared([subject, Subject(made_up.second, None)]))
+    assert configs.rows == (("`recipe`", "made_up_1", "made_up_2"), ("`learning_rate`", "0.001", "0.002"))
+    # Of 48 images every 4th or every 3rd is wrong; every 12th is wrong in both.
+    assert tests.rows[0][:7] == ("Made up 2", "48", "75.00 %", "66.67 %", "-8.33 points", "12", "8")
+
+
+def test_one_run_is_not_compared(subject):
+    assert run_sections.compared([subject]) is None
+
+
+def test_class_table_and_gallery_say_what_the_predictions_say(made_up, subject):
+    (rows,) = [block.rows for block in error_sections.errors(subject).blocks if isinstance(block, page.ClassTable)]
+    assert sum(row.error * row.images for row in rows) == pytest.approx(12)
+    assert all(row.confusions[0][0] == subject.names.short[(row.label + 1) % 8] for row in rows if row.error)
+    shown = error_sections.gallery(subject).blocks[-1]
+    assert list(shown.files) == list(made_up.validation.file_names[::4])
+    assert shown.sprite.count == 12
+
+
+def test_a_large_gallery_is_cut_to_the_most_confident_of_each_class():
+    probabilities = np.array([[0.1, 0.9], [0.2, 0.8], [0.3, 0.7], [0.6, 0.4]])
+    answers = Predictions(np.array(list("abcd")), np.array([0, 0, 0, 1]), np.array(["n1", "n2"]), probabilities)
+    assert error_sections.most_confident(answers, np.arange(4), 4).tolist() == [0, 1, 2, 3]
+    assert error_sections.most_confident(answers, np.arange(4), 2).tolist() == [0, 3]
+
+
+def test_transfer_values_are_those_of_the_classes_asked_for(made_up, subject, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        tsne_sections.embedding, "tsne", lambda values: seen.append(values) or np.zeros((len(values), 2))
+    )
+    wnids = made_up.train.wnids[5], made_up.train.wnids[2]
+    points = tsne_sections.transfer_values(subject, wnids).blocks[0]
+    rows = np.concatenate([np.flatnonzero(made_up.train.labels == label) for label in (5, 2)])
+    assert (seen[0] == made_up.values[rows].astype(np.float32)).all()
+    assert list(points.files) == list(made_up.train.file_names[rows])
+    assert list(points.labels) == [0] * 12 + [1] * 12
+    assert points.classes == [subject.names.short[5], subject.names.short[2]]
+
+
+def test_an_unknown_class_is_an_error(subject):
+    with pytest.raises(KeyError, match="no such bird"):
+        tsne_sections.transfer_values(subject, ("no such bird",))
+
+
+def test_transfer_values_of_other_images_are_not_shown(made_up, subject):
+    other = dataclasses.replace(made_up.train, digest="other")
+    images = type("Other", (), {"train": other})()
+    section = tsne_sections.transfer_values(Subject(subject.run, images), ("n99990000",))
+    assert (section.blocks, section.text) == (
+        (),
+        "The stored transfer values are not those of the images that were opened.",
+    )
+
+
+def test_features_of_val_belong_to_their_files(made_up, subject, quick_tsne):
+    points = tsne_sections.features(subject).blocks[0]
+    assert list(points.files) == list(made_up.validation.file_names)
+    assert list(points.labels) == made_up.validation.labels.tolist()
+
+
+def test_augmented_examples_are_drawn_as_the_recipe_draws_them(subject):
+    captions = [block.caption for block in data_sections.data(subject).blocks]
+    assert any("transfer learning v3" in caption for caption in captions)
+
+
+def test_screened_boxes_are_drawn_on_their_images(made_up):
+    boxes = np.tile([20, 20, 40, 40], (len(made_up.train), 1))
+    boxes[7] = 60, 60, 63, 63  # outside of the upper left crop
+    drawing = data_sections.screened(dataclasses.replace(made_up.train, boxes=boxes))
+    assert drawing.caption.startswith("1 of the 1 training images")
+    (box,) = drawing.figure.axes[0].patches
+    assert (box.get_xy(), box.get_width(), box.get_height()) == ((59.5, 59.5), 4, 4)
+    assert data_sections.screened(made_up.train) is None
+
+
+def test_a_run_that_stored_nothing_more_still_has_a_report(bare, tmp_path):
+    subject = Subject(bare, None, "Images could not be opened: gone.")
+    sections = {
+        "training": run_sections.training([subject]),
+        "errors": error_sections.errors(subject),
+        "transfer-values": tsne_sections.transfer_values(subject, ("n1",)),
+        "images": data_sections.data(subject),
+    }
+    assert {anchor: section.blocks for anchor, section in sections.items()} == dict.fromkeys(sections, ())
+    assert all(section.text for section in sections.values())
+    assert "gone" in sections["images"].text and "gone" in sections["transfer-values"].text
+    assert error_sections.gallery(subject) is None and tsne_sections.features(subject) is None
+
+
+def test_a_report_without_images_is_written_and_says_so(made_up, tmp_path):
+    run = shutil.copytree(made_up.second.path, tmp_path / "run")
+    path = report.write([Run(run)], tmp_path / "report", source=tmp_path / "nowhere")
+    text = path.read_text(encoding="utf-8")
+    assert "Images could not be opened" in text
+    assert 'id="gallery-data"' in text and "class-errors" in {p.stem for p in (tmp_path / "report/figures").iterdir()}
+
+
+def test_cells_are_escaped_before_they_are_marked_up():
+    assert page.light_markdown("**a** `b` <c>") == "<b>a</b> <code>b</code> &lt;c&gt;"
