@@ -192,9 +192,7 @@ MILANI_CLASS_ERRORS = {
     # 21 distinct classes were predicted: plunger 22 times, 20 others 28 times.
     "plunger": PublishedClassErrors("plunger", 22, 56.0, 20),
     # 42 % of 50 is 21 wrong, 7 of them to each of the two classes named.
-    "convertible": PublishedClassErrors(
-        "convertible", 29, 42.0, 8, (("sports car", 14.0), ("beach wagon", 14.0))
-    ),
+    "convertible": PublishedClassErrors("convertible", 29, 42.0, 8, (("sports car", 14.0), ("beach wagon", 14.0))),
     "bullet train": PublishedClassErrors("bullet train", 49, 2.0, 1),
 }
 

@@ -1,0 +1,86 @@
+"""Images a second through the frozen trunk: this package's engine beside Keras' ``predict``, decoding and resizing
+included.
+
+Both read the same files through the same pipeline and take turns in one process, so that a busy machine slows both.
+The ratio is what counts.
+
+    python benchmarks/extraction.py                                             # made-up images, random weights
+    python benchmarks/extraction.py --source tiny-imagenet-200 --images 400
+"""
+
+import dataclasses
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from tiny_imagenet_tf.cli import command
+from tiny_imagenet_tf.data import pipelines, splits, synthetic, views
+from tiny_imagenet_tf.hardware import Precision, describe_device, resolve_precision
+from tiny_imagenet_tf.transfer import engine, trunk
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What to measure."""
+
+    source: Path | None = None
+    """A tiny-imagenet-200 folder, zip or tar. Without it, made-up images."""
+    data_dir: Path | None = None
+    """Where prepared datasets are kept."""
+    weights: str = "random"
+    """Of the trunk; they do not change the speed."""
+    images: int = 200
+    """Images a turn."""
+    turns: int = 5
+    """Turns of each; the medians are compared."""
+    batch_size: int = 50
+    """Of Keras' predict; the engine chooses its own."""
+    input_size: int = 299
+    """Pixels."""
+    precision: Precision = "auto"
+    """Of the engine."""
+
+
+def measure(config: Config) -> None:
+    """Prints both rates and their ratio."""
+    with tempfile.TemporaryDirectory() as folder:
+        if config.source is None:
+            source, data_dir = synthetic.write(Path(folder)), Path(folder) / "data"
+        else:
+            source, data_dir = config.source, config.data_dir
+        split = splits.load(splits.prepare(source, data_dir), "train")
+    split = split.take(range(min(config.images, len(split))))
+    precision = resolve_precision(config.precision)
+    plain = trunk.build(config.weights, input_size=config.input_size).model
+    fast = trunk.build(config.weights, input_size=config.input_size, dtype=engine.trunk_dtype(precision)).model
+    extract = engine.extractor(fast, precision)
+
+    def batches(batch_size):
+        return pipelines.trunk_inputs(
+            split, views.WHOLE, size=config.input_size, resize="half_pixel", batch_size=batch_size
+        )
+
+    contenders = {
+        "Keras predict, float32": lambda: plain.predict(batches(config.batch_size), verbose=0),
+        f"engine, {precision}": lambda: [extract(batch) for batch in batches(engine.batch_size())],
+    }
+    for run in contenders.values():
+        run()  # tracing and first allocations
+    rates = {name: [] for name in contenders}
+    for turn in range(config.turns):
+        for name, run in contenders.items():
+            started = time.perf_counter()
+            run()
+            rates[name].append(len(split) / (time.perf_counter() - started))
+        print(f"turn {turn + 1}: " + ", ".join(f"{name} {rate[-1]:.1f} images/s" for name, rate in rates.items()))
+    (keras_name, keras_rate), (engine_name, engine_rate) = rates.items()
+    ratios = sorted(e / k for e, k in zip(engine_rate, keras_rate, strict=True))
+    print(f"\n{describe_device()}, {len(split)} images of {config.input_size} pixels, decoded and resized")
+    print(f"{keras_name:26}{statistics.median(keras_rate):8.1f} images/s")
+    print(f"{engine_name:26}{statistics.median(engine_rate):8.1f} images/s")
+    print(f"ratio{statistics.median(ratios):29.2f}   (turn by turn {ratios[0]:.2f} to {ratios[-1]:.2f})")
+
+
+if __name__ == "__main__":
+    command(Config, measure, __doc__)
