@@ -23,6 +23,12 @@ def test_the_same_seed_gives_the_same_picture():
     assert (embedding.tsne(values, seed=1) == embedding.tsne(values, seed=1)).all()
 
 
+def test_neighbours_are_counted_by_class_without_the_image_itself():
+    values = np.array([[1, 0], [1, 0.1], [0.1, 1], [0, 1], [1, 0.4]])
+    shares = embedding.neighbour_shares(values, np.array([0, 0, 1, 1, 1]), classes=2, neighbours=1)
+    assert shares == pytest.approx(np.array([[1, 0], [1 / 3, 2 / 3]]))
+
+
 @pytest.fixture
 def store(tmp_path):
     (tmp_path / "key.json").write_text(json.dumps({"shard_rows": 4}))

@@ -40,6 +40,12 @@ def test_the_report_has_all_figures_and_one_small_page(report_folder):
     assert "Made up &lt;for a test&gt;." in text
 
 
+def test_the_tables_are_written_as_markdown_too(report_folder):
+    text = (report_folder / "tables.md").read_text(encoding="utf-8")
+    assert text.startswith("# Made up 1 · Made up 2: Tiny ImageNet\n\n### Runs\n\n")
+    assert "| Top-1 accuracy | **75.00 %** | **66.67 %** |" in text and "### Nearest neighbours" in text
+
+
 def test_key_figures_have_a_column_a_run(made_up, subject):
     (table,) = tables(run_sections.key_figures([subject, Subject(made_up.second, None)]))
     assert table.columns == ("", "Made up 1", "Made up 2")

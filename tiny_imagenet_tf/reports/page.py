@@ -173,7 +173,7 @@ class Section:
 
 
 def write(folder: Path, title: str, sections: Sequence[Section]) -> Path:
-    """Writes ``index.html`` and a file a figure below ``folder/figures``.
+    """Writes ``index.html``, a file a figure below ``folder/figures``, and all tables as Markdown in ``tables.md``.
 
     Returns:
         The page's path.
@@ -183,6 +183,9 @@ def write(folder: Path, title: str, sections: Sequence[Section]) -> Path:
         if isinstance(block, Drawing):
             with replacing(folder / "figures" / block.file_name) as file:
                 file.write(block.content)
+    tables = [block.table for section in sections for block in section.blocks if isinstance(block, Tabulated)]
+    with replacing(folder / "tables.md") as file:
+        file.write("\n\n".join([f"# {title}", *(table.markdown() for table in tables), ""]).encode())
     with replacing(folder / "index.html") as file:
         file.write(render(title, sections).encode())
     return folder / "index.html"

@@ -10,8 +10,9 @@ from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.published import LE_YANG_TSNE_CLASSES, MILANI_TSNE_CLASSES
 from tiny_imagenet_tf.reports import embedding, images, style
 from tiny_imagenet_tf.reports.class_names import ClassNames
-from tiny_imagenet_tf.reports.page import Drawing, Scatter, Section
+from tiny_imagenet_tf.reports.page import Drawing, Scatter, Section, Tabulated
 from tiny_imagenet_tf.reports.subject import Subject
+from tiny_imagenet_tf.reports.tables import Table
 
 WHOLE = {"view": "View", "window": "whole", "mirrored": False}
 FEATURES = "features-validation.npz"  # features (n, width), labels, file_names, wnids
@@ -96,7 +97,7 @@ def _blocks(
     names: ClassNames,
     caption: str,
     truth: np.ndarray | None = None,
-) -> tuple[Scatter, Drawing]:
+) -> tuple[Scatter | Drawing | Tabulated, ...]:
     """The page's scatter and the printed figure; ``rows`` are file names where there is no split to show."""
     truth = split.labels[rows] if truth is None else truth
     place = np.searchsorted(np.sort(labels), truth)
@@ -112,10 +113,24 @@ def _blocks(
     sprite = None if split is None else images.sprite(images.decode(split, rows), THUMBNAIL, quality=40)
     told = f"{caption} {'Point at a dot to see its image.' if sprite else 'Point at a dot to see its name.'}"
     figure = embedding.scatter(points, place, short, colours)
+    neighbours = (_neighbours(values, place, short),) if len(short) <= embedding.LARGEST_LEGEND else ()
     return (
         Scatter(f"{name}-points", points, place, short, colours, list(map(str, files)), sprite, told),
         Drawing(f"tsne-{name}", figure, caption, "picture", in_page=False),
+        *neighbours,
     )
+
+
+def _neighbours(values: np.ndarray, place: np.ndarray, names: list[str]) -> Tabulated:
+    """Which classes are next to which before t-SNE lays them out."""
+    count = min(10, len(values) - 2)
+    shares = embedding.neighbour_shares(values, place, len(names), count)
+    rows = tuple((name, *(f"{100 * share:.1f} %" for share in row)) for name, row in zip(names, shares, strict=True))
+    caption = (
+        f"Of the {count} images nearest to an image of the row's class, by cosine similarity of the activations "
+        "themselves, the share that is of the column's class."
+    )
+    return Tabulated(Table("Nearest neighbours", caption, ("Class", *names), rows))
 
 
 def _hue(place: int, count: int) -> str:
