@@ -18,13 +18,13 @@ Time on 2 CPU cores: from half an hour an epoch (model 6) to hours (models 7 to 
 import dataclasses
 from typing import Literal
 
+from tiny_imagenet_tf.training.config import TrainingConfig, command  # isort: skip  # first: it quiets TensorFlow's log
 import keras
 
 from tiny_imagenet_tf import published
 from tiny_imagenet_tf.data.training_batches import LE_YANG
 from tiny_imagenet_tf.models.convnets import TABLE_1, convnet
 from tiny_imagenet_tf.training import experiment, losses, staged
-from tiny_imagenet_tf.training.config import TrainingConfig, command
 from tiny_imagenet_tf.training.fitting import compile_for_training
 from tiny_imagenet_tf.training.schedules import Plateau
 
@@ -63,8 +63,8 @@ def main(config: Config):
     column = TABLE_1[config.model]
     if config.staged and staged.shallow(column.architecture) == column.architecture:
         raise ValueError(f"--staged: model {config.model} has one convolution a stage, there is no shallower network")
-    begun = experiment.begin("convnets", config, screened=published.LE_YANG_TABLE_2_SCREENED[config.model - 1])
-    batches = begun.batches(LE_YANG)
+    screened = published.LE_YANG_TABLE_2_SCREENED[config.model - 1]
+    begun = experiment.begin("convnets", config, LE_YANG, screened=screened)
 
     def build(architecture: str) -> keras.Model:
         with begun.strategy.scope():
@@ -75,9 +75,7 @@ def main(config: Config):
         return model
 
     def train(part: experiment.Experiment, model: keras.Model, epochs: int):
-        return part.fit(
-            model, batches, epochs=epochs, callbacks=lambda _: [Plateau(part.run, learning_rate, config.patience)]
-        )
+        return part.fit(model, epochs=epochs, callbacks=[Plateau(part.run, learning_rate, config.patience)])
 
     model, notes = build(column.architecture), []
     if config.staged:

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import tyro
 
-from tiny_imagenet_tf import hardware, published
-from tiny_imagenet_tf.cli import command
+from tiny_imagenet_tf import cli, hardware, published
 from tiny_imagenet_tf.data import splits
-from tiny_imagenet_tf.evaluation import crops, ensembles, members
+from tiny_imagenet_tf.evaluation import ensembles
+from tiny_imagenet_tf.evaluation.crops import NAMES, Crops
+from tiny_imagenet_tf.evaluation.members import Member, Which, find
 from tiny_imagenet_tf.evaluation.scores import top_k_accuracy
 from tiny_imagenet_tf.runs import Run
 
@@ -30,9 +31,9 @@ class Config:
 
     members: tyro.conf.Positional[tuple[Path, ...]]
     """Run directories, .keras files. A run without networks joins by its stored val predictions."""
-    snapshots: members.Which = "all"
+    snapshots: Which = "all"
     """Which of a run's snapshots."""
-    crops: crops.Crops | None = None
+    crops: Crops | None = None
     """At test time. Default: as each network's paper, one for whole images, center for networks of crops."""
     source: Path | None = None
     """A tiny-imagenet-200 folder, zip or tar. Without it the official archive is downloaded."""
@@ -45,7 +46,7 @@ class Config:
 
 
 def main(config: Config) -> Run:
-    found = members.find(config.members, config.snapshots)
+    found = find(config.members, config.snapshots)
     builder = splits.prepare(config.source, config.data_dir)
     validation = splits.load(builder, "validation").fraction(config.fraction)
     probabilities = [member.probabilities(validation, config.crops) for member in found]
@@ -70,7 +71,7 @@ def main(config: Config) -> Run:
                 "images": len(validation),
                 "top1": top_k_accuracy(best, validation.labels),
                 "top5": top_k_accuracy(best, validation.labels, 5),
-                "crops": crops.NAMES[config.crops] if config.crops else "each network's own",
+                "crops": NAMES[config.crops] if config.crops else "each network's own",
             },
             "train": found[0].run.summary["train"] if key else {"images": None},
             "selection": "order and number of the members on val",
@@ -91,7 +92,7 @@ def main(config: Config) -> Run:
     return run
 
 
-def table(found: list[members.Member], joined: ensembles.Ensemble) -> str:
+def table(found: list[Member], joined: ensembles.Ensemble) -> str:
     """Fig. 6 in letters: a line a member, with the accuracy of the ensemble up to it; the best is marked."""
     lines = ["size  alone    together  member"]
     for size, (member, accuracy) in enumerate(zip(joined.order, joined.accuracy_by_size, strict=True), start=1):
@@ -101,4 +102,4 @@ def table(found: list[members.Member], joined: ensembles.Ensemble) -> str:
 
 
 if __name__ == "__main__":
-    command(Config, main, __doc__)
+    cli.command(Config, main, __doc__)

@@ -19,7 +19,8 @@ import tyro
 
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.data import splits
-from tiny_imagenet_tf.evaluation import crops, members
+from tiny_imagenet_tf.evaluation.crops import Crops
+from tiny_imagenet_tf.evaluation.members import find
 from tiny_imagenet_tf.evaluation.scores import top_k_accuracy
 from tiny_imagenet_tf.runs import prediction_lines, replacing
 
@@ -32,7 +33,7 @@ class Config:
     """A .keras file, or a run directory for its best snapshot."""
     split: Literal["train", "validation", "test"] = "validation"
     """The images."""
-    crops: crops.Crops | None = None
+    crops: Crops | None = None
     """Default: as the network's paper, one for whole images, center for networks of crops."""
     output: Path | None = None
     """Where to write a line an image, "val_0.JPEG n01443537"."""
@@ -45,7 +46,7 @@ class Config:
 
 
 def main(config: Config) -> dict[str, float]:
-    (member,) = members.find([config.model], "best")
+    (member,) = find([config.model], "best")
     split = splits.load(splits.prepare(config.source, config.data_dir), config.split).fraction(config.fraction)
     probabilities = member.probabilities(split, config.crops)
     figures = {}

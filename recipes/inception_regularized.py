@@ -15,8 +15,8 @@ Time: 12 minutes an epoch on 2 CPU cores with bfloat16.
 
 import dataclasses
 
+from tiny_imagenet_tf.training.config import command  # isort: skip  # first: it quiets TensorFlow's log
 from tiny_imagenet_tf.training import inception
-from tiny_imagenet_tf.training.config import command
 
 
 @dataclasses.dataclass(frozen=True)

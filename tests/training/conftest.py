@@ -1,7 +1,12 @@
 """Fixtures of a run that trains in seconds."""
 
+import sys
+from pathlib import Path
+
 import keras
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # tiny_run is a program of its own, and a module of these tests
 import tiny_run
 
 from tiny_imagenet_tf.data import splits

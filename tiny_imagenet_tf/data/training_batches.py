@@ -35,6 +35,14 @@ class Augmentation:
         """Height and width in pixels of the images that come out."""
         return CROP_SIZE if self.crop else IMAGE_SIZE
 
+    @property
+    def description(self) -> str:
+        """What the images are, in words."""
+        parts = ["one of five 56x56 crops" if self.crop else "whole image"]
+        parts += ["random mirror image"] if self.mirror else []
+        parts += ["random brightness and contrast"] if self.brightness_contrast else []
+        return ", ".join(parts)
+
     def __call__(self, image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Returns a random view in 0..255 of a uint8 (64, 64, 3) image; ``seed`` is two integers."""
         seeds = tf.unstack(tf.random.split(seed, 4))

@@ -2,7 +2,7 @@
 
 import dataclasses
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -56,12 +56,14 @@ class Experiment:
         config: its options.
         run: its directory.
         data: its images.
+        augmentation: how the training images are shown.
         strategy: build and compile the network under its scope.
     """
 
     config: TrainingConfig
     run: Run
     data: Data
+    augmentation: Augmentation
     strategy: tf.distribute.Strategy
 
     @property
@@ -74,9 +76,10 @@ class Experiment:
         """The run's snapshots."""
         return Snapshots(self.run.path / "snapshots", self.data.train.wnids, self.config.snapshots)
 
-    def batches(self, augmentation: Augmentation) -> TrainingBatches:
-        """Returns the training images, shown this way."""
-        return TrainingBatches(self.data.train, augmentation, self.config.batch_size, self.config.seed)
+    @property
+    def batches(self) -> TrainingBatches:
+        """The training images, epoch by epoch."""
+        return TrainingBatches(self.data.train, self.augmentation, self.config.batch_size, self.config.seed)
 
     def part(self, name: str) -> "Experiment":
         """Returns the same experiment with a directory inside the run's, for a network that comes before."""
@@ -87,16 +90,14 @@ class Experiment:
     def fit(
         self,
         model: keras.Model,
-        batches: TrainingBatches,
         *,
         epochs: int | None = None,
-        callbacks: Callable[[Clock], Sequence[keras.callbacks.Callback]] = lambda clock: (),
+        callbacks: Sequence[keras.callbacks.Callback] = (),
     ) -> Clock:
         """Fits a compiled network; see :func:`fitting.fit`.
 
         Args:
             model: compiled under the strategy's scope.
-            batches: from :meth:`batches`.
             epochs: in all; None for the config's.
             callbacks: more of them.
         """
@@ -116,11 +117,11 @@ class Experiment:
             }
 
         def all_callbacks(clock: Clock) -> list[keras.callbacks.Callback]:
-            return [*callbacks(clock), *([TensorBoard(self.run, clock)] if self.config.tensorboard else [])]
+            return [*callbacks, *([TensorBoard(self.run, clock)] if self.config.tensorboard else [])]
 
         return fitting.fit(
             model,
-            batches,
+            self.batches,
             self.run,
             self.snapshots,
             epochs=epochs or self.config.epochs,
@@ -161,7 +162,12 @@ class Experiment:
                 "validation": {
                     "images": len(data.validation), "top1": top1, "top5": top5, "crops": crops.NAMES[how],
                 },
-                "train": {"images": len(data.train), "screened": data.screened, "views": 1},
+                "train": {
+                    "images": len(data.train),
+                    "screened": data.screened,
+                    "views": self.augmentation.description,
+                    "accuracy": next(row["accuracy"] for row in self.run.metrics if row["step"] == best.step),
+                },
                 "selection": f"best of the measurements on {'held-out training images' if data.held_out else 'val'}",
                 "best_epoch": best.epoch,
                 "epochs": clock.epochs,
@@ -192,12 +198,13 @@ class Experiment:
             )
 
 
-def begin(recipe: str, config: TrainingConfig, *, screened: bool = False) -> Experiment:
+def begin(recipe: str, config: TrainingConfig, augmentation: Augmentation, *, screened: bool = False) -> Experiment:
     """Reads the images and makes the run directory, or goes back to the one to resume.
 
     Args:
         recipe: its name.
         config: its options.
+        augmentation: how the training images are shown.
         screened: leave out training images whose object a crop can lose (Le & Yang section 5.2.1).
 
     Raises:
@@ -226,7 +233,7 @@ def begin(recipe: str, config: TrainingConfig, *, screened: bool = False) -> Exp
         f"{len(data.train):,} training, {len(data.validation):,} validation images, {len(data.train.wnids)} classes; "
         f"{precision} on {strategy.num_replicas_in_sync} device(s)\nThis run can be resumed: --resume {run.path}"
     )
-    return Experiment(config, run, data, strategy)
+    return Experiment(config, run, data, augmentation, strategy)
 
 
 def _load(config: TrainingConfig, screened: bool) -> Data:

@@ -47,8 +47,7 @@ def run(recipe: str, title: str, published_key: str, config: InceptionConfig) ->
         published_key: of the paper's row in :data:`published.RESULTS`.
         config: the recipe's options.
     """
-    begun = experiment.begin(recipe, config)
-    batches = begun.batches(MILANI if config.augment else NONE)
+    begun = experiment.begin(recipe, config, MILANI if config.augment else NONE)
     with begun.strategy.scope():
         model = compact_inception(
             classes=begun.classes,
@@ -60,11 +59,11 @@ def run(recipe: str, title: str, published_key: str, config: InceptionConfig) ->
             config.learning_rate,
             config.learning_rate_decay,
             every_epochs=config.decay_every_epochs,
-            steps_per_epoch=batches.steps,
+            steps_per_epoch=begun.batches.steps,
         )
         compile_for_training(
             model, keras.optimizers.Adam(learning_rate), smoothed_cross_entropy(config.label_smoothing)
         )
-    clock = begun.fit(model, batches)
+    clock = begun.fit(model)
     begun.report(clock, title=title, published_key=published_key)
     return begun.run

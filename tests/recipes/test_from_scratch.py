@@ -1,0 +1,191 @@
+"""The recipes that train from scratch, from images to the run directory, and what reads those."""
+
+import dataclasses
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from tiny_imagenet_tf.data import splits
+from tiny_imagenet_tf.evaluation.scores import top_k_accuracy
+from tiny_imagenet_tf.runs import Run
+from tiny_imagenet_tf.training.snapshots import Snapshots
+
+ROOT = Path(__file__).parents[2]
+
+
+def recipe(name: str):
+    """A recipe as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "recipes" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def call(name, *arguments, **options):
+    settings = {"env": os.environ | {"PYTHONPATH": str(ROOT)}, "text": True} | options
+    return subprocess.run([sys.executable, ROOT / "recipes" / f"{name}.py", *map(str, arguments)], **settings)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory, builder):
+    """Options that lead a recipe to the made-up images."""
+    tree = next(Path(builder.data_path).parents[4].glob("tiny-imagenet-200"))
+    return {"source": tree, "data_dir": Path(builder.data_path).parents[3], "runs": tmp_path_factory.mktemp("runs")}
+
+
+@pytest.fixture(scope="module")
+def trained(source):
+    """Model 1, softmax and SVM, after two epochs of 24 images."""
+    convnets = recipe("convnets")
+    pace = {"epochs": 2, "batch_size": 8, "measure_every": 2, "precision": "float32", "learning_rate": 1e-3}
+    before = keras.config.dtype_policy()
+    yield [convnets.main(convnets.Config(**source, **pace, model=1, loss=loss)) for loss in ("softmax", "svm")]
+    keras.config.set_dtype_policy(before)
+
+
+def test_a_run_has_all_that_is_promised(trained, builder):
+    validation = splits.load(builder, "validation")
+    for run, title in zip(trained, ("Model 1", "Model 1, SVM"), strict=True):
+        summary = run.summary
+        assert (summary["published"], summary["title"]) == ("le_yang/model_1", title)
+        assert summary["train"]["images"] == 24 and summary["train"]["screened"] == 0
+        assert summary["validation"]["crops"] == "center crop"
+        assert [row["step"] for row in run.metrics] == [2, 3, 5, 6]
+        best = max(run.metrics, key=lambda row: row["selection_accuracy"])  # of equals the first
+        assert summary["best_epoch"] == best["epoch"]
+        assert summary["validation"]["top1"] == pytest.approx(best["val_accuracy"])
+        stored = run.read_validation_predictions()
+        assert top_k_accuracy(stored["probabilities"], validation.labels) == pytest.approx(best["val_accuracy"])
+        assert len((run.path / "predictions-test.txt").read_text().splitlines()) == 5
+        with np.load(run.path / "features-validation.npz") as features:
+            assert features["features"].shape == (12, 256)
+        environment = run.environment
+        assert environment["precision"] == "float32" and environment["dataset"]["counts"]["train"] == 24
+        assert any("24 of the official 100,000" in note for note in summary["notes"])
+
+
+def test_the_two_losses_are_two(trained):
+    softmax, svm = (run.metrics[0]["loss"] for run in trained)
+    assert softmax == pytest.approx(np.log(4), rel=0.2)
+    assert svm == pytest.approx(3, rel=0.2), "three wrong classes, a margin of 1 each"
+
+
+def test_the_ensemble_joins_runs_and_writes_a_run(trained, source, capsys):
+    ensemble = recipe("ensemble")
+    run = ensemble.main(ensemble.Config(tuple(run.path for run in trained), **source))
+    found = run.summary["ensemble"]
+    snapshots = sum(len(Snapshots(each.path / "snapshots").entries) for each in trained)
+    assert len(found["members"]) == len(found["accuracy_by_size"]) == snapshots >= 2
+    accuracies = [member["accuracy"] for member in found["members"]]
+    assert accuracies == sorted(accuracies, reverse=True)
+    assert found["accuracy_by_size"][0] == accuracies[0]
+    assert run.summary["validation"]["top1"] == max(found["accuracy_by_size"])
+    assert found["accuracy_by_size"][found["best_size"] - 1] == max(found["accuracy_by_size"])
+    assert capsys.readouterr().out.count("*") == 1
+    best = ensemble.main(ensemble.Config(tuple(run.path for run in trained), snapshots="best", **source))
+    assert len(best.summary["ensemble"]["members"]) == 2
+
+
+def test_evaluate_agrees_with_the_summary_and_writes_predictions(trained, source, tmp_path):
+    evaluate = recipe("evaluate")
+    options = {name: source[name] for name in ("source", "data_dir")}
+    run = trained[0]
+    figures = evaluate.main(evaluate.Config(run.path, **options))
+    assert figures["top-1"] == run.summary["validation"]["top1"]
+    snapshot = Snapshots(run.path / "snapshots")
+    assert evaluate.main(evaluate.Config(snapshot.path(snapshot.best), **options)) == figures
+    ten = evaluate.main(evaluate.Config(run.path, crops="ten", output=tmp_path / "val.txt", **options))
+    assert 0 <= ten["top-1"] <= 1
+    assert len((tmp_path / "val.txt").read_text().splitlines()) == 12
+    with pytest.raises(ValueError, match="--output"):
+        evaluate.main(evaluate.Config(run.path, split="test", **options))
+    with pytest.raises(ValueError, match="neither"):
+        evaluate.main(evaluate.Config(tmp_path, **options))
+
+
+def test_a_finished_run_can_be_made_longer(trained, source):
+    convnets = recipe("convnets")
+    run = trained[0]
+    stored = dataclasses.replace(
+        convnets.Config(**{**source, "epochs": 3, "batch_size": 8, "measure_every": 2, "learning_rate": 1e-3}),
+        model=1, precision="float32", resume=run.path,
+    )  # fmt: skip
+    before = run.metrics
+    convnets.main(stored)
+    assert run.metrics[: len(before)] == before
+    assert [row["step"] for row in run.metrics[len(before) :]] == [8, 9]
+    assert run.config["epochs"] == 3 and len(run.environment["resumed"]) == 1
+
+
+def test_staged_needs_a_network_with_something_to_leave_out(source):
+    convnets = recipe("convnets")
+    with pytest.raises(ValueError, match="model 1"):
+        convnets.main(convnets.Config(**source, model=1, staged=True))
+
+
+def test_an_unknown_option_is_an_error():
+    done = call("inception_baseline", "--learningrate", "1", capture_output=True)
+    assert done.returncode == 2 and "learningrate" in done.stderr + done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["inception_baseline", "inception_regularized"])
+def test_the_demo_of_a_small_inception(name, tmp_path):
+    call(name, "--demo", "--runs", tmp_path, "--width-multiplier", "0.125", "--epochs", "1", check=True)
+    (path,) = tmp_path.iterdir()
+    assert Run(path).summary["published"] is None
+
+
+@pytest.mark.slow
+def test_staged_initialisation_on_a_demo(tmp_path):
+    call(
+        "convnets",
+        "--demo",
+        "--model",
+        6,
+        "--staged",
+        "--staged-epochs",
+        1,
+        "--epochs",
+        1,
+        "--runs",
+        tmp_path,
+        check=True,
+    )
+    (path,) = tmp_path.iterdir()
+    assert "conv1_1, conv2_1, conv3_1, fc1, logits" in Run(path).summary["notes"][-1]
+
+
+@pytest.mark.slow
+def test_a_recipe_that_was_killed_goes_on_bit_for_bit(tmp_path):
+    options = ["--demo", "--model", "1", "--runs", tmp_path / "killed", "--epochs", "3"]
+    settings = {"env": os.environ | {"PYTHONPATH": str(ROOT)}, "stdout": subprocess.DEVNULL}
+    process = subprocess.Popen([sys.executable, ROOT / "recipes/convnets.py", *options], **settings)
+    deadline = time.monotonic() + 300
+    while not list(tmp_path.glob("killed/*/checkpoint.npz")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    (path,) = (tmp_path / "killed").iterdir()
+    assert not (path / "summary.json").exists()
+    call("convnets", "--resume", path, check=True)
+    options[options.index(tmp_path / "killed")] = tmp_path / "whole"
+    call("convnets", *options, check=True)
+    (other,) = (tmp_path / "whole").iterdir()
+    for name in ("checkpoint.npz", "predictions-validation.npz"):
+        with np.load(path / name) as mine, np.load(other / name) as theirs:
+            for array in set(theirs.files) - {"position"}:
+                np.testing.assert_array_equal(mine[array], theirs[array])
+    index = Path("snapshots") / "index.json"
+    assert json.loads((path / index).read_text()) == json.loads((other / index).read_text())
