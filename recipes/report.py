@@ -6,6 +6,7 @@ results/. About a minute; a few megabytes. Needs the extra: pip install -e ".[re
 
     python recipes/report.py runs/transfer_v3-20260101-120000
     python recipes/report.py runs/A runs/B                # curves overlaid, A and B compared by McNemar's test
+    python recipes/report.py runs/A --docs docs           # the figures and tables of docs/analysis.md
     python recipes/report.py runs/A --classes plunger "bullet train" n02123394
 """
 
@@ -34,6 +35,8 @@ class Config:
     """A tiny-imagenet-200 folder, zip or tar; default: the run's own."""
     data_dir: Path | None = None
     """Where prepared datasets are kept; default: the run's own."""
+    docs: Path | None = None
+    """A folder with an analysis.md: its figures and tables are written from this report, too."""
     results: Path = ROOT / "results"
     """Records for the papers' tables."""
 
@@ -59,8 +62,9 @@ def main(config: Config) -> None:
             network_sizes=sizes,
             source=config.source,
             data_dir=config.data_dir,
+            docs=config.docs,
         )
-    except KeyError as error:  # a class that the set does not have
+    except (KeyError, ValueError) as error:  # a class that the set does not have; a page without markers
         raise SystemExit(error.args[0]) from error
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
 

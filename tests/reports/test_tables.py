@@ -10,7 +10,7 @@ from tiny_imagenet_tf.reports import results, tables
 ROOT = Path(__file__).parents[2]
 
 
-def record(key="milani/transfer_v3", *, title="Transfer Learning v3", train=100_000, epochs=20, **summary):
+def record(key="milani/transfer_v3", *, title="Transfer Learning v3", train=100_000, epochs=20, screened=0, **summary):
     return {
         "name": "v3",
         "config": {"recipe": "transfer_v3", "epochs": epochs},
@@ -18,7 +18,7 @@ def record(key="milani/transfer_v3", *, title="Transfer Learning v3", train=100_
         "summary": {
             "published": key,
             "title": title,
-            "train": {"images": train},
+            "train": {"images": train, "screened": screened},
             "validation": {"images": 5000, "top1": 0.74, "top5": 0.91, "crops": "ten-crop"},
             "trunk": "inception_v3_2015.weights.h5",
             "selection": "the last epoch",
@@ -89,6 +89,7 @@ def test_a_run_stands_beside_its_row_with_what_it_was_measured_on():
         ({"train": 25_000}, "25,000 of 100,000 train images"),
         ({"key": "milani/baseline", "epochs": 3}, "3 of 20 to 50 epochs"),
         ({"key": "milani/transfer_vanilla", "epochs": 4}, "4 of 10 epochs"),
+        ({"key": "le_yang/model_9", "train": 90_000, "screened": 1544}, "90,000 of 98,456 train images"),
         ({"partial": "stopped after an hour"}, "stopped after an hour"),
     ],
 )
@@ -99,8 +100,12 @@ def test_a_run_that_did_less_than_the_paper_is_labelled(changes, label):
     assert labelled == [f"{name} (**partial**: {label})"]
 
 
-def test_a_whole_run_is_not_labelled():
+def test_a_whole_run_is_not_labelled_nor_one_without_screened_images_or_a_known_number():
     assert tables.shortfalls(record()) == ()
+    assert tables.shortfalls(record("le_yang/model_9", train=98_456, screened=1544)) == ()
+    ensemble = record("milani/baseline_ensemble", train=None)
+    assert tables.shortfalls(ensemble) == ()
+    assert row(tables.all_tables([ensemble], {})[0], "Baseline ens.")["Data"] == "5,000 val, ten-crop"
 
 
 def test_two_runs_of_one_row_both_stand():

@@ -15,6 +15,8 @@ from tiny_imagenet_tf.reports.subject import Subject
 EXAMPLES = 2  # a class, as in Milani's Fig. 2
 AUGMENTED = 11  # beside the image itself
 SCREENED = 12
+FROM_SCRATCH = {"inception_regularized": MILANI, "convnets": LE_YANG}
+"""Recipes that augment the images themselves, not the transfer values."""
 
 
 def data(subject: Subject) -> Section:
@@ -81,9 +83,8 @@ def _augmented(train: Split, row: int, config: dict) -> Drawing:
     jpeg = train.jpegs[int(row)]
     image, key = image_ops.decode(jpeg), train.image_keys[int(row)]
     seed, recipe = int(config.get("seed") or 0), config["recipe"]
-    from_scratch = {"regularized": MILANI} | {f"le_yang_model_{i}": LE_YANG for i in range(1, 10)}
-    if recipe in from_scratch:
-        shown = [from_scratch[recipe](image, tf.constant([seed, number], tf.int64)) for number in range(AUGMENTED)]
+    if recipe in FROM_SCRATCH:
+        shown = [FROM_SCRATCH[recipe](image, tf.constant([seed, number], tf.int64)) for number in range(AUGMENTED)]
         told = f"One training image and random views of it, as the recipe {recipe} draws them."
     else:
         shown = [views.AugmentedView(seed, number)(image, key) for number in range(AUGMENTED)]

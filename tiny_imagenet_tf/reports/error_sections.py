@@ -4,12 +4,11 @@ import numpy as np
 
 from tiny_imagenet_tf import published
 from tiny_imagenet_tf.evaluation.scores import top_k_accuracy
-from tiny_imagenet_tf.reports import charts, images, pictures
+from tiny_imagenet_tf.reports import charts, claims, images, pictures
 from tiny_imagenet_tf.reports.calibration import calibration
 from tiny_imagenet_tf.reports.page import ClassRow, ClassTable, Drawing, Gallery, Section, Tabulated
 from tiny_imagenet_tf.reports.predictions import ClassErrors, Predictions, class_errors, confused_pairs
 from tiny_imagenet_tf.reports.subject import Subject
-from tiny_imagenet_tf.reports.tables import NOTHING, Table
 
 PAIRS = 15
 GALLERY_IMAGES = 1600  # about 1 MB of thumbnails
@@ -38,7 +37,7 @@ def errors(subject: Subject) -> Section:
     caption = "Accuracy (bars) and mean probability of the predicted class (dashes) in bins of that probability."
     blocks.append(Drawing("reliability", charts.reliability(measured), caption))
     if marked:
-        blocks.append(Tabulated(section_4_3(by_name, names)))
+        blocks.append(Tabulated(claims.about_errors(by_name, names)))
     blocks.append(_class_table(subject, found, names))
     spread = f"from {100 * shares.min():.0f} to {100 * shares.max():.0f} %"
     text = (
@@ -47,30 +46,6 @@ def errors(subject: Subject) -> Section:
         f"{100 / found[0].images:.1f} points."
     )
     return Section("errors", "Errors", text, tuple(blocks))
-
-
-def section_4_3(by_name: dict[str, ClassErrors], names: list[str]) -> Table:
-    """The three classes that Milani discusses, as he found them and as they are here."""
-    rows = []
-    for name, theirs in published.MILANI_CLASS_ERRORS.items():
-        ours = by_name.get(name)
-        said = ", ".join(f"{other} {share:.0f} %" for other, share in theirs.confused_with_percent)
-        row = (name, f"{theirs.error_percent:.0f} % of 50", str(theirs.wrong_classes), said or NOTHING)
-        if ours is None:
-            rows.append((*row, "no such class", NOTHING, NOTHING))
-            continue
-        largest = [f"{names[label]} {100 * images / ours.images:.0f} %" for label, images in ours.confusions[:3]]
-        here = f"{100 * ours.error:.0f} % of {ours.images}", str(ours.wrong_classes), ", ".join(largest) or NOTHING
-        rows.append((*row, *here))
-    paper = ("Paper: error", "Paper: wrong classes", "Paper: confused with")
-    columns = ("Class", *paper, "Here: error", "Here: wrong classes", "Here: confused with")
-    return Table(
-        "Milani, section 4.3",
-        "Top-1 error of transfer learning v3 in the paper and of this run here; distinct wrong classes that were "
-        "predicted; the largest confusions, in percent of the class's images.",
-        columns,
-        tuple(rows),
-    )
 
 
 def gallery(subject: Subject) -> Section | None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tiny_imagenet_tf.published import MILANI_TSNE_CLASSES
-from tiny_imagenet_tf.reports import data_sections, error_sections, page, run_sections, tsne_sections
+from tiny_imagenet_tf.reports import data_sections, error_sections, page, run_sections, tsne_sections, written
 from tiny_imagenet_tf.reports.subject import Subject
 from tiny_imagenet_tf.runs import Run
 
@@ -18,6 +18,7 @@ def write(
     network_sizes: dict[str, int] | None = None,
     source: Path | None = None,
     data_dir: Path | None = None,
+    docs: Path | None = None,
 ) -> Path:
     """Writes the report of one or several runs.
 
@@ -31,12 +32,14 @@ def write(
         network_sizes: parameters by network name, for Le & Yang's Table 1.
         source: where the images are; default: where the first run had them.
         data_dir: of prepared datasets; default: the first run's.
+        docs: folder of ``analysis.md``, whose figures and tables are then written, too.
 
     Returns:
         The page's path.
 
     Raises:
         KeyError: a class is not in the set.
+        ValueError: ``analysis.md`` has no markers.
     """
     first = Subject.open(runs[0], source, data_dir)
     subjects = [first, *(Subject(run, None) for run in runs[1:])]  # of these no image is shown
@@ -52,5 +55,8 @@ def write(
         data_sections.data(first),
         run_sections.published_tables(list(results), network_sizes or {}),
     ]
+    found = [section for section in sections if section]
+    if docs:
+        written.write(docs, found)
     title = " · ".join(run_sections.distinct_titles(subjects))
-    return page.write(out, f"{title}: Tiny ImageNet", [section for section in sections if section])
+    return page.write(out, f"{title}: Tiny ImageNet", found)

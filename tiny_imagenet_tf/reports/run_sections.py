@@ -39,7 +39,7 @@ def _key_figures(subject: Subject) -> dict[str, str]:
         if answers
         else NOTHING,
         "Validation": f"{val['images']:,} images, {val.get('crops', 'one view')}",
-        "Training": f"{summary['train']['images']:,} images",
+        "Training": NOTHING if summary["train"]["images"] is None else f"{summary['train']['images']:,} images",
         "Chosen": summary.get("selection") or NOTHING,
         "Trunk": f"`{summary['trunk']}`" if summary.get("trunk") else NOTHING,
         "Device": environment.get("device") or NOTHING,

@@ -136,16 +136,15 @@ def shortfalls(result: dict) -> tuple[str, ...]:
 
     A validation split with fewer images than the official one stands in the table's data column instead.
     """
-    summary, config = result["summary"], result["config"]
-    found = []
-    images = summary["train"]["images"]
-    if images < TRAIN_IMAGES:
-        found.append(f"{images:,} of {TRAIN_IMAGES:,} train images")
+    summary, train, found = result["summary"], result["summary"]["train"], []
+    screened = train.get("screened") or 0  # Le & Yang left these out, too
+    if train["images"] is not None and train["images"] + screened < TRAIN_IMAGES:
+        found.append(f"{train['images']:,} of {TRAIN_IMAGES - screened:,} train images")
     stated = published.TRAINING.get(summary.get("published"))
-    epochs = config.get("epochs")
+    epochs = summary.get("epochs") or result["config"].get("epochs")
     if epochs and stated and stated.epochs and epochs < stated.epochs[0]:
         low, high = stated.epochs
-        found.append(f"{epochs} of {low if low == high else f'{low} to {high}'} epochs")
+        found.append(f"{epochs:g} of {low if low == high else f'{low} to {high}'} epochs")
     if summary.get("partial"):
         found.append(summary["partial"])
     return tuple(found)
@@ -180,12 +179,13 @@ def _ours(result: dict) -> tuple[str, ...]:
     val = summary["validation"]
     low, high = wilson(round(val["top1"] * val["images"]), val["images"])
     top5 = NOTHING if val.get("top5") is None else f"{100 * val['top5']:.2f} %"
+    train = "" if summary["train"]["images"] is None else f"{summary['train']['images']:,} train, "
     hours = NOTHING if summary.get("hours") is None else f"{summary['hours']:.2g}"
     return (
         _percent(val["top1"]),
         f"{100 * low:.1f} to {100 * high:.1f} %",
         top5,
-        f"{summary['train']['images']:,} train, {val['images']:,} val, {val.get('crops', 'one view')}",
+        f"{train}{val['images']:,} val, {val.get('crops', 'one view')}",
         f"`{summary['trunk']}`" if summary.get("trunk") else NOTHING,
         environment.get("device") or NOTHING,
         hours,

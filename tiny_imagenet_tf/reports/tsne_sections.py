@@ -8,7 +8,7 @@ import numpy as np
 
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.published import LE_YANG_TSNE_CLASSES, MILANI_TSNE_CLASSES
-from tiny_imagenet_tf.reports import embedding, images, style
+from tiny_imagenet_tf.reports import claims, embedding, images, style
 from tiny_imagenet_tf.reports.class_names import ClassNames
 from tiny_imagenet_tf.reports.page import Drawing, Scatter, Section, Tabulated
 from tiny_imagenet_tf.reports.subject import Subject
@@ -113,7 +113,7 @@ def _blocks(
     sprite = None if split is None else images.sprite(images.decode(split, rows), THUMBNAIL, quality=40)
     told = f"{caption} {'Point at a dot to see its image.' if sprite else 'Point at a dot to see its name.'}"
     figure = embedding.scatter(points, place, short, colours)
-    neighbours = (_neighbours(values, place, short),) if len(short) <= embedding.LARGEST_LEGEND else ()
+    neighbours = _neighbours(values, place, short) if len(short) <= embedding.LARGEST_LEGEND else ()
     return (
         Scatter(f"{name}-points", points, place, short, colours, list(map(str, files)), sprite, told),
         Drawing(f"tsne-{name}", figure, caption, "picture", in_page=False),
@@ -121,7 +121,7 @@ def _blocks(
     )
 
 
-def _neighbours(values: np.ndarray, place: np.ndarray, names: list[str]) -> Tabulated:
+def _neighbours(values: np.ndarray, place: np.ndarray, names: list[str]) -> tuple[Tabulated, ...]:
     """Which classes are next to which before t-SNE lays them out."""
     count = min(10, len(values) - 2)
     shares = embedding.neighbour_shares(values, place, len(names), count)
@@ -130,7 +130,9 @@ def _neighbours(values: np.ndarray, place: np.ndarray, names: list[str]) -> Tabu
         f"Of the {count} images nearest to an image of the row's class, by cosine similarity of the activations "
         "themselves, the share that is of the column's class."
     )
-    return Tabulated(Table("Nearest neighbours", caption, ("Class", *names), rows))
+    table = Tabulated(Table("Nearest neighbours", caption, ("Class", *names), rows))
+    told = claims.about_clusters(shares, names)
+    return (table, Tabulated(told)) if told.rows else (table,)
 
 
 def _hue(place: int, count: int) -> str:
