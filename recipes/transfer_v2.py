@@ -16,7 +16,8 @@ from typing import Literal
 
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.transfer.config import TransferConfig
-from tiny_imagenet_tf.transfer.experiment import Experiment, run
+from tiny_imagenet_tf.transfer.experiment import run
+from tiny_imagenet_tf.transfer.reporting import Experiment
 
 EXPERIMENT = Experiment("transfer_v2", "Transfer Learning v2", "milani/transfer_v2")
 

@@ -17,7 +17,8 @@ from typing import Literal
 
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.transfer.config import TransferConfig
-from tiny_imagenet_tf.transfer.experiment import Experiment, run
+from tiny_imagenet_tf.transfer.experiment import run
+from tiny_imagenet_tf.transfer.reporting import Experiment
 
 EXPERIMENT = Experiment("transfer_v3", "Transfer Learning v3", "milani/transfer_v3")
 

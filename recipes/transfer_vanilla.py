@@ -15,7 +15,8 @@ import dataclasses
 
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.transfer.config import TransferConfig
-from tiny_imagenet_tf.transfer.experiment import Experiment, run
+from tiny_imagenet_tf.transfer.experiment import run
+from tiny_imagenet_tf.transfer.reporting import Experiment
 
 EXPERIMENT = Experiment("transfer_vanilla", "Transfer Learning vanilla", "milani/transfer_vanilla")
 

@@ -10,7 +10,8 @@ from tiny_imagenet_tf.data import pipelines, splits, views
 from tiny_imagenet_tf.evaluation import scores
 from tiny_imagenet_tf.transfer import experiment
 from tiny_imagenet_tf.transfer.config import TransferConfig
-from tiny_imagenet_tf.transfer.experiment import Experiment, run
+from tiny_imagenet_tf.transfer.experiment import run
+from tiny_imagenet_tf.transfer.reporting import Experiment
 
 V3 = Experiment("transfer_v3", "Transfer Learning v3", "milani/transfer_v3")
 
@@ -70,7 +71,7 @@ def test_the_summary_says_what_was_done(finished):
     assert summary["train"]["views"] == "whole image; 2 augmented views of 12 images"
     assert summary["selection"] == "best epoch on held-out training images"
     assert "the trunk's weights are random" in summary["notes"]
-    assert "24 of the 100,000 train images" in summary["notes"]
+    assert "24 of the official 100,000 train images" in summary["notes"]
     assert [entry["rows"] for entry in summary["transfer_values"]["train"]] == [24, 12, 12]
 
 
@@ -129,6 +130,16 @@ def test_fresh_views_every_epoch_leave_the_trunk_alone(config, monkeypatch):
     assert finished.metrics[0]["loss"] > 0
     for old, variable in zip(before[0], built[0].model.variables, strict=True):
         np.testing.assert_array_equal(old, variable.numpy(), err_msg=variable.path)
+
+
+def test_tensorboard_gets_every_epoch(config):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    finished = run(V3, dataclasses.replace(config, tensorboard=True))
+    events = EventAccumulator(str(finished.path / "tensorboard"), size_guidance={"tensors": 0})
+    events.Reload()
+    assert [event.step for event in events.Tensors("val_accuracy")] == [1, 2]
 
 
 def test_weight_decay_conventions():

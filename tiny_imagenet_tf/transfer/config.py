@@ -1,6 +1,7 @@
 """What can be chosen in a transfer-learning run. The recipes set the defaults of their paper's paragraph."""
 
 import dataclasses
+import importlib.util
 import os
 from pathlib import Path
 from typing import Literal
@@ -116,5 +117,7 @@ class TransferConfig:
                 raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)}: must be above 0")
         if self.augmented_views < 0 or self.weight_decay < 0:
             raise ValueError("--augmented-views and --weight-decay must not be negative")
+        if self.tensorboard and importlib.util.find_spec("tensorboard") is None:
+            raise ValueError('--tensorboard needs an extra: pip install -e ".[tensorboard]"')
         if self.input_size < 75:
             raise ValueError(f"--input-size {self.input_size}: Inception-v3 takes 75 pixels or more")

@@ -7,38 +7,52 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 
-from tiny_imagenet_tf import hardware, published
+from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.data import official_layout, pipelines, splits, synthetic, views
 from tiny_imagenet_tf.data.splits import Split
-from tiny_imagenet_tf.evaluation import scores
+from tiny_imagenet_tf.evaluation.scores import combine, top_k_accuracy
 from tiny_imagenet_tf.models.heads import transfer_head
 from tiny_imagenet_tf.runs import Run
-from tiny_imagenet_tf.transfer import classifier, engine, fitting
+from tiny_imagenet_tf.transfer import classifier, engine, fitting, reporting
 from tiny_imagenet_tf.transfer import trunk as trunks
 from tiny_imagenet_tf.transfer.config import TransferConfig
 from tiny_imagenet_tf.transfer.extraction import Extraction
+from tiny_imagenet_tf.transfer.reporting import Experiment
+from tiny_imagenet_tf.transfer.store import Store
+from tiny_imagenet_tf.transfer.trunk import Trunk
 
 DEMO_INPUT_SIZE = 107  # pixels; a third of the paper's, so that the demo is quick
 
 
 @dataclasses.dataclass(frozen=True)
-class Experiment:
-    """What a recipe adds to its config.
+class Values:
+    """The transfer values of a run.
 
     Attributes:
-        recipe: its name, of the run directory too.
-        title: what a table calls it.
-        published: key of the paper's row in :data:`published.RESULTS`.
+        stores: split name to its stores, one a view.
+        training_views: for each training view its values (n, width) and the training rows (n,) that they are of;
+            the whole images come first.
+        crops: split name to one array (n, width) a test crop, for validation and test.
     """
 
-    recipe: str
-    title: str
-    published: str
+    stores: dict[str, list[Store]]
+    training_views: list[tuple[np.ndarray, np.ndarray]]
+    crops: dict[str, list[np.ndarray]]
 
 
 def run(experiment: Experiment, config: TransferConfig) -> Run:
-    """Runs the recipe and returns its run directory."""
+    """Runs a recipe and returns its run directory.
+
+    Args:
+        experiment: the recipe's names.
+        config: its options.
+
+    Raises:
+        ValueError: an option makes no sense.
+        DatasetError, WeightsError, StoreError: an input cannot be used; the message names it.
+    """
     config.check()
     if not config.demo:
         return _run(experiment, config)
@@ -62,22 +76,8 @@ def _run(experiment: Experiment, config: TransferConfig) -> Run:
     started = time.perf_counter()
     hardware.set_seed(config.seed)
     precision = hardware.resolve_precision(config.precision)
-    trunk = trunks.build(
-        config.weights,
-        kind=config.trunk,
-        layer=config.layer,
-        input_size=config.input_size,
-        seed=config.seed,
-        dtype=engine.trunk_dtype(precision),
-    )
-    data = {name: split.fraction(config.fraction) for name, split in _load(config).items()}
-    train, validation = data["train"], data["validation"]
-    extraction = Extraction(trunk, precision, config.resize, config.store.expanduser())
-    print(
-        f"{len(train):,} training, {len(validation):,} validation images, {len(train.wnids)} classes; "
-        f"trunk {trunk.label} in {precision}"
-    )
-
+    trunk = _build_trunk(config, engine.trunk_dtype(precision))
+    data = _load(config)
     run = Run.create(config.runs, experiment.recipe, config)
     run.write_environment(
         device=hardware.describe_device(),
@@ -90,56 +90,121 @@ def _run(experiment: Experiment, config: TransferConfig) -> Run:
         weights=trunk.label,
         weights_sha256=trunk.description["weights_sha256"],
     )
+    print(
+        f"{len(data['train']):,} training, {len(data['validation']):,} validation images, "
+        f"{len(data['train'].wnids)} classes; trunk {trunk.label} in {precision}"
+    )
+    extraction = Extraction(trunk, precision, config.resize, config.store.expanduser())
+    values = _extract(config, data, extraction)
+    extracted = time.perf_counter()
+    head, rows, trained_rows = _train(config, run, data, values, trunk)
+    trained = time.perf_counter()
 
-    # 1. Transfer values of all images, through the frozen trunk.
-    crops = views.TEN_CROP if config.crops == "ten" else (views.WHOLE,)
-    stores = {name: extraction.fill(split, crops) for name, split in data.items() if name != "train"}
+    validation = data["validation"]
+    probabilities = _probabilities(head, values.crops["validation"])
+    run.write_validation_predictions(validation.file_names, validation.labels, validation.wnids, probabilities)
+    if "test" in data:
+        answers = _probabilities(head, values.crops["test"]).argmax(axis=1)
+        run.write_test_predictions(data["test"].file_names, answers, validation.wnids)
+    _save(run, config, trunk, head)
+    reporting.summarize(
+        experiment,
+        config,
+        run,
+        data=data,
+        probabilities=probabilities,
+        best=fitting.best(rows),
+        trained_rows=len(trained_rows),
+        trunk=trunk,
+        stores=values.stores,
+        seconds={
+            "extraction": extracted - started,
+            "head": trained - extracted,
+            "all": time.perf_counter() - started,
+        },
+    )
+    return run
+
+
+def _build_trunk(config: TransferConfig, dtype: str) -> Trunk:
+    return trunks.build(
+        config.weights,
+        kind=config.trunk,
+        layer=config.layer,
+        input_size=config.input_size,
+        seed=config.seed,
+        dtype=dtype,
+    )
+
+
+def _load(config: TransferConfig) -> dict[str, Split]:
+    builder = splits.prepare(config.source, config.data_dir)
+    found = {
+        name: splits.load(builder, name).fraction(config.fraction)
+        for name in official_layout.SPLITS
+        if name in builder.info.splits
+    }
+    if "validation" not in found:
+        raise official_layout.DatasetError("the dataset has no validation images to measure accuracy on")
+    return found
+
+
+def _extract(config: TransferConfig, data: dict[str, Split], extraction: Extraction) -> Values:
+    """Passes every image through the frozen trunk, once a view, or takes what is stored."""
+    train = data["train"]
+    shown = views.TEN_CROP if config.crops == "ten" else (views.WHOLE,)
+    stores = {name: extraction.fill(split, shown) for name, split in data.items() if name != "train"}
     stores["train"] = extraction.fill(train, (views.WHOLE,))
-    fit_rows, holdout_rows = _hold_out(train, config.holdout)
-    pool_views = [(stores["train"][0].load(), np.arange(len(train)))]
+    rows_of = [np.arange(len(train))]
     if config.augment and config.augmented_views:
         rows = train.fraction_rows(config.augmented_fraction)
         augmented = [views.AugmentedView(config.seed, number) for number in range(config.augmented_views)]
-        for store in extraction.fill(train.take(rows), augmented):
-            stores["train"].append(store)
-            pool_views.append((store.load(), rows))
-    extracted = time.perf_counter()
+        stores["train"] += extraction.fill(train.take(rows), augmented)
+        rows_of += [rows] * len(augmented)
+    training_views = [(store.load(), rows) for store, rows in zip(stores["train"], rows_of, strict=True)]
+    crops = {name: [store.load() for store in each] for name, each in stores.items() if name != "train"}
+    return Values(stores, training_views, crops)
 
-    # 2. The head on them.
-    width = pool_views[0][0].shape[1]
+
+def _train(
+    config: TransferConfig, run: Run, data: dict[str, Split], values: Values, trunk: Trunk
+) -> tuple[keras.Model, list[dict], np.ndarray]:
+    """Trains the head; returns it at its best epoch, a row an epoch, and the rows of train that it saw."""
+    train, validation = data["train"], data["validation"]
+    classes = len(train.wnids)
+    whole, _ = values.training_views[0]
+    fit_rows, held_out = _hold_out(train, config.holdout)
     hardware.set_seed(config.seed)
     head = transfer_head(
-        width,
-        len(train.wnids),
+        whole.shape[1],
+        classes,
         hidden=(config.hidden_units,) if config.head == "mlp" else (),
         dropout_rate=1 - config.dropout_keep,
         weight_decay=config.keras_weight_decay,
     )
-    crop_values = [store.load() for store in stores["validation"]]
-    holdout_values = pool_views[0][0][holdout_rows]
 
     def measure() -> dict[str, float]:
-        probabilities = _probabilities(head, crop_values)
-        top1 = scores.top_k_accuracy(probabilities, validation.labels)
-        picking = top1
-        if len(holdout_rows):
-            picking = scores.top_k_accuracy(_probabilities(head, [holdout_values]), train.labels[holdout_rows])
-        truth = np.maximum(probabilities[np.arange(len(validation)), validation.labels], 1e-12)
+        probabilities = _probabilities(head, values.crops["validation"])
+        of_truth = probabilities[np.arange(len(validation)), validation.labels]
+        accuracy = top_k_accuracy(probabilities, validation.labels)
+        picking = accuracy
+        if len(held_out):
+            picking = top_k_accuracy(_probabilities(head, [whole[held_out]]), train.labels[held_out])
         return {
-            "val_loss": float(-np.log(truth).mean()),
-            "val_accuracy": top1,
-            "val_top5": scores.top_k_accuracy(probabilities, validation.labels, 5),
+            "val_loss": float(-np.log(np.maximum(of_truth, 1e-12)).mean()),
+            "val_accuracy": accuracy,
+            "val_top5": top_k_accuracy(probabilities, validation.labels, 5),
             "selection_accuracy": picking,
         }
 
     on_the_fly = config.augment and config.augmented_views == 0
     if on_the_fly:
         model = keras.Sequential([trunk.model, head])
-        batches = _augmented_batches(train.take(fit_rows), config)
+        batches = _fresh_views(train.take(fit_rows), config)
     else:
-        pool = fitting.ValuePool.from_views(pool_views, train.labels).only(fit_rows)
         model = head
-        batches = pool.batches(batch_size=config.batch_size, classes=len(train.wnids), seed=config.seed)
+        pool = fitting.ValuePool.from_views(values.training_views, train.labels).only(fit_rows)
+        batches = pool.batches(batch_size=config.batch_size, classes=classes, seed=config.seed)
     fitting.compile_for_training(
         model,
         learning_rate=config.learning_rate,
@@ -153,74 +218,27 @@ def _run(experiment: Experiment, config: TransferConfig) -> Run:
         batches,
         epochs=config.epochs,
         measure=measure,
-        callbacks=_callbacks(config, run),
+        on_rows=_row_writer(config, run),
         verbose=1 if on_the_fly else 0,
     )
-    run.write_metrics(rows)
-    trained = time.perf_counter()
-
-    # 3. Predictions, the model, and the figures.
-    best = max(rows, key=lambda row: row["selection_accuracy"])
-    probabilities = _probabilities(head, crop_values)
-    run.write_validation_predictions(validation.file_names, validation.labels, validation.wnids, probabilities)
-    if "test" in data:
-        test = _probabilities(head, [store.load() for store in stores["test"]])
-        run.write_test_predictions(data["test"].file_names, test.argmax(axis=1), train.wnids)
-    _save(run, config, trunk, head)
-    run.write_summary(
-        {
-            "published": None if config.demo else experiment.published,
-            "title": experiment.title,
-            "validation": {
-                "images": len(validation),
-                "top1": scores.top_k_accuracy(probabilities, validation.labels),
-                "top5": scores.top_k_accuracy(probabilities, validation.labels, 5),
-                "crops": "ten-crop" if config.crops == "ten" else "whole image",
-            },
-            "train": {
-                "images": len(fit_rows),
-                "views": _describe_training_views(config, len(train)),
-                "accuracy": best["accuracy"],
-            },
-            "selection": "best epoch on held-out training images" if len(holdout_rows) else "best epoch on validation",
-            "best_epoch": best["epoch"],
-            "trunk": trunk.label,
-            "hours": (time.perf_counter() - started) / 3600,
-            "seconds": {"extraction": extracted - started, "head": trained - extracted},
-            "notes": _notes(config, trunk, data),
-            "transfer_values": {
-                name: [{"folder": store.folder, "rows": store.rows, "view": store.key} for store in each]
-                for name, each in stores.items()
-            },
-        }
-    )
-    _compare(experiment, run)
-    return run
-
-
-def _load(config: TransferConfig) -> dict[str, Split]:
-    builder = splits.prepare(config.source, config.data_dir)
-    found = {name: splits.load(builder, name) for name in official_layout.SPLITS if name in builder.info.splits}
-    if "validation" not in found:
-        raise official_layout.DatasetError("the dataset has no validation images to measure accuracy on")
-    return found
+    return head, rows, fit_rows
 
 
 def _hold_out(train: Split, share: float) -> tuple[np.ndarray, np.ndarray]:
-    """Rows to train on and rows that pick the epoch: the last ``share`` of each class."""
+    """Rows to train on, and rows that pick the epoch: the last ``share`` of each class."""
     rows = np.arange(len(train))
-    if not share:
-        return rows, rows[:0]
-    kept = train.fraction_rows(1 - share)
+    kept = train.fraction_rows(1 - share) if share else rows
     return kept, np.setdiff1d(rows, kept)
 
 
-def _probabilities(head: keras.Model, crop_values: list[np.ndarray]) -> np.ndarray:
-    return scores.combine(head.predict(values.astype(np.float32), batch_size=1000, verbose=0) for values in crop_values)
+def _probabilities(head: keras.Model, crops: list[np.ndarray]) -> np.ndarray:
+    return combine(head.predict(values.astype(np.float32), batch_size=1000, verbose=0) for values in crops)
 
 
-def _augmented_batches(train: Split, config: TransferConfig):
-    def of_epoch(epoch: int):
+def _fresh_views(train: Split, config: TransferConfig):
+    """Batches through the trunk with new random views every epoch, as the paper drew them."""
+
+    def of_epoch(epoch: int) -> tf.data.Dataset:
         order = np.random.default_rng([config.seed, epoch]).permutation(len(train))
         return pipelines.labelled_trunk_inputs(
             train.take(order),
@@ -233,57 +251,26 @@ def _augmented_batches(train: Split, config: TransferConfig):
     return of_epoch
 
 
-def _callbacks(config: TransferConfig, run: Run) -> list[keras.callbacks.Callback]:
+def _row_writer(config: TransferConfig, run: Run):
+    """Stores the rows after each epoch, for TensorBoard too if wanted."""
     if not config.tensorboard:
-        return []
-    return [keras.callbacks.TensorBoard(run.path / "tensorboard", write_graph=False)]
+        return run.write_metrics
+    writer = tf.summary.create_file_writer(str(run.path / "tensorboard"))
+
+    def write(rows: list[dict]) -> None:
+        run.write_metrics(rows)
+        with writer.as_default(step=rows[-1]["epoch"]):
+            for name, value in rows[-1].items():
+                tf.summary.scalar(name, value)
+        writer.flush()
+
+    return write
 
 
-def _save(run: Run, config: TransferConfig, trunk: trunks.Trunk, head: keras.Model) -> None:
+def _save(run: Run, config: TransferConfig, trunk: Trunk, head: keras.Model) -> None:
     """Saves the classifier on raw images, in float32 whatever computed the values."""
     if trunk.model.layers[1].compute_dtype != "float32":
-        trunk = trunks.build(
-            config.weights, kind=config.trunk, layer=config.layer, input_size=config.input_size, seed=config.seed
-        )
+        trunk = _build_trunk(config, "float32")
     part = run.path / ".best.keras"
     classifier.join(trunk, head, resize=config.resize).save(part)
     part.rename(run.path / "best.keras")
-
-
-def _describe_training_views(config: TransferConfig, images: int) -> str:
-    if not config.augment:
-        return "whole image"
-    if not config.augmented_views:
-        return "new augmented view each epoch"
-    covered = "all" if config.augmented_fraction == 1 else f"{round(config.augmented_fraction * images):,}"
-    return f"whole image; {config.augmented_views} augmented views of {covered} images"
-
-
-def _notes(config: TransferConfig, trunk: trunks.Trunk, data: dict[str, Split]) -> list[str]:
-    """What keeps this run from being a reproduction of the paper's figure."""
-    notes = []
-    if config.demo:
-        notes.append("demo on made-up images: the accuracy means nothing")
-    if trunk.label == "random":
-        notes.append("the trunk's weights are random")
-    elif trunk.label != "imagenet":
-        notes.append(f"the trunk's weights are {trunk.label}, not Keras' imagenet")
-    for name, split in data.items():
-        if not config.demo and len(split) != official_layout.OFFICIAL_COUNTS[name]:
-            notes.append(f"{len(split):,} of the {official_layout.OFFICIAL_COUNTS[name]:,} {name} images")
-    return notes
-
-
-def _compare(experiment: Experiment, run: Run) -> None:
-    """Prints this run beside the paper's row."""
-    summary, paper = run.summary, published.RESULTS[experiment.published]
-    top1, top5 = summary["validation"]["top1"], summary["validation"]["top5"]
-    print(f"\n{'':28}{'val error':>10}{'val accuracy':>14}{'val top-5':>11}{'test error':>12}")
-    print(f"{'this run, ' + experiment.title:28.28}{1 - top1:>10.2%}{top1:>14.2%}{top5:>11.2%}{'unlabeled':>12}")
-    print(
-        f"{paper.paper + ', ' + paper.name:28.28}{paper.val_error_percent:>9.2f}%{paper.val_accuracy:>14.2%}"
-        f"{'':>11}{paper.test_error_percent:>11.1f}%"
-    )
-    for note in summary["notes"]:
-        print(f"  note: {note}")
-    print(f"\nWritten to {run.path}: best.keras, metrics.jsonl, summary.json, predictions of val and test")

@@ -124,7 +124,7 @@ def fit(
     *,
     epochs: int,
     measure: Callable[[], dict[str, float]],
-    callbacks: list[keras.callbacks.Callback] | None = None,
+    on_rows: Callable[[list[dict]], object] = lambda rows: None,
     verbose: int = 0,
 ) -> list[dict]:
     """Trains a compiled model epoch by epoch, measures after each, and leaves it at the best.
@@ -135,7 +135,7 @@ def fit(
         epochs: how many.
         measure: called after each epoch; its figures join the epoch's row. The row with the largest
             ``selection_accuracy`` is the best, the first of equals.
-        callbacks: for Keras.
+        on_rows: called after each epoch with the rows so far.
         verbose: Keras' progress bar within an epoch: 0 or 1.
 
     Returns:
@@ -146,7 +146,7 @@ def fit(
         FloatingPointError: the loss is not finite.
     """
     rows: list[dict] = []
-    best, best_weights = -1.0, None
+    best_weights = None
     for epoch in range(epochs):
         started = time.perf_counter()
         learning_rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
@@ -156,7 +156,6 @@ def fit(
             epochs=epoch + 1,
             shuffle=False,
             verbose=verbose,
-            callbacks=callbacks,
         ).history
         row = {
             "epoch": epoch + 1,
@@ -169,11 +168,17 @@ def fit(
             raise FloatingPointError(f"the loss of epoch {epoch + 1} is {row['loss']}; try a smaller --learning-rate")
         row |= measure()
         rows.append(row)
+        on_rows(rows)
         _show(row, epochs)
-        if row["selection_accuracy"] > best:
-            best, best_weights = row["selection_accuracy"], model.get_weights()
+        if best(rows) is row:
+            best_weights = model.get_weights()
     model.set_weights(best_weights)
     return rows
+
+
+def best(rows: list[dict]) -> dict:
+    """Returns the row with the largest ``selection_accuracy``, the first of equals."""
+    return max(rows, key=lambda row: row["selection_accuracy"])
 
 
 def _show(row: dict, epochs: int) -> None:
