@@ -100,6 +100,16 @@ def test_a_missing_split_is_named(tree, tmp_path):
         splits.load(builder, "test")
 
 
+def test_all_splits_and_what_they_lack(builder, tree, tmp_path):
+    data = splits.load_all(builder, fraction=0.5)
+    assert {name: len(split) for name, split in data.items()} == {"train": 12, "validation": 8, "test": 2}
+    assert splits.shortfalls(data)[0] == "12 of the official 100,000 train images"
+    for file in (tree / "val/images").iterdir():
+        file.unlink()
+    with pytest.raises(DatasetError, match="no validation images"):
+        splits.load_all(splits.prepare(tree, tmp_path / "data"))
+
+
 def test_trunk_inputs_are_resized_and_scaled_in_order(train):
     batches = list(pipelines.trunk_inputs(train, views.WHOLE, size=75, resize="half_pixel", batch_size=10))
     assert [len(batch) for batch in batches] == [10, 10, 4]

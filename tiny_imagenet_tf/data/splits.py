@@ -151,6 +151,29 @@ def load(builder: tfds.core.DatasetBuilder, split: str) -> Split:
     )
 
 
+def load_all(builder: tfds.core.DatasetBuilder, fraction: float = 1) -> dict[str, Split]:
+    """Reads every split that the dataset has, or a fraction of each of their classes.
+
+    Raises:
+        DatasetError: there are no validation images to measure accuracy on.
+        ValueError: ``fraction`` is not in (0, 1].
+    """
+    names = [name for name in official_layout.SPLITS if name in builder.info.splits]
+    if "validation" not in names:
+        raise DatasetError(f"the dataset at {builder.data_path} has no validation images to measure accuracy on")
+    return {name: load(builder, name).fraction(fraction) for name in names}
+
+
+def shortfalls(data: dict[str, Split]) -> list[str]:
+    """Returns a note for each split that has not as many images as the official one."""
+    official = official_layout.OFFICIAL_COUNTS
+    return [
+        f"{len(split):,} of the official {official[name]:,} {name} images"
+        for name, split in data.items()
+        if len(split) != official[name]
+    ]
+
+
 def _prepare_download(root: Path) -> tfds.core.DatasetBuilder:
     builder = Builder(data_dir=root)
     if builder.data_path.exists():

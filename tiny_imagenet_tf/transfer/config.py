@@ -35,8 +35,8 @@ class TransferConfig:
     fraction: float = 1.0
     """Share of each class to use, of train and val alike. Paper: 1; section 3.2 tried things out on 0.25."""
     holdout: float = 0.0
-    """Share of each training class that is not trained on but picks the best epoch. At 0, val picks it, as in the
-    paper: the val accuracy reported is then the best over the epochs."""
+    """Share of each training class that is kept from training and picks the best epoch.
+    Paper: 0, val picks it, so that the val accuracy is the best over the epochs."""
 
     # Transfer values
     layer: str = "avg_pool"
@@ -54,8 +54,8 @@ class TransferConfig:
     augment: bool = False
     """Train on randomly cropped views with random brightness and contrast (section 4.2, v3)."""
     augmented_views: int = 3
-    """With augment: views stored of each image, beside the whole image; each epoch draws one of them. 0 makes new
-    views every epoch, as the paper did: a pass through the trunk an epoch, for GPUs."""
+    """With augment: random views stored of each image beside the whole one; each epoch draws one of them.
+    Paper: 0, new views every epoch, which is a pass through the trunk an epoch and made for GPUs."""
     augmented_fraction: float = 1.0
     """With augment: share of each class that has stored augmented views; the rest is trained on whole images."""
     crops: Literal["whole", "ten"] = "whole"

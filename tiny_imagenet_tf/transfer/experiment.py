@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tiny_imagenet_tf import hardware
-from tiny_imagenet_tf.data import official_layout, pipelines, splits, synthetic, views
+from tiny_imagenet_tf.data import pipelines, splits, synthetic, views
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.evaluation.scores import combine, top_k_accuracy
 from tiny_imagenet_tf.models.heads import transfer_head
@@ -77,7 +77,7 @@ def _run(experiment: Experiment, config: TransferConfig) -> Run:
     hardware.set_seed(config.seed)
     precision = hardware.resolve_precision(config.precision)
     trunk = _build_trunk(config, engine.trunk_dtype(precision))
-    data = _load(config)
+    data = splits.load_all(splits.prepare(config.source, config.data_dir), config.fraction)
     run = Run.create(config.runs, experiment.recipe, config)
     run.write_environment(
         device=hardware.describe_device(),
@@ -135,18 +135,6 @@ def _build_trunk(config: TransferConfig, dtype: str) -> Trunk:
         seed=config.seed,
         dtype=dtype,
     )
-
-
-def _load(config: TransferConfig) -> dict[str, Split]:
-    builder = splits.prepare(config.source, config.data_dir)
-    found = {
-        name: splits.load(builder, name).fraction(config.fraction)
-        for name in official_layout.SPLITS
-        if name in builder.info.splits
-    }
-    if "validation" not in found:
-        raise official_layout.DatasetError("the dataset has no validation images to measure accuracy on")
-    return found
 
 
 def _extract(config: TransferConfig, data: dict[str, Split], extraction: Extraction) -> Values:

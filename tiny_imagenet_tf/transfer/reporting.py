@@ -5,8 +5,7 @@ import dataclasses
 import numpy as np
 
 from tiny_imagenet_tf import published
-from tiny_imagenet_tf.data.official_layout import OFFICIAL_COUNTS
-from tiny_imagenet_tf.data.splits import Split
+from tiny_imagenet_tf.data.splits import Split, shortfalls
 from tiny_imagenet_tf.evaluation.scores import top_k_accuracy
 from tiny_imagenet_tf.runs import Run
 from tiny_imagenet_tf.transfer.config import TransferConfig
@@ -96,10 +95,7 @@ def notes(config: TransferConfig, trunk: Trunk, data: dict[str, Split]) -> list[
         found.append("the trunk's weights are random")
     elif trunk.label != "imagenet":
         found.append(f"the trunk's weights are {trunk.label}, not Keras' imagenet")
-    for name, split in data.items():
-        if not config.demo and len(split) != OFFICIAL_COUNTS[name]:
-            found.append(f"{len(split):,} of the official {OFFICIAL_COUNTS[name]:,} {name} images")
-    return found
+    return found if config.demo else found + shortfalls(data)
 
 
 def _training_views(config: TransferConfig, images: int) -> str:
