@@ -1,1 +1,1 @@
-"""Floor 3: from scores to accuracies, ensembles and predictions."""
+"""Floor 2: from scores to accuracies, ensembles and predictions."""

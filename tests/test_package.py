@@ -1,0 +1,86 @@
+import ast
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "tiny_imagenet_tf"
+
+OUTSIDE = """
+import tiny_imagenet_tf
+assert {site!r} in tiny_imagenet_tf.__file__
+import tensorflow_datasets as tfds
+from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import URL
+builder = tfds.builder("tiny_imagenet", data_dir={data!r})
+assert builder.url_infos[URL].size == 248100043
+assert "russakovsky" in builder.info.citation
+print("works")
+"""
+
+
+@pytest.mark.slow
+def test_a_wheel_works_outside_the_checkout(tmp_path):
+    wheels, site = tmp_path / "wheels", tmp_path / "site"
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", str(wheels), str(ROOT)], check=True)
+    (wheel,) = wheels.iterdir()
+    names = set(zipfile.ZipFile(wheel).namelist())
+    files = [path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    missing = {str(path.relative_to(ROOT)) for path in files if "dummy_data" not in path.parts} - names
+    assert missing == set()
+    assert not any("dummy_data" in name for name in names)
+
+    subprocess.run([*pip, "install", "--no-deps", "--target", str(site), str(wheel)], check=True)
+    code = OUTSIDE.format(site=str(site), data=str(tmp_path / "data"))
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(site), "PATH": ""}, capture_output=True
+    )
+    assert done.stdout.decode().strip() == "works", done.stderr.decode()
+
+
+# The floors of the package. Evaluation stands below training, which measures accuracy as it goes.
+FLOORS = {
+    "published": 0, "runs": 0, "hardware": 0, "cli": 0, "_registration": 0,
+    "blocks": 0,
+    "data": 1, "models": 1,
+    "evaluation": 2,
+    "transfer": 3, "training": 3,
+    "reports": 4,
+}  # fmt: skip
+
+
+def imports(file):
+    """The rooms that a module imports from."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "tiny_imagenet_tf":
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tiny_imagenet_tf."):
+            yield node.module.split(".")[1]
+
+
+def test_every_room_has_its_floor():
+    rooms = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert rooms - {"__init__"} == FLOORS.keys()
+
+
+def test_imports_go_down_only():
+    upward = []
+    for file in PACKAGE.rglob("*.py"):
+        room = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        for other in imports(file):
+            if room != "__init__" and other != room and FLOORS[other] >= FLOORS[room] > 0:
+                upward.append(f"{file.relative_to(ROOT)} imports {other}")
+    assert upward == []
+
+
+def test_reports_do_without_models_and_training():
+    for file in (PACKAGE / "reports").rglob("*.py"):
+        assert not {"models", "training", "transfer"} & set(imports(file)), file
+
+
+def test_no_module_is_over_300_lines():
+    long = [str(file) for file in PACKAGE.rglob("*.py") if len(file.read_text().splitlines()) > 300]
+    assert long == []
