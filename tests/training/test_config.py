@@ -94,3 +94,10 @@ def test_an_option_out_of_range_is_named(option, value):
     Config().check()
     with pytest.raises(ValueError, match=f"--{option.replace('_', '-')} {value}"):
         dataclasses.replace(Config(), **{option: value}).check()
+
+
+def test_tensorboard_is_asked_for_in_time(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    Config().check()
+    with pytest.raises(ValueError, match="--tensorboard"):
+        Config(tensorboard=True).check()

@@ -16,7 +16,7 @@ from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.data.training_batches import NONE, TrainingBatches
 from tiny_imagenet_tf.models.convnets import TABLE_1, le_yang
 from tiny_imagenet_tf.training import checkpoints, fitting, losses
-from tiny_imagenet_tf.training.callbacks import NonFiniteLoss
+from tiny_imagenet_tf.training.callbacks import NonFiniteLoss, TensorBoard
 from tiny_imagenet_tf.training.snapshots import Snapshots
 
 ROOT = Path(__file__).parents[2]
@@ -91,6 +91,15 @@ def test_the_screen_shows_loss_accuracy_and_speed(run, images, capsys):
     last = capsys.readouterr().out.strip().splitlines()[-1]
     for word in ("4/4", "loss: ", "penalty: ", "accuracy: ", "images_per_second: ", "val_accuracy: 0.5"):
         assert word in last
+
+
+def test_tensorboard_gets_every_measurement(run, images):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    tiny_run.train(run, images.train, images.validation, callbacks=lambda clock: [TensorBoard(run, clock)])
+    written = EventAccumulator(str(run.path / "tensorboard")).Reload().Tensors("val_accuracy")
+    assert [event.step for event in written] == [row["step"] for row in run.metrics]
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])

@@ -115,15 +115,11 @@ class TensorBoard(keras.callbacks.Callback):
     Args:
         run: whose directory gets the folder ``tensorboard``.
         clock: of the run.
-
-    Raises:
-        ModuleNotFoundError: TensorBoard is not installed.
     """
 
     def __init__(self, run: Run, clock: Clock):
         super().__init__()
-        import tensorboard  # noqa: F401 (tf.summary fails much later without it)
-        import tensorflow as tf
+        import tensorflow as tf  # the other callbacks do without it
 
         self._summary, self._clock = tf.summary, clock
         self._writer = tf.summary.create_file_writer(str(run.path / "tensorboard"))

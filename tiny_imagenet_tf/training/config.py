@@ -1,6 +1,7 @@
 """What can be chosen in every run that trains from scratch, and how a run that goes on gets its choices back."""
 
 import dataclasses
+import importlib.util
 import json
 import sys
 from collections.abc import Callable
@@ -69,6 +70,8 @@ class TrainingConfig:
         """Raises ValueError, naming the option, where a value makes no sense."""
         if not 0 < self.fraction <= 1:
             raise ValueError(f"--fraction {self.fraction}: must be above 0 and at most 1")
+        if self.tensorboard and importlib.util.find_spec("tensorboard") is None:
+            raise ValueError('--tensorboard: TensorBoard is not installed; pip install -e ".[tensorboard]"')
         for name, value in dataclasses.asdict(self).items():
             option = f"--{name.replace('_', '-')} {value}"
             if name in ("holdout", "label_smoothing") and not 0 <= value < 1:

@@ -1,0 +1,81 @@
+"""What is found at a path, and what is refused."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from tiny_imagenet_tf.data import splits
+from tiny_imagenet_tf.evaluation import members
+from tiny_imagenet_tf.runs import Run
+
+
+@pytest.fixture
+def validation(builder):
+    return splits.load(builder, "validation")
+
+
+def save_network(path, seed, classes=4):
+    keras.utils.set_random_seed(seed)
+    x = images = keras.Input((64, 64, 3))
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    keras.Model(images, keras.layers.Dense(classes, name="logits")(x)).save(path)
+
+
+@pytest.fixture
+def run(tmp_path, validation):
+    """A run with two snapshots."""
+    folder = tmp_path / "run" / "snapshots"
+    folder.mkdir(parents=True)
+    entries = [{"file": f"step-{step}.keras", "step": step, "epoch": 1, "accuracy": step / 10} for step in (1, 2)]
+    for entry in entries:
+        save_network(folder / entry["file"], entry["step"])
+    (folder / "index.json").write_text(json.dumps({"wnids": validation.wnids, "snapshots": entries}))
+    return Run(tmp_path / "run")
+
+
+def test_a_run_gives_its_snapshots_or_the_best(run):
+    assert [member.name for member in members.find([run.path])] == ["run/step-1.keras", "run/step-2.keras"]
+    assert [member.name for member in members.find([run.path, run.path], "best")] == ["run/step-2.keras"] * 2
+
+
+def test_a_snapshot_by_itself_still_knows_its_run(run, validation):
+    (member,) = members.find([run.path / "snapshots" / "step-1.keras"])
+    assert member.published is None, "the run has not ended"
+    run.write_summary({"published": "milani/baseline"})
+    assert member.published == "milani/baseline"
+    probabilities = member.probabilities(validation)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    assert not np.allclose(probabilities, members.find([run.path])[1].probabilities(validation))
+
+
+def test_another_order_of_the_classes_is_refused(run, validation):
+    index = run.path / "snapshots" / "index.json"
+    stored = json.loads(index.read_text())
+    index.write_text(json.dumps(stored | {"wnids": stored["wnids"][::-1]}))
+    with pytest.raises(ValueError, match="order"):
+        members.find([run.path], "best")[0].probabilities(validation)
+
+
+def test_a_network_of_other_classes_is_refused(tmp_path, validation):
+    save_network(tmp_path / "model.keras", 0, classes=5)
+    with pytest.raises(ValueError, match="5 scores for 4 classes"):
+        members.find([tmp_path / "model.keras"])[0].probabilities(validation)
+
+
+def test_a_run_that_kept_predictions_only_joins_with_them(tmp_path, validation):
+    run = Run(tmp_path)
+    expected = np.full((len(validation), 4), 0.25)
+    run.write_validation_predictions(validation.file_names, validation.labels, validation.wnids, expected)
+    (member,) = members.find([run.path])
+    np.testing.assert_array_equal(member.probabilities(validation), expected)
+    with pytest.raises(ValueError, match="other val images"):
+        member.probabilities(validation.take(np.arange(3)))
+    with pytest.raises(ValueError, match="val predictions only"):
+        member.probabilities(validation, "ten")
+
+
+def test_a_path_with_nothing_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match="neither"):
+        members.find([tmp_path])
