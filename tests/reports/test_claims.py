@@ -25,7 +25,7 @@ def test_claims_about_errors_are_counted():
         "42 % of 50 (29 to 56); rank 3 of 4",
         "21 errors in 2 classes",
         "sports car 28 %, beach wagon 14 %",
-        "2 % of 50 (0 to 10); rank 4 of 4",
+        "2 % of 50 (0 to 10); no class of 4 has less",
     ]
 
 

@@ -29,6 +29,10 @@ def test_neighbours_are_counted_by_class_without_the_image_itself():
     assert shares == pytest.approx(np.array([[1, 0], [1 / 3, 2 / 3]]))
 
 
+def test_a_class_in_two_parts_is_labelled_in_the_larger_one():
+    assert embedding.densest(np.array([[0, 0], [0, 0.01], [0.01, 0], [1, 1], [1, 1.01]])).tolist() == [0, 0]
+
+
 @pytest.fixture
 def store(tmp_path):
     (tmp_path / "key.json").write_text(json.dumps({"shard_rows": 4}))

@@ -73,7 +73,7 @@ def test_reliability_draws_filled_bins_only():
 
 
 @pytest.mark.parametrize("classes", [3, 20])
-def test_scatter_draws_each_class_in_its_colour_with_a_label_at_its_median(classes):
+def test_scatter_draws_each_class_in_its_colour_with_a_label_where_it_is_densest(classes):
     labels = np.arange(classes).repeat(3)
     where = np.stack([labels, [0, 1, 5] * classes], axis=1).astype(float)
     colours = [style.COLOURS[i % 8] for i in range(classes)]

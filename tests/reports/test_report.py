@@ -93,6 +93,13 @@ def test_transfer_values_are_those_of_the_classes_asked_for(made_up, subject, mo
     assert points.classes == [subject.names.short[5], subject.names.short[2]]
 
 
+@pytest.mark.parametrize("names", [["tabby", "Egyptian cat", "ox"], ["a", "b", "c", "d", "e", "f", "g", "plunger"]])
+def test_no_two_of_eight_classes_share_a_colour(names):
+    colours = tsne_sections.colours_of(names)
+    assert len(set(colours)) == len(names)
+    assert all(tsne_sections.COLOURS_BY_NAME.get(*pair) == pair[1] for pair in zip(names, colours, strict=True))
+
+
 def test_an_unknown_class_is_an_error(subject):
     with pytest.raises(KeyError, match="no such bird"):
         tsne_sections.transfer_values(subject, ("no such bird",))

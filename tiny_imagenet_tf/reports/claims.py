@@ -85,6 +85,8 @@ def _error(errors: ClassErrors) -> str:
 
 
 def _rank(errors: ClassErrors, by_name: dict[str, ClassErrors]) -> str:
+    if all(other.error >= errors.error for other in by_name.values()):
+        return f"no class of {len(by_name)} has less"
     rank = 1 + sum(other.error > errors.error for other in by_name.values())
     return f"rank {rank} of {len(by_name)}"
 

@@ -78,9 +78,16 @@ def neighbour_shares(values: np.ndarray, labels: np.ndarray, classes: int, neigh
     )
 
 
+def densest(points: np.ndarray, radius: float = 0.05) -> np.ndarray:
+    """Returns the one of the points (n, 2) that has the most others within the radius: a class may be in two parts."""
+    distances = np.linalg.norm(points[:, None] - points, axis=2)
+    near = distances < radius
+    return points[np.lexsort((np.where(near, distances, 0).sum(axis=1), -near.sum(axis=1)))[0]]
+
+
 @in_house_style
 def scatter(points: np.ndarray, labels: np.ndarray, names: list[str], colours: list[str]) -> Figure:
-    """Draws points by class: colour and marker, and at each class's median its name or, of many, its number.
+    """Draws points by class: colour and marker, and where a class is densest its name or, of many, its number.
 
     Args:
         points: float (n, 2).
@@ -97,7 +104,7 @@ def scatter(points: np.ndarray, labels: np.ndarray, names: list[str], colours: l
         axes.scatter(*chosen.T, **style, lw=0, alpha=0.75, label=f"{label + 1} {name}" if many else name)
     for label, name in enumerate(names):
         if (labels == label).any():
-            text = axes.text(*np.median(points[labels == label], axis=0), str(label + 1) if many else name)
+            text = axes.text(*densest(points[labels == label]), str(label + 1) if many else name)
             text.set(ha="center", va="center", color=INK, fontsize=7 if many else 9)
             text.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
     if many:

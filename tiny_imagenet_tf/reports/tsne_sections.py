@@ -105,10 +105,7 @@ def _blocks(
     place = order[place]
     short = [names.short[label] for label in labels]
     points = embedding.tsne(values)
-    colours = [
-        COLOURS_BY_NAME.get(text, style.COLOURS[i % len(style.COLOURS)]) if len(short) <= 8 else _hue(i, len(short))
-        for i, text in enumerate(short)
-    ]
+    colours = colours_of(short)
     files = rows if split is None else split.file_names[rows]
     sprite = None if split is None else images.sprite(images.decode(split, rows), THUMBNAIL, quality=40)
     told = f"{caption} {'Point at a dot to see its image.' if sprite else 'Point at a dot to see its name.'}"
@@ -135,7 +132,11 @@ def _neighbours(values: np.ndarray, place: np.ndarray, names: list[str]) -> tupl
     return (table, Tabulated(told)) if told.rows else (table,)
 
 
-def _hue(place: int, count: int) -> str:
-    """Colours for more classes than eight can be told apart only by pointing; neighbours differ at least."""
-    red, green, blue = colorsys.hls_to_rgb(place * 0.618 % 1, 0.35 + 0.2 * (place % 3) / 2, 0.65)
-    return f"#{round(255 * red):02x}{round(255 * green):02x}{round(255 * blue):02x}"
+def colours_of(names: list[str]) -> list[str]:
+    """The paper's colours for its classes, the house's for others; of more than eight, hues that pointing tells apart."""
+    if len(names) > len(style.COLOURS):
+        hues = [colorsys.hls_to_rgb(i * 0.618 % 1, 0.35 + 0.1 * (i % 3), 0.65) for i in range(len(names))]
+        return ["#" + "".join(f"{round(255 * part):02x}" for part in hue) for hue in hues]
+    taken = {COLOURS_BY_NAME[name] for name in names if name in COLOURS_BY_NAME}
+    free = (colour for colour in style.COLOURS if colour not in taken)
+    return [COLOURS_BY_NAME[name] if name in COLOURS_BY_NAME else next(free) for name in names]
