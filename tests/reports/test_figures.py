@@ -75,10 +75,10 @@ def test_reliability_draws_filled_bins_only():
 @pytest.mark.parametrize("classes", [3, 20])
 def test_scatter_draws_each_class_in_its_colour_with_a_label_where_it_is_densest(classes):
     labels = np.arange(classes).repeat(3)
-    where = np.stack([labels, [0, 1, 5] * classes], axis=1).astype(float)
+    where = np.stack([labels, [0, 1, 1.01] * classes], axis=1).astype(float)
     colours = [style.COLOURS[i % 8] for i in range(classes)]
     axes = embedding.scatter(where, labels, [f"class {i}" for i in range(classes)], colours).axes[0]
-    assert axes.collections[1].get_offsets().tolist() == [[1, 0], [1, 1], [1, 5]]
+    assert axes.collections[1].get_offsets().tolist() == [[1, 0], [1, 1], [1, 1.01]]
     assert matplotlib.colors.to_hex(axes.collections[1].get_facecolor()[0]) == colours[1].lower()
     assert axes.texts[1].get_text() == ("class 1" if classes == 3 else "2")
     assert axes.texts[1].get_position() == (1, 1)

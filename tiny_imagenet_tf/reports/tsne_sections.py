@@ -133,7 +133,7 @@ def _neighbours(values: np.ndarray, place: np.ndarray, names: list[str]) -> tupl
 
 
 def colours_of(names: list[str]) -> list[str]:
-    """The paper's colours for its classes, the house's for others; of more than eight, hues that pointing tells apart."""
+    """The paper's colours for its classes, the house's for others; hues where there are more than eight classes."""
     if len(names) > len(style.COLOURS):
         hues = [colorsys.hls_to_rgb(i * 0.618 % 1, 0.35 + 0.1 * (i % 3), 0.65) for i in range(len(names))]
         return ["#" + "".join(f"{round(255 * part):02x}" for part in hue) for hue in hues]
