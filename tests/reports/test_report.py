@@ -67,9 +67,26 @@ def test_class_table_and_gallery_say_what_the_predictions_say(made_up, subject):
     (rows,) = [block.rows for block in error_sections.errors(subject).blocks if isinstance(block, page.ClassTable)]
     assert sum(row.error * row.images for row in rows) == pytest.approx(12)
     assert all(row.confusions[0][0] == subject.names.short[(row.label + 1) % 8] for row in rows if row.error)
+    # The classes 0 and 4 are always wrong; of equal probabilities the first five classes count as guessed, too.
+    assert {row.label: row.top5_error for row in rows} == {label: float(label == 4) for label in range(8)}
     shown = error_sections.gallery(subject).blocks[-1]
     assert list(shown.files) == list(made_up.validation.file_names[::4])
     assert shown.sprite.count == 12
+
+
+def test_the_gallery_leaves_out_images_that_the_dataset_does_not_have(subject):
+    answers = subject.predictions
+    renamed = answers.file_names.copy()
+    renamed[4] = "val_99.JPEG"  # wrong, and unknown
+    other = Subject(subject.run, subject.images)
+    other.__dict__["predictions"] = dataclasses.replace(answers, file_names=renamed)
+    shown = error_sections.gallery(other).blocks[-1]
+    assert list(shown.files) == [name for name in renamed[::4] if name != "val_99.JPEG"]
+    assert shown.sprite.count == 11
+
+
+def test_the_gain_of_an_ensemble_is_on_its_best_network(subject):
+    assert run_sections.ensemble(subject).text.endswith("The best ensemble gains 10.00 points on it.")
 
 
 def test_a_large_gallery_is_cut_to_the_most_confident_of_each_class():
@@ -121,9 +138,29 @@ def test_features_of_val_belong_to_their_files(made_up, subject, quick_tsne):
     assert list(points.labels) == made_up.validation.labels.tolist()
 
 
-def test_augmented_examples_are_drawn_as_the_recipe_draws_them(subject):
-    captions = [block.caption for block in data_sections.data(subject).blocks]
-    assert any("transfer learning v3" in caption for caption in captions)
+@pytest.mark.parametrize(
+    ("recipe", "size", "told"),
+    [
+        ("convnets", 56, "as the recipe convnets draws them"),
+        ("inception_regularized", 64, "as the recipe inception_regularized draws them"),
+        ("transfer_v3", None, "of transfer learning v3"),
+    ],
+)
+def test_augmented_examples_are_drawn_as_the_recipe_draws_them(made_up, recipe, size, told):
+    drawing = data_sections.augmented(made_up.train, 5, {"recipe": recipe, "seed": 1})
+    assert told in drawing.caption
+    whole, *shown = [axes.images[0].get_array() for axes in drawing.figure.axes]
+    assert whole.shape == (64, 64, 3) and len(shown) == 11
+    assert {image.shape[0] for image in shown} == ({size} if size else {56, 64})
+    assert len({image.tobytes() for image in shown}) > 1
+
+
+def test_ten_crops_are_five_windows_and_their_mirror_images():
+    image = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    shown = [axes.images[0].get_array() for axes in data_sections.ten_crops(image).figure.axes]
+    assert len(shown) == 10
+    assert (shown[0] == image).all() and (shown[4] == image[8:, 8:]).all()
+    assert all((mirrored == plain[:, ::-1]).all() for plain, mirrored in zip(shown[:5], shown[5:], strict=True))
 
 
 def test_screened_boxes_are_drawn_on_their_images(made_up):

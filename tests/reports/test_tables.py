@@ -124,6 +124,7 @@ def test_counts_of_the_networks_are_read_from_the_listing():
     sizes = tables.read_network_sizes(listing)
     assert sizes == {"le_yang_model_1": 1_969_544}
     assert tables.le_yang_networks(sizes).rows[0] == ("Model 1", "5", "1.97 M", "1,969,544")
+    assert tables.le_yang_networks(sizes).rows[4] == ("Model 5", "8", "14.20 M", "not counted")
     assert tables.le_yang_networks(sizes).rows[8] == ("Model 9", "16", "138 M", "not counted")
 
 

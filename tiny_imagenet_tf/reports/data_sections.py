@@ -35,8 +35,8 @@ def data(subject: Subject) -> Section:
             f"An image as it is and enlarged bilinearly to the trunk's {size} pixels, as in Milani's Fig. 8.",
             "picture",
         ),
-        _ten_crops(image),
-        _augmented(train, subject_row, subject.run.config),
+        ten_crops(image),
+        augmented(train, subject_row, subject.run.config),
         screened(train),
     ]
     return Section("images", "The images", "", tuple(block for block in blocks if block))
@@ -71,15 +71,16 @@ def _samples(train: Split, subject: Subject) -> Drawing:
     return Drawing("samples", pictures.samples(pixels, names), "Training images, as in Milani's Fig. 2.", "picture")
 
 
-def _ten_crops(image: np.ndarray) -> Drawing:
+def ten_crops(image: np.ndarray) -> Drawing:
+    """The ten views of a uint8 (64, 64, 3) image."""
     shown = [images.to_uint8(view(tf.constant(image), 0)) for view in views.TEN_CROP]
     captions = [f"{view.window.replace('_', ' ')}\n{'mirrored' if view.mirrored else ''}" for view in views.TEN_CROP]
     told = "The ten views whose predictions are averaged at test time: Milani, section 4.2."
     return Drawing("ten-crops", pictures.grid(shown, captions, columns=5), told, "picture")
 
 
-def _augmented(train: Split, row: int, config: dict) -> Drawing:
-    """The image as a recipe's training shows it; of a recipe without augmentation, as transfer learning v3 does."""
+def augmented(train: Split, row: int, config: dict) -> Drawing:
+    """An image as a recipe's training shows it; of a recipe without augmentation, as transfer learning v3 does."""
     jpeg = train.jpegs[int(row)]
     image, key = image_ops.decode(jpeg), train.image_keys[int(row)]
     seed, recipe = int(config.get("seed") or 0), config["recipe"]

@@ -48,7 +48,7 @@ class Table:
         return "\n\n".join(part for part in (f"### {self.title}", self.caption, body, notes) if part)
 
 
-ERRORS = "Top-1 error, and accuracy in brackets. Test labels are not public: only the papers' submissions have them."
+ERRORS = "Top-1 error, accuracy in brackets. Test errors are the course server's: its labels are not public."
 MILANI_1 = ("milani/baseline", "milani/baseline_ensemble", "milani/regularized", "milani/regularized_ensemble")
 MILANI_2 = (
     "milani/kim_best",
@@ -90,7 +90,7 @@ def le_yang_networks(network_sizes: dict[str, int]) -> Table:
         strict=True,
     )
     rows = tuple(
-        (f"Model {i}", str(depth), f"{millions:g} M", f"{ours:,}" if ours else "not counted")
+        (f"Model {i}", str(depth), f"{millions:.2f}".removesuffix(".00") + " M", f"{ours:,}" if ours else "not counted")
         for i, (depth, millions, ours) in enumerate(printed, 1)
     )
     notes = (
