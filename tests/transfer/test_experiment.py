@@ -70,6 +70,7 @@ def test_the_summary_says_what_was_done(finished):
     assert summary["train"]["images"] == 20  # of 24: one of each class is held out
     assert summary["train"]["views"] == "whole image; 2 augmented views of 12 images"
     assert summary["selection"] == "best epoch on held-out training images"
+    assert summary["partial"] == "augmented views of 50% of the images"
     assert "the trunk's weights are random" in summary["notes"]
     assert "24 of the official 100,000 train images" in summary["notes"]
     assert [entry["rows"] for entry in summary["transfer_values"]["train"]] == [24, 12, 12]

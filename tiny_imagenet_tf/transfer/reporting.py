@@ -77,6 +77,7 @@ def summarize(
             "hours": seconds["all"] / 3600,
             "seconds": seconds,
             "notes": notes(config, trunk, data),
+            **_partial(config),
             "transfer_values": {
                 name: [{"folder": store.folder, "rows": store.rows, "view": _view(store)} for store in each]
                 for name, each in stores.items()
@@ -105,6 +106,13 @@ def _training_views(config: TransferConfig, images: int) -> str:
         return "new augmented view each epoch"
     covered = "all" if config.augmented_fraction == 1 else f"{round(config.augmented_fraction * images):,}"
     return f"whole image; {config.augmented_views} augmented views of {covered} images"
+
+
+def _partial(config: TransferConfig) -> dict[str, str]:
+    """What a table must say of a run that did less than its recipe."""
+    if config.augment and config.augmented_views and config.augmented_fraction < 1:
+        return {"partial": f"augmented views of {config.augmented_fraction:.0%} of the images"}
+    return {}
 
 
 def _view(store: Store) -> dict:
