@@ -57,7 +57,7 @@ def measure(config: Config) -> None:
     extract = engine.extractor(fast, precision)
 
     def batches(batch_size):
-        return pipelines.trunk_inputs(
+        return pipelines.network_inputs(
             split, views.WHOLE, size=config.input_size, resize="half_pixel", batch_size=batch_size
         )
 

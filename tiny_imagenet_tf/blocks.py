@@ -167,8 +167,7 @@ def inception_dim(
     if not isinstance(branches, Mapping) or not branches:
         raise block.error("branches must map names to lists of (filters, kernel size)", branches)
     reduced = [
-        block.chain(x, branch, convolutions, strides=2, padding=padding)
-        for branch, convolutions in branches.items()
+        block.chain(x, branch, convolutions, strides=2, padding=padding) for branch, convolutions in branches.items()
     ]
     pooled = layers.MaxPooling2D(3, strides=2, padding=padding, name=f"{name}_pool")(x)
     return block.concatenate(*reduced, pooled)

@@ -111,16 +111,16 @@ def test_all_splits_and_what_they_lack(builder, tree, tmp_path):
 
 
 def test_trunk_inputs_are_resized_and_scaled_in_order(train):
-    batches = list(pipelines.trunk_inputs(train, views.WHOLE, size=75, resize="half_pixel", batch_size=10))
+    batches = list(pipelines.network_inputs(train, views.WHOLE, size=75, resize="half_pixel", batch_size=10))
     assert [len(batch) for batch in batches] == [10, 10, 4]
     expected = image_ops.scale(image_ops.resize(image_ops.decode(train.jpegs[13]), 75))
     np.testing.assert_array_equal(batches[1][3], expected)
     assert batches[0].shape == (10, 75, 75, 3) and batches[0].dtype == tf.float32
 
 
-def test_labelled_trunk_inputs_pair_images_with_their_labels(train):
+def test_labelled_network_inputs_pair_images_with_their_labels(train):
     order = np.array([20, 3, 11])
-    (batch,) = pipelines.labelled_trunk_inputs(
+    (batch,) = pipelines.labelled_network_inputs(
         train.take(order), views.WHOLE, size=75, resize="half_pixel", batch_size=10
     )
     np.testing.assert_array_equal(batch[1], np.eye(4)[train.labels[order]])

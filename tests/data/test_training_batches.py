@@ -52,6 +52,15 @@ def test_from_any_step_on_the_batches_are_the_same(train, augmentation, start):
             np.testing.assert_array_equal(got, expected[start:])
 
 
+def test_cached_images_are_the_same(train):
+    for plain, cached in zip(
+        arrays(TrainingBatches(train, MILANI, 6, seed=3).epoch(1)),
+        arrays(TrainingBatches(train, MILANI, 6, seed=3, cache=True).epoch(1)),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(plain, cached)
+
+
 def test_views_change_with_the_epoch_and_the_seed_but_not_with_the_batch_size(train):
     def by_image(seed, epoch, batch_size=6):
         batches = TrainingBatches(train, MILANI, batch_size, seed)

@@ -87,7 +87,7 @@ def test_the_model_scores_raw_images_as_the_run_did(finished, builder):
     whole = model.predict(pipelines.images(validation), verbose=0)
     by_hand = []
     for view in views.TEN_CROP:
-        inputs = pipelines.trunk_inputs(validation, view, size=75, resize="half_pixel", batch_size=12)
+        inputs = pipelines.network_inputs(validation, view, size=75, resize="half_pixel", batch_size=12)
         head, trunk = model.layers[-1], model.get_layer("trunk")
         by_hand.append(head.predict(trunk.predict(inputs, verbose=0), verbose=0))
     np.testing.assert_allclose(whole, by_hand[0], atol=1e-3)

@@ -23,7 +23,7 @@ def test_values_are_those_of_the_trunk_in_the_order_of_the_split(extraction, tra
     from tiny_imagenet_tf.data import pipelines
 
     (store,) = extraction.fill(train, (views.WHOLE,))
-    batches = pipelines.trunk_inputs(train, views.WHOLE, size=75, resize="half_pixel", batch_size=24)
+    batches = pipelines.network_inputs(train, views.WHOLE, size=75, resize="half_pixel", batch_size=24)
     expected = small_trunk.model.predict(batches, verbose=0)
     np.testing.assert_allclose(store.load(), expected, atol=1e-7, rtol=1e-4)
 

@@ -7,15 +7,15 @@ from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.data.views import WHOLE, AugmentedView, View
 
 
-def trunk_inputs(
+def network_inputs(
     split: Split, view: View | AugmentedView, *, size: int, resize: image_ops.Resize, batch_size: int
 ) -> tf.data.Dataset:
-    """Batches of one view of every image, as Inception-v3 expects them, in the split's order.
+    """Batches of one view of every image, as the networks expect them, in the split's order.
 
     Args:
         split: the images.
         view: how each is shown.
-        size: the trunk's input size in pixels.
+        size: the network's input size in pixels.
         resize: sampling of the bilinear resize.
         batch_size: images a batch; the last batch may be smaller.
 
@@ -32,9 +32,9 @@ def trunk_inputs(
     return images.batch(batch_size).prefetch(2)
 
 
-def labelled_trunk_inputs(split: Split, view: View | AugmentedView, **options) -> tf.data.Dataset:
-    """Batches of :func:`trunk_inputs` with one-hot float32 labels (batch, classes); the same options."""
-    images = trunk_inputs(split, view, **options)
+def labelled_network_inputs(split: Split, view: View | AugmentedView, **options) -> tf.data.Dataset:
+    """Batches of :func:`network_inputs` with one-hot float32 labels (batch, classes); the same options."""
+    images = network_inputs(split, view, **options)
     labels = tf.one_hot(split.labels, len(split.wnids))
     return tf.data.Dataset.zip((images, tf.data.Dataset.from_tensor_slices(labels).batch(options["batch_size"])))
 

@@ -5,11 +5,12 @@ is what lets an interrupted run go on exactly.
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 import tensorflow as tf
 
-from tiny_imagenet_tf.data import image_ops
+from tiny_imagenet_tf.data import image_ops, pipelines
 from tiny_imagenet_tf.data.screening import FIVE_CROPS
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.published import CROP_SIZE, IMAGE_SIZE
@@ -75,6 +76,7 @@ class TrainingBatches:
         batch_size: images a step, on all devices together. An epoch has whole batches only; the rest of each
             shuffle is left out, another rest every epoch.
         seed: the run's.
+        cache: keep the decoded images in memory, 12 KB each, instead of decoding them every epoch.
 
     Raises:
         ValueError: there are fewer images than a batch holds.
@@ -84,6 +86,7 @@ class TrainingBatches:
     augmentation: Augmentation
     batch_size: int
     seed: int
+    cache: bool = False
 
     def __post_init__(self):
         if not 1 <= self.batch_size <= len(self.split):
@@ -109,15 +112,23 @@ class TrainingBatches:
         Returns:
             Pairs of images, float32 (batch, size, size, 3) in -1..1, and one-hot labels, float32 (batch, classes).
         """
-        split, keys = self.split, self.split.image_keys
+        split, keys, decoded = self.split, self.split.image_keys, self._decoded
         labels, classes = tf.constant(split.labels), len(split.wnids)
         stream = tf.constant(self.seed * 1_000_003 + epoch, tf.int64)
 
         def show(row: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             seed = tf.stack([stream, tf.cast(keys[row], tf.int64)])
-            image = self.augmentation(image_ops.decode(split.jpegs[row]), seed)
+            image = image_ops.decode(split.jpegs[row]) if decoded is None else decoded[row]
+            image = self.augmentation(image, seed)
             return image_ops.scale(image), tf.one_hot(labels[row], classes)
 
         rows = tf.data.Dataset.from_tensor_slices(self.order(epoch)[start * self.batch_size :])
         shown = rows.map(show, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         return shown.batch(self.batch_size, drop_remainder=True).prefetch(2)
+
+    @functools.cached_property
+    def _decoded(self) -> tf.Tensor | None:
+        if not self.cache:
+            return None
+        whole = pipelines.images(self.split, batch_size=1000)
+        return tf.ensure_shape(tf.concat(list(whole), axis=0), (len(self.split), IMAGE_SIZE, IMAGE_SIZE, 3))

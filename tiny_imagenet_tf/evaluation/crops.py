@@ -67,7 +67,7 @@ def scores(model: keras.Model, split: Split, view: View) -> np.ndarray:
             raise ValueError(f"{model.name} takes whole 64x64 images only: --crops one")
         images = pipelines.images(split, batch_size=_BATCH_SIZE)
     else:
-        images = pipelines.trunk_inputs(
+        images = pipelines.network_inputs(
             split, view, size=_size(model), resize="half_pixel", batch_size=min(_BATCH_SIZE, len(split))
         )
     return model.predict(images, verbose=0)

@@ -17,7 +17,7 @@ from tiny_imagenet_tf.runs import Run
 Config = TypeVar("Config", bound="TrainingConfig")
 
 # A run that goes on may be made longer or shorter, and find its data and devices elsewhere.
-_MAY_CHANGE = ("resume", "epochs", "source", "data_dir", "runs", "devices", "tensorboard")
+_MAY_CHANGE = ("resume", "epochs", "source", "data_dir", "cache", "runs", "devices", "tensorboard")
 _DEMO = {"epochs": 2, "batch_size": 20, "measure_every": 5, "checkpoint_every": 5}
 
 
@@ -29,7 +29,7 @@ class TrainingConfig:
     """Run the whole recipe in a minute or two on made-up images. Its accuracy means nothing."""
     resume: Path | None = None
     """A run directory whose training goes on from its checkpoint. Its config is taken up; of the other options only
-    epochs, source, data-dir, devices and tensorboard may then be given anew."""
+    epochs, source, data-dir, cache, devices and tensorboard may then be given anew."""
 
     # Data
     source: Path | None = None
@@ -41,6 +41,9 @@ class TrainingConfig:
     holdout: float = 0.0
     """Share of each training class that is not trained on but picks the snapshots. At 0, val picks them, as in the
     papers: the val accuracy reported is then the best of many."""
+
+    cache: bool = False
+    """Keep decoded images in memory, 1.2 GB for all of train, instead of decoding them every epoch."""
 
     # Length and pace
     epochs: int = 30

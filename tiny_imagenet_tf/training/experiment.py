@@ -79,7 +79,8 @@ class Experiment:
     @property
     def batches(self) -> TrainingBatches:
         """The training images, epoch by epoch."""
-        return TrainingBatches(self.data.train, self.augmentation, self.config.batch_size, self.config.seed)
+        config = self.config
+        return TrainingBatches(self.data.train, self.augmentation, config.batch_size, config.seed, config.cache)
 
     def part(self, name: str) -> "Experiment":
         """Returns the same experiment with a directory inside the run's, for a network that comes before."""
@@ -242,14 +243,7 @@ def _load(config: TrainingConfig, screened: bool) -> Data:
         if config.demo:
             print("Demo: made-up images, to show every step. Its accuracy means nothing.\n")
             source, data_dir = synthetic.write(Path(folder), seed=config.seed), Path(folder) / "datasets"
-        builder = splits.prepare(source, data_dir)
-        found = {
-            name: splits.load(builder, name).fraction(config.fraction)
-            for name in official_layout.SPLITS
-            if name in builder.info.splits
-        }
-    if "validation" not in found:
-        raise official_layout.DatasetError("the dataset has no validation images to measure accuracy on")
+        found = splits.load_all(splits.prepare(source, data_dir), config.fraction)
     train = found["train"]
     selection = found["validation"]
     if config.holdout:

@@ -228,7 +228,7 @@ def _fresh_views(train: Split, config: TransferConfig):
 
     def of_epoch(epoch: int) -> tf.data.Dataset:
         order = np.random.default_rng([config.seed, epoch]).permutation(len(train))
-        return pipelines.labelled_trunk_inputs(
+        return pipelines.labelled_network_inputs(
             train.take(order),
             views.AugmentedView(config.seed, epoch),
             size=config.input_size,

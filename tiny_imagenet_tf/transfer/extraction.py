@@ -75,7 +75,7 @@ class Extraction:
 
     def _fill_shard(self, store: Store, view: AnyView, shard: int, split: Split, progress: tqdm) -> None:
         rows = store.shard_slice(shard)
-        batches = pipelines.trunk_inputs(
+        batches = pipelines.network_inputs(
             split.take(np.arange(rows.start, rows.stop)),
             view,
             size=self.trunk.description["input_size"],
