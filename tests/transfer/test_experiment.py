@@ -73,6 +73,8 @@ def test_the_summary_says_what_was_done(finished):
     assert summary["partial"] == "augmented views of 50% of the images"
     assert "the trunk's weights are random" in summary["notes"]
     assert "24 of the official 100,000 train images" in summary["notes"]
+    assert summary["hours"] * 3600 == pytest.approx(sum(summary["seconds"].values()))
+    assert summary["seconds"]["extraction"] > 0
     assert [entry["rows"] for entry in summary["transfer_values"]["train"]] == [24, 12, 12]
 
 

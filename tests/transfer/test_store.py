@@ -24,6 +24,13 @@ def test_what_was_written_is_read_memory_mapped(store):
     assert store.key == {"layer": "avg_pool", "rows": 7, "shard_rows": 3}
 
 
+def test_it_tells_how_long_the_extraction_took(store):
+    assert store.seconds is None
+    for shard in store.shards:
+        store.write(shard, VALUES[store.shard_slice(shard)], seconds=1.5)
+    assert store.seconds == 4.5
+
+
 def test_a_partial_store_says_so(tmp_path):
     store = open_store(tmp_path, {"layer": "avg_pool"}, rows=7, shard_rows=3)
     store.write(1, VALUES[3:6])

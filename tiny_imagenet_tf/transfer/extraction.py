@@ -1,6 +1,7 @@
 """Fills stores of transfer values, shard by shard, with the rate and the time left on the screen."""
 
 import dataclasses
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -74,6 +75,7 @@ class Extraction:
         return stores
 
     def _fill_shard(self, store: Store, view: AnyView, shard: int, split: Split, progress: tqdm) -> None:
+        started = time.perf_counter()
         rows = store.shard_slice(shard)
         batches = pipelines.network_inputs(
             split.take(np.arange(rows.start, rows.stop)),
@@ -86,4 +88,4 @@ class Extraction:
         for batch in batches:
             values.append(self._extract(batch).astype(self.dtype))
             progress.update(len(values[-1]))
-        store.write(shard, np.concatenate(values))
+        store.write(shard, np.concatenate(values), seconds=round(time.perf_counter() - started, 3))

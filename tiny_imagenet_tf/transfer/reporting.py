@@ -39,7 +39,7 @@ def summarize(
     trained_rows: int,
     trunk: Trunk,
     stores: dict[str, list[Store]],
-    seconds: dict[str, float],
+    seconds: float,
 ) -> None:
     """Writes ``summary.json`` and prints the run beside the paper's row.
 
@@ -53,9 +53,12 @@ def summarize(
         trained_rows: number of training images.
         trunk: what made the values.
         stores: split name to its stores.
-        seconds: spent on ``extraction``, ``head`` and ``all``.
+        seconds: since the transfer values were there.
     """
     validation = data["validation"]
+    extraction = [store.seconds for each in stores.values() for store in each]
+    untold = extraction.count(None)
+    extraction_seconds = sum(each for each in extraction if each is not None)
     run.write_summary(
         {
             "published": None if config.demo else experiment.published,
@@ -74,9 +77,10 @@ def summarize(
             "selection": f"best epoch on {'held-out training images' if config.holdout else 'val'}",
             "best_epoch": best["epoch"],
             "trunk": trunk.label,
-            "hours": seconds["all"] / 3600,
-            "seconds": seconds,
-            "notes": notes(config, trunk, data),
+            "hours": (extraction_seconds + seconds) / 3600,
+            "seconds": {"extraction": extraction_seconds, "head": seconds},
+            "notes": notes(config, trunk, data)
+            + ([f"the hours leave out the extraction of {untold} stored views"] if untold else []),
             **_partial(config),
             "transfer_values": {
                 name: [{"folder": store.folder, "rows": store.rows, "view": _view(store)} for store in each]

@@ -2,7 +2,7 @@
 
     <root>/<digest of the key>/key.json
                                shard-00000.npy        (rows, width) float16
-                               shard-00000.json       its sha256
+                               shard-00000.json       its sha256, and the seconds it took to extract
 
 The key holds everything that changes the values. A shard is written to a temporary name and renamed, its
 checksum last, so a shard with a checksum is whole.
@@ -65,7 +65,13 @@ class Store:
         """Whether every shard is on disk."""
         return all(self.is_written(shard) for shard in self.shards)
 
-    def write(self, shard: int, values: np.ndarray) -> None:
+    @property
+    def seconds(self) -> float | None:
+        """What the extraction of all shards took; None where a shard does not tell."""
+        told = [json.loads(self._checksum_path(shard).read_text()).get("seconds") for shard in self.shards]
+        return None if None in told else sum(told)
+
+    def write(self, shard: int, values: np.ndarray, seconds: float | None = None) -> None:
         """Writes a shard; ``values`` are (rows of the shard, width) in the dtype to store.
 
         Raises:
@@ -81,7 +87,7 @@ class Store:
         with replacing(path) as file:
             np.save(file, values)
         with replacing(self._checksum_path(shard)) as file:
-            file.write(json.dumps({"sha256": _sha256(path)}).encode())
+            file.write(json.dumps({"sha256": _sha256(path), "seconds": seconds}).encode())
 
     def read(self) -> list[np.ndarray]:
         """Returns the shards as memory-mapped arrays, in order, after checking each against its sha256.
