@@ -188,7 +188,7 @@ def _prepare_download(root: Path) -> tfds.core.DatasetBuilder:
         for part in (root / "downloads" / "tiny_imagenet").glob("*.tmp.*"):
             shutil.rmtree(part, ignore_errors=True)
         raise DatasetError(
-            f"Tiny ImageNet could not be downloaded: {URL}\n  {_first_line(error)}\n"
+            f"Tiny ImageNet could not be downloaded: {URL}\n  {first_line(error)}\n"
             "Without network, take it from disk:\n"
             "  --source PATH     a tiny-imagenet-200 folder, zip or tar\n"
             "  --weights PATH    where the recipe needs a trained network: its .h5, .weights.h5 or .keras file\n"
@@ -202,7 +202,8 @@ def _class_and_number(file_name: str) -> tuple[str, int]:
     return prefix, int(number)
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """Returns the first line of an error's message, cut to 200 characters, to be quoted in another's."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 import keras
 
+from tiny_imagenet_tf.data.splits import first_line
 from tiny_imagenet_tf.models import inception_v3 as ours
 from tiny_imagenet_tf.models.graph_weights import copy_by_structure
 
@@ -131,7 +132,7 @@ def _download() -> keras.Model:
         return keras.applications.InceptionV3(weights="imagenet", include_top=False)
     except Exception as error:  # Keras raises a bare Exception when the network fails
         raise WeightsError(
-            f"Keras' ImageNet weights for Inception-v3 could not be downloaded:\n  {_first_line(error)}\n"
+            f"Keras' ImageNet weights for Inception-v3 could not be downloaded:\n  {first_line(error)}\n"
             "Without network, take them from disk:\n"
             "  --weights PATH    a .h5, .weights.h5 or .keras file of Inception-v3\n"
             "  --source PATH     the dataset: a tiny-imagenet-200 folder, zip or tar\n"
@@ -148,7 +149,7 @@ def _read(path: Path) -> keras.Model:
         try:
             return keras.saving.load_model(path, compile=False)
         except (OSError, ValueError, TypeError, KeyError) as error:
-            raise WeightsError(f"--weights {path}: not a model that Keras can load ({_first_line(error)})") from error
+            raise WeightsError(f"--weights {path}: not a model that Keras can load ({first_line(error)})") from error
     if path.suffix not in (".h5", ".hdf5"):
         raise WeightsError(f"--weights {path}: must end in .keras, .weights.h5 or .h5")
     failures = []
@@ -160,11 +161,7 @@ def _read(path: Path) -> keras.Model:
                 source.load_weights(path)
             return source
         except (OSError, ValueError, KeyError) as error:
-            failures.append(f"{'with' if include_top else 'without'} its top: {_first_line(error)}")
+            failures.append(f"{'with' if include_top else 'without'} its top: {first_line(error)}")
     raise WeightsError(
         f"--weights {path}: not the weights of Inception-v3, or the file is damaged\n  " + "\n  ".join(failures)
     )
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
