@@ -164,13 +164,18 @@ def load_all(builder: tfds.core.DatasetBuilder, fraction: float = 1) -> dict[str
     return {name: load(builder, name).fraction(fraction) for name in names}
 
 
-def shortfalls(data: dict[str, Split]) -> list[str]:
-    """Returns a note for each split that has not as many images as the official one."""
+def shortfalls(data: dict[str, Split], screened: int = 0) -> list[str]:
+    """Returns a note for each split that has not as many images as the official one.
+
+    Args:
+        data: name to split.
+        screened: training images that were left out on purpose, which is no shortfall.
+    """
     official = official_layout.OFFICIAL_COUNTS
     return [
         f"{len(split):,} of the official {official[name]:,} {name} images"
         for name, split in data.items()
-        if len(split) != official[name]
+        if len(split) + (screened if name == "train" else 0) != official[name]
     ]
 
 

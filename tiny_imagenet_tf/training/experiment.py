@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tiny_imagenet_tf import hardware, published
-from tiny_imagenet_tf.data import official_layout, splits, synthetic
+from tiny_imagenet_tf.data import splits, synthetic
 from tiny_imagenet_tf.data.screening import screen
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.data.training_batches import Augmentation, TrainingBatches
@@ -175,7 +175,7 @@ class Experiment:
                 "snapshots": len(self.snapshots.entries),
                 "trunk": None,
                 "hours": clock.seconds / 3600,
-                "notes": [*_data_notes(data), *notes],
+                "notes": [*splits.shortfalls(_named(data), data.screened), *notes],
             }
         )  # fmt: skip
         paper = published.RESULTS[published_key]
@@ -279,12 +279,3 @@ def _note_resumption(run: Run, config: TrainingConfig, data: Data) -> None:
     resumed = [*environment.get("resumed", []), describe_environment() | {"device": hardware.describe_device()}]
     write_json(run.path / "environment.json", environment | {"resumed": resumed})
     write_json(run.path / "config.json", run.config | {"epochs": config.epochs})
-
-
-def _data_notes(data: Data) -> list[str]:
-    notes = []
-    for split in (data.train, data.validation):
-        official = official_layout.OFFICIAL_COUNTS[split.name]
-        if len(split) + (data.screened if split is data.train else 0) < official:
-            notes.append(f"{len(split):,} of the official {official:,} {split.name} images")
-    return notes

@@ -1,6 +1,7 @@
 """Milani's own network from scratch: what "Baseline" and "Regularized" share (section 3)."""
 
 import dataclasses
+from typing import Literal
 
 import keras
 
@@ -10,7 +11,7 @@ from tiny_imagenet_tf.runs import Run
 from tiny_imagenet_tf.training import experiment
 from tiny_imagenet_tf.training.config import TrainingConfig
 from tiny_imagenet_tf.training.fitting import compile_for_training
-from tiny_imagenet_tf.training.losses import WeightDecayConvention, l2_coefficient, smoothed_cross_entropy
+from tiny_imagenet_tf.training.losses import l2_coefficient, smoothed_cross_entropy
 from tiny_imagenet_tf.training.schedules import staircase
 
 
@@ -31,11 +32,35 @@ class InceptionConfig(TrainingConfig):
     augment: bool = False
     """Random mirror images, brightness and contrast. Paper: for Regularized."""
     weight_decay: float = 0.08
-    """L2 strength on every kernel, as printed. Paper: 0.08."""
-    weight_decay_convention: WeightDecayConvention = "l2_loss"
-    """What weight_decay multiplies: l2_loss is sum(w^2)/2, as tf.nn.l2_loss; keras is sum(w^2). Paper: not said."""
+    """Strength on every kernel, as printed. Paper: 0.08."""
+    weight_decay_convention: Literal["decoupled", "l2_loss", "keras"] = "decoupled"
+    """What weight_decay multiplies: in the loss, l2_loss is sum(w^2)/2, as tf.nn.l2_loss, and keras is sum(w^2);
+    decoupled shrinks w by itself, each step by learning_rate * weight_decay * w. Paper: not said; see README."""
     width_multiplier: float = 1.0
     """Factor on the width of every convolution; below 1 for a quick try."""
+
+    @property
+    def decoupled(self) -> bool:
+        """Whether the weight decay is the optimizer's, not part of the loss."""
+        return self.weight_decay_convention == "decoupled"
+
+
+def adam(config: InceptionConfig, steps_per_epoch: int) -> keras.optimizers.Adam:
+    """Returns Adam with the falling learning rate, and the decoupled weight decay of kernels if it is chosen.
+
+    Args:
+        config: the recipe's options.
+        steps_per_epoch: batches an epoch.
+    """
+    learning_rate = staircase(
+        config.learning_rate,
+        config.learning_rate_decay,
+        every_epochs=config.decay_every_epochs,
+        steps_per_epoch=steps_per_epoch,
+    )
+    optimizer = keras.optimizers.Adam(learning_rate, weight_decay=config.weight_decay if config.decoupled else None)
+    optimizer.exclude_from_weight_decay(var_names=["beta", "bias"])
+    return optimizer
 
 
 def run(recipe: str, title: str, published_key: str, config: InceptionConfig) -> Run:
@@ -53,17 +78,9 @@ def run(recipe: str, title: str, published_key: str, config: InceptionConfig) ->
             classes=begun.classes,
             width_multiplier=config.width_multiplier,
             dropout_rate=1 - config.dropout_keep,
-            weight_decay=l2_coefficient(config.weight_decay, config.weight_decay_convention),
+            weight_decay=0 if config.decoupled else l2_coefficient(config.weight_decay, config.weight_decay_convention),
         )
-        learning_rate = staircase(
-            config.learning_rate,
-            config.learning_rate_decay,
-            every_epochs=config.decay_every_epochs,
-            steps_per_epoch=begun.batches.steps,
-        )
-        compile_for_training(
-            model, keras.optimizers.Adam(learning_rate), smoothed_cross_entropy(config.label_smoothing)
-        )
+        compile_for_training(model, adam(config, begun.batches.steps), smoothed_cross_entropy(config.label_smoothing))
     clock = begun.fit(model)
     begun.report(clock, title=title, published_key=published_key)
     return begun.run

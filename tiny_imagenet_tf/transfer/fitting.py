@@ -73,16 +73,18 @@ class ValuePool:
         """
         values, labels = tf.constant(self.values), tf.constant(self.labels)
 
-        def look_up(rows, images):
-            return tf.cast(tf.gather(values, rows), tf.float32), tf.one_hot(tf.gather(labels, images), classes)
-
         def of_epoch(epoch: int) -> tf.data.Dataset:
             random = np.random.default_rng([seed, epoch])
             images = random.permutation(len(self.labels))
             chosen = (random.random(len(images)) * self.counts[images]).astype(np.int64)
-            rows = self.choices[images, chosen]
-            order = tf.data.Dataset.from_tensor_slices((rows, images)).batch(batch_size)
-            return order.map(look_up, num_parallel_calls=2, deterministic=True).prefetch(2 * STEPS_PER_EXECUTION)
+            rows, images = tf.constant(self.choices[images, chosen]), tf.constant(images)
+
+            def look_up(start):
+                row, image = (order[start : start + batch_size] for order in (rows, images))
+                return tf.cast(tf.gather(values, row), tf.float32), tf.one_hot(tf.gather(labels, image), classes)
+
+            starts = tf.data.Dataset.range(0, len(self.labels), batch_size)
+            return starts.map(look_up, num_parallel_calls=2, deterministic=True).prefetch(2 * STEPS_PER_EXECUTION)
 
         return of_epoch
 
@@ -112,10 +114,15 @@ def compile_for_training(
     model.compile(
         optimizer=keras.optimizers.Adam(schedule),
         loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=label_smoothing),
-        metrics=["accuracy"],
+        metrics=[keras.metrics.MeanMetricWrapper(_is_right, name="accuracy")],
         steps_per_execution=steps_per_execution,
         jit_compile=False,  # XLA is no faster on a CPU, and MirroredStrategy wants it off
     )
+
+
+def _is_right(labels, scores):
+    """Whether the true class has the largest score. Keras' own accuracy takes a tenth of a linear head's step."""
+    return keras.ops.sum(labels * scores, axis=-1) >= keras.ops.max(scores, axis=-1)
 
 
 def fit(

@@ -61,10 +61,6 @@ class Store:
         """Whether a shard is on disk, whole."""
         return self._checksum_path(shard).is_file() and self._values_path(shard).is_file()
 
-    def is_complete(self) -> bool:
-        """Whether every shard is on disk."""
-        return all(self.is_written(shard) for shard in self.shards)
-
     @property
     def seconds(self) -> float | None:
         """What the extraction of all shards took; None where a shard does not tell."""
