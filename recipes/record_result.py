@@ -5,6 +5,7 @@ without a run, after one of them was edited or removed.
 
     python recipes/record_result.py runs/transfer_v3-20260101-120000 --name transfer_v3
     python recipes/record_result.py                       # README only
+    python recipes/record_result.py runs/inception_baseline-20260101-120000 --results results/try --readme None
 """
 
 from dataclasses import dataclass
@@ -28,8 +29,8 @@ class Config:
     """Name of the record; default: the recipe's name."""
     results: Path = ROOT / "results"
     """Folder of the records."""
-    readme: Path = ROOT / "README.md"
-    """The text whose results section is written."""
+    readme: Path | None = ROOT / "README.md"
+    """The text whose results section is written; None for a record that no table shows."""
     networks: Path = ROOT / "docs" / "networks.md"
     """The page with the table of networks, for their parameter counts."""
 
@@ -48,6 +49,8 @@ def main(config: Config) -> None:
             raise SystemExit(str(error)) from error
         path = results.write(config.results, results.from_run(run, config.name or run.config["recipe"]))
         print(f"wrote {path}")
+    if config.readme is None:
+        return
     readme = config.readme.read_text(encoding="utf-8")
     try:
         updated = readme.replace(tables.current_section(readme), section(config))

@@ -24,7 +24,7 @@ def record_result(tmp_path, *arguments):
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     places = ["--results", tmp_path / "results", "--readme", tmp_path / "README.md", "--networks", tmp_path / "none.md"]
     return subprocess.run(
-        [sys.executable, ROOT / "recipes" / "record_result.py", *map(str, [*arguments, *places])],
+        [sys.executable, ROOT / "recipes" / "record_result.py", *map(str, [*places, *arguments])],
         env=os.environ | {"PYTHONPATH": path},
         capture_output=True,
         text=True,
@@ -60,6 +60,14 @@ def test_a_finished_run_is_recorded_and_readme_follows(run, tmp_path):
     assert "30.00 % (70.00 %)" in readme and "old" not in readme
     assert record_result(tmp_path).returncode == 0
     assert (tmp_path / "README.md").read_text() == readme
+
+
+def test_a_record_beside_the_tables_leaves_readme_alone(run, tmp_path):
+    finish(run)
+    (tmp_path / "README.md").unlink()
+    done = record_result(tmp_path, run.path, "--readme", "None")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "results" / "transfer_vanilla.json").exists() and not (tmp_path / "README.md").exists()
 
 
 def test_a_run_that_did_not_end_is_refused(run, tmp_path):

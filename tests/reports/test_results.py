@@ -18,6 +18,7 @@ class Asked:
 def run(tmp_path):
     run = Run.create(tmp_path / "runs", "transfer_v3", Asked())
     run.write_environment(device="a CPU", seed=1)
+    run.write_metrics([{"epoch": 1, "val_accuracy": 0.5}])
     run.write_summary(
         {
             "title": "TL v3",
@@ -35,6 +36,7 @@ def test_the_record_merges_summary_config_and_environment(run):
     assert record["config"] == {"recipe": "transfer_v3", "source": "tiny-imagenet-200", "epochs": 10}
     assert record["summary"] == {"title": "TL v3", "trunk": "inception_v3_2015.weights.h5", "hours": 0.9}
     assert record["environment"]["device"] == "a CPU"
+    assert record["metrics"] == [{"epoch": 1, "val_accuracy": 0.5}]
 
 
 @pytest.mark.parametrize(

@@ -28,11 +28,12 @@ def from_run(run: Run, name: str) -> dict:
         name: of the record; the file's stem.
 
     Returns:
-        ``name``, ``summary``, ``config`` and ``environment``; of a path only the last part stays, and the folders
-        of transfer values are dropped.
+        ``name``, ``summary``, ``metrics``, ``config`` and ``environment``; of a path only the last part stays, and
+        the folders of transfer values are dropped.
     """
     summary = {key: value for key, value in run.summary.items() if key != "transfer_values"}
-    return without_paths({"name": name, "summary": summary, "config": run.config, "environment": run.environment})
+    stored = {"summary": summary, "metrics": run.metrics, "config": run.config, "environment": run.environment}
+    return without_paths({"name": name, **stored})
 
 
 def without_paths(value):
