@@ -35,7 +35,8 @@ class InceptionConfig(TrainingConfig):
     """Strength on every kernel, as printed. Paper: 0.08."""
     weight_decay_convention: Literal["decoupled", "l2_loss", "keras"] = "decoupled"
     """What weight_decay multiplies: in the loss, l2_loss is sum(w^2)/2, as tf.nn.l2_loss, and keras is sum(w^2);
-    decoupled shrinks w by itself, each step by learning_rate * weight_decay * w. Paper: not said; see README."""
+    decoupled shrinks w by itself, each step by learning_rate * weight_decay * w. Paper: not said; 0.08 in the loss
+    hardly lets the network learn (README, Choices)."""
     width_multiplier: float = 1.0
     """Factor on the width of every convolution; below 1 for a quick try."""
 
