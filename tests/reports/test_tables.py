@@ -145,10 +145,27 @@ def test_a_readme_without_markers_is_refused(readme):
 
 def test_readme_shows_what_results_hold():
     readme, networks = ROOT / "README.md", ROOT / "docs" / "networks.md"
-    if not readme.exists():
-        pytest.skip("there is no README.md yet")
     sizes = tables.read_network_sizes(networks.read_text(encoding="utf-8"))
     written = tables.current_section(readme.read_text(encoding="utf-8"))
     assert written == tables.readme_section(results.read(ROOT / "results"), sizes), (
         "README and results/ differ: run python recipes/record_result.py"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        ("keras", "`keras`: 0.08 * sum(w^2) in the loss"),
+        ("l2_loss", "`l2_loss`: 0.08 * sum(w^2)/2 in the loss"),
+        ("none", "no weight decay"),
+        ("decoupled", "`decoupled`"),
+    ],
+)
+def test_readme_quotes_the_runs_that_chose_the_weight_decay(name, row):
+    (record,) = (record for record in results.read(ROOT / "results" / "weight_decay") if record["name"] == name)
+    last = record["metrics"][-1]
+    quoted = f"| {row} | {last['loss']:.3f} | {100 * last['accuracy']:.1f} % |"
+    assert quoted in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert record["config"]["weight_decay"] == (0 if name == "none" else 0.08)
+    if name != "none":
+        assert record["config"]["weight_decay_convention"] == name
