@@ -57,6 +57,24 @@ def test_a_row_holds_means_over_the_epoch_so_far(run, images):
     assert second["accuracy"] == pytest.approx(np.mean(right))
 
 
+def test_a_network_without_weight_penalty_shows_none(run, images, capsys):
+    model = tiny_run.network(4)
+    model.get_layer("first_conv").kernel.regularizer = None
+    fitting.compile_for_training(model, keras.optimizers.SGD(0.1), losses.smoothed_cross_entropy(0.1))
+    fitting.fit(
+        model,
+        TrainingBatches(images.train, NONE, 12, seed=0),
+        run,
+        Snapshots(run.path / "snapshots", images.train.wnids),
+        epochs=1,
+        measure=lambda: {"val_loss": 1.5, "val_accuracy": 0.25, "selection_accuracy": 0.5},
+        measure_every=1,
+        checkpoint_every=9,
+    )
+    assert run.metrics[0].keys() == ROW - {"penalty"}
+    assert "penalty" not in capsys.readouterr().out
+
+
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_what_was_good(run, images):
     def callbacks(clock):
         def poison():

@@ -41,7 +41,7 @@ class Brake(keras.callbacks.Callback):
 
 
 class Progress(keras.callbacks.Callback):
-    """Puts on the progress bar the loss of the data, the weight penalty and images a second.
+    """Puts on the progress bar the loss of the data, the weight penalty if there is one, and images a second.
 
     Args:
         batch_size: images a step.
@@ -52,6 +52,9 @@ class Progress(keras.callbacks.Callback):
         self._batch_size = batch_size
         self._seconds, self._images, self._traced = 0.0, 0, False
 
+    def on_train_begin(self, logs=None):
+        self._penalized = any(variable.regularizer for variable in self.model.trainable_variables)
+
     def on_epoch_begin(self, epoch, logs=None):
         self._seconds, self._images = 0.0, 0
 
@@ -59,7 +62,7 @@ class Progress(keras.callbacks.Callback):
         self._started = time.perf_counter()
 
     def on_train_batch_end(self, batch, logs=None):
-        _separate_penalty(logs)
+        self._separate_penalty(logs)
         if self._traced:  # the first step traces the graph
             self._seconds += time.perf_counter() - self._started
             self._images += self._batch_size
@@ -67,22 +70,22 @@ class Progress(keras.callbacks.Callback):
         self._traced = True
 
     def on_epoch_end(self, epoch, logs=None):
-        _separate_penalty(logs)
+        self._separate_penalty(logs)
 
-
-def _separate_penalty(logs: dict) -> None:
-    """Keras' ``loss`` is the sum of both, means over the epoch so far."""
-    total = logs["loss"]
-    logs["loss"] = logs.pop(DATA_LOSS)
-    logs["penalty"] = total - logs["loss"]
+    def _separate_penalty(self, logs: dict) -> None:
+        """Keras' ``loss`` is the sum of both, means over the epoch so far."""
+        total = logs["loss"]
+        logs["loss"] = logs.pop(DATA_LOSS)
+        if self._penalized:
+            logs["penalty"] = total - logs["loss"]
 
 
 class Measure(keras.callbacks.Callback):
     """Measures the network every so many steps and after each epoch, and writes a row of ``metrics.jsonl``.
 
     A row: ``epoch`` (epochs so far; a whole number after an epoch), ``step``, ``learning_rate``, ``loss`` (of the
-    data alone), ``penalty`` (of the weights) and ``accuracy``, means over the epoch so far; ``seconds`` since the
-    run began; and what was measured.
+    data alone), ``penalty`` (of the weights, if there is one) and ``accuracy``, means over the epoch so far;
+    ``seconds`` since the run began; and what was measured.
 
     Args:
         run: gets the rows.
