@@ -29,6 +29,11 @@ def test_claims_about_errors_are_counted():
     ]
 
 
+def test_the_worst_class_is_not_named_twice():
+    alone = {name: errors for name, errors in ERRORS.items() if name != "bucket"}
+    assert claims.about_errors(alone, NAMES).rows[0][2] == "56 % of 50 (42 to 69); rank 1 of 3"
+
+
 def test_a_class_that_is_not_there_is_not_claimed():
     assert claims.about_errors({"bucket": ERRORS["bucket"]}, NAMES).rows == ()
 

@@ -128,6 +128,13 @@ def test_counts_of_the_networks_are_read_from_the_listing():
     assert tables.le_yang_networks(sizes).rows[8] == ("Model 9", "16", "138 M", "not counted")
 
 
+def test_what_all_runs_say_is_said_once():
+    assert tables.notes_of_runs({}) == ()
+    assert tables.notes_of_runs({"A": ["one.", "two"], "B": []}) == ("A: one; two.",)
+    said = {"A": ["half of val", "slow"], "B": ["half of val"], "C": ["fast", "half of val"]}
+    assert tables.notes_of_runs(said) == ("All: half of val.", "A: slow.", "C: fast.")
+
+
 def test_markdown_of_a_table():
     table = tables.Table("Title", "What it is.", ("a", "b"), (("1", "2"),), ("a note",))
     assert table.markdown() == "### Title\n\nWhat it is.\n\n| a | b |\n| --- | ---: |\n| 1 | 2 |\n\n- a note"

@@ -23,11 +23,12 @@ def about_errors(by_name: dict[str, ClassErrors], names: list[str]) -> Table:
     rows = []
     if plunger := by_name.get("plunger"):
         worst = max(by_name, key=lambda name: by_name[name].error)
+        other = "" if worst == "plunger" else f"; the worst is {worst}, {_error(by_name[worst])}"
         rows += [
             (
                 "plunger has the most mistakes",
                 "56 % of 50, the worst class",
-                f"{_error(plunger)}; {_rank(plunger, by_name)}; the worst is {worst}, {_error(by_name[worst])}",
+                f"{_error(plunger)}; {_rank(plunger, by_name)}{other}",
             ),
             ("its errors are spread over many classes", "28 errors in 20 classes", _spread(plunger)),
         ]

@@ -17,12 +17,12 @@ def key_figures(subjects: list[Subject]) -> Section:
         "Accuracy on validation images, with Wilson's score interval. Calibration error: the mean gap between the "
         "probability of the predicted class and how often it is right."
     )
-    notes = tuple(
-        f"{title}: {text}"
-        for subject, title in zip(subjects, distinct_titles(subjects), strict=True)
-        for text in subject.run.summary.get("notes", [])
-    )
-    table = Table("Runs", caption, ("", *distinct_titles(subjects)), rows, notes)
+    titles = distinct_titles(subjects)
+    said = {}
+    for subject, title in zip(subjects, titles, strict=True):
+        partial = [f"partial: {subject.run.summary['partial']}"] if subject.run.summary.get("partial") else []
+        said[title] = partial + subject.run.summary.get("notes", [])
+    table = Table("Runs", caption, ("", *titles), rows, tables.notes_of_runs(said))
     return Section("figures", "Key figures", "", (Tabulated(table),))
 
 

@@ -193,18 +193,28 @@ def _ours(result: dict) -> tuple[str, ...]:
     )
 
 
+def notes_of_runs(said: dict[str, list[str]]) -> tuple[str, ...]:
+    """Returns a note a run; what all of several runs say stands first, once.
+
+    Args:
+        said: name of a run to what must be said of it.
+    """
+    first, *others = said.values() or [[]]
+    common = [text for text in first if others and all(text in other for other in others)]
+    notes = {"All": common} | {name: [text for text in texts if text not in common] for name, texts in said.items()}
+    return tuple(f"{name}: {'; '.join(text.rstrip('.') for text in texts)}." for name, texts in notes.items() if texts)
+
+
 def _notes(results: list[dict]) -> tuple[str, ...]:
-    notes = []
+    said = {}
     for result in results:
         summary = result["summary"]
-        said = [summary["selection"]] if summary.get("selection") else []
-        said += summary.get("notes", [])
+        of_run = [summary["selection"]] if summary.get("selection") else []
+        of_run += summary.get("notes", [])
         if summary.get("trunk") in STAND_IN_TRUNKS:
-            said.append(STAND_IN_TRUNKS[summary["trunk"]])
-        if said:
-            text = "; ".join(sentence.rstrip(".") for sentence in said)
-            notes.append(f"{summary['title']} (`results/{result['name']}.json`): {text}.")
-    return tuple(notes)
+            of_run.append(STAND_IN_TRUNKS[summary["trunk"]])
+        said[f"{summary['title']} (`results/{result['name']}.json`)"] = of_run
+    return notes_of_runs(said)
 
 
 def _percent(accuracy: float | None) -> str:
