@@ -176,3 +176,15 @@ def test_readme_quotes_the_runs_that_chose_the_weight_decay(name, row):
     assert record["config"]["weight_decay"] == (0 if name == "none" else 0.08)
     if name != "none":
         assert record["config"]["weight_decay_convention"] == name
+
+
+def test_the_analysis_quotes_the_runs_that_tell_l2_from_ten_crops():
+    records = results.read(ROOT / "results") + results.read(ROOT / "results" / "l2")
+    found = {
+        (record["config"]["recipe"], record["config"]["weight_decay"]): record["summary"]["validation"]["top1"]
+        for record in records
+    }
+    text = (ROOT / "docs" / "analysis.md").read_text(encoding="utf-8")
+    for row, recipe in (("vanilla: whole image", "transfer_vanilla"), ("v2: ten-crop and dropout", "transfer_v2")):
+        strong, weak = (100 * found[recipe, l2] for l2 in (0.0116, 0.0002))
+        assert f"| {row} | {strong:.2f} % | {weak:.2f} % |" in text
