@@ -89,7 +89,11 @@ def test_a_run_stands_beside_its_row_with_what_it_was_measured_on():
         ({"train": 25_000}, "25,000 of 100,000 train images"),
         ({"key": "milani/baseline", "epochs": 3}, "3 of 20 to 50 epochs"),
         ({"key": "milani/transfer_vanilla", "epochs": 4}, "4 of 10 epochs"),
-        ({"key": "le_yang/model_9", "train": 90_000, "screened": 1544}, "90,000 of 98,456 train images"),
+        (
+            {"key": "le_yang/model_9", "train": 90_000, "screened": 1544},
+            "91,544 of 100,000 train images before screening",
+        ),
+        ({"key": "milani/regularized", "epochs": 3, "recipe_epochs": 30}, "3 of the recipe's 30 epochs"),
         ({"partial": "stopped after an hour"}, "stopped after an hour"),
     ],
 )

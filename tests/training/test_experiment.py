@@ -46,7 +46,7 @@ def test_screening_prints_its_counts_beside_the_papers(config, tree, tmp_path, c
     assert begun.data.screened == 1 and len(begun.data.train) == 23
     assert corner.split()[0] not in begun.data.train.file_names
     printed = capsys.readouterr().out
-    assert "screened: 1 images (paper: 1,535); 1 more" in printed and "(paper: 1,891)" in printed
+    assert "screened: 1 of 24 images (paper: 1,535 of 100,000); 1 more" in printed and "(paper: 1,891)" in printed
 
 
 def test_a_run_goes_on_with_the_images_it_was_begun_with_only(config, tmp_path):

@@ -172,6 +172,7 @@ class Experiment:
                 "selection": f"best of the measurements on {'held-out training images' if data.held_out else 'val'}",
                 "best_epoch": best.epoch,
                 "epochs": clock.epochs,
+                "recipe_epochs": type(self.config)().epochs,
                 "snapshots": len(self.snapshots.entries),
                 "trunk": None,
                 "hours": clock.seconds / 3600,
@@ -254,7 +255,8 @@ def _load(config: TrainingConfig, screened: bool) -> Data:
         screening = screen(train.boxes)
         removed = int(screening.removed.sum())
         print(
-            f"screened: {removed:,} images (paper: {published.LE_YANG_SCREENED_IMAGES:,}); "
+            f"screened: {removed:,} of {len(train):,} images "
+            f"(paper: {published.LE_YANG_SCREENED_IMAGES:,} of {published.TRAIN_IMAGES:,}); "
             f"{int(screening.small.sum()):,} more with an object below 8x8 pixels "
             f"(paper: {published.LE_YANG_SMALL_OBJECT_IMAGES:,}) stay in"
         )
