@@ -87,8 +87,10 @@ def main(config: Config):
             "which are not in the hours"
         )
     clock = train(begun, model, config.epochs)
-    title = f"Model {config.model}{', SVM' if config.loss == 'svm' else ''}"
-    best = begun.report(clock, title=title, published_key=f"le_yang/model_{config.model}", notes=notes)
+    title, key = f"Model {config.model}", f"le_yang/model_{config.model}"
+    if config.loss == "svm":
+        title, key = f"{title}, SVM", None  # the paper prints none
+    best = begun.report(clock, title=title, published_key=key, notes=notes)
     begun.store_features(best)
     return begun.run
 

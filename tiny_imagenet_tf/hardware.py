@@ -13,12 +13,13 @@ Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 
 def set_seed(seed: int) -> None:
-    """Seeds Python, NumPy and TensorFlow, and makes every op deterministic.
+    """Seeds Python, NumPy and TensorFlow, and without a GPU makes every op deterministic.
 
-    On a CPU a run is then repeated bit for bit. Deterministic ops cost speed on a GPU.
+    On a CPU a run is then repeated bit for bit, at no cost. On a GPU deterministic ops are slow, and not asked for.
     """
     keras.utils.set_random_seed(seed)
-    tf.config.experimental.enable_op_determinism()
+    if not has_gpu():
+        tf.config.experimental.enable_op_determinism()
 
 
 @functools.cache
@@ -34,17 +35,27 @@ def has_gpu() -> bool:
     return bool(tf.config.list_logical_devices("GPU"))
 
 
-def resolve_precision(precision: Precision) -> Literal["float32", "bfloat16", "float16"]:
-    """Turns ``auto`` into what is fastest here: float16 on a GPU, bfloat16 where the CPU has it, else float32.
+def _on_gpu(devices: Sequence[str]) -> bool:
+    return any(name.startswith("GPU:") for name in devices) if devices else has_gpu()
+
+
+def resolve_precision(
+    precision: Precision, devices: Sequence[str] = ()
+) -> Literal["float32", "bfloat16", "float16"]:
+    """Turns ``auto`` into what is fastest: float16 on a GPU, bfloat16 where the CPU has it, else float32.
+
+    Args:
+        precision: as asked for.
+        devices: as :func:`strategy` takes them.
 
     Raises:
         ValueError: float16 was asked for without a GPU, where it is slower than float32.
     """
-    if precision == "float16" and not has_gpu():
+    if precision == "float16" and not _on_gpu(devices):
         raise ValueError("--precision float16 needs a GPU; on this machine use bfloat16 or float32")
     if precision != "auto":
         return precision
-    if has_gpu():
+    if _on_gpu(devices):
         return "float16"
     return "bfloat16" if cpu_has_bfloat16() else "float32"
 
@@ -75,11 +86,16 @@ def strategy(devices: Sequence[str] = ()) -> tf.distribute.Strategy:
     return tf.distribute.get_strategy()
 
 
-def describe_device() -> str:
-    """Names the device that does the work, for ``environment.json``."""
-    gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
-        names = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus]
+def describe_device(devices: Sequence[str] = ()) -> str:
+    """Names what does the work, for ``environment.json``.
+
+    Args:
+        devices: as :func:`strategy` takes them.
+    """
+    if _on_gpu(devices):
+        gpus = {f"GPU:{number}": gpu for number, gpu in enumerate(tf.config.list_physical_devices("GPU"))}
+        chosen = [gpus[name] for name in devices or gpus if name in gpus]
+        names = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in chosen]
         return ", ".join(names)
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []

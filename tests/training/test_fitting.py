@@ -80,21 +80,30 @@ def test_a_network_without_weight_penalty_shows_none(run, images, capsys):
     assert "penalty" not in capsys.readouterr().out
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_what_was_good(run, images):
-    def callbacks(clock):
-        def poison():
-            kernel = clock.model.get_layer("logits").kernel
-            kernel.assign(kernel * math.nan)
+class BadUpdate(keras.callbacks.Callback):
+    """Lets one step leave weights that are not finite behind a loss that still is."""
 
-        return [tiny_run.At(clock, 9, poison)]
+    def __init__(self, clock, step):
+        super().__init__()
+        self._clock, self._step = clock, step
 
-    with pytest.raises(NonFiniteLoss, match=r"step 10, epoch 1\.67"):
-        tiny_run.train(run, images.train, images.validation, callbacks=callbacks)
-    assert checkpoints.read_position(run.path / checkpoints.NAME)["step"] == 2  # of epoch 1: step 8
+    def on_train_batch_begin(self, batch, logs=None):
+        if self._clock.total_steps == self._step - 1:
+            self.model.optimizer.learning_rate = math.nan
+
+
+# 8 would be a checkpoint, 10 a measurement and 12 an epoch's end; after 9 the loss shows it.
+@pytest.mark.parametrize(("step", "stops_at"), [(8, 8), (9, 10), (10, 10), (12, 12)])
+def test_numbers_that_are_not_finite_stop_the_run_and_keep_what_was_good(run, images, step, stops_at):
+    with pytest.raises(NonFiniteLoss, match=f"step {stops_at}, epoch {stops_at / 6:.2f}"):
+        tiny_run.train(run, images.train, images.validation, callbacks=lambda clock: [BadUpdate(clock, step)])
+    position = checkpoints.read_position(run.path / checkpoints.NAME)
+    assert 6 * position["epoch"] + position["step"] < stops_at
+    assert all(row["step"] < stops_at for row in run.metrics)
     with np.load(run.path / checkpoints.NAME) as stored:
         assert all(np.isfinite(stored[name]).all() for name in stored.files if name != "position")
     snapshots = Snapshots(run.path / "snapshots")
-    assert all(entry.step < 10 for entry in snapshots.entries)
+    assert all(entry.step < stops_at for entry in snapshots.entries)
     assert np.isfinite(tiny_run.accuracy(keras.saving.load_model(snapshots.path(snapshots.best)), images.validation))
 
 

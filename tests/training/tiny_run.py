@@ -60,8 +60,11 @@ def train(run: Run, train_split, validation, *, seed=0, plateau=True, epochs=EPO
     hardware.set_seed(seed)
     model = network(len(train_split.wnids))
     batches = TrainingBatches(train_split, MILANI, BATCH_SIZE, seed)
-    rate = 1e-2 if plateau else schedules.staircase(1e-2, 0.5, every_epochs=1, steps_per_epoch=batches.steps)
-    fitting.compile_for_training(model, keras.optimizers.Adam(rate), losses.smoothed_cross_entropy(0.1))
+    fitting.compile_for_training(model, keras.optimizers.Adam(1e-2), losses.smoothed_cross_entropy(0.1))
+
+    staircase = keras.callbacks.LearningRateScheduler(
+        lambda epoch, _: schedules.staircase(1e-2, 0.5, every_epochs=1, epoch=epoch)
+    )
 
     def measure():
         value = accuracy(model, validation)
@@ -76,7 +79,7 @@ def train(run: Run, train_split, validation, *, seed=0, plateau=True, epochs=EPO
         measure=measure,
         measure_every=MEASURE_EVERY,
         checkpoint_every=CHECKPOINT_EVERY,
-        callbacks=lambda clock: [*([schedules.Plateau(run, 1e-2, 1)] if plateau else []), *callbacks(clock)],
+        callbacks=lambda clock: [schedules.Plateau(run, 1e-2, 1) if plateau else staircase, *callbacks(clock)],
         verbose=0,
     )
     return model

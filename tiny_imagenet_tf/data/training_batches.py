@@ -130,5 +130,8 @@ class TrainingBatches:
     def _decoded(self) -> tf.Tensor | None:
         if not self.cache:
             return None
-        whole = pipelines.images(self.split, batch_size=1000)
-        return tf.ensure_shape(tf.concat(list(whole), axis=0), (len(self.split), IMAGE_SIZE, IMAGE_SIZE, 3))
+        images = np.empty((len(self.split), IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
+        for number, batch in enumerate(pipelines.images(self.split, batch_size=1000).as_numpy_iterator()):
+            images[1000 * number : 1000 * (number + 1)] = batch
+        with tf.device("CPU:0"):  # the pipeline's memory, not a GPU's
+            return tf.constant(images)

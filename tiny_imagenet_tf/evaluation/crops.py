@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from tiny_imagenet_tf.data import pipelines, views
-from tiny_imagenet_tf.data.image_ops import CORNERS
+from tiny_imagenet_tf.data.image_ops import CORNERS, Resize
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.data.views import View
 from tiny_imagenet_tf.evaluation.scores import combine
@@ -16,6 +16,7 @@ from tiny_imagenet_tf.published import IMAGE_SIZE
 Crops = Literal["one", "center", "ten"]
 NAMES = {"one": "whole image", "center": "center crop", "ten": "ten-crop"}
 _BATCH_SIZE = 200  # images; at test time no result depends on it
+_RESIZING_LAYERS: dict[str, Resize] = {"resize": "half_pixel", "resize_columns": "tf1"}  # of transfer/classifier.py
 
 LE_YANG_TEN_CROP = tuple(
     View(window, mirrored) for mirrored in (False, True) for window in (*CORNERS, "center")
@@ -52,7 +53,7 @@ def scores(model: keras.Model, split: Split, view: View) -> np.ndarray:
     """Returns the scores of every image of a split, in its order.
 
     Args:
-        model: images to scores: float images in -1..1, or whole uint8 images as the transfer recipes save it.
+        model: images to scores: float images in -1..1, or uint8 images as the transfer recipes save it.
         split: the images.
         view: how each is shown; resized bilinearly where it has not the network's size.
 
@@ -60,16 +61,12 @@ def scores(model: keras.Model, split: Split, view: View) -> np.ndarray:
         float32 (n, classes).
 
     Raises:
-        ValueError: a crop was asked for from a network of uint8 images, which resizes by itself.
+        ValueError: a network of uint8 images that no transfer recipe has saved.
     """
-    if model.inputs[0].dtype == "uint8":
-        if view != views.WHOLE:
-            raise ValueError(f"{model.name} takes whole 64x64 images only: --crops one")
-        images = pipelines.images(split, batch_size=_BATCH_SIZE)
-    else:
-        images = pipelines.network_inputs(
-            split, view, size=_size(model), resize="half_pixel", batch_size=min(_BATCH_SIZE, len(split))
-        )
+    model, resize = _behind_the_resizing(model)
+    images = pipelines.network_inputs(
+        split, view, size=_size(model), resize=resize, batch_size=min(_BATCH_SIZE, len(split))
+    )
     return model.predict(images, verbose=0)
 
 
@@ -85,6 +82,16 @@ def features(model: keras.Model, split: Split, view: View) -> np.ndarray:
 def probabilities(model: keras.Model, split: Split, shown: Sequence[View]) -> np.ndarray:
     """Returns the class probabilities (n, classes): of several views, the mean over their softmaxes (Eq. 2)."""
     return combine(scores(model, split, view) for view in shown)
+
+
+def _behind_the_resizing(model: keras.Model) -> tuple[keras.Model, Resize]:
+    """A network of uint8 images resizes whole ones by itself; crops are resized before, so this is what comes after."""
+    if model.inputs[0].dtype != "uint8":
+        return model, "half_pixel"
+    for layer, resize in _RESIZING_LAYERS.items():
+        if any(each.name == layer for each in model.layers):
+            return keras.Model(model.get_layer(layer).output, model.outputs), resize
+    raise ValueError(f"{model.name} takes uint8 images and is not of a transfer recipe")
 
 
 def _size(model: keras.Model) -> int:

@@ -1,14 +1,14 @@
 """What happens while a network trains: measuring, the screen, TensorBoard, and the brake.
 
-They share one dictionary of logs with Keras' progress bar, and what one callback adds the next ones see:
-:class:`Brake`, :class:`Progress`, then :class:`Measure`, then what reacts to a measurement.
+They share one dictionary of logs, and what one callback adds the next ones see: :class:`Brake`, :class:`Progress`,
+then :class:`Measure`, then what reacts to a measurement, and :class:`ProgressBar`.
 """
 
-import math
 import time
 from collections.abc import Callable
 
 import keras
+import numpy as np
 
 from tiny_imagenet_tf.runs import Run
 from tiny_imagenet_tf.training.clock import Clock
@@ -17,7 +17,23 @@ DATA_LOSS = "data_loss"  # the compiled metric: the loss without the weight pena
 
 
 class NonFiniteLoss(RuntimeError):
-    """The loss became NaN or infinite."""
+    """The loss, or a weight, became NaN or infinite."""
+
+
+def stop_unless_finite(clock: Clock, what: str, *values) -> None:
+    """Raises NonFiniteLoss if a number is NaN or infinite.
+
+    Args:
+        clock: of the run.
+        what: the numbers are.
+        values: numbers or arrays of them.
+    """
+    if not all(np.isfinite(value).all() for value in values):
+        raise NonFiniteLoss(
+            f"{what} is not finite at step {clock.total_steps}, epoch {clock.epochs:.2f}. Nothing of this step was "
+            "saved; the snapshots and the last checkpoint are good. To get further, begin a new run with a smaller "
+            "--learning-rate or with --precision float32."
+        )
 
 
 class Brake(keras.callbacks.Callback):
@@ -32,12 +48,7 @@ class Brake(keras.callbacks.Callback):
         self._clock = clock
 
     def on_train_batch_end(self, batch, logs=None):
-        if not math.isfinite(logs["loss"]):
-            raise NonFiniteLoss(
-                f"the loss is {logs['loss']} at step {self._clock.total_steps}, epoch {self._clock.epochs:.2f}. "
-                "Nothing of this step was saved; the snapshots and the last checkpoint are good. "
-                "Try a smaller --learning-rate, or --precision float32."
-            )
+        stop_unless_finite(self._clock, "the loss", logs["loss"])
 
 
 class Progress(keras.callbacks.Callback):
@@ -83,6 +94,8 @@ class Progress(keras.callbacks.Callback):
 class Measure(keras.callbacks.Callback):
     """Measures the network every so many steps and after each epoch, and writes a row of ``metrics.jsonl``.
 
+    Weights that are not finite stop the run here: the loss shows them a step later, when they would be a snapshot.
+
     A row: ``epoch`` (epochs so far; a whole number after an epoch), ``step``, ``learning_rate``, ``loss`` (of the
     data alone), ``penalty`` (of the weights, if there is one) and ``accuracy``, means over the epoch so far;
     ``seconds`` since the run began; and what was measured.
@@ -98,18 +111,36 @@ class Measure(keras.callbacks.Callback):
         super().__init__()
         self._run, self._clock, self._measure, self._every = run, clock, measure, every
 
-    def on_epoch_begin(self, epoch, logs=None):
-        # Both papers' schedules change it between epochs only.
-        self._learning_rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-
     def on_train_batch_end(self, batch, logs=None):
         clock = self._clock
         if clock.step % self._every and clock.step < clock.steps_per_epoch:
             return
+        stop_unless_finite(clock, "a weight", *self.model.get_weights())
         logs |= self._measure()
-        row = {"epoch": clock.epochs, "step": clock.total_steps, "learning_rate": self._learning_rate}
+        learning_rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        row = {"epoch": clock.epochs, "step": clock.total_steps, "learning_rate": learning_rate}
         row |= {name: value for name, value in logs.items() if name != "images_per_second"}
         self._run.write_metrics([*self._run.metrics, row | {"seconds": clock.seconds}])
+
+
+class ProgressBar(keras.callbacks.ProgbarLogger):
+    """Keras' bar, of an epoch's remaining steps. Left alone, Keras shows the mean of values that are means already.
+
+    Args:
+        clock: of the run.
+    """
+
+    def __init__(self, clock: Clock):
+        super().__init__()
+        self._clock = clock
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.target = self._clock.steps_per_epoch - self._clock.step
+        super().on_epoch_begin(epoch, logs)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.progbar.stateless_metrics.update(logs)
+        super().on_train_batch_end(batch, logs)
 
 
 class TensorBoard(keras.callbacks.Callback):

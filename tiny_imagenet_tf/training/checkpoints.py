@@ -5,8 +5,7 @@ of the optimizer and of the running metrics, and where the run stands. What else
 already and reaches no further than the checkpoint once it is rolled back: the rows of ``metrics.jsonl``, from
 which a plateau's patience follows, and the index of the snapshots.
 
-On one device the run then goes on bit for bit. With several, each keeps moving statistics of its own share of the
-batches until they are averaged for a file, as TensorFlow does; weights and losses go on the same.
+On one device the run then goes on bit for bit; on several, up to the order in which their gradients are summed.
 
 Keras' own BackupAndRestore cannot do this (keras issues 19179, 22010, 22014).
 """
@@ -19,6 +18,7 @@ import keras
 import numpy as np
 
 from tiny_imagenet_tf.runs import Run, replacing
+from tiny_imagenet_tf.training.callbacks import stop_unless_finite
 from tiny_imagenet_tf.training.clock import Clock
 
 NAME = "checkpoint.npz"
@@ -35,9 +35,13 @@ def save(path: Path, model: keras.Model, clock: Clock) -> None:
         path: of the file; an older one is replaced.
         model: compiled and fitted for at least a step.
         clock: of the run.
+
+    Raises:
+        NonFiniteLoss: a number is NaN or infinite; an older file stays.
     """
     arrays = {name: keras.ops.convert_to_numpy(variable) for name, variable in _variables(model)}
     arrays |= {name: keras.ops.convert_to_numpy(variable) for name, variable in _metrics(model)}
+    stop_unless_finite(clock, "a weight", *arrays.values())
     position = {"epoch": clock.epoch, "step": clock.step, "seconds": clock.seconds}
     with replacing(path) as file:
         np.savez(file, position=json.dumps(position), **arrays)
@@ -59,7 +63,6 @@ def restore(path: Path, model: keras.Model) -> None:
     Raises:
         CheckpointError: a variable is missing or has another shape.
     """
-    model.optimizer.build(model.trainable_variables)
     with np.load(path, allow_pickle=False) as arrays:
         _assign(path, arrays, dict(_variables(model)))
 
@@ -90,6 +93,8 @@ class Checkpoints(keras.callbacks.Callback):
         super().__init__()
         self._path, self._clock, self._every = run.path / NAME, clock, every
         self._metrics_are_due = resumed and clock.step > 0
+        for part in run.path.glob(f".{NAME}.*"):  # of a process that was killed while it wrote
+            part.unlink()
 
     def on_epoch_begin(self, epoch, logs=None):
         if self._metrics_are_due:

@@ -132,13 +132,15 @@ class Experiment:
             callbacks=all_callbacks,
         )
 
-    def report(self, clock: Clock, *, title: str, published_key: str, notes: Sequence[str] = ()) -> keras.Model:
+    def report(
+        self, clock: Clock, *, title: str, published_key: str | None, notes: Sequence[str] = ()
+    ) -> keras.Model:
         """Predicts val and test with the best snapshot and writes the summary, beside the paper's figure.
 
         Args:
             clock: from :meth:`fit`.
             title: what a table calls the run.
-            published_key: of the paper's row in :data:`published.RESULTS`.
+            published_key: of the paper's row in :data:`published.RESULTS`; None if the paper has no such network.
             notes: what must be said of the figures.
 
         Returns:
@@ -179,11 +181,14 @@ class Experiment:
                 "notes": [*splits.shortfalls(_named(data), data.screened), *notes],
             }
         )  # fmt: skip
-        paper = published.RESULTS[published_key]
         print(
             f"\n{title}: {top1:.2%} of {len(data.validation):,} val images (top-5 {top5:.2%}), {crops.NAMES[how]}, "
-            f"best of epoch {best.epoch:g}\n{paper.paper} prints {paper.val_accuracy:.2%}\n{self.run.path}"
+            f"best of epoch {best.epoch:g}"
         )
+        if published_key:
+            paper = published.RESULTS[published_key]
+            print(f"{paper.paper} prints {paper.val_accuracy:.2%}")
+        print(self.run.path)
         return model
 
     def store_features(self, model: keras.Model) -> None:
@@ -215,18 +220,25 @@ def begin(recipe: str, config: TrainingConfig, augmentation: Augmentation, *, sc
     """
     config.check()
     hardware.set_seed(config.seed)
-    precision = hardware.resolve_precision(config.precision)
-    keras.config.set_dtype_policy(hardware.training_policy(precision))
     strategy = hardware.strategy(config.devices)
+    if config.batch_size % strategy.num_replicas_in_sync:
+        raise ValueError(
+            f"--batch-size {config.batch_size}: the {strategy.num_replicas_in_sync} devices must get equal shares; "
+            "choose another, or fewer --devices"
+        )
+    # A run that goes on keeps the arithmetic that it was begun with.
+    wanted = Run(config.resume).environment["precision"] if config.resume else config.precision
+    precision = hardware.resolve_precision(wanted, config.devices)
+    keras.config.set_dtype_policy(hardware.training_policy(precision))
     data = _load(config, screened)
+    devices = {"device": hardware.describe_device(config.devices), "replicas": strategy.num_replicas_in_sync}
     if config.resume:
         run = Run(config.resume)
-        _note_resumption(run, config, data)
+        _note_resumption(run, config, data, devices)
     else:
         run = Run.create(config.runs, recipe, config)
         run.write_environment(
-            device=hardware.describe_device(),
-            replicas=strategy.num_replicas_in_sync,
+            **devices,
             precision=precision,
             seed=config.seed,
             dataset={"digests": _digests(data), "counts": {name: len(split) for name, split in _named(data).items()}},
@@ -273,11 +285,13 @@ def _digests(data: Data) -> dict[str, str]:
     return {name: split.digest for name, split in _named(data).items()}
 
 
-def _note_resumption(run: Run, config: TrainingConfig, data: Data) -> None:
+def _note_resumption(run: Run, config: TrainingConfig, data: Data, devices: dict) -> None:
     """Adds the machine at hand and a changed length to what is stored, if the images are the same."""
     environment = run.environment
-    if environment["dataset"]["digests"]["train"] != data.train.digest:
-        raise ValueError(f"--resume {run.path}: the training images are not those the run was begun with")
-    resumed = [*environment.get("resumed", []), describe_environment() | {"device": hardware.describe_device()}]
+    digests = _digests(data)
+    for name in ("train", "validation"):  # val decides on snapshots and plateaus
+        if environment["dataset"]["digests"][name] != digests[name]:
+            raise ValueError(f"--resume {run.path}: the {name} images are not those the run was begun with")
+    resumed = [*environment.get("resumed", []), describe_environment() | devices]
     write_json(run.path / "environment.json", environment | {"resumed": resumed})
     write_json(run.path / "config.json", run.config | {"epochs": config.epochs})

@@ -6,8 +6,8 @@ import keras
 
 from tiny_imagenet_tf.data.training_batches import TrainingBatches
 from tiny_imagenet_tf.runs import Run
-from tiny_imagenet_tf.training import checkpoints
-from tiny_imagenet_tf.training.callbacks import DATA_LOSS, Brake, Measure, Progress
+from tiny_imagenet_tf.training import checkpoints, replicas
+from tiny_imagenet_tf.training.callbacks import DATA_LOSS, Brake, Measure, Progress, ProgressBar
 from tiny_imagenet_tf.training.checkpoints import Checkpoints
 from tiny_imagenet_tf.training.clock import Clock
 from tiny_imagenet_tf.training.snapshots import KeepSnapshots, Snapshots
@@ -15,6 +15,8 @@ from tiny_imagenet_tf.training.snapshots import KeepSnapshots, Snapshots
 
 def compile_for_training(model: keras.Model, optimizer: keras.optimizers.Optimizer, loss: keras.losses.Loss) -> None:
     """Compiles a network with what :func:`fit` shows: the loss without the weight penalty, and the accuracy.
+
+    Under the scope of a strategy, so that a batch spread over devices gives the losses it gives on one.
 
     Args:
         model: ends in float32 scores.
@@ -30,6 +32,8 @@ def compile_for_training(model: keras.Model, optimizer: keras.optimizers.Optimiz
         ],
         jit_compile=False,  # slower on a CPU, and crashes with loss scaling on several GPUs (keras issue 21366)
     )
+    model.optimizer.build(model.trainable_variables)  # under the scope, so that a checkpoint can be restored
+    replicas.synchronize(model)
 
 
 def fit(
@@ -67,7 +71,7 @@ def fit(
 
     Raises:
         NonFiniteLoss: the loss is not finite.
-        CheckpointError: the checkpoint is of another network or optimizer.
+        CheckpointError: the checkpoint is of another network or optimizer, or is gone.
     """
     clock, resumed = _take_up(model, run, snapshots, batches.steps)
     everything = keras.callbacks.CallbackList(
@@ -79,9 +83,9 @@ def fit(
             KeepSnapshots(snapshots, clock),
             *callbacks(clock),
             Checkpoints(run, clock, every=checkpoint_every, resumed=resumed),
+            *([ProgressBar(clock)] if verbose else []),
         ],
         add_history=True,  # Model.fit returns it
-        add_progbar=verbose > 0,
         model=model,
         verbose=verbose,
         epochs=epochs,
@@ -104,6 +108,8 @@ def _take_up(model: keras.Model, run: Run, snapshots: Snapshots, steps_per_epoch
     """Takes model, rows and snapshots back to the checkpoint, or to the beginning where there is none."""
     path = run.path / checkpoints.NAME
     resumed = path.exists()
+    if not resumed and len(run.metrics) > 1:  # the first is followed by a checkpoint
+        raise checkpoints.CheckpointError(f"{path} is gone: the run cannot go on, and is left as it is")
     if resumed:
         checkpoints.restore(path, model)
         clock = Clock(steps_per_epoch, **checkpoints.read_position(path))

@@ -46,22 +46,29 @@ class InceptionConfig(TrainingConfig):
         return self.weight_decay_convention == "decoupled"
 
 
-def adam(config: InceptionConfig, steps_per_epoch: int) -> keras.optimizers.Adam:
-    """Returns Adam with the falling learning rate, and the decoupled weight decay of kernels if it is chosen.
+def adam(config: InceptionConfig) -> keras.optimizers.Adam:
+    """Returns Adam, with the decoupled weight decay of kernels if it is chosen.
+
+    Its other parameters are Keras' defaults; the paper's are TensorFlow 1's, where epsilon was 1e-8, not 1e-7.
 
     Args:
         config: the recipe's options.
-        steps_per_epoch: batches an epoch.
     """
-    learning_rate = staircase(
-        config.learning_rate,
-        config.learning_rate_decay,
-        every_epochs=config.decay_every_epochs,
-        steps_per_epoch=steps_per_epoch,
-    )
-    optimizer = keras.optimizers.Adam(learning_rate, weight_decay=config.weight_decay if config.decoupled else None)
+    decay = config.weight_decay if config.decoupled else None
+    optimizer = keras.optimizers.Adam(config.learning_rate, weight_decay=decay)
     optimizer.exclude_from_weight_decay(var_names=["beta", "bias"])
     return optimizer
+
+
+def falling_learning_rate(config: InceptionConfig) -> keras.callbacks.Callback:
+    """Returns what sets the learning rate of each epoch."""
+
+    def of_epoch(epoch: int, _: float) -> float:
+        return staircase(
+            config.learning_rate, config.learning_rate_decay, every_epochs=config.decay_every_epochs, epoch=epoch
+        )
+
+    return keras.callbacks.LearningRateScheduler(of_epoch)
 
 
 def run(recipe: str, title: str, published_key: str, config: InceptionConfig) -> Run:
@@ -81,7 +88,9 @@ def run(recipe: str, title: str, published_key: str, config: InceptionConfig) ->
             dropout_rate=1 - config.dropout_keep,
             weight_decay=0 if config.decoupled else l2_coefficient(config.weight_decay, config.weight_decay_convention),
         )
-        compile_for_training(model, adam(config, begun.batches.steps), smoothed_cross_entropy(config.label_smoothing))
-    clock = begun.fit(model)
+        compile_for_training(model, adam(config), smoothed_cross_entropy(config.label_smoothing))
+    clock = begun.fit(model, callbacks=[falling_learning_rate(config)])
+    if config.width_multiplier != 1:
+        title, published_key = f"{title}, width times {config.width_multiplier:g}", None
     begun.report(clock, title=title, published_key=published_key)
     return begun.run

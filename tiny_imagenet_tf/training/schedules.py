@@ -7,18 +7,16 @@ import keras
 from tiny_imagenet_tf.runs import Run
 
 
-def staircase(
-    initial: float, factor: float, *, every_epochs: int, steps_per_epoch: int
-) -> keras.optimizers.schedules.LearningRateSchedule:
+def staircase(initial: float, factor: float, *, every_epochs: int, epoch: int) -> float:
     """Returns initial * factor^n in the epochs from n * every_epochs on (Milani sections 3.2 and 3.3).
 
     Args:
         initial: learning rate of the first epoch.
         factor: from one stair to the next.
         every_epochs: length of a stair.
-        steps_per_epoch: batches an epoch.
+        epoch: from 0.
     """
-    return keras.optimizers.schedules.ExponentialDecay(initial, every_epochs * steps_per_epoch, factor, staircase=True)
+    return initial * factor ** (epoch // every_epochs)
 
 
 def plateau(initial: float, accuracies: Iterable[float], *, patience: int) -> float:

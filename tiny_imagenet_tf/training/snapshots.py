@@ -19,6 +19,7 @@ import keras
 from tiny_imagenet_tf.published import MILANI_MAX_SNAPSHOTS
 from tiny_imagenet_tf.runs import write_json
 from tiny_imagenet_tf.training.clock import Clock
+from tiny_imagenet_tf.training.replicas import for_one_device
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,4 +133,6 @@ class KeepSnapshots(keras.callbacks.Callback):
 
     def _save(self, path: Path) -> None:
         # The same layers in a model that was never compiled: the optimizer's state is not saved.
-        keras.Model(self.model.inputs, self.model.outputs, name=self.model.name).save(path)
+        plain = keras.Model(self.model.inputs, self.model.outputs, name=self.model.name)
+        with for_one_device(plain):
+            plain.save(path)
