@@ -34,7 +34,8 @@ class Config:
     snapshots: Which = "all"
     """Which of a run's snapshots."""
     crops: Crops | None = None
-    """At test time. Default: as each network's paper, one for whole images, center for networks of crops."""
+    """At test time. Default: as the run of transfer learning, or else as the network's paper: one for whole images,
+    center for networks of crops."""
     source: Path | None = None
     """A tiny-imagenet-200 folder, zip or tar. Without it the official archive is downloaded."""
     data_dir: Path | None = None
@@ -49,7 +50,7 @@ def main(config: Config) -> Run:
     found = find(config.members, config.snapshots)
     builder = splits.prepare(config.source, config.data_dir)
     validation = splits.load(builder, "validation").fraction(config.fraction)
-    probabilities = [member.probabilities(validation, config.crops) for member in found]
+    probabilities = [member.probabilities(validation, config.crops, stored=True) for member in found]
     joined = ensembles.join_best_first(probabilities, validation.labels)
     print(table(found, joined))
 

@@ -4,10 +4,12 @@ One crop is the whole 64x64 image (Milani section 3), the centre crop is Le & Ya
 are summed as probabilities (Milani section 4.2 and Eq. 2). A crop that has not the network's size is resized
 bilinearly. Test has no labels: there the predictions are written, as the challenge takes them.
 
-Time: half a minute for 10,000 images and one crop of the compact Inception on 2 CPU cores.
+Time: half a minute for 10,000 images and one crop of the compact Inception on 2 CPU cores; a crop of Inception-v3
+takes ten minutes there.
 
     python recipes/evaluate.py runs/inception_baseline-20260101-120000
     python recipes/evaluate.py runs/convnets-20260101-120000 --crops ten
+    python recipes/evaluate.py runs/transfer_v2-20260101-120000 --crops one
     python recipes/evaluate.py model.keras --split test --output predictions-test.txt
 """
 
@@ -34,7 +36,8 @@ class Config:
     split: Literal["train", "validation", "test"] = "validation"
     """The images."""
     crops: Crops | None = None
-    """Default: as the network's paper, one for whole images, center for networks of crops."""
+    """At test time. Default: as the run of transfer learning, or else as the network's paper: one for whole images,
+    center for networks of crops."""
     output: Path | None = None
     """Where to write a line an image, "val_0.JPEG n01443537"."""
     source: Path | None = None

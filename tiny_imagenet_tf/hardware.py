@@ -39,9 +39,7 @@ def _on_gpu(devices: Sequence[str]) -> bool:
     return any(name.startswith("GPU:") for name in devices) if devices else has_gpu()
 
 
-def resolve_precision(
-    precision: Precision, devices: Sequence[str] = ()
-) -> Literal["float32", "bfloat16", "float16"]:
+def resolve_precision(precision: Precision, devices: Sequence[str] = ()) -> Literal["float32", "bfloat16", "float16"]:
     """Turns ``auto`` into what is fastest: float16 on a GPU, bfloat16 where the CPU has it, else float32.
 
     Args:

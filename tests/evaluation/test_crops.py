@@ -1,13 +1,16 @@
 """Views at test time: which ones, and that the network sees exactly them."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
 
-from tiny_imagenet_tf.data import image_ops
+from tiny_imagenet_tf.data import image_ops, pipelines
 from tiny_imagenet_tf.data.views import TEN_CROP, WHOLE, View
 from tiny_imagenet_tf.evaluation import crops
 from tiny_imagenet_tf.evaluation.scores import softmax
+from tiny_imagenet_tf.transfer.classifier import join
 
 
 def mean_color(size: int, dtype="float32") -> keras.Model:
@@ -50,11 +53,25 @@ def test_ten_crops_are_the_mean_of_ten_softmaxes(train):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_a_network_of_uint8_images_gets_them_unscaled(train):
-    model = mean_color(64, "uint8")
-    np.testing.assert_allclose(crops.scores(model, train, WHOLE), pixels(train).mean((1, 2)), rtol=1e-4)
-    with pytest.raises(ValueError, match="--crops one"):
-        crops.scores(model, train, View("center"))
+@pytest.mark.parametrize("resize", ["half_pixel", "tf1"])
+def test_a_classifier_of_uint8_images_sees_crops_as_it_sees_whole_ones(train, resize):
+    """Nine mean colors in their places: what resizing does to them shows."""
+    x = inputs = keras.Input((75, 75, 3))
+    trunk = keras.Model(inputs, keras.layers.Flatten()(keras.layers.AveragePooling2D(25)(x)))
+    head = keras.Sequential([keras.Input((27,)), keras.layers.Dense(3)])
+    model = join(SimpleNamespace(model=trunk), head, resize=resize)
+    few = train.take(np.arange(3))
+    whole = model.predict(pipelines.images(few), verbose=0)
+    np.testing.assert_allclose(crops.scores(model, few, WHOLE), whole, atol=1e-5)
+    inputs = pipelines.network_inputs(few, View("bottom_right"), size=75, resize=resize, batch_size=3)
+    expected = head.predict(trunk.predict(inputs, verbose=0), verbose=0)
+    np.testing.assert_allclose(crops.scores(model, few, View("bottom_right")), expected, atol=1e-6)
+    assert crops.test_views(model, "ten") == TEN_CROP
+
+
+def test_a_network_of_uint8_images_from_elsewhere_is_refused(train):
+    with pytest.raises(ValueError, match="not of a transfer recipe"):
+        crops.scores(mean_color(64, "uint8"), train, WHOLE)
 
 
 def test_features_are_what_goes_into_the_last_layer(train):

@@ -79,3 +79,47 @@ def test_a_run_that_kept_predictions_only_joins_with_them(tmp_path, validation):
 def test_a_path_with_nothing_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="neither"):
         members.find([tmp_path])
+
+
+@pytest.fixture
+def transfer_run(tmp_path, validation):
+    """A run of transfer learning as it ends: a network of uint8 images, tested with ten crops."""
+    run = Run(tmp_path / "transfer")
+    run.path.mkdir()
+    keras.utils.set_random_seed(0)
+    images = keras.Input((64, 64, 3), dtype="uint8")
+    x = keras.layers.Rescaling(1 / 127.5, offset=-1, dtype="float32", name="scale")(images)
+    x = keras.layers.Resizing(75, 75, interpolation="bilinear", name="resize")(x)
+    x = keras.layers.AveragePooling2D(25)(x)
+    keras.Model(images, keras.layers.Dense(4)(keras.layers.Flatten()(x))).save(run.path / "best.keras")
+    predicted = np.full((len(validation), 4), 0.25)
+    run.write_validation_predictions(validation.file_names, validation.labels, validation.wnids, predicted)
+    run.write_summary({"validation": {"crops": "ten-crop"}, "published": None})
+    return run
+
+
+def test_a_run_of_transfer_learning_is_tested_as_it_was(transfer_run, validation):
+    (member,) = members.find([transfer_run.path])
+    (by_file,) = members.find([transfer_run.path / "best.keras"])
+    assert member == by_file
+    ten, whole = member.probabilities(validation, "ten"), member.probabilities(validation, "one")
+    np.testing.assert_array_equal(member.probabilities(validation), ten)
+    assert not np.allclose(ten, whole)
+
+
+def test_what_a_run_has_predicted_need_not_be_predicted_again(transfer_run, validation):
+    (member,) = members.find([transfer_run.path])
+    for how in (None, "ten"):
+        assert (member.probabilities(validation, how, stored=True) == 0.25).all()
+    few = validation.take(np.arange(3))
+    for split, how in ((validation, "one"), (few, None)):
+        assert not (member.probabilities(split, how, stored=True) == 0.25).all()
+        expected = member.probabilities(split, how)
+        np.testing.assert_array_equal(member.probabilities(split, how, stored=True), expected)
+
+
+def test_a_run_before_its_first_measurement_has_no_network(tmp_path, validation):
+    (tmp_path / "snapshots").mkdir()
+    (tmp_path / "snapshots" / "index.json").write_text(json.dumps({"wnids": validation.wnids, "snapshots": []}))
+    with pytest.raises(ValueError, match="no snapshot yet"):
+        members.find([tmp_path])

@@ -55,9 +55,10 @@ def trained(source):
 
 def test_a_run_has_all_that_is_promised(trained, builder):
     validation = splits.load(builder, "validation")
-    for run, title in zip(trained, ("Model 1", "Model 1, SVM"), strict=True):
+    for run, title, key in zip(trained, ("Model 1", "Model 1, SVM"), ("le_yang/model_1", None), strict=True):
         summary = run.summary
-        assert (summary["published"], summary["title"]) == ("le_yang/model_1", title)
+        assert (summary["published"], summary["title"]) == (key, title)
+        assert (summary["epochs"], summary["recipe_epochs"]) == (2, 40)
         assert summary["train"]["images"] == 24 and summary["train"]["screened"] == 0
         assert summary["validation"]["crops"] == "center crop"
         assert [row["step"] for row in run.metrics] == [2, 3, 5, 6]
@@ -78,6 +79,13 @@ def test_the_two_losses_are_two(trained):
     softmax, svm = (run.metrics[0]["loss"] for run in trained)
     assert softmax == pytest.approx(np.log(4), rel=0.2)
     assert svm == pytest.approx(3, rel=0.2), "three wrong classes, a margin of 1 each"
+
+
+def test_the_svm_loss_learns_gently_since_it_sums_over_the_wrong_classes(source):
+    convnets = recipe("convnets")
+    options = {"epochs": 1, "batch_size": 8, "precision": "float32", "model": 1, "loss": "svm"}
+    run = convnets.main(convnets.Config(**source, **options))
+    assert run.metrics[0]["learning_rate"] == pytest.approx(0.02 / 3)  # of four classes three are wrong
 
 
 def test_the_ensemble_joins_runs_and_writes_a_run(trained, source, capsys):

@@ -1,6 +1,5 @@
 """What a run writes down, what stops it, and that two devices do what one does."""
 
-import json
 import math
 import os
 import subprocess
@@ -15,6 +14,7 @@ import tiny_run
 from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.data.training_batches import NONE, TrainingBatches
 from tiny_imagenet_tf.models.convnets import TABLE_1, le_yang
+from tiny_imagenet_tf.runs import Run
 from tiny_imagenet_tf.training import checkpoints, fitting, losses
 from tiny_imagenet_tf.training.callbacks import NonFiniteLoss, TensorBoard
 from tiny_imagenet_tf.training.snapshots import Snapshots
@@ -153,24 +153,30 @@ def test_each_model_of_table_1_takes_a_step(number):
 
 
 @pytest.mark.parametrize("devices", [["CPU:0"], ["CPU:0", "CPU:1"]], ids=len)
-def test_losses_do_not_depend_on_the_number_of_devices(tmp_path, devices, losses_of_one_device):
-    np.testing.assert_allclose(losses_on(devices), losses_of_one_device, atol=1e-4)
+def test_losses_do_not_depend_on_the_devices_nor_on_an_interruption(tmp_path, tree, devices, without_devices):
+    run = run_on(devices, tmp_path, tree, epochs=1)
+    assert len(run.metrics) == 6
+    assert run_on(devices, tmp_path, tree, epochs=2) == run
+    for name in ("loss", "penalty", "val_loss"):
+        found, expected = ([row[name] for row in each.metrics] for each in (run, without_devices))
+        assert len(set(expected)) == 12
+        np.testing.assert_allclose(found, expected, atol=1e-4, err_msg=name)
+    snapshots = Snapshots(run.path / "snapshots")
+    saved = keras.saving.load_model(snapshots.path(snapshots.best))
+    assert not saved.get_layer("first_bn").synchronized, "it loads on any backend"
 
 
 @pytest.fixture(scope="module")
-def losses_of_one_device():
-    return losses_on([])
+def without_devices(tmp_path_factory, builder):
+    tree = next(Path(builder.data_path).parents[4].glob("tiny-imagenet-200"))
+    return run_on([], tmp_path_factory.mktemp("without_devices"), tree, epochs=2)
 
 
-def losses_on(devices: list[str]) -> list[float]:
-    """Losses of six steps in a process with two logical CPUs."""
-    command = [sys.executable, "tests/training/devices_run.py", *devices]
-    settings = {"cwd": ROOT, "env": os.environ | {"PYTHONPATH": str(ROOT)}, "check": True}
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, **settings)
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert found["replicas"] == max(1, len(devices))
-    assert len(found["losses"]) == 6 and len(set(found["losses"])) == 6
-    return found["losses"]
+def run_on(devices: list[str], folder: Path, tree: Path, epochs: int) -> Run:
+    """A run in a process with two logical CPUs; called again, it goes on."""
+    command = [sys.executable, "tests/training/devices_run.py", folder / "run", tree, folder / "data", epochs, *devices]
+    subprocess.run(map(str, command), cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True)
+    return Run(folder / "run")
 
 
 def test_a_device_that_is_not_there_is_named():

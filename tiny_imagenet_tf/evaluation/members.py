@@ -14,6 +14,7 @@ from tiny_imagenet_tf.evaluation import crops
 from tiny_imagenet_tf.runs import VALIDATION_PREDICTIONS, Run
 
 Which = Literal["all", "best"]
+_TRANSFER = "best.keras"  # what a run of transfer learning saves
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,12 +39,13 @@ class Member:
         ended = self.run is not None and (self.run.path / "summary.json").exists()
         return self.run.summary.get("published") if ended else None
 
-    def probabilities(self, split: Split, how: crops.Crops | None = None) -> np.ndarray:
+    def probabilities(self, split: Split, how: crops.Crops | None = None, *, stored: bool = False) -> np.ndarray:
         """Returns the class probabilities (n, classes) of a split's images.
 
         Args:
             split: the images.
-            how: crops; None takes the network's own.
+            how: crops; None takes those of the run, or of the network's paper.
+            stored: what the run has predicted itself will do, where it is of these images and crops.
 
         Raises:
             ValueError: the classes are others, or stored predictions are asked for what they do not hold.
@@ -51,19 +53,39 @@ class Member:
         if self.wnids is not None and self.wnids != split.wnids:
             raise ValueError(f"{self.name}: its classes, or their order, are not those of the images")
         if self.path.suffix != ".keras":
-            return self._stored(split, how)
+            return self._only_predictions(split, how)
+        if self.path.name == _TRANSFER:
+            how = how or self._crops
+            if stored and how == self._crops and (predicted := self._predictions(split)) is not None:
+                return predicted
         model = keras.saving.load_model(self.path, compile=False)
         if model.output_shape[-1] != len(split.wnids):
             raise ValueError(f"{self.name}: {model.output_shape[-1]} scores for {len(split.wnids)} classes")
         return crops.probabilities(model, split, crops.test_views(model, how or crops.default_crops(model)))
 
-    def _stored(self, split: Split, how: crops.Crops | None) -> np.ndarray:
+    @property
+    def _crops(self) -> crops.Crops | None:
+        """Those that a run of transfer learning was tested with."""
+        if self.run is None or not (self.run.path / "summary.json").exists():
+            return None
+        names = {name: how for how, name in crops.NAMES.items()}
+        return names.get(self.run.summary["validation"]["crops"])
+
+    def _only_predictions(self, split: Split, how: crops.Crops | None) -> np.ndarray:
         if split.name != "validation" or how is not None:
             raise ValueError(f"{self.name}: the run kept its val predictions only, no network")
-        stored = self.run.read_validation_predictions()
-        if not np.array_equal(stored["file_names"], split.file_names):
+        predicted = self._predictions(split)
+        if predicted is None:
             raise ValueError(f"{self.name}: its predictions are of other val images")
-        return stored["probabilities"].astype(np.float64)
+        return predicted
+
+    def _predictions(self, split: Split) -> np.ndarray | None:
+        """What the run stored, if it is of these images."""
+        if self.run is None or split.name != "validation":
+            return None
+        stored = self.run.read_validation_predictions()
+        same = np.array_equal(stored["file_names"], split.file_names)
+        return stored["probabilities"].astype(np.float64) if same else None
 
 
 def find(paths: Sequence[Path], which: Which = "all") -> list[Member]:
@@ -84,22 +106,29 @@ def _at(path: Path, which: Which) -> list[Member]:
         index = path.parent / "index.json"
         if index.exists():
             return [Member(_name(path), path, Run(path.parent.parent), _wnids(index))]
+        if path.name == _TRANSFER and (path.parent / VALIDATION_PREDICTIONS).exists():
+            return _at(path.parent, which)
         return [Member(path.name, path)]
     index = path / "snapshots" / "index.json"
     if index.exists():
         entries = json.loads(index.read_text())["snapshots"][-1 if which == "best" else 0 :]
+        if not entries:
+            raise ValueError(f"{path}: no snapshot yet, the run was not measured so far")
         files = [path / "snapshots" / entry["file"] for entry in entries]
         return [Member(_name(file), file, Run(path), _wnids(index)) for file in files]
-    if (path / "best.keras").exists():
-        return [Member(f"{path.name}/best.keras", path / "best.keras", Run(path))]
+    if (path / _TRANSFER).exists():
+        return [Member(f"{path.name}/{_TRANSFER}", path / _TRANSFER, Run(path), _predicted_wnids(path))]
     if (path / VALIDATION_PREDICTIONS).exists():
-        wnids = tuple(Run(path).read_validation_predictions()["wnids"].tolist())
-        return [Member(path.name, path / VALIDATION_PREDICTIONS, Run(path), wnids)]
+        return [Member(path.name, path / VALIDATION_PREDICTIONS, Run(path), _predicted_wnids(path))]
     raise ValueError(f"{path}: neither a .keras file nor a run with snapshots or predictions")
 
 
 def _name(file: Path) -> str:
     return f"{file.parent.parent.name}/{file.name}"
+
+
+def _predicted_wnids(path: Path) -> tuple[str, ...]:
+    return tuple(Run(path).read_validation_predictions()["wnids"].tolist())
 
 
 def _wnids(index: Path) -> tuple[str, ...]:

@@ -132,9 +132,7 @@ class Experiment:
             callbacks=all_callbacks,
         )
 
-    def report(
-        self, clock: Clock, *, title: str, published_key: str | None, notes: Sequence[str] = ()
-    ) -> keras.Model:
+    def report(self, clock: Clock, *, title: str, published_key: str | None, notes: Sequence[str] = ()) -> keras.Model:
         """Predicts val and test with the best snapshot and writes the summary, beside the paper's figure.
 
         Args:
