@@ -74,12 +74,11 @@ def main(config: Config) -> Run:
                 "top5": top_k_accuracy(best, validation.labels, 5),
                 "crops": NAMES[config.crops] if config.crops else "each network's own",
             },
-            "train": found[0].run.summary["train"] if key else {"images": None},
+            **(_training(chosen) if key else {"train": {"images": None}, "notes": []}),
             "selection": "order and number of the members on val",
             "best_epoch": None,
             "trunk": None,
             "hours": None,
-            "notes": [],
             "ensemble": {
                 "accuracy_by_size": joined.accuracy_by_size,
                 "best_size": joined.best_size,
@@ -91,6 +90,13 @@ def main(config: Config) -> Run:
     )
     print(run.path)
     return run
+
+
+def _training(members: list[Member]) -> dict:
+    """What a table must know of the members' training, of the shortest one if they differ."""
+    summaries = [member.run.summary for member in members]
+    shortest = min(summaries, key=lambda summary: summary["epochs"])
+    return {name: shortest[name] for name in ("train", "epochs", "recipe_epochs", "notes") if name in shortest}
 
 
 def table(found: list[Member], joined: ensembles.Ensemble) -> str:

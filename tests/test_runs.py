@@ -63,3 +63,9 @@ def test_the_environment_names_versions_and_no_paths(run, monkeypatch):
 def test_a_run_that_did_not_end_has_no_summary(run):
     with pytest.raises(FileNotFoundError):
         _ = run.summary
+
+
+def test_outside_a_checkout_nothing_is_said_of_changes(monkeypatch):
+    monkeypatch.setattr(runs, "_git", lambda *arguments: None)
+    described = runs.describe_environment()
+    assert described["commit"] is None and described["uncommitted_changes"] is None

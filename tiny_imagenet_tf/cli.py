@@ -1,13 +1,15 @@
 """What every recipe's ``main`` does: the command line from a config, and errors a person can read.
 
-Recipes import it first. TensorFlow's C++ log names every missing CUDA library and graph rewrite, some of them as
-errors, and would bury the recipe's own lines; what really fails raises in Python. The level is read when TensorFlow is
-imported.
+Recipes import it first. TensorFlow's C++ log names every graph rewrite, some of them as errors, and would bury the
+recipe's own lines; what really fails raises in Python. The level is read when TensorFlow is imported; the few lines
+that TensorFlow 2.21 writes before it reads the level stay.
 """
 
 import os
 import sys
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 import tyro
@@ -16,8 +18,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 Config = TypeVar("Config")
 
-# What a user can cause and cure; anything else is a defect and keeps its traceback.
-_EXPECTED = (ValueError, FileNotFoundError, FileExistsError, PermissionError, RuntimeError, OSError)
+_HERE = Path(__file__).parent
 
 
 def command(config: type[Config], run: Callable[[Config], object], description: str) -> None:
@@ -37,8 +38,14 @@ def command(config: type[Config], run: Callable[[Config], object], description: 
     except KeyboardInterrupt:
         print("\nInterrupted. What was finished is kept; the same command goes on from there.", file=sys.stderr)
         sys.exit(130)
-    except _EXPECTED as error:
-        if type(error).__module__.startswith("tensorflow"):
+    except (OSError, ValueError, RuntimeError) as error:
+        if not _a_user_can_cure(error):
             raise
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+def _a_user_can_cure(error: Exception) -> bool:
+    """A full disk or a missing file, and what this package or its recipe checks; the rest keeps its traceback."""
+    raised_in = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
+    return isinstance(error, OSError) or _HERE in raised_in.parents or raised_in == Path(sys.argv[0]).resolve()

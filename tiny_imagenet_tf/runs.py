@@ -2,7 +2,7 @@
 
     config.json        the recipe's config
     environment.json   commit, versions, device, command, and what the recipe adds (seed, digests, precision)
-    metrics.jsonl      a row an epoch
+    metrics.jsonl      a row per measurement: after each epoch, and from scratch within it too
     summary.json       the figures that are reported, written last
     predictions-validation.npz    file_names, labels, wnids, probabilities (n, classes) float32
     predictions-test.txt          image id and wnid a line, as the challenge takes them
@@ -97,7 +97,7 @@ class Run:
 
     @property
     def metrics(self) -> list[dict]:
-        """The rows of ``metrics.jsonl``, an epoch each."""
+        """The rows of ``metrics.jsonl``, one per measurement."""
         file = self.path / "metrics.jsonl"
         return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
@@ -106,7 +106,7 @@ class Run:
         write_json(self.path / "environment.json", {**describe_environment(), **more})
 
     def write_metrics(self, rows: list[dict]) -> None:
-        """Replaces ``metrics.jsonl`` by these rows, an epoch each."""
+        """Replaces ``metrics.jsonl`` by these rows, one per measurement."""
         with replacing(self.path / "metrics.jsonl") as file:
             file.write("".join(json.dumps(row, default=_plain) + "\n" for row in rows).encode())
 
@@ -152,7 +152,8 @@ def prediction_lines(file_names, labels, wnids) -> str:
 
 
 def describe_environment() -> dict:
-    """Returns the commit, whether the checkout was changed, versions, the command and the time (UTC)."""
+    """Returns commit and whether it was changed (None outside a checkout), versions, command and time (UTC)."""
+    changes = _git("status", "--porcelain", "--untracked-files=no")
     packages = ("tiny_imagenet_tf", "tensorflow", "keras", "tensorflow-datasets", "numpy")
     versions = {}
     for package in packages:
@@ -162,7 +163,7 @@ def describe_environment() -> dict:
         "command": " ".join(["python", *_relative_arguments()]),
         "started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "commit": _git("rev-parse", "HEAD"),
-        "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "uncommitted_changes": None if changes is None else bool(changes),
         "python": sys.version.split()[0],
         "versions": versions,
     }

@@ -76,6 +76,12 @@ def test_a_run_that_kept_predictions_only_joins_with_them(tmp_path, validation):
         member.probabilities(validation, "ten")
 
 
+def test_a_file_that_is_no_network_is_named(tmp_path, validation):
+    (tmp_path / "model.keras").write_bytes(b"half a network")
+    with pytest.raises(ValueError, match=r"model\.keras cannot be loaded"):
+        members.find([tmp_path / "model.keras"])[0].probabilities(validation)
+
+
 def test_a_path_with_nothing_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="neither"):
         members.find([tmp_path])

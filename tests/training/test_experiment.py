@@ -49,9 +49,9 @@ def test_screening_prints_its_counts_beside_the_papers(config, tree, tmp_path, c
     assert "screened: 1 of 24 images (paper: 1,535 of 100,000); 1 more" in printed and "(paper: 1,891)" in printed
 
 
-def test_a_run_goes_on_with_the_images_it_was_begun_with_only(config, tmp_path):
+def test_a_run_goes_on_with_the_images_it_was_begun_with_only(config, tmp_path, capsys):
     begun = experiment.begin("recipe", config, NONE)
-    assert f"--resume {begun.run.path}"
+    assert f"--resume {begun.run.path}" in capsys.readouterr().out
     again = experiment.begin("recipe", dataclasses.replace(config, resume=begun.run.path, epochs=9), NONE)
     assert again.run == begun.run and begun.run.config["epochs"] == 9
     assert len(begun.run.environment["resumed"]) == 1

@@ -101,9 +101,28 @@ def test_a_staircase_goes_on_where_it_was(run, images):
 
 def test_time_is_that_of_all_parts(run, images):
     tiny_run.train(run, images.train, images.validation, epochs=1)
-    before = run.metrics[-1]["seconds"]
+    with np.load(run.path / checkpoints.NAME) as stored:
+        arrays = dict(stored)
+    position = json.loads(arrays["position"].item())
+    np.savez(run.path / checkpoints.NAME, **arrays | {"position": json.dumps(position | {"seconds": 1e6})})
     tiny_run.train(run, images.train, images.validation, epochs=2)
-    assert run.metrics[-1]["seconds"] > before
+    assert run.metrics[-1]["seconds"] > 1e6 > run.metrics[0]["seconds"]
+
+
+def test_a_run_whose_checkpoint_is_gone_is_left_alone(run, images):
+    tiny_run.train(run, images.train, images.validation, epochs=1)
+    (run.path / checkpoints.NAME).unlink()
+    rows, entries = run.metrics, Snapshots(run.path / "snapshots").entries
+    with pytest.raises(checkpoints.CheckpointError, match="is gone"):
+        tiny_run.train(run, images.train, images.validation)
+    assert (run.metrics, Snapshots(run.path / "snapshots").entries) == (rows, entries)
+
+
+def test_what_a_killed_writer_left_is_removed(run, images):
+    left = run.path / f".{checkpoints.NAME}.4711"
+    left.write_bytes(b"half a checkpoint")
+    tiny_run.train(run, images.train, images.validation, epochs=1)
+    assert not left.exists()
 
 
 def test_a_checkpoint_of_another_network_is_refused(run, images):

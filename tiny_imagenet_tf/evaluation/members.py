@@ -58,7 +58,10 @@ class Member:
             how = how or self._crops
             if stored and how == self._crops and (predicted := self._predictions(split)) is not None:
                 return predicted
-        model = keras.saving.load_model(self.path, compile=False)
+        try:
+            model = keras.saving.load_model(self.path, compile=False)
+        except ValueError as error:
+            raise ValueError(f"{self.path} cannot be loaded: {error}") from error
         if model.output_shape[-1] != len(split.wnids):
             raise ValueError(f"{self.name}: {model.output_shape[-1]} scores for {len(split.wnids)} classes")
         return crops.probabilities(model, split, crops.test_views(model, how or crops.default_crops(model)))

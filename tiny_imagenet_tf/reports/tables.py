@@ -150,7 +150,7 @@ def _missing_epochs(result: dict) -> list[str]:
     """Measured against the paper's number of epochs; where it prints none, against the recipe's."""
     summary = result["summary"]
     epochs = summary.get("epochs") or result["config"].get("epochs")
-    stated = published.TRAINING.get(summary.get("published"))
+    stated = published.TRAINING.get((summary.get("published") or "").removesuffix("_ensemble"))
     if stated and stated.epochs:
         low, high = stated.epochs
         usual = f"{low}" if low == high else f"{low} to {high}"

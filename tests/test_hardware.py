@@ -1,0 +1,42 @@
+"""What is chosen on a machine with GPUs and without; the GPUs are made up."""
+
+import pytest
+
+from tiny_imagenet_tf import hardware
+
+
+@pytest.mark.parametrize(
+    ("gpu", "bfloat16", "devices", "chosen"),
+    [
+        (True, True, (), "float16"),
+        (True, True, ("CPU:0",), "bfloat16"),
+        (True, False, ("CPU:0",), "float32"),
+        (True, False, ("GPU:1",), "float16"),
+        (False, True, (), "bfloat16"),
+        (False, False, (), "float32"),
+    ],
+)
+def test_auto_is_the_fastest_of_what_does_the_work(monkeypatch, gpu, bfloat16, devices, chosen):
+    monkeypatch.setattr(hardware, "has_gpu", lambda: gpu)
+    monkeypatch.setattr(hardware, "cpu_has_bfloat16", lambda: bfloat16)
+    assert hardware.resolve_precision("auto", devices) == chosen
+    assert hardware.resolve_precision("float32", devices) == "float32"
+
+
+@pytest.mark.parametrize(("gpu", "devices"), [(False, ()), (True, ("CPU:0",))])
+def test_float16_is_refused_without_a_gpu(monkeypatch, gpu, devices):
+    monkeypatch.setattr(hardware, "has_gpu", lambda: gpu)
+    with pytest.raises(ValueError, match="needs a GPU"):
+        hardware.resolve_precision("float16", devices)
+
+
+def test_the_device_named_is_the_one_that_works(monkeypatch):
+    config = hardware.tf.config
+    cpu = hardware.describe_device()
+    assert cpu.endswith("cores")
+    monkeypatch.setattr(config, "list_physical_devices", lambda kind: ["first", "second"])
+    monkeypatch.setattr(config.experimental, "get_device_details", lambda gpu: {"device_name": f"the {gpu}"})
+    monkeypatch.setattr(hardware, "has_gpu", lambda: True)
+    assert hardware.describe_device() == "the first, the second"
+    assert hardware.describe_device(["GPU:1"]) == "the second"
+    assert hardware.describe_device(["CPU:0"]) == cpu
