@@ -9,8 +9,8 @@ Takes about ten seconds and 600 MB of memory: each network is built once, with r
 from dataclasses import dataclass
 from math import prod
 
+from tiny_imagenet_tf.cli import command  # isort: skip  # first: it quiets TensorFlow's log
 import keras
-import tyro
 
 from tiny_imagenet_tf import models
 from tiny_imagenet_tf.models.cost import forward_flop
@@ -23,6 +23,7 @@ class Config:
     """Which networks to list."""
 
     names: tuple[str, ...] = models.names()
+    """Some of the networks."""
 
 
 def table(names: tuple[str, ...]) -> str:
@@ -56,4 +57,4 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config, description=__doc__))
+    command(Config, main, __doc__)

@@ -10,7 +10,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from tiny_imagenet_tf.data import splits, synthetic
 
-# Real data and weights, where somebody has put them beside the checkout.
+# Real data (data/unpack FOLDER writes tiny-imagenet-200) and weights (weights/), where somebody has put them.
 SHARED = Path(os.environ.get("TINY_IMAGENET_SHARED", Path(__file__).parents[2] / "shared"))
 SMALL = synthetic.Sizes(classes=4, train=6, validation=3, test=5)
 

@@ -1,4 +1,4 @@
-"""Two Tiny ImageNet reports, reproduced in TensorFlow and Keras 3.
+"""Two Tiny ImageNet reports as working software, in TensorFlow and Keras 3.
 
 Importing the package is light. It makes ``tfds.load("tiny_imagenet")`` known to TensorFlow Datasets,
 whether that is imported before or after, and loads nothing else.

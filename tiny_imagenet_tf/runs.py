@@ -69,7 +69,7 @@ class Run:
             recipe: the recipe's name.
             config: a dataclass.
         """
-        started = datetime.datetime.now(datetime.timezone.utc)
+        started = datetime.datetime.now(datetime.UTC)
         path = root / f"{recipe}-{started:%Y%m%d-%H%M%S}"
         number = 1
         while path.exists():
@@ -161,7 +161,7 @@ def describe_environment() -> dict:
             versions[package] = importlib.metadata.version(package)
     return {
         "command": " ".join(["python", *_relative_arguments()]),
-        "started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "commit": _git("rev-parse", "HEAD"),
         "uncommitted_changes": None if changes is None else bool(changes),
         "python": sys.version.split()[0],

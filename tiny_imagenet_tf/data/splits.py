@@ -194,10 +194,9 @@ def _prepare_download(root: Path) -> tfds.core.DatasetBuilder:
             shutil.rmtree(part, ignore_errors=True)
         raise DatasetError(
             f"Tiny ImageNet could not be downloaded: {URL}\n  {first_line(error)}\n"
-            "Without network, take it from disk:\n"
-            "  --source PATH     a tiny-imagenet-200 folder, zip or tar\n"
-            "  --weights PATH    where the recipe needs a trained network: its .h5, .weights.h5 or .keras file\n"
-            f"or place prepared records at {builder.data_path}, or see every step on made-up images: --demo"
+            "Without network, take it from disk: --source PATH, a tiny-imagenet-200 folder, zip or tar\n"
+            f"(or place prepared records at {builder.data_path}). A recipe that has --demo shows every step on made-up "
+            "images."
         ) from error
     return builder
 

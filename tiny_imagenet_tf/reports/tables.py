@@ -18,7 +18,7 @@ STAND_IN_TRUNKS = {
     )
 }
 PAPER = ("Paper: val", "Paper: test")
-OURS = ("Here: val", "95 % interval", "Here: top-5", "Data", "Trunk", "Device", "Hours", "Commit")
+OURS = ("Here: val", "95 % interval of accuracy", "Here: top-5 accuracy", "Data", "Trunk", "Device", "Hours", "Commit")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,7 +17,7 @@ from tiny_imagenet_tf.runs import Run
 Config = TypeVar("Config", bound="TrainingConfig")
 
 # A run that goes on may be made longer or shorter, and find its data and devices elsewhere.
-_MAY_CHANGE = ("resume", "epochs", "source", "data_dir", "cache", "runs", "devices", "tensorboard")
+_MAY_CHANGE = ("resume", "epochs", "source", "data_dir", "cache", "devices", "tensorboard")
 _DEMO = {"epochs": 2, "batch_size": 20, "measure_every": 5, "checkpoint_every": 5}
 
 
@@ -47,13 +47,14 @@ class TrainingConfig:
 
     # Length and pace
     epochs: int = 30
-    """Passes over the training images, in all parts of the run together."""
+    """Passes over the training images, in all parts of the run together. Paper: 20 to 50 for Milani's Baseline."""
     batch_size: int = 100
-    """Images a step, on all devices together."""
+    """Images a step, on all devices together. Paper: 200 for Le & Yang; not given for Milani's own networks."""
     measure_every: int = 500
-    """Steps between two measurements of the val accuracy, from which snapshots follow; each epoch ends in one too."""
+    """Steps between two measurements of the val accuracy, from which snapshots follow; each epoch ends in one too.
+    Paper: "some number of" steps (Milani section 3.4)."""
     snapshots: int = 20
-    """How many are kept (Milani section 3.4)."""
+    """How many are kept. Paper: 20 (Milani section 3.4)."""
     checkpoint_every: int = 100
     """Steps that an interruption costs at the most."""
 

@@ -28,7 +28,7 @@ class TransferConfig:
     data_dir: Path | None = None
     """Where prepared datasets are kept. Default: TFDS's own, $TFDS_DATA_DIR or ~/tensorflow_datasets."""
     weights: str = "imagenet"
-    """Of the trunk: imagenet (Keras' own, downloaded), random, or a .h5, .weights.h5 or .keras file.
+    """Weights of the trunk: imagenet (Keras' own, downloaded), random, or a .h5, .weights.h5 or .keras file.
     Paper: TensorFlow's Inception-v3 of December 2015."""
     trunk: Kind = "keras"
     """Which Inception-v3: the one of keras.applications, or this package's own blocks."""
@@ -44,7 +44,8 @@ class TransferConfig:
     input_size: int = 299
     """Pixels of the trunk's input. Paper: 299."""
     resize: Resize = "half_pixel"
-    """Bilinear sampling: half_pixel is TensorFlow 2's; tf1 is the corner-aligned one of TensorFlow 1, in the paper."""
+    """Bilinear sampling: half_pixel is TensorFlow 2's; tf1 maps pixel i to i * in / out, as TensorFlow 1 did in 2017.
+    Paper: bilinear, no more is said."""
     precision: Precision = "auto"
     """Inside the trunk. auto: float16 on a GPU, bfloat16 on a CPU that has it, float32 elsewhere."""
     store: Path = dataclasses.field(default_factory=lambda: _cache() / "transfer_values")
@@ -54,7 +55,7 @@ class TransferConfig:
     augment: bool = False
     """Train on randomly cropped views with random brightness and contrast (section 4.2, v3)."""
     augmented_views: int = 3
-    """With augment: random views stored of each image beside the whole one; each epoch draws one of them.
+    """With augment: random views stored of each image beside the whole one; each epoch draws one of these or the whole.
     Paper: 0, new views every epoch, which is a pass through the trunk an epoch and made for GPUs."""
     augmented_fraction: float = 1.0
     """With augment: share of each class that has stored augmented views; the rest is trained on whole images."""
