@@ -194,9 +194,11 @@ def _prepare_download(root: Path) -> tfds.core.DatasetBuilder:
             shutil.rmtree(part, ignore_errors=True)
         raise DatasetError(
             f"Tiny ImageNet could not be downloaded: {URL}\n  {first_line(error)}\n"
-            "Without network, take it from disk: --source PATH, a tiny-imagenet-200 folder, zip or tar\n"
-            f"(or place prepared records at {builder.data_path}). A recipe that has --demo shows every step on made-up "
-            "images."
+            "Without network, take it from disk:\n"
+            "  --source PATH     a tiny-imagenet-200 folder, zip or tar\n"
+            "  --weights PATH    transfer learning only, for its trunk: an .h5, .weights.h5 or .keras file\n"
+            f"or place prepared records at {builder.data_path}. Training recipes show every step on made-up images "
+            "with --demo."
         ) from error
     return builder
 
