@@ -175,12 +175,21 @@ def test_staged_initialisation_on_a_demo(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_recipe_that_was_killed_goes_on_bit_for_bit(tmp_path):
-    options = ["--demo", "--model", "1", "--runs", tmp_path / "killed", "--epochs", "3"]
+@pytest.mark.parametrize(
+    ("network", "kill_when"),
+    [
+        (["--model", "1", "--epochs", "3"], "checkpoint.npz"),
+        (["--model", "6", "--epochs", "1", "--staged", "--staged-epochs", "2"], "shallow/checkpoint.npz"),
+        (["--model", "6", "--epochs", "1", "--staged", "--staged-epochs", "1"], "snapshots/index.json"),
+    ],
+    ids=["whole", "in the shallow network", "between shallow and deep"],
+)
+def test_a_recipe_that_was_killed_goes_on_bit_for_bit(tmp_path, network, kill_when):
+    options = ["--demo", *network, "--runs", tmp_path / "killed"]
     settings = {"env": os.environ | {"PYTHONPATH": str(ROOT)}, "stdout": subprocess.DEVNULL}
     process = subprocess.Popen([sys.executable, ROOT / "recipes/convnets.py", *options], **settings)
     deadline = time.monotonic() + 300
-    while not list(tmp_path.glob("killed/*/checkpoint.npz")):
+    while not list(tmp_path.glob(f"killed/*/{kill_when}")):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)

@@ -1,19 +1,22 @@
+"""What the options of the two Inception recipes do to network, optimizer and images."""
+
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 
-from tiny_imagenet_tf.models.compact_inception import compact_inception
-from tiny_imagenet_tf.training.inception import InceptionConfig, adam, falling_learning_rate
+from tiny_imagenet_tf.data.training_batches import MILANI, NONE
+from tiny_imagenet_tf.training import experiment, inception
+from tiny_imagenet_tf.training.inception import InceptionConfig, falling_learning_rate, network
 
 
 def after_a_step_without_gradient(config):
     """Returns the path of every trained variable and what is left of its ones."""
-    model = compact_inception(classes=4, width_multiplier=0.05)
+    model = network(dataclasses.replace(config, width_multiplier=0.05), classes=4)
     for variable in model.trainable_variables:
         variable.assign(keras.ops.ones(variable.shape))
-    optimizer = adam(config)
-    optimizer.build(model.trainable_variables)
-    optimizer.apply([keras.ops.zeros(variable.shape) for variable in model.trainable_variables])
+    model.optimizer.apply([keras.ops.zeros(variable.shape) for variable in model.trainable_variables])
     return {variable.path: np.array(variable) for variable in model.trainable_variables}
 
 
@@ -38,3 +41,36 @@ def test_the_learning_rate_falls_as_the_paper_says():
     for epoch, rate in ((0, 2e-3), (1, 2e-3), (2, 1.8e-3), (4, 1.62e-3)):
         schedule.on_epoch_begin(epoch)
         assert float(schedule.model.optimizer.learning_rate) == pytest.approx(rate, rel=1e-6)
+
+
+@pytest.mark.parametrize("convention", ["decoupled", "l2_loss", "keras"])
+def test_the_options_reach_the_network(convention):
+    config = InceptionConfig(
+        dropout_keep=0.7, label_smoothing=0.2, weight_decay=0.06, weight_decay_convention=convention,
+        width_multiplier=0.05,
+    )  # fmt: skip
+    model = network(config, classes=4)
+    (dropout,) = [layer for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
+    assert dropout.rate == pytest.approx(0.3)
+    assert model.loss.label_smoothing == 0.2
+    kernels = [variable for variable in model.trainable_variables if "kernel" in variable.path]
+    in_the_loss = {"decoupled": 0, "l2_loss": 0.03, "keras": 0.06}[convention]
+    expected = in_the_loss * sum(float(np.square(kernel).sum()) for kernel in kernels)
+    assert float(sum(model.losses)) == pytest.approx(expected, rel=1e-4)
+    assert all(
+        layer.rate == 0 for layer in network(InceptionConfig(width_multiplier=0.05), 4).layers if "drop" in layer.name
+    )
+
+
+@pytest.mark.parametrize(("augment", "expected"), [(True, MILANI), (False, NONE)])
+def test_regularized_sees_augmented_images(monkeypatch, augment, expected):
+    class Begun(Exception):
+        pass
+
+    def begin(recipe, config, augmentation):
+        assert augmentation == expected
+        raise Begun
+
+    monkeypatch.setattr(experiment, "begin", begin)
+    with pytest.raises(Begun):
+        inception.run("recipe", "title", "milani/regularized", InceptionConfig(augment=augment))

@@ -64,9 +64,7 @@ def scores(model: keras.Model, split: Split, view: View) -> np.ndarray:
         ValueError: a network of uint8 images that no transfer recipe has saved.
     """
     model, resize = _behind_the_resizing(model)
-    images = pipelines.network_inputs(
-        split, view, size=_size(model), resize=resize, batch_size=min(_BATCH_SIZE, len(split))
-    )
+    images = pipelines.network_inputs(split, view, size=_size(model), resize=resize, batch_size=_BATCH_SIZE)
     return model.predict(images, verbose=0)
 
 

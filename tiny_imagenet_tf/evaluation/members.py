@@ -1,7 +1,6 @@
 """Finds the networks that runs and files hold, to evaluate or to join."""
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -12,6 +11,7 @@ import numpy as np
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.evaluation import crops
 from tiny_imagenet_tf.runs import VALIDATION_PREDICTIONS, Run
+from tiny_imagenet_tf.training.snapshots import INDEX, Snapshots
 
 Which = Literal["all", "best"]
 _TRANSFER = "best.keras"  # what a run of transfer learning saves
@@ -106,33 +106,20 @@ def find(paths: Sequence[Path], which: Which = "all") -> list[Member]:
 
 def _at(path: Path, which: Which) -> list[Member]:
     if path.suffix == ".keras" and path.is_file():
-        index = path.parent / "index.json"
-        if index.exists():
-            return [Member(_name(path), path, Run(path.parent.parent), _wnids(index))]
+        if (path.parent / INDEX).exists():
+            run = Run(path.parent.parent)
+            return [Member(f"{run.path.name}/{path.name}", path, run, Snapshots(path.parent).wnids)]
         if path.name == _TRANSFER and (path.parent / VALIDATION_PREDICTIONS).exists():
             return _at(path.parent, which)
         return [Member(path.name, path)]
-    index = path / "snapshots" / "index.json"
-    if index.exists():
-        entries = json.loads(index.read_text())["snapshots"][-1 if which == "best" else 0 :]
-        if not entries:
+    if (path / "snapshots" / INDEX).exists():
+        snapshots = Snapshots(path / "snapshots")
+        if not snapshots.entries:
             raise ValueError(f"{path}: no snapshot yet, the run was not measured so far")
-        files = [path / "snapshots" / entry["file"] for entry in entries]
-        return [Member(_name(file), file, Run(path), _wnids(index)) for file in files]
-    if (path / _TRANSFER).exists():
-        return [Member(f"{path.name}/{_TRANSFER}", path / _TRANSFER, Run(path), _predicted_wnids(path))]
-    if (path / VALIDATION_PREDICTIONS).exists():
-        return [Member(path.name, path / VALIDATION_PREDICTIONS, Run(path), _predicted_wnids(path))]
+        files = [snapshots.path(entry) for entry in snapshots.entries[-1 if which == "best" else 0 :]]
+        return [Member(f"{path.name}/{file.name}", file, Run(path), snapshots.wnids) for file in files]
+    for file in (path / _TRANSFER, path / VALIDATION_PREDICTIONS):
+        if file.exists():
+            wnids = tuple(Run(path).read_validation_predictions()["wnids"].tolist())
+            return [Member(f"{path.name}/{file.name}", file, Run(path), wnids)]
     raise ValueError(f"{path}: neither a .keras file nor a run with snapshots or predictions")
-
-
-def _name(file: Path) -> str:
-    return f"{file.parent.parent.name}/{file.name}"
-
-
-def _predicted_wnids(path: Path) -> tuple[str, ...]:
-    return tuple(Run(path).read_validation_predictions()["wnids"].tolist())
-
-
-def _wnids(index: Path) -> tuple[str, ...]:
-    return tuple(json.loads(index.read_text())["wnids"])

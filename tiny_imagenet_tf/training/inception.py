@@ -46,6 +46,23 @@ class InceptionConfig(TrainingConfig):
         return self.weight_decay_convention == "decoupled"
 
 
+def network(config: InceptionConfig, classes: int) -> keras.Model:
+    """Returns the compact Inception, compiled.
+
+    Args:
+        config: the recipe's options.
+        classes: how many scores.
+    """
+    model = compact_inception(
+        classes=classes,
+        width_multiplier=config.width_multiplier,
+        dropout_rate=1 - config.dropout_keep,
+        weight_decay=0 if config.decoupled else l2_coefficient(config.weight_decay, config.weight_decay_convention),
+    )
+    compile_for_training(model, adam(config), smoothed_cross_entropy(config.label_smoothing))
+    return model
+
+
 def adam(config: InceptionConfig) -> keras.optimizers.Adam:
     """Returns Adam, with the decoupled weight decay of kernels if it is chosen.
 
@@ -82,13 +99,7 @@ def run(recipe: str, title: str, published_key: str, config: InceptionConfig) ->
     """
     begun = experiment.begin(recipe, config, MILANI if config.augment else NONE)
     with begun.strategy.scope():
-        model = compact_inception(
-            classes=begun.classes,
-            width_multiplier=config.width_multiplier,
-            dropout_rate=1 - config.dropout_keep,
-            weight_decay=0 if config.decoupled else l2_coefficient(config.weight_decay, config.weight_decay_convention),
-        )
-        compile_for_training(model, adam(config), smoothed_cross_entropy(config.label_smoothing))
+        model = network(config, begun.classes)
     clock = begun.fit(model, callbacks=[falling_learning_rate(config)])
     if config.width_multiplier != 1:
         title, published_key = f"{title}, width times {config.width_multiplier:g}", None
