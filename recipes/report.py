@@ -15,6 +15,7 @@ from pathlib import Path
 
 import tyro
 
+from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.published import MILANI_TSNE_CLASSES
 from tiny_imagenet_tf.reports import extra, results, tables
 
@@ -70,4 +71,4 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config, description=__doc__))
+    command(Config, main, __doc__)
