@@ -1,6 +1,7 @@
 """Finds the networks that runs and files hold, to evaluate or to join."""
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -11,9 +12,9 @@ import numpy as np
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.evaluation import crops
 from tiny_imagenet_tf.runs import VALIDATION_PREDICTIONS, Run
-from tiny_imagenet_tf.training.snapshots import INDEX, Snapshots
 
 Which = Literal["all", "best"]
+_INDEX = "index.json"  # of a folder of snapshots
 _TRANSFER = "best.keras"  # what a run of transfer learning saves
 
 
@@ -106,20 +107,26 @@ def find(paths: Sequence[Path], which: Which = "all") -> list[Member]:
 
 def _at(path: Path, which: Which) -> list[Member]:
     if path.suffix == ".keras" and path.is_file():
-        if (path.parent / INDEX).exists():
+        if (path.parent / _INDEX).exists():
             run = Run(path.parent.parent)
-            return [Member(f"{run.path.name}/{path.name}", path, run, Snapshots(path.parent).wnids)]
+            return [Member(f"{run.path.name}/{path.name}", path, run, _snapshots(path.parent)[1])]
         if path.name == _TRANSFER and (path.parent / VALIDATION_PREDICTIONS).exists():
             return _at(path.parent, which)
         return [Member(path.name, path)]
-    if (path / "snapshots" / INDEX).exists():
-        snapshots = Snapshots(path / "snapshots")
-        if not snapshots.entries:
+    if (path / "snapshots" / _INDEX).exists():
+        files, wnids = _snapshots(path / "snapshots")
+        if not files:
             raise ValueError(f"{path}: no snapshot yet, the run was not measured so far")
-        files = [snapshots.path(entry) for entry in snapshots.entries[-1 if which == "best" else 0 :]]
-        return [Member(f"{path.name}/{file.name}", file, Run(path), snapshots.wnids) for file in files]
+        chosen = files[-1:] if which == "best" else files  # each was better than those before
+        return [Member(f"{path.name}/{file.name}", file, Run(path), wnids) for file in chosen]
     for file in (path / _TRANSFER, path / VALIDATION_PREDICTIONS):
         if file.exists():
             wnids = tuple(Run(path).read_validation_predictions()["wnids"].tolist())
             return [Member(f"{path.name}/{file.name}", file, Run(path), wnids)]
     raise ValueError(f"{path}: neither a .keras file nor a run with snapshots or predictions")
+
+
+def _snapshots(folder: Path) -> tuple[list[Path], tuple[str, ...]]:
+    """The networks that the index of a folder names, and their classes."""
+    index = json.loads((folder / _INDEX).read_text())
+    return [folder / entry["file"] for entry in index["snapshots"]], tuple(index["wnids"])

@@ -21,8 +21,6 @@ from tiny_imagenet_tf.runs import write_json
 from tiny_imagenet_tf.training.clock import Clock
 from tiny_imagenet_tf.training.replicas import for_one_device
 
-INDEX = "index.json"
-
 
 @dataclasses.dataclass(frozen=True)
 class Snapshot:
@@ -58,7 +56,7 @@ class Snapshots:
         if limit < 1:
             raise ValueError(f"--snapshots {limit}: must be at least 1")
         self.folder, self.limit = folder, limit
-        self._index = folder / INDEX
+        self._index = folder / "index.json"
         if wnids is None or self._index.exists():
             stored = json.loads(self._index.read_text())
             self.wnids = tuple(stored["wnids"])
