@@ -115,6 +115,41 @@ def test_the_screen_shows_loss_accuracy_and_speed(run, images, capsys):
         assert word in last
 
 
+def test_the_screen_shows_what_the_rows_hold_and_the_steps_that_remain(run, images, capsys):
+    """An epoch that is taken up in its middle has half of its steps."""
+
+    class Interrupted(Exception):
+        pass
+
+    def interrupt():
+        raise Interrupted
+
+    values = iter([0.1, 0.5, 0.7])
+
+    def fit(**options):
+        model = tiny_run.network(4)
+        fitting.compile_for_training(model, keras.optimizers.SGD(0.1), losses.smoothed_cross_entropy(0.1))
+
+        def measure():
+            return dict.fromkeys(("val_loss", "val_accuracy", "selection_accuracy"), next(values))
+
+        snapshots = Snapshots(run.path / "snapshots", images.train.wnids)
+        batches = TrainingBatches(images.train, NONE, 6, seed=0)  # 4 steps
+        fitting.fit(
+            model, batches, run, snapshots, epochs=1, measure=measure, measure_every=2, checkpoint_every=9, **options
+        )
+
+    with pytest.raises(Interrupted):
+        fit(callbacks=lambda clock: [tiny_run.At(clock, 3, interrupt)])
+    capsys.readouterr()
+    fit()
+    shown = capsys.readouterr().out
+    assert "2/2" in shown and "/4" not in shown
+    row = run.metrics[-1]
+    assert f"accuracy: {row['accuracy']:.4f} - loss: {row['loss']:.4f}" in shown
+    assert "val_accuracy: 0.5000" in shown
+
+
 def test_tensorboard_gets_every_measurement(run, images):
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

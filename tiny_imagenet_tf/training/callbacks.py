@@ -124,7 +124,7 @@ class Measure(keras.callbacks.Callback):
 
 
 class ProgressBar(keras.callbacks.ProgbarLogger):
-    """Keras' bar, of an epoch's remaining steps. Left alone, Keras shows the mean of values that are means already.
+    """Keras' bar, but of the steps that remain where a run goes on within an epoch: so the time left is right.
 
     Args:
         clock: of the run.
@@ -137,10 +137,6 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
     def on_epoch_begin(self, epoch, logs=None):
         self.target = self._clock.steps_per_epoch - self._clock.step
         super().on_epoch_begin(epoch, logs)
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.progbar.stateless_metrics.update(logs)
-        super().on_train_batch_end(batch, logs)
 
 
 class TensorBoard(keras.callbacks.Callback):
