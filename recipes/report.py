@@ -6,7 +6,7 @@ results/. About a minute; a few megabytes. Needs the extra: pip install -e ".[re
 
     python recipes/report.py runs/transfer_v3-20260101-120000
     python recipes/report.py runs/A runs/B                # curves overlaid, A and B compared by McNemar's test
-    python recipes/report.py runs/A --docs docs           # the figures and tables of docs/analysis.md
+    python recipes/report.py runs/A --docs docs/analysis.md    # the figures and tables that the page asks for
     python recipes/report.py runs/A --classes plunger "bullet train" n02123394
 """
 
@@ -37,7 +37,7 @@ class Config:
     data_dir: Path | None = None
     """Where prepared datasets are kept; default: the run's own."""
     docs: Path | None = None
-    """A folder with an analysis.md: its figures and tables are written from this report, too."""
+    """A Markdown page: what stands between its markers is written from this report, too."""
     results: Path = ROOT / "results"
     """Records for the papers' tables."""
 
@@ -65,7 +65,7 @@ def main(config: Config) -> None:
             data_dir=config.data_dir,
             docs=config.docs,
         )
-    except (KeyError, ValueError) as error:  # a class that the set does not have; a page without markers
+    except (KeyError, ValueError) as error:  # a class that the set does not have; a page that asks for other things
         raise SystemExit(error.args[0]) from error
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
 

@@ -1,13 +1,9 @@
-"""Section 4.3's claims, counted on made-up errors; and the pages that code writes."""
+"""Section 4.3's claims, counted on made-up errors."""
 
 import numpy as np
-import pytest
-from matplotlib.figure import Figure
 
-from tiny_imagenet_tf.reports import claims, written
-from tiny_imagenet_tf.reports.page import Drawing, Section, Tabulated
+from tiny_imagenet_tf.reports import claims
 from tiny_imagenet_tf.reports.predictions import ClassErrors
-from tiny_imagenet_tf.reports.tables import Table
 
 NAMES = ["plunger", "convertible", "bullet train", "sports car", "beach wagon", "bucket"]
 ERRORS = {
@@ -42,31 +38,3 @@ def test_claims_about_clusters_read_rows_as_from_and_columns_as_to():
     shares = np.array([[0.7, 0.3], [0.2, 0.8]])
     rows = claims.about_clusters(shares, ["convertible", "sports car"]).rows
     assert [row[2] for row in rows] == ["convertible to sports car 30.0 %", "sports car to convertible 20.0 %"]
-
-
-@pytest.fixture
-def docs(tmp_path):
-    (tmp_path / "figures").mkdir()
-    (tmp_path / "analysis.md").write_text(f"Before.\n\n{written.BEGIN}\nold\n{written.END}\n\nAfter.\n")
-    return tmp_path
-
-
-def test_the_page_gets_its_figures_and_tables_and_keeps_its_words(docs):
-    blocks = (
-        Drawing("curves", Figure(), "Curves."),
-        Drawing("samples", Figure(), "Not in this page.", "picture"),
-        Tabulated(Table("Runs", "", ("a",), (("1",),))),
-    )
-    written.write(docs, [Section("x", "X", "", blocks)])
-    written.write(docs, [Section("x", "X", "", blocks)])
-    assert (docs / "analysis.md").read_text() == (
-        f"Before.\n\n{written.BEGIN}\n\n![Curves.](figures/report_curves.svg)\n\n*Curves.*\n\n"
-        f"### Runs\n\n| a |\n| --- |\n| 1 |\n\n{written.END}\n\nAfter.\n"
-    )
-    assert [path.name for path in (docs / "figures").iterdir()] == ["report_curves.svg"]
-
-
-def test_a_page_without_markers_is_refused(docs):
-    (docs / "analysis.md").write_text("Nothing.")
-    with pytest.raises(ValueError, match="needs <!-- analysis:begin -->"):
-        written.write(docs, [])

@@ -36,10 +36,18 @@ def test_overlaid_runs_have_a_colour_each_and_a_name_in_the_legend():
 
 
 def test_the_best_ensemble_is_marked():
-    axes = curves.ensemble_curve([0.48, 0.52, 0.51]).axes[0]
+    axes = curves.ensemble_curves({"A": [0.48, 0.52, 0.51]}).axes[0]
     assert points(axes.lines[0]) == [[1, 0.48], [2, 0.52], [3, 0.51]]
     assert points(axes.lines[1]) == [[2, 0.52]]
     assert texts(axes) == ["2 networks: 52.00 %"]
+    assert axes.get_title("left") == "A"
+
+
+def test_overlaid_ensembles_have_a_colour_each_and_a_legend():
+    axes = curves.ensemble_curves({"A": [0.48, 0.52, 0.51], "B": [0.46]}).axes[0]
+    assert [line.get_color() for line in axes.lines] == [c for c in style.COLOURS[:2] for _ in range(2)]
+    assert points(axes.lines[3]) == [[1, 0.46]]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["A", "B"]
 
 
 def test_worst_and_best_classes():

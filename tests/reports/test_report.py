@@ -9,7 +9,7 @@ import pytest
 from tiny_imagenet_tf.reports import data_sections, error_sections, page, report, run_sections, tsne_sections
 from tiny_imagenet_tf.reports.predictions import Predictions
 from tiny_imagenet_tf.reports.subject import Subject
-from tiny_imagenet_tf.runs import Run
+from tiny_imagenet_tf.runs import Run, write_json
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +59,13 @@ def test_the_comparison_names_the_field_that_differs(made_up, subject):
     assert tests.rows[0][:7] == ("Made up 2", "48", "75.00 %", "66.67 %", "-8.33 points", "12", "8")
 
 
+def test_an_ensemble_is_compared_by_its_answers_alone(made_up, subject, bare):
+    write_json(bare.path / "config.json", {"recipe": "ensemble", "members": []})
+    shutil.copy(made_up.second.path / "predictions-validation.npz", bare.path)
+    (tests,) = tables(run_sections.compared([subject, Subject(bare, None)]))
+    assert tests.title == "Answers, image by image" and tests.rows[0][1:4] == ("48", "75.00 %", "66.67 %")
+
+
 def test_one_run_is_not_compared(subject):
     assert run_sections.compared([subject]) is None
 
@@ -85,8 +92,13 @@ def test_the_gallery_leaves_out_images_that_the_dataset_does_not_have(subject):
     assert shown.sprite.count == 11
 
 
-def test_the_gain_of_an_ensemble_is_on_its_best_network(subject):
-    assert run_sections.ensemble(subject).text.endswith("The best ensemble gains 10.00 points on it.")
+def test_the_gain_of_an_ensemble_is_on_its_best_network(made_up, subject, bare):
+    told = "3 networks, the best alone first. The best ensemble gains 10.00 points on it."
+    assert run_sections.ensembles([subject]).text == f"Made up 1: {told}"
+    both = run_sections.ensembles([subject, Subject(made_up.second, None)])
+    assert both.text == f"Made up 1: {told} Made up 2: {told}"
+    write_json(bare.path / "summary.json", bare.summary | {"ensemble": None})
+    assert run_sections.ensembles([Subject(bare, None)]) is None
 
 
 def test_a_large_gallery_is_cut_to_the_most_confident_of_each_class():

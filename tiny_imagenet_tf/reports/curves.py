@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from tiny_imagenet_tf.reports.style import COLOURS, INK, VERMILLION, in_house_style, percent_axis
+from tiny_imagenet_tf.reports.style import COLOURS, INK, in_house_style, percent_axis
 
 
 @in_house_style
@@ -42,28 +42,32 @@ def training_curves(runs: dict[str, list[dict]]) -> Figure:
 
 
 @in_house_style
-def ensemble_curve(accuracies: list[float]) -> Figure:
+def ensemble_curves(ensembles: dict[str, list[float]]) -> Figure:
     """Draws validation accuracy against the number of networks, best first, the best size marked.
 
     Args:
-        accuracies: of the ensembles of 1, 2, 3... networks, fractions.
+        ensembles: title to the accuracies of the ensembles of 1, 2, 3... networks, fractions.
     """
     figure = Figure(figsize=(6.4, 3.4))
     axes = figure.subplots()
-    sizes = np.arange(1, len(accuracies) + 1)
-    best = int(np.argmax(accuracies))
-    axes.plot(sizes, accuracies, marker="o")
-    axes.plot(sizes[best], accuracies[best], "o", color=VERMILLION, ms=8)
-    axes.annotate(
-        f"{sizes[best]} networks: {100 * accuracies[best]:.2f} %",
-        (sizes[best], accuracies[best]),
-        xytext=(0, 9),
-        textcoords="offset points",
-        ha="center",
-        color=VERMILLION,
-    )
+    for (title, accuracies), colour in zip(ensembles.items(), _colours(len(ensembles)), strict=True):
+        sizes = np.arange(1, len(accuracies) + 1)
+        best = int(np.argmax(accuracies))
+        axes.plot(sizes, accuracies, marker="o", color=colour, label=title)
+        axes.plot(sizes[best], accuracies[best], "o", color=colour, ms=9, mfc="none", mew=1.7)
+        axes.annotate(
+            f"{sizes[best]} networks: {100 * accuracies[best]:.2f} %",
+            (sizes[best], accuracies[best]),
+            xytext=(0, 9),
+            textcoords="offset points",
+            ha="center",
+            color=colour,
+        )
     axes.margins(y=0.2)
+    if len(ensembles) > 1:
+        axes.legend(loc="lower right")
     axes.set(xlabel="networks in the ensemble", ylabel="top-1 validation accuracy")
+    axes.set_title(next(iter(ensembles)) if len(ensembles) == 1 else "")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     percent_axis(axes.yaxis)
     return figure

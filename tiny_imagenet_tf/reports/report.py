@@ -22,7 +22,7 @@ def write(
 ) -> Path:
     """Writes the report of one or several runs.
 
-    Curves, key figures and the comparison show all runs; errors, gallery and t-SNE show the first.
+    Curves, ensembles, key figures and the comparison show all runs; errors, gallery and t-SNE show the first.
 
     Args:
         runs: finished runs, at least one.
@@ -32,21 +32,22 @@ def write(
         network_sizes: parameters by network name, for Le & Yang's Table 1.
         source: where the images are; default: where the first run had them.
         data_dir: of prepared datasets; default: the first run's.
-        docs: folder of ``analysis.md``, whose figures and tables are then written, too.
+        docs: a Markdown page whose figures and tables are then written, too; see :mod:`written`.
 
     Returns:
         The page's path.
 
     Raises:
         KeyError: a class is not in the set.
-        ValueError: ``analysis.md`` has no markers.
+        FileNotFoundError: there is no such page in docs.
+        ValueError: that page has no markers, or asks for what this report does not have.
     """
     first = Subject.open(runs[0], source, data_dir)
     subjects = [first, *(Subject(run, None) for run in runs[1:])]  # of these no image is shown
     sections = [
         run_sections.key_figures(subjects),
         run_sections.training(subjects),
-        run_sections.ensemble(first),
+        run_sections.ensembles(subjects),
         run_sections.compared(subjects),
         error_sections.errors(first),
         error_sections.gallery(first),

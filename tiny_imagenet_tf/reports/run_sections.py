@@ -68,16 +68,20 @@ def training(subjects: list[Subject]) -> Section:
     return Section("training", "Training", "", (Drawing("curves", curves.training_curves(rows), caption),))
 
 
-def ensemble(subject: Subject) -> Section | None:
-    """Accuracy against the size of the ensemble; None for a run of one network."""
-    found = subject.run.summary.get("ensemble")
+def ensembles(subjects: list[Subject]) -> Section | None:
+    """Accuracy against the size of the ensemble, all in one figure; None where each run is one network."""
+    named = zip(distinct_titles(subjects), (subject.run.summary.get("ensemble") for subject in subjects), strict=True)
+    found = {title: ensemble["accuracy_by_size"] for title, ensemble in named if ensemble}
     if not found:
         return None
-    accuracies = found["accuracy_by_size"]
-    gain = 100 * (max(accuracies) - accuracies[0])
-    text = f"{len(accuracies)} networks, the best alone first. The best ensemble gains {gain:.2f} points on it."
-    caption = "Validation accuracy against the number of networks in the ensemble, as in Milani's Fig. 6."
-    return Section("ensemble", "Ensemble", text, (Drawing("ensemble", curves.ensemble_curve(accuracies), caption),))
+    told = [
+        f"{title}: {len(accuracies)} networks, the best alone first. The best ensemble gains "
+        f"{100 * (max(accuracies) - accuracies[0]):.2f} points on it."
+        for title, accuracies in found.items()
+    ]
+    caption = "Validation accuracy against the number of networks in the ensemble, best first, as in Milani's Fig. 6."
+    drawing = Drawing("ensemble", curves.ensemble_curves(found), caption)
+    return Section("ensemble", "Ensemble", " ".join(told), (drawing,))
 
 
 def compared(subjects: list[Subject]) -> Section | None:
@@ -85,14 +89,6 @@ def compared(subjects: list[Subject]) -> Section | None:
     if len(subjects) < 2:
         return None
     titles = distinct_titles(subjects)
-    fields = comparison.differences([subject.run.config for subject in subjects])
-    fields = {field: values for field, values in fields.items() if field not in ("source", "data_dir", "runs", "store")}
-    configs = Table(
-        "What differs",
-        "Config fields that are not the same in all runs.",
-        ("Field", *titles),
-        tuple((f"`{field}`", *values) for field, values in fields.items()),
-    )
     rows, notes = [], []
     for subject, title in zip(subjects[1:], titles[1:], strict=True):
         try:
@@ -100,14 +96,31 @@ def compared(subjects: list[Subject]) -> Section | None:
         except ValueError as error:
             notes.append(f"{title}: not compared, for {error}")
     tests = Table(
-        "What that did",
+        "Answers, image by image",
         f"Against {titles[0]}, on the validation images that both have. McNemar's exact test looks at the images on "
         "which exactly one of the two is right; p is how often chance alone would split them this unevenly.",
         ("Run", "Images", titles[0], "This run", "Difference", "Only the first right", "Only this right", "p"),
         tuple(rows),
         tuple(notes),
     )
-    return Section("comparison", "Comparison", "", (Tabulated(configs), Tabulated(tests)))
+    configs = {
+        title: subject.run.config
+        for title, subject in zip(titles, subjects, strict=True)
+        if "members" not in subject.run.config  # an ensemble's config is the list of its members
+    }
+    blocks = (_what_differs(configs), tests) if len(configs) > 1 else (tests,)
+    return Section("comparison", "Comparison", "", tuple(map(Tabulated, blocks)))
+
+
+def _what_differs(configs: dict[str, dict]) -> Table:
+    places = ("source", "data_dir", "runs", "store")
+    fields = comparison.differences(list(configs.values()))
+    return Table(
+        "What differs",
+        "Config fields that are not the same in all runs.",
+        ("Field", *configs),
+        tuple((f"`{field}`", *values) for field, values in fields.items() if field not in places),
+    )
 
 
 def distinct_titles(subjects: list[Subject]) -> list[str]:

@@ -1,39 +1,58 @@
-"""The part of docs/analysis.md that code writes: figures and tables of one run, between two markers."""
+"""The part of a page in docs/ that a report writes: what its first marker asks for, between that and the second.
 
+    <!-- report:begin Runs; curves; ensemble -->
+    <!-- report:end -->
+
+A figure is asked for by the stem of its file, a table by its title; they come in the report's order.
+"""
+
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from tiny_imagenet_tf.reports.page import Drawing, Section, Tabulated
 from tiny_imagenet_tf.runs import replacing
 
-BEGIN, END = "<!-- analysis:begin -->", "<!-- analysis:end -->"
-FIGURES = ("curves", "class-errors", "worst-and-best", "confused-pairs", "tsne-transfer-values")
-TABLES = ("Runs", "Errors, claim by claim", "Nearest neighbours", "Clusters, claim by claim")
+_PART = re.compile(r"(<!-- report:begin (.+?) -->).*?(<!-- report:end -->)", re.DOTALL)
 
 
-def write(docs: Path, sections: Sequence[Section]) -> None:
-    """Writes ``figures/report_*`` and what stands between the markers of ``analysis.md``.
+def write(page: Path, sections: Sequence[Section]) -> None:
+    """Writes ``figures/<page>_<figure>`` beside the page, and the part between its markers.
 
     Args:
-        docs: the folder of both.
+        page: a Markdown file.
         sections: of a report.
 
     Raises:
-        ValueError: ``analysis.md`` has not the two markers once each.
+        FileNotFoundError: there is no such page.
+        ValueError: the page has not the two markers once each, or asks for what the report does not have.
     """
-    page = docs / "analysis.md"
     text = page.read_text(encoding="utf-8")
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise ValueError(f"{page} needs {BEGIN} and, below it, {END}, once each")
-    parts = []
-    for block in (block for section in sections for block in section.blocks):
-        if isinstance(block, Drawing) and block.name in FIGURES:
-            name = f"report_{block.file_name.replace('-', '_')}"
-            with replacing(docs / "figures" / name) as file:
-                file.write(block.content)
-            parts.append(f"![{block.caption}](figures/{name})\n\n*{block.caption}*")
-        elif isinstance(block, Tabulated) and block.table.title in TABLES:
-            parts.append(block.table.markdown())
-    before, after = text[: text.index(BEGIN)], text[text.index(END) :]
+    found = list(_PART.finditer(text))
+    if len(found) != 1:
+        raise ValueError(f"{page} needs <!-- report:begin NAME; NAME --> and, below it, <!-- report:end -->, once each")
+    begin, names, end = found[0].groups()
+    blocks = {_name(block): block for section in sections for block in section.blocks if _name(block)}
+    wanted = [name.strip() for name in names.split(";")]
+    if missing := [name for name in wanted if name not in blocks]:
+        raise ValueError(f"{page} asks for {'; '.join(missing)}; the report has {'; '.join(blocks)}")
+    parts = [_markdown(page, block) for name, block in blocks.items() if name in wanted]
     with replacing(page) as file:
-        file.write("\n\n".join([before + BEGIN, *parts, after]).encode())
+        file.write((text[: found[0].start()] + "\n\n".join([begin, *parts, end]) + text[found[0].end() :]).encode())
+
+
+def _name(block) -> str | None:
+    if isinstance(block, Drawing):
+        return block.name
+    return block.table.title if isinstance(block, Tabulated) else None
+
+
+def _markdown(page: Path, block: Drawing | Tabulated) -> str:
+    """The block as the page shows it; a figure's file is written."""
+    if isinstance(block, Tabulated):
+        return block.table.markdown()
+    name = f"{page.stem}_{block.file_name.replace('-', '_')}"
+    (page.parent / "figures").mkdir(exist_ok=True)
+    with replacing(page.parent / "figures" / name) as file:
+        file.write(block.content)
+    return f"![{block.caption}](figures/{name})\n\n*{block.caption}*"
