@@ -93,8 +93,6 @@ def main(config: Config):
         )
     clock = train(begun, model, config.epochs)
     title, key = f"Model {config.model}", f"le_yang/model_{config.model}"
-    if config.loss == "svm":
-        title, key = f"{title}, SVM", None  # the paper prints none
     best = begun.report(clock, title=title, published_key=key, notes=notes)
     begun.store_features(best)
     return begun.run

@@ -63,7 +63,7 @@ def main(config: Config) -> Run:
         test = splits.load(builder, "test")
         answers = ensembles.mean_probabilities([member.probabilities(test, config.crops) for member in chosen])
         run.write_test_predictions(test.file_names, answers.argmax(axis=1), test.wnids)
-    key = ensembles.published_key([member.published for member in chosen])
+    key = ensembles.published_key([member.published for member in chosen], [member.run for member in chosen])
     run.write_summary(
         {
             "published": key,

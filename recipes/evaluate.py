@@ -49,6 +49,8 @@ class Config:
 
 
 def main(config: Config) -> dict[str, float]:
+    if config.split == "test" and config.output is None:
+        raise ValueError("test has no labels to measure with: --output PATH writes the predictions")
     (member,) = find([config.model], "best")
     split = splits.load(splits.prepare(config.source, config.data_dir), config.split).fraction(config.fraction)
     probabilities = member.probabilities(split, config.crops)
@@ -56,8 +58,6 @@ def main(config: Config) -> dict[str, float]:
     if config.split != "test":
         figures = {f"top-{k}": top_k_accuracy(probabilities, split.labels, k) for k in (1, 5)}
         print(f"{member.name}: {len(split):,} {split.name} images", *(f"{k} {v:.2%}" for k, v in figures.items()))
-    elif config.output is None:
-        raise ValueError("test has no labels to measure with: --output PATH writes the predictions")
     if config.output is not None:
         with replacing(config.output) as file:
             file.write(prediction_lines(split.file_names, probabilities.argmax(axis=1), split.wnids).encode())

@@ -47,7 +47,11 @@ def main(config: Config) -> None:
             run = results.finished_run(config.run)
         except FileNotFoundError as error:
             raise SystemExit(str(error)) from error
-        path = results.write(config.results, results.from_run(run, config.name or run.config["recipe"]))
+        record = results.from_run(run, config.name or run.config["recipe"])
+        try:
+            path = results.write(config.results, record)
+        except ValueError as error:
+            raise SystemExit(f"{error}; give this one another --name") from error
         print(f"wrote {path}")
     if config.readme is None:
         return

@@ -30,6 +30,35 @@ def test_float16_is_refused_without_a_gpu(monkeypatch, gpu, devices):
         hardware.resolve_precision("float16", devices)
 
 
+@pytest.mark.parametrize(
+    ("gpus", "devices", "chosen"),
+    [
+        (2, (), ["/device:GPU:0", "/device:GPU:1"]),
+        (3, ("GPU:0", "GPU:2"), ["/device:GPU:0", "/device:GPU:2"]),
+        (2, ("GPU:1",), "/device:GPU:1"),
+        (1, (), None),
+        (0, (), None),
+    ],
+)
+def test_several_gpus_are_all_used_unless_some_are_named(monkeypatch, gpus, devices, chosen):
+    names = ["/device:CPU:0", *(f"/device:GPU:{number}" for number in range(gpus))]
+    found = [type("Device", (), {"name": name}) for name in names]
+    monkeypatch.setattr(hardware.tf.config, "list_logical_devices", lambda: found)
+    for name in ("MirroredStrategy", "OneDeviceStrategy"):
+        monkeypatch.setattr(hardware.tf.distribute, name, lambda names: names)
+    monkeypatch.setattr(hardware.tf.distribute, "get_strategy", lambda: None)
+    assert hardware.strategy(devices) == chosen
+
+
+@pytest.mark.parametrize(("devices", "calls"), [((), 0), (("GPU:0",), 0), (("CPU:0",), 1)])
+def test_a_seed_makes_the_cpu_deterministic_where_it_does_the_work(monkeypatch, devices, calls):
+    made = []
+    monkeypatch.setattr(hardware, "has_gpu", lambda: True)
+    monkeypatch.setattr(hardware.tf.config.experimental, "enable_op_determinism", lambda: made.append(1))
+    hardware.set_seed(0, devices)
+    assert len(made) == calls
+
+
 def test_the_device_named_is_the_one_that_works(monkeypatch):
     config = hardware.tf.config
     cpu = hardware.describe_device()

@@ -12,13 +12,17 @@ import tensorflow as tf
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 
-def set_seed(seed: int) -> None:
-    """Seeds Python, NumPy and TensorFlow, and without a GPU makes every op deterministic.
+def set_seed(seed: int, devices: Sequence[str] = ()) -> None:
+    """Seeds Python, NumPy and TensorFlow, and where no GPU does the work makes every op deterministic.
 
     On a CPU a run is then repeated bit for bit, at no cost. On a GPU deterministic ops are slow, and not asked for.
+
+    Args:
+        seed: of all three.
+        devices: as :func:`strategy` takes them.
     """
     keras.utils.set_random_seed(seed)
-    if not has_gpu():
+    if not on_gpu(devices):
         tf.config.experimental.enable_op_determinism()
 
 
@@ -35,7 +39,12 @@ def has_gpu() -> bool:
     return bool(tf.config.list_logical_devices("GPU"))
 
 
-def _on_gpu(devices: Sequence[str]) -> bool:
+def on_gpu(devices: Sequence[str] = ()) -> bool:
+    """Whether a GPU does the work.
+
+    Args:
+        devices: as :func:`strategy` takes them.
+    """
     return any(name.startswith("GPU:") for name in devices) if devices else has_gpu()
 
 
@@ -49,11 +58,11 @@ def resolve_precision(precision: Precision, devices: Sequence[str] = ()) -> Lite
     Raises:
         ValueError: float16 was asked for without a GPU, where it is slower than float32.
     """
-    if precision == "float16" and not _on_gpu(devices):
+    if precision == "float16" and not on_gpu(devices):
         raise ValueError("--precision float16 needs a GPU; on this machine use bfloat16 or float32")
     if precision != "auto":
         return precision
-    if _on_gpu(devices):
+    if on_gpu(devices):
         return "float16"
     return "bfloat16" if cpu_has_bfloat16() else "float32"
 
@@ -90,7 +99,7 @@ def describe_device(devices: Sequence[str] = ()) -> str:
     Args:
         devices: as :func:`strategy` takes them.
     """
-    if _on_gpu(devices):
+    if on_gpu(devices):
         gpus = {f"GPU:{number}": gpu for number, gpu in enumerate(tf.config.list_physical_devices("GPU"))}
         chosen = [gpus[name] for name in devices or gpus if name in gpus]
         names = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in chosen]

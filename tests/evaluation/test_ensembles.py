@@ -47,16 +47,19 @@ def test_no_members_is_an_error():
 
 
 @pytest.mark.parametrize(
-    ("members", "key"),
+    ("members", "runs", "key"),
     [
-        (["milani/baseline"] * 9, "milani/baseline_ensemble"),
-        (["milani/regularized"], "milani/regularized_ensemble"),
-        (["le_yang/model_9", "le_yang/model_8"], "le_yang/ensemble_8_9"),
-        (["le_yang/model_9"], None),
-        (["le_yang/model_7", "le_yang/model_8", "le_yang/model_9"], None),
-        (["milani/baseline", None], None),
-        ([None], None),
+        (["milani/baseline"] * 9, "a" * 9, "milani/baseline_ensemble"),
+        (["milani/regularized"], "a", "milani/regularized_ensemble"),
+        (["milani/baseline"] * 2, "ab", None),  # two runs
+        (["milani/baseline", "milani/regularized"], "ab", None),
+        (["le_yang/model_9", "le_yang/model_8"], "ab", "le_yang/ensemble_8_9"),
+        (["le_yang/model_9", "le_yang/model_8", "le_yang/model_8"], "abb", None),  # snapshots
+        (["le_yang/model_9"], "a", None),
+        (["le_yang/model_7", "le_yang/model_8", "le_yang/model_9"], "abc", None),
+        (["milani/baseline", None], "ab", None),
+        ([None], "a", None),
     ],
 )
-def test_the_papers_row_of_an_ensemble(members, key):
-    assert published_key(members) == key
+def test_the_papers_row_of_an_ensemble(members, runs, key):
+    assert published_key(members, runs) == key

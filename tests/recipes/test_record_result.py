@@ -70,6 +70,17 @@ def test_a_record_beside_the_tables_leaves_readme_alone(run, tmp_path):
     assert (tmp_path / "results" / "transfer_vanilla.json").exists() and not (tmp_path / "README.md").exists()
 
 
+def test_a_record_of_another_experiment_is_kept(run, tmp_path):
+    finish(run)
+    assert record_result(tmp_path, run.path, "--name", "mine").returncode == 0
+    readme = (tmp_path / "README.md").read_text()
+    run.write_summary(run.summary | {"title": "Another"})
+    done = record_result(tmp_path, run.path, "--name", "mine")
+    assert done.returncode == 1
+    assert "is the record of Transfer learning, vanilla, not of Another; give this one another --name" in done.stderr
+    assert (tmp_path / "README.md").read_text() == readme
+
+
 def test_a_run_that_did_not_end_is_refused(run, tmp_path):
     done = record_result(tmp_path, run.path)
     assert done.returncode == 1

@@ -55,9 +55,17 @@ def test_of_a_path_only_the_last_part_stays(said, kept):
 
 
 def test_records_are_read_back_sorted_by_name(tmp_path):
-    results.write(tmp_path / "results", {"name": "b", "summary": {}})
-    assert results.write(tmp_path / "results", {"name": "a", "summary": {}}).name == "a.json"
+    for name in ("b", "a", "a"):  # the same experiment again takes the place of its record
+        path = results.write(tmp_path / "results", {"name": name, "summary": {"title": name}})
+    assert path.name == "a.json"
     assert [record["name"] for record in results.read(tmp_path / "results")] == ["a", "b"]
+
+
+def test_a_record_of_another_experiment_is_not_overwritten(tmp_path):
+    results.write(tmp_path, {"name": "convnets", "summary": {"title": "Model 8"}})
+    with pytest.raises(ValueError, match="convnets.json is the record of Model 8, not of Model 9"):
+        results.write(tmp_path, {"name": "convnets", "summary": {"title": "Model 9"}})
+    assert results.read(tmp_path)[0]["summary"]["title"] == "Model 8"
 
 
 def test_no_folder_is_no_records(tmp_path):

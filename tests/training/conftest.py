@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # tiny_run is a program of its o
 import tiny_run
 
 from tiny_imagenet_tf.data import splits
-from tiny_imagenet_tf.training.experiment import Data
+from tiny_imagenet_tf.training.images import Data
 
 
 @pytest.fixture(autouse=True)

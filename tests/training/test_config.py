@@ -83,6 +83,19 @@ def test_every_option_that_must_not_change_is_checked():
                 check_unchanged(config, changed)
 
 
+@dataclasses.dataclass(frozen=True)
+class Switched(Config):
+    augment: bool = False
+    momentum: float | None = None
+
+
+def test_what_makes_it_another_experiment_is_said_as_on_the_command_line():
+    same = Switched(epochs=1, fraction=0.5, holdout=0.1, seed=3, devices=("GPU:0",), demo=True, precision="float32")
+    assert Switched().departures == same.departures == ""
+    other = dataclasses.replace(same, learning_rate=0.3, batch_size=50, augment=True, momentum=0.5)
+    assert other.departures == "--batch-size 50 --learning-rate 0.3 --augment --momentum 0.5"
+
+
 @pytest.mark.parametrize(
     ("option", "value"),
     [

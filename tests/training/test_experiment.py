@@ -3,11 +3,15 @@
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tiny_run
 
 from tiny_imagenet_tf.data import splits, synthetic
 from tiny_imagenet_tf.data.training_batches import LE_YANG, NONE
-from tiny_imagenet_tf.training import experiment
+from tiny_imagenet_tf.runs import write_json
+from tiny_imagenet_tf.training import experiment, losses
+from tiny_imagenet_tf.training.clock import Clock
 from tiny_imagenet_tf.training.config import TrainingConfig
 
 
@@ -29,6 +33,45 @@ def test_val_picks_the_snapshots_unless_some_of_train_is_held_out(config):
     assert not set(data.train.file_names) & set(data.selection.file_names)
     for split, images in ((data.train, 4), (data.selection, 2)):
         assert [list(split.labels).count(label) for label in range(4)] == [images] * 4
+
+
+def test_a_holdout_without_an_image_is_refused(config):
+    with pytest.raises(ValueError, match="--holdout 0.05: less than half an image a class of 24 training images"):
+        experiment.begin("recipe", dataclasses.replace(config, holdout=0.05), NONE)
+
+
+@pytest.mark.parametrize(("holdout", "picking"), [(0, 0.25), (1 / 3, 1)])
+def test_held_out_images_pick_and_val_is_reported(config, monkeypatch, holdout, picking):
+    """A network that knows the answers, but for val's classes other than the first."""
+
+    def scores(model, split, view):
+        known = split.labels * (0 if split.name == "validation" else 1)
+        return np.eye(4, dtype=np.float32)[known]
+
+    begun = experiment.begin("recipe", dataclasses.replace(config, holdout=holdout), NONE)
+    monkeypatch.setattr(experiment.crops, "scores", scores)
+    monkeypatch.setattr(experiment.fitting, "fit", lambda *arguments, measure, **others: measure())
+    model = tiny_run.network(4)
+    model.compile(loss=losses.smoothed_cross_entropy(0))
+    measured = begun.fit(model)
+    assert measured["val_accuracy"] == 0.25
+    assert measured["selection_accuracy"] == picking
+    right = -np.log(np.e / (np.e + 3))
+    assert measured["val_loss"] == pytest.approx(right + 3 / 4, rel=1e-6)  # a wrong answer costs 1 more
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "title", "key"),
+    [(100, "Baseline", "milani/baseline"), (4, "Baseline with --batch-size 4", None)],
+)
+def test_only_the_recipes_own_experiment_stands_in_the_papers_row(config, batch_size, title, key):
+    begun = experiment.begin("recipe", dataclasses.replace(config, batch_size=batch_size), NONE)
+    begun.snapshots.offer(tiny_run.network(4).save, step=6, epoch=1, accuracy=0.5)
+    begun.run.write_metrics([{"step": 6, "accuracy": 0.25}])
+    begun.report(Clock(6, epoch=1), title="Baseline", published_key="milani/baseline")
+    summary = begun.run.summary
+    assert (summary["title"], summary["published"]) == (title, key)
+    assert (summary["epochs"], summary["best_epoch"], summary["train"]["accuracy"]) == (1, 1, 0.25)
 
 
 def test_a_fraction_is_of_train_and_val_alike(config):
@@ -60,6 +103,25 @@ def test_a_run_goes_on_with_the_images_it_was_begun_with_only(config, tmp_path, 
     changed = dataclasses.replace(config, resume=begun.run.path, source=other, data_dir=tmp_path / "other")
     with pytest.raises(ValueError, match="not those the run was begun with"):
         experiment.begin("recipe", changed, NONE)
+
+
+def test_a_run_that_goes_on_has_no_figures_until_its_end(config):
+    run = experiment.begin("recipe", config, NONE).run
+    run.write_summary({"title": "shorter"})
+    experiment.begin("recipe", dataclasses.replace(config, resume=run.path), NONE)
+    assert not (run.path / "summary.json").exists()
+
+
+def test_a_run_goes_on_by_its_own_recipe_and_on_a_gpu_if_it_was_begun_in_float16(config):
+    run = experiment.begin("inception_regularized", config, NONE).run
+    run.write_summary({})
+    again = dataclasses.replace(config, resume=run.path)
+    with pytest.raises(ValueError, match="a run of recipes/inception_regularized.py"):
+        experiment.begin("inception_baseline", again, NONE)
+    write_json(run.path / "environment.json", run.environment | {"precision": "float16"})
+    with pytest.raises(ValueError, match="begun in float16, which goes on on a GPU only"):
+        experiment.begin("inception_regularized", again, NONE)
+    assert "resumed" not in run.environment and (run.path / "summary.json").exists(), "the run is left as it was"
 
 
 def test_a_dataset_without_val_is_refused(tree, config, tmp_path):

@@ -81,6 +81,18 @@ class Split:
         rows = np.concatenate([rows[: max(1, round(fraction * len(rows)))] for rows in by_class])
         return np.sort(rows)
 
+    def hold_out_rows(self, share: float) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the rows to train on, and those held out to select with: the last ``share`` of every class.
+
+        Raises:
+            ValueError: every class keeps all its images, or ``share`` is not in [0, 1); at 0 none is asked for.
+        """
+        rows = np.arange(len(self))
+        kept = self.fraction_rows(1 - share) if share else rows
+        if share and len(kept) == len(rows):
+            raise ValueError(f"--holdout {share}: less than half an image a class of {len(rows):,} training images")
+        return kept, np.setdiff1d(rows, kept)
+
 
 def prepare(source: Path | None = None, data_dir: Path | None = None) -> tfds.core.DatasetBuilder:
     """Returns the builder with its records on disk, preparing them at the first call.

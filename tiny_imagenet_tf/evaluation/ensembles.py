@@ -1,7 +1,7 @@
 """Ensembles: the probabilities of several networks, summed (Milani section 3.4 and Eq. 2)."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 
@@ -57,16 +57,16 @@ def mean_probabilities(members: Sequence[np.ndarray]) -> np.ndarray:
     return np.mean(np.asarray(members, np.float64), axis=0)
 
 
-def published_key(members: Sequence[str | None]) -> str | None:
+def published_key(members: Sequence[str | None], runs: Sequence[Hashable]) -> str | None:
     """Returns the papers' row of an ensemble, from the rows of its members; None if they print no such ensemble.
 
-    Milani joined snapshots of one run (Table 1), Le & Yang models 8 and 9 (Table 2).
+    Milani joined snapshots of one run (Table 1), Le & Yang one model 8 and one model 9 (Table 2).
 
     Args:
         members: keys of :data:`published.RESULTS`, None for a network that is in no table.
+        runs: what each member's run is known by.
     """
-    keys = set(members)
-    if keys == {"le_yang/model_8", "le_yang/model_9"}:
+    if sorted(members, key=str) == ["le_yang/model_8", "le_yang/model_9"]:
         return "le_yang/ensemble_8_9"
-    key = f"{next(iter(keys))}_ensemble" if len(keys) == 1 else None
+    key = f"{members[0]}_ensemble" if len(set(members)) == len(set(runs)) == 1 else None
     return key if key in RESULTS else None

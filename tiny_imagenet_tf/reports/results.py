@@ -46,9 +46,17 @@ def without_paths(value):
 
 
 def write(folder: Path, result: dict) -> Path:
-    """Writes one record to ``folder/<name>.json`` and returns that path."""
+    """Writes one record to ``folder/<name>.json`` and returns that path.
+
+    Raises:
+        ValueError: there is a record of that name already, of another experiment.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{result['name']}.json"
+    if path.exists():
+        kept, title = json.loads(path.read_text(encoding="utf-8"))["summary"]["title"], result["summary"]["title"]
+        if kept != title:
+            raise ValueError(f"{path} is the record of {kept}, not of {title}")
     write_json(path, result)
     return path
 

@@ -18,6 +18,11 @@ Config = TypeVar("Config", bound="TrainingConfig")
 
 # A run that goes on may be made longer or shorter, and find its data and devices elsewhere.
 _MAY_CHANGE = ("resume", "epochs", "source", "data_dir", "cache", "devices", "tensorboard")
+# What these change leaves the experiment the same, or is said in a table by itself.
+_SAME_EXPERIMENT = (
+    *_MAY_CHANGE, "demo", "fraction", "holdout", "measure_every", "snapshots", "checkpoint_every", "precision", "runs",
+    "seed", "model", "staged", "staged_epochs", "patience",
+)  # fmt: skip
 _DEMO = {"epochs": 2, "batch_size": 20, "measure_every": 5, "checkpoint_every": 5}
 
 
@@ -69,6 +74,17 @@ class TrainingConfig:
     """Fixes the run, bit for bit on a CPU."""
     tensorboard: bool = False
     """Write TensorBoard logs into the run directory (needs the extra: pip install -e ".[tensorboard]")."""
+
+    @property
+    def departures(self) -> str:
+        """The options, as on the command line, that make this another experiment than the recipe's own."""
+        own, options = type(self)(), []
+        for field in dataclasses.fields(self):
+            value, option = getattr(self, field.name), field.name.replace("_", "-")
+            if field.name not in _SAME_EXPERIMENT and value != getattr(own, field.name):
+                switch = {True: f"--{option}", False: f"--no-{option}"}
+                options.append(switch[value] if isinstance(value, bool) else f"--{option} {value}")
+        return " ".join(options)
 
     def check(self) -> None:
         """Raises ValueError, naming the option, where a value makes no sense."""

@@ -1,51 +1,23 @@
 """A run from images to figures: what the recipes that train from scratch share."""
 
 import dataclasses
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tiny_imagenet_tf import hardware, published
-from tiny_imagenet_tf.data import splits, synthetic
-from tiny_imagenet_tf.data.screening import screen
-from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.data.training_batches import Augmentation, TrainingBatches
 from tiny_imagenet_tf.evaluation import crops
 from tiny_imagenet_tf.evaluation.scores import combine, top_k_accuracy
 from tiny_imagenet_tf.runs import Run, describe_environment, replacing, write_json
-from tiny_imagenet_tf.training import fitting
+from tiny_imagenet_tf.training import fitting, images
 from tiny_imagenet_tf.training.callbacks import TensorBoard
 from tiny_imagenet_tf.training.clock import Clock
 from tiny_imagenet_tf.training.config import TrainingConfig
+from tiny_imagenet_tf.training.images import Data
 from tiny_imagenet_tf.training.snapshots import Snapshots
-
-
-@dataclasses.dataclass(frozen=True)
-class Data:
-    """The images of a run.
-
-    Attributes:
-        train: trained on.
-        validation: official val, on which the figures are reported.
-        selection: picks the snapshots: official val, or the part of train that is held out.
-        test: official test, if there is any.
-        screened: training images left out by their boxes.
-    """
-
-    train: Split
-    validation: Split
-    selection: Split
-    test: Split | None
-    screened: int = 0
-
-    @property
-    def held_out(self) -> bool:
-        """Whether training images pick the snapshots."""
-        return self.selection is not self.validation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,18 +104,20 @@ class Experiment:
             callbacks=all_callbacks,
         )
 
-    def report(self, clock: Clock, *, title: str, published_key: str | None, notes: Sequence[str] = ()) -> keras.Model:
+    def report(self, clock: Clock, *, title: str, published_key: str, notes: Sequence[str] = ()) -> keras.Model:
         """Predicts val and test with the best snapshot and writes the summary, beside the paper's figure.
 
         Args:
             clock: from :meth:`fit`.
-            title: what a table calls the run.
-            published_key: of the paper's row in :data:`published.RESULTS`; None if the paper has no such network.
+            title: what a table calls the run. Options that make it another experiment than the recipe's are added.
+            published_key: of the paper's row in :data:`published.RESULTS`, for the recipe's own experiment.
             notes: what must be said of the figures.
 
         Returns:
             The best snapshot.
         """
+        if self.config.departures:
+            title, published_key = f"{title} with {self.config.departures}", None
         data, best = self.data, self.snapshots.best
         model = keras.saving.load_model(self.snapshots.path(best), compile=False)
         how = crops.default_crops(model)
@@ -176,7 +150,7 @@ class Experiment:
                 "snapshots": len(self.snapshots.entries),
                 "trunk": None,
                 "hours": clock.seconds / 3600,
-                "notes": [*splits.shortfalls(_named(data), data.screened), *notes],
+                "notes": [*data.shortfalls, *notes],
             }
         )  # fmt: skip
         print(
@@ -217,7 +191,9 @@ def begin(recipe: str, config: TrainingConfig, augmentation: Augmentation, *, sc
         DatasetError: there are no images to use.
     """
     config.check()
-    hardware.set_seed(config.seed)
+    if config.resume:
+        _check_resumable(Run(config.resume), recipe, config)
+    hardware.set_seed(config.seed, config.devices)
     strategy = hardware.strategy(config.devices)
     if config.batch_size % strategy.num_replicas_in_sync:
         raise ValueError(
@@ -228,19 +204,14 @@ def begin(recipe: str, config: TrainingConfig, augmentation: Augmentation, *, sc
     wanted = Run(config.resume).environment["precision"] if config.resume else config.precision
     precision = hardware.resolve_precision(wanted, config.devices)
     keras.config.set_dtype_policy(hardware.training_policy(precision))
-    data = _load(config, screened)
+    data = images.load(config, screened=screened)
     devices = {"device": hardware.describe_device(config.devices), "replicas": strategy.num_replicas_in_sync}
     if config.resume:
         run = Run(config.resume)
         _note_resumption(run, config, data, devices)
     else:
         run = Run.create(config.runs, recipe, config)
-        run.write_environment(
-            **devices,
-            precision=precision,
-            seed=config.seed,
-            dataset={"digests": _digests(data), "counts": {name: len(split) for name, split in _named(data).items()}},
-        )
+        run.write_environment(**devices, precision=precision, seed=config.seed, dataset=data.description)
     print(
         f"{len(data.train):,} training, {len(data.validation):,} validation images, {len(data.train.wnids)} classes; "
         f"{precision} on {strategy.num_replicas_in_sync} device(s)\nThis run can be resumed: --resume {run.path}"
@@ -248,48 +219,21 @@ def begin(recipe: str, config: TrainingConfig, augmentation: Augmentation, *, sc
     return Experiment(config, run, data, augmentation, strategy)
 
 
-def _load(config: TrainingConfig, screened: bool) -> Data:
-    with tempfile.TemporaryDirectory(prefix="tiny_imagenet_tf-demo-") as folder:
-        source, data_dir = config.source, config.data_dir
-        if config.demo:
-            print("Demo: made-up images, to show every step. Its accuracy means nothing.\n")
-            source, data_dir = synthetic.write(Path(folder), seed=config.seed), Path(folder) / "datasets"
-        found = splits.load_all(splits.prepare(source, data_dir), config.fraction)
-    train = found["train"]
-    selection = found["validation"]
-    if config.holdout:
-        kept = train.fraction_rows(1 - config.holdout)
-        selection, train = train.take(np.setdiff1d(np.arange(len(train)), kept)), train.take(kept)
-    removed = 0
-    if screened:
-        screening = screen(train.boxes)
-        removed = int(screening.removed.sum())
-        print(
-            f"screened: {removed:,} of {len(train):,} images "
-            f"(paper: {published.LE_YANG_SCREENED_IMAGES:,} of {published.TRAIN_IMAGES:,}); "
-            f"{int(screening.small.sum()):,} more with an object below 8x8 pixels "
-            f"(paper: {published.LE_YANG_SMALL_OBJECT_IMAGES:,}) stay in"
-        )
-        train = screening.apply(train)
-    return Data(train, found["validation"], selection, found.get("test"), removed)
-
-
-def _named(data: Data) -> dict[str, Split]:
-    named = {"train": data.train, "validation": data.validation, "test": data.test}
-    return {name: split for name, split in named.items() if split is not None}
-
-
-def _digests(data: Data) -> dict[str, str]:
-    return {name: split.digest for name, split in _named(data).items()}
+def _check_resumable(run: Run, recipe: str, config: TrainingConfig) -> None:
+    if run.config["recipe"] != recipe:
+        raise ValueError(f"--resume {run.path}: a run of recipes/{run.config['recipe']}.py; go on with that")
+    if run.environment["precision"] == "float16" and not hardware.on_gpu(config.devices):
+        raise ValueError(f"--resume {run.path}: begun in float16, which goes on on a GPU only")
 
 
 def _note_resumption(run: Run, config: TrainingConfig, data: Data, devices: dict) -> None:
     """Adds the machine at hand and a changed length to what is stored, if the images are the same."""
     environment = run.environment
-    digests = _digests(data)
+    digests = data.description["digests"]
     for name in ("train", "validation"):  # val decides on snapshots and plateaus
         if environment["dataset"]["digests"][name] != digests[name]:
             raise ValueError(f"--resume {run.path}: the {name} images are not those the run was begun with")
+    (run.path / "summary.json").unlink(missing_ok=True)  # of a shorter run: until the end there are no figures
     resumed = [*environment.get("resumed", []), describe_environment() | devices]
     write_json(run.path / "environment.json", environment | {"resumed": resumed})
     write_json(run.path / "config.json", run.config | {"epochs": config.epochs})

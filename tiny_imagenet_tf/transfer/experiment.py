@@ -155,7 +155,7 @@ def _train(
     train, validation = data["train"], data["validation"]
     classes = len(train.wnids)
     whole, _ = values.training_views[0]
-    fit_rows, held_out = _hold_out(train, config.holdout)
+    fit_rows, held_out = train.hold_out_rows(config.holdout)
     hardware.set_seed(config.seed)
     head = transfer_head(
         whole.shape[1],
@@ -204,13 +204,6 @@ def _train(
         verbose=1 if on_the_fly else 0,
     )
     return head, rows, fit_rows
-
-
-def _hold_out(train: Split, share: float) -> tuple[np.ndarray, np.ndarray]:
-    """Rows to train on, and rows that pick the epoch: the last ``share`` of each class."""
-    rows = np.arange(len(train))
-    kept = train.fraction_rows(1 - share) if share else rows
-    return kept, np.setdiff1d(rows, kept)
 
 
 def _probabilities(head: keras.Model, crops: list[np.ndarray]) -> np.ndarray:
