@@ -81,9 +81,12 @@ class TrainingConfig:
         own, options = type(self)(), []
         for field in dataclasses.fields(self):
             value, option = getattr(self, field.name), field.name.replace("_", "-")
-            if field.name not in _SAME_EXPERIMENT and value != getattr(own, field.name):
-                switch = {True: f"--{option}", False: f"--no-{option}"}
-                options.append(switch[value] if isinstance(value, bool) else f"--{option} {value}")
+            if field.name in _SAME_EXPERIMENT or value == getattr(own, field.name):
+                continue
+            if isinstance(value, bool):
+                options.append(f"--{option}" if value else f"--no-{option}")
+            else:
+                options.append(f"--{option} {value}")
         return " ".join(options)
 
     def check(self) -> None:
