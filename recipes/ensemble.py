@@ -59,8 +59,9 @@ def main(config: Config) -> Run:
     best = ensembles.mean_probabilities([probabilities[member] for member in joined.best_members])
     run.write_validation_predictions(validation.file_names, validation.labels, validation.wnids, best)
     chosen = [found[member] for member in joined.best_members]
+    shown = {"validation": validation}
     if "test" in builder.info.splits and all(member.path.suffix == ".keras" for member in chosen):
-        test = splits.load(builder, "test")
+        test = shown["test"] = splits.load(builder, "test")
         answers = ensembles.mean_probabilities([member.probabilities(test, config.crops) for member in chosen])
         run.write_test_predictions(test.file_names, answers.argmax(axis=1), test.wnids)
     key = ensembles.published_key([member.published for member in chosen], [member.run for member in chosen])
@@ -74,7 +75,8 @@ def main(config: Config) -> Run:
                 "top5": top_k_accuracy(best, validation.labels, 5),
                 "crops": NAMES[config.crops] if config.crops else "each network's own",
             },
-            **(_training(chosen) if key else {"train": {"images": None}, "notes": []}),
+            **(_training(chosen) if key else {"train": {"images": None}}),
+            "notes": splits.shortfalls(shown),
             "selection": "order and number of the members on val",
             "best_epoch": None,
             "trunk": None,
@@ -96,7 +98,7 @@ def _training(members: list[Member]) -> dict:
     """What a table must know of the members' training, of the shortest one if they differ."""
     summaries = [member.run.summary for member in members]
     shortest = min(summaries, key=lambda summary: summary["epochs"])
-    return {name: shortest[name] for name in ("train", "epochs", "recipe_epochs", "notes") if name in shortest}
+    return {name: shortest[name] for name in ("train", "epochs", "recipe_epochs") if name in shortest}
 
 
 def table(found: list[Member], joined: ensembles.Ensemble) -> str:

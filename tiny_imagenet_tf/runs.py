@@ -19,6 +19,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import BinaryIO
 
@@ -149,6 +150,25 @@ class Run:
 def prediction_lines(file_names, labels, wnids) -> str:
     """Returns predictions as the challenge takes them: ``test_0.JPEG n02085620`` a line."""
     return "".join(f"{name} {wnids[label]}\n" for name, label in zip(file_names, labels, strict=True))
+
+
+def departures(config, same: Collection[str]) -> str:
+    """Returns the options, as on the command line, that make a run another experiment than the recipe's own.
+
+    Args:
+        config: a dataclass whose defaults are the recipe's own.
+        same: fields that leave the experiment what it is, or that a table tells by itself.
+    """
+    own, options = type(config)(), []
+    for field in dataclasses.fields(config):
+        value, option = getattr(config, field.name), field.name.replace("_", "-")
+        if field.name in same or value == getattr(own, field.name):
+            continue
+        if isinstance(value, bool):
+            options.append(f"--{option}" if value else f"--no-{option}")
+        else:
+            options.append(f"--{option} {value}")
+    return " ".join(options)
 
 
 def describe_environment() -> dict:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 
 from tiny_imagenet_tf.data import splits
 from tiny_imagenet_tf.evaluation.scores import top_k_accuracy
-from tiny_imagenet_tf.runs import Run
+from tiny_imagenet_tf.runs import Run, write_json
 from tiny_imagenet_tf.training.snapshots import Snapshots
 
 ROOT = Path(__file__).parents[2]
@@ -93,6 +94,17 @@ def test_the_ensemble_joins_runs_and_writes_a_run(recipe, trained, source, capsy
     assert capsys.readouterr().out.count("*") == 1
     best = ensemble.main(ensemble.Config(tuple(run.path for run in trained), snapshots="best", **source))
     assert len(best.summary["ensemble"]["members"]) == 2
+
+
+def test_an_ensemble_of_the_papers_says_of_its_members_how_long_they_trained(recipe, trained, source, tmp_path):
+    run = Run(shutil.copytree(trained[0].path, tmp_path / "run"))
+    member = {"published": "milani/baseline", "notes": ["of the member's own images"], "epochs": 12}
+    write_json(run.path / "summary.json", run.summary | member)
+    ensemble = recipe("ensemble")
+    summary = ensemble.main(ensemble.Config((run.path,), **source)).summary
+    assert (summary["published"], summary["title"]) == ("milani/baseline_ensemble", "Baseline ens.")
+    assert (summary["epochs"], summary["recipe_epochs"], summary["train"]["images"]) == (12, 40, 24)
+    assert summary["notes"] == ["12 of the official 10,000 validation images", "5 of the official 10,000 test images"]
 
 
 def test_evaluate_agrees_with_the_summary_and_writes_predictions(recipe, trained, source, tmp_path):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tiny_imagenet_tf.reports.class_names import ClassNames
+from tiny_imagenet_tf.reports.class_names import ClassNames, UnknownClass
 
 NAMES = ClassNames(
     ("n1", "n2", "n3", "n4"),
@@ -21,5 +21,5 @@ def test_a_class_is_found_by_any_of_its_names(text, label):
 
 @pytest.mark.parametrize(("text", "count"), [("crane", 2), ("plung", 0)])
 def test_what_does_not_name_one_class_is_refused(text, count):
-    with pytest.raises(KeyError, match=f"names {count} of the 4 classes"):
+    with pytest.raises(UnknownClass, match=f"names {count} of the 4 classes"):
         NAMES.find(text)

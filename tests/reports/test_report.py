@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tiny_imagenet_tf.reports import data_sections, error_sections, page, report, run_sections, tsne_sections
+from tiny_imagenet_tf.reports.class_names import UnknownClass
 from tiny_imagenet_tf.reports.predictions import Predictions
 from tiny_imagenet_tf.reports.subject import Subject
 from tiny_imagenet_tf.runs import Run, write_json
@@ -130,7 +131,7 @@ def test_no_two_of_eight_classes_share_a_colour(names):
 
 
 def test_an_unknown_class_is_an_error(subject):
-    with pytest.raises(KeyError, match="no such bird"):
+    with pytest.raises(UnknownClass, match="no such bird"):
         tsne_sections.transfer_values(subject, ("no such bird",))
 
 
@@ -205,6 +206,26 @@ def test_a_report_without_images_is_written_and_says_so(made_up, tmp_path):
     text = path.read_text(encoding="utf-8")
     assert "Images could not be opened" in text
     assert 'id="gallery-data"' in text and "class-errors" in {p.stem for p in (tmp_path / "report/figures").iterdir()}
+
+
+def test_images_of_other_classes_or_of_a_demo_are_not_shown(made_up, bare):
+    shutil.copy(made_up.first.path / "predictions-validation.npz", bare.path)
+    assert Subject.open(bare).images is not None
+    answers = bare.read_validation_predictions()
+    bare.write_validation_predictions(**answers | {"wnids": answers["wnids"][::-1]})
+    assert "other classes" in Subject.open(bare).without_images
+    write_json(bare.path / "config.json", bare.config | {"demo": True})
+    found = Subject.open(bare)
+    assert found.images is None and "demo" in found.without_images
+
+
+def test_a_page_of_docs_that_asks_for_too_much_does_not_cost_the_report(made_up, tmp_path):
+    run = shutil.copytree(made_up.second.path, tmp_path / "run")
+    docs = tmp_path / "page.md"
+    docs.write_text("<!-- report:begin tsne-transfer-values -->\n<!-- report:end -->\n")
+    with pytest.raises(ValueError, match="asks for tsne-transfer-values"):
+        report.write([Run(run)], tmp_path / "report", source=tmp_path / "nowhere", docs=docs)
+    assert (tmp_path / "report" / "index.html").exists()
 
 
 def test_cells_are_escaped_before_they_are_marked_up():

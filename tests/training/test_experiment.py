@@ -61,16 +61,22 @@ def test_held_out_images_pick_and_val_is_reported(config, monkeypatch, holdout, 
 
 
 @pytest.mark.parametrize(
-    ("batch_size", "title", "key"),
-    [(100, "Baseline", "milani/baseline"), (4, "Baseline with --batch-size 4", None)],
+    ("options", "title", "key", "note"),
+    [
+        ({"batch_size": 100}, "Baseline", "milani/baseline", "24 of the official 100,000 train images"),
+        ({"batch_size": 4}, "Baseline with --batch-size 4", None, "24 of the official 100,000 train images"),
+        ({"batch_size": 100, "demo": True}, "Baseline", None, "demo on made-up images: the accuracy means nothing"),
+    ],
 )
-def test_only_the_recipes_own_experiment_stands_in_the_papers_row(config, batch_size, title, key):
-    begun = experiment.begin("recipe", dataclasses.replace(config, batch_size=batch_size), NONE)
+def test_only_the_recipes_own_experiment_stands_in_the_papers_row(config, monkeypatch, options, title, key, note):
+    if "demo" in options:  # on the images at hand
+        monkeypatch.setattr(experiment.images.synthetic, "write", lambda folder, seed: config.source)
+    begun = experiment.begin("recipe", dataclasses.replace(config, **options), NONE)
     begun.snapshots.offer(tiny_run.network(4).save, step=6, epoch=1, accuracy=0.5)
     begun.run.write_metrics([{"step": 6, "accuracy": 0.25}])
     begun.report(Clock(6, epoch=1), title="Baseline", published_key="milani/baseline")
     summary = begun.run.summary
-    assert (summary["title"], summary["published"]) == (title, key)
+    assert (summary["title"], summary["published"], summary["notes"][0]) == (title, key, note)
     assert (summary["epochs"], summary["best_epoch"], summary["train"]["accuracy"]) == (1, 1, 0.25)
 
 

@@ -5,7 +5,6 @@ import keras
 import numpy as np
 import pytest
 
-from tiny_imagenet_tf import published
 from tiny_imagenet_tf.data import pipelines, splits, views
 from tiny_imagenet_tf.evaluation import scores
 from tiny_imagenet_tf.transfer import experiment
@@ -65,7 +64,9 @@ def test_the_run_directory_holds_what_it_should(finished, config):
 
 def test_the_summary_says_what_was_done(finished):
     summary = finished.summary
-    assert summary["published"] == "milani/transfer_v3" and summary["published"] in published.RESULTS
+    options = "--input-size 75 --augment --crops ten --learning-rate 0.05"
+    assert (summary["published"], summary["title"]) == (None, f"Transfer Learning v3 with {options}")
+    assert summary["recipe_epochs"] == 10
     assert summary["validation"]["images"] == 12 and summary["validation"]["crops"] == "ten-crop"
     assert summary["train"]["images"] == 20  # of 24: one of each class is held out
     assert summary["train"]["views"] == "whole image; 2 augmented views of 12 images"

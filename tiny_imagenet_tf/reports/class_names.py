@@ -4,6 +4,10 @@ import dataclasses
 from collections import Counter
 
 
+class UnknownClass(ValueError):
+    """No class has that name, or several have."""
+
+
 @dataclasses.dataclass(frozen=True)
 class ClassNames:
     """The classes of a run.
@@ -27,12 +31,12 @@ class ClassNames:
         """Returns the label of a class given by wnid or by one of its names, in any case.
 
         Raises:
-            KeyError: no class has that name, or several have.
+            UnknownClass: no class has that name, or several have.
         """
         wanted = text.strip().lower()
         found = [label for label, wnid in enumerate(self.wnids) if wanted in self._names(wnid)]
         if len(found) != 1:
-            raise KeyError(f"{text!r} names {len(found)} of the {len(self.wnids)} classes; a wnid names one")
+            raise UnknownClass(f"{text!r} names {len(found)} of the {len(self.wnids)} classes; a wnid names one")
         return found[0]
 
     def _names(self, wnid: str) -> list[str]:

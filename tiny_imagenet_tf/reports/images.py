@@ -57,6 +57,11 @@ class Images:
             return cls(builder)
         return cls(splits.prepare(source, data_dir))
 
+    @property
+    def wnids(self) -> tuple[str, ...]:
+        """The classes in label order."""
+        return tuple(self._builder.info.features["label"].names)
+
     @functools.cached_property
     def train(self) -> Split:
         """The training split."""

@@ -38,7 +38,7 @@ def write(
         The page's path.
 
     Raises:
-        KeyError: a class is not in the set.
+        UnknownClass: a class is not in the set.
         FileNotFoundError: there is no such page in docs.
         ValueError: that page has no markers, or asks for what this report does not have.
     """
@@ -57,7 +57,8 @@ def write(
         run_sections.published_tables(list(results), network_sizes or {}),
     ]
     found = [section for section in sections if section]
+    title = " · ".join(run_sections.distinct_titles(subjects))
+    path = page.write(out, f"{title}: Tiny ImageNet", found)
     if docs:
         written.write(docs, found)
-    title = " · ".join(run_sections.distinct_titles(subjects))
-    return page.write(out, f"{title}: Tiny ImageNet", found)
+    return path

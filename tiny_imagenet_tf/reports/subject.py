@@ -34,12 +34,17 @@ class Subject:
             source: a ``tiny-imagenet-200`` folder or archive; default: the run's own.
             data_dir: of prepared datasets; default: the run's own.
         """
+        if run.config.get("demo"):
+            return cls(run, None, "The images of a demo are made up and not kept.")
         source = source or _path(run.config.get("source"))
         data_dir = data_dir or _path(run.config.get("data_dir"))
         try:
-            return cls(run, Images.open(source, data_dir))
+            found = cls(run, Images.open(source, data_dir))
         except (DatasetError, OSError) as error:
             return cls(run, None, f"Images could not be opened: {error}.")
+        if found.predictions and tuple(map(str, found.predictions.wnids)) != found.images.wnids:
+            return cls(run, None, "The images that were found are of other classes than the run's.")
+        return found
 
     @functools.cached_property
     def title(self) -> str:

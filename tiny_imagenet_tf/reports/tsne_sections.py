@@ -9,7 +9,7 @@ import numpy as np
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.published import LE_YANG_TSNE_CLASSES, MILANI_TSNE_CLASSES
 from tiny_imagenet_tf.reports import claims, embedding, images, style
-from tiny_imagenet_tf.reports.class_names import ClassNames
+from tiny_imagenet_tf.reports.class_names import ClassNames, UnknownClass
 from tiny_imagenet_tf.reports.page import Drawing, Scatter, Section, Tabulated
 from tiny_imagenet_tf.reports.subject import Subject
 from tiny_imagenet_tf.reports.tables import Table
@@ -56,7 +56,7 @@ def transfer_values(subject: Subject, classes: tuple[str, ...]) -> Section:
 
 
 def features(subject: Subject) -> Section | None:
-    """Activations of the second fully connected layer on val; None where the run stored none."""
+    """Activations of the last hidden layer on val (Le & Yang section 5.4: model 9's); None where none are stored."""
     path = subject.run.path / FEATURES
     if not path.exists():
         return None
@@ -65,8 +65,8 @@ def features(subject: Subject) -> Section | None:
     labels = list(np.unique(stored["labels"])[:LE_YANG_TSNE_CLASSES])
     chosen = np.isin(stored["labels"], labels)
     caption = (
-        f"t-SNE of {stored['features'].shape[1]} activations of {chosen.sum():,} validation images of the first "
-        f"{len(labels)} classes, as in Le & Yang's Fig. 1."
+        f"t-SNE of the last hidden layer's {stored['features'].shape[1]} activations of {chosen.sum():,} validation "
+        f"images of the first {len(labels)} classes, as in Le & Yang's Fig. 1."
     )
     values, split, rows = stored["features"][chosen], None, stored["file_names"][chosen]
     if subject.images:
@@ -75,14 +75,14 @@ def features(subject: Subject) -> Section | None:
             split, rows = subject.images.validation, found
     names = ClassNames(tuple(map(str, stored["wnids"])), subject.names.words)
     blocks = _blocks("features", values, split, rows, labels, names, caption, stored["labels"][chosen])
-    return Section("features", "Second fully connected layer", "", blocks)
+    return Section("features", "Last hidden layer", "", blocks)
 
 
 def _choose(names: ClassNames, classes: tuple[str, ...]) -> tuple[list[int], str]:
     """The labels of the classes asked for; of a set without the paper's classes, as many of its own."""
     try:
         return [names.find(name) for name in classes], ""
-    except KeyError:
+    except UnknownClass:
         if classes != MILANI_TSNE_CLASSES:
             raise
         return list(range(min(len(classes), len(names.wnids)))), "This set lacks the paper's classes: its first ones."

@@ -12,7 +12,7 @@ import tyro
 
 from tiny_imagenet_tf import cli
 from tiny_imagenet_tf.hardware import Precision
-from tiny_imagenet_tf.runs import Run
+from tiny_imagenet_tf.runs import Run, departures
 
 Config = TypeVar("Config", bound="TrainingConfig")
 
@@ -21,7 +21,7 @@ _MAY_CHANGE = ("resume", "epochs", "source", "data_dir", "cache", "devices", "te
 # What these change leaves the experiment the same, or is said in a table by itself.
 _SAME_EXPERIMENT = (
     *_MAY_CHANGE, "demo", "fraction", "holdout", "measure_every", "snapshots", "checkpoint_every", "precision", "runs",
-    "seed", "model", "staged", "staged_epochs", "patience",
+    "seed", "model", "staged", "staged_epochs",
 )  # fmt: skip
 _DEMO = {"epochs": 2, "batch_size": 20, "measure_every": 5, "checkpoint_every": 5}
 
@@ -77,17 +77,8 @@ class TrainingConfig:
 
     @property
     def departures(self) -> str:
-        """The options, as on the command line, that make this another experiment than the recipe's own."""
-        own, options = type(self)(), []
-        for field in dataclasses.fields(self):
-            value, option = getattr(self, field.name), field.name.replace("_", "-")
-            if field.name in _SAME_EXPERIMENT or value == getattr(own, field.name):
-                continue
-            if isinstance(value, bool):
-                options.append(f"--{option}" if value else f"--no-{option}")
-            else:
-                options.append(f"--{option} {value}")
-        return " ".join(options)
+        """See :func:`tiny_imagenet_tf.runs.departures`."""
+        return departures(self, _SAME_EXPERIMENT)
 
     def check(self) -> None:
         """Raises ValueError, naming the option, where a value makes no sense."""

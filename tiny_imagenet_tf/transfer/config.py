@@ -8,11 +8,19 @@ from typing import Literal
 
 from tiny_imagenet_tf.data.image_ops import Resize
 from tiny_imagenet_tf.hardware import Precision
+from tiny_imagenet_tf.runs import departures
 from tiny_imagenet_tf.transfer.trunk import Kind
 
 
 def _cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tiny_imagenet_tf"
+
+
+# What these change leaves the experiment the same, or is said in a table by itself.
+_SAME_EXPERIMENT = (
+    "demo", "source", "data_dir", "weights", "trunk", "fraction", "holdout", "precision", "store", "augmented_views",
+    "augmented_fraction", "epochs", "runs", "seed", "tensorboard",
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +106,11 @@ class TransferConfig:
     def keras_weight_decay(self) -> float:
         """c of Keras' ``L2(c)``, which is c * sum(w^2)."""
         return self.weight_decay / 2 if self.weight_decay_convention == "l2_loss" else self.weight_decay
+
+    @property
+    def departures(self) -> str:
+        """See :func:`tiny_imagenet_tf.runs.departures`."""
+        return departures(self, _SAME_EXPERIMENT)
 
     def check(self) -> None:
         """Raises ValueError, naming the option, where a value makes no sense."""

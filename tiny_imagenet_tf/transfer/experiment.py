@@ -77,6 +77,7 @@ def _run(experiment: Experiment, config: TransferConfig) -> Run:
     precision = hardware.resolve_precision(config.precision)
     trunk = _build_trunk(config, engine.trunk_dtype(precision))
     data = splits.load_all(splits.prepare(config.source, config.data_dir), config.fraction)
+    fit_rows, held_out = data["train"].hold_out_rows(config.holdout)
     run = Run.create(config.runs, experiment.recipe, config)
     run.write_environment(
         device=hardware.describe_device(),
@@ -96,7 +97,7 @@ def _run(experiment: Experiment, config: TransferConfig) -> Run:
     extraction = Extraction(trunk, precision, config.resize, config.store.expanduser())
     values = _extract(config, data, extraction)
     extracted = time.perf_counter()
-    head, rows, trained_rows = _train(config, run, data, values, trunk)
+    head, rows = _train(config, run, data, values, trunk, fit_rows, held_out)
 
     validation = data["validation"]
     probabilities = _probabilities(head, values.crops["validation"])
@@ -112,7 +113,7 @@ def _run(experiment: Experiment, config: TransferConfig) -> Run:
         data=data,
         probabilities=probabilities,
         best=fitting.best(rows),
-        trained_rows=len(trained_rows),
+        trained_rows=len(fit_rows),
         trunk=trunk,
         stores=values.stores,
         seconds=time.perf_counter() - extracted,
@@ -149,13 +150,18 @@ def _extract(config: TransferConfig, data: dict[str, Split], extraction: Extract
 
 
 def _train(
-    config: TransferConfig, run: Run, data: dict[str, Split], values: Values, trunk: Trunk
-) -> tuple[keras.Model, list[dict], np.ndarray]:
-    """Trains the head; returns it at its best epoch, a row an epoch, and the rows of train that it saw."""
+    config: TransferConfig,
+    run: Run,
+    data: dict[str, Split],
+    values: Values,
+    trunk: Trunk,
+    fit_rows: np.ndarray,
+    held_out: np.ndarray,
+) -> tuple[keras.Model, list[dict]]:
+    """Trains the head on some rows of train; returns it at its best epoch, and a row an epoch."""
     train, validation = data["train"], data["validation"]
     classes = len(train.wnids)
     whole, _ = values.training_views[0]
-    fit_rows, held_out = train.hold_out_rows(config.holdout)
     hardware.set_seed(config.seed)
     head = transfer_head(
         whole.shape[1],
@@ -203,7 +209,7 @@ def _train(
         on_rows=_row_writer(config, run),
         verbose=1 if on_the_fly else 0,
     )
-    return head, rows, fit_rows
+    return head, rows
 
 
 def _probabilities(head: keras.Model, crops: list[np.ndarray]) -> np.ndarray:

@@ -61,8 +61,8 @@ def summarize(
     extraction_seconds = sum(each for each in extraction if each is not None)
     run.write_summary(
         {
-            "published": None if config.demo else experiment.published,
-            "title": experiment.title,
+            "published": None if config.demo or config.departures else experiment.published,
+            "title": f"{experiment.title} with {config.departures}" if config.departures else experiment.title,
             "validation": {
                 "images": len(validation),
                 "top1": top_k_accuracy(probabilities, validation.labels),
@@ -76,6 +76,7 @@ def summarize(
             },
             "selection": f"best epoch on {'held-out training images' if config.holdout else 'val'}",
             "best_epoch": best["epoch"],
+            "recipe_epochs": type(config)().epochs,
             "trunk": trunk.label,
             "hours": (extraction_seconds + seconds) / 3600,
             "seconds": {"extraction": extraction_seconds, "head": seconds},
@@ -129,7 +130,7 @@ def _compare(experiment: Experiment, run: Run) -> None:
     summary, paper = run.summary, published.RESULTS[experiment.published]
     top1, top5 = summary["validation"]["top1"], summary["validation"]["top5"]
     print(f"\n{'':38}{'val error':>10}{'val accuracy':>14}{'val top-5':>11}{'test error':>12}")
-    print(f"{'this run, ' + experiment.title:38}{1 - top1:>10.2%}{top1:>14.2%}{top5:>11.2%}{'unlabeled':>12}")
+    print(f"{'this run, ' + summary['title']:38}{1 - top1:>10.2%}{top1:>14.2%}{top5:>11.2%}{'unlabeled':>12}")
     print(
         f"{paper.paper + ', ' + paper.name:38}{paper.val_error_percent / 100:>10.2%}{paper.val_accuracy:>14.2%}"
         f"{'':>11}{paper.test_error_percent / 100:>12.1%}"
