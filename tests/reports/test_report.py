@@ -72,7 +72,9 @@ def test_one_run_is_not_compared(subject):
 
 
 def test_class_table_and_gallery_say_what_the_predictions_say(made_up, subject):
-    (rows,) = [block.rows for block in error_sections.errors(subject).blocks if isinstance(block, page.ClassTable)]
+    section = error_sections.errors(subject)
+    assert section.text.endswith("a class has 6 images on average, so one image is about 16.7 points.")
+    (rows,) = [block.rows for block in section.blocks if isinstance(block, page.ClassTable)]
     assert sum(row.error * row.images for row in rows) == pytest.approx(12)
     assert all(row.confusions[0][0] == subject.names.short[(row.label + 1) % 8] for row in rows if row.error)
     # The classes 0 and 4 are always wrong; of equal probabilities the first five classes count as guessed, too.

@@ -40,10 +40,11 @@ def errors(subject: Subject) -> Section:
         blocks.append(Tabulated(claims.about_errors(by_name, names)))
     blocks.append(_class_table(subject, found, names))
     spread = f"from {100 * shares.min():.0f} to {100 * shares.max():.0f} %"
+    images_a_class = len(answers) / len(found)
     text = (
         f"{subject.title}: {int((~answers.right).sum()):,} of {len(answers):,} validation images are wrong. The error "
-        f"of a class goes {spread}; a class has {found[0].images} images or so, so one image is "
-        f"{100 / found[0].images:.1f} points."
+        f"of a class goes {spread}; a class has {images_a_class:.0f} images on average, so one image is about "
+        f"{100 / images_a_class:.1f} points."
     )
     return Section("errors", "Errors", text, tuple(blocks))
 
