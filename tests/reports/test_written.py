@@ -43,7 +43,7 @@ def test_the_page_gets_what_it_asks_for_and_keeps_its_words(page):
     assert [path.name for path in (page.parent / "figures").iterdir()] == ["scratch_class_errors.svg"]
 
 
-@pytest.mark.parametrize("text", ["Nothing.", f"{END}\n{BEGIN}", f"{BEGIN}{END}{BEGIN}{END}"])
+@pytest.mark.parametrize("text", ["Nothing.", f"{END}\n{BEGIN}", f"{BEGIN}{END}{BEGIN}{END}", f"{BEGIN}{BEGIN}{END}"])
 def test_a_page_without_its_markers_is_refused_and_kept(page, text):
     page.write_text(text)
     with pytest.raises(ValueError, match="needs <!-- report:begin NAME; NAME -->"):

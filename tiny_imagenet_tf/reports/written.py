@@ -13,7 +13,8 @@ from pathlib import Path
 from tiny_imagenet_tf.reports.page import Drawing, Section, Tabulated
 from tiny_imagenet_tf.runs import replacing
 
-_PART = re.compile(r"(<!-- report:begin (.+?) -->).*?(<!-- report:end -->)", re.DOTALL)
+_BEGIN, _END = "<!-- report:begin ", "<!-- report:end -->"
+_PART = re.compile(f"({_BEGIN}(.+?) -->).*({_END})", re.DOTALL)
 
 
 def write(page: Path, sections: Sequence[Section]) -> None:
@@ -28,17 +29,17 @@ def write(page: Path, sections: Sequence[Section]) -> None:
         ValueError: the page has not the two markers once each, or asks for what the report does not have.
     """
     text = page.read_text(encoding="utf-8")
-    found = list(_PART.finditer(text))
-    if len(found) != 1:
-        raise ValueError(f"{page} needs <!-- report:begin NAME; NAME --> and, below it, <!-- report:end -->, once each")
-    begin, names, end = found[0].groups()
+    found = _PART.search(text)
+    if not found or text.count(_BEGIN) != 1 or text.count(_END) != 1:
+        raise ValueError(f"{page} needs {_BEGIN}NAME; NAME --> and, below it, {_END}, once each")
+    begin, names, end = found.groups()
     blocks = {_name(block): block for section in sections for block in section.blocks if _name(block)}
     wanted = [name.strip() for name in names.split(";")]
     if missing := [name for name in wanted if name not in blocks]:
         raise ValueError(f"{page} asks for {'; '.join(missing)}; the report has {'; '.join(blocks)}")
     parts = [_markdown(page, block) for name, block in blocks.items() if name in wanted]
     with replacing(page) as file:
-        file.write((text[: found[0].start()] + "\n\n".join([begin, *parts, end]) + text[found[0].end() :]).encode())
+        file.write((text[: found.start()] + "\n\n".join([begin, *parts, end]) + text[found.end() :]).encode())
 
 
 def _name(block) -> str | None:
