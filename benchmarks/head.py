@@ -15,7 +15,7 @@ import numpy as np
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.hardware import describe_device
 from tiny_imagenet_tf.models.heads import transfer_head
-from tiny_imagenet_tf.transfer import fitting
+from tiny_imagenet_tf.transfer import pool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +43,7 @@ def measure(config: Config) -> None:
 
     def compiled(**options):
         head = transfer_head(config.width, config.classes, weight_decay=0.0058)
-        fitting.compile_for_training(
+        pool.compile_for_training(
             head, learning_rate=6.5e-4, decay_per_epoch=0.713, steps_per_epoch=steps, label_smoothing=0.1, **options
         )
         return head
@@ -51,8 +51,8 @@ def measure(config: Config) -> None:
     plain, ours = compiled(steps_per_execution=1), compiled()
     targets = keras.utils.to_categorical(labels, config.classes)
     inputs = values.astype(np.float32)
-    pool = fitting.ValuePool.from_views([(values, np.arange(config.images))], labels)
-    batches = pool.batches(batch_size=config.batch_size, classes=config.classes, seed=0)
+    values_pool = pool.ValuePool.from_views([(values, np.arange(config.images))], labels)
+    batches = values_pool.batches(batch_size=config.batch_size, classes=config.classes, seed=0)
     contenders = {
         "Keras fit on arrays": lambda turn: plain.fit(inputs, targets, batch_size=config.batch_size, verbose=0),
         "head trainer": lambda turn: ours.fit(batches(turn), shuffle=False, verbose=0),

@@ -22,10 +22,10 @@ import numpy as np
 
 from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.data import splits, synthetic
-from tiny_imagenet_tf.data.training_batches import MILANI, NONE, TrainingBatches
+from tiny_imagenet_tf.data.batches import MILANI, NONE, TrainingBatches
+from tiny_imagenet_tf.experiments.fitting import compile_for_training
+from tiny_imagenet_tf.experiments.losses import smoothed_cross_entropy
 from tiny_imagenet_tf.models.compact_inception import compact_inception
-from tiny_imagenet_tf.training.fitting import compile_for_training
-from tiny_imagenet_tf.training.losses import smoothed_cross_entropy
 
 
 @dataclasses.dataclass(frozen=True)

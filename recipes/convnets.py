@@ -18,15 +18,16 @@ Time on 2 CPU cores: from half an hour an epoch (model 6) to hours (models 7 to 
 import dataclasses
 from typing import Literal
 
-from tiny_imagenet_tf.training.config import TrainingConfig, command  # isort: skip  # first: it quiets TensorFlow's log
+from tiny_imagenet_tf.experiments.options import TrainingConfig, command  # isort: skip  # first: it quiets TensorFlow's log
 import keras
 
 from tiny_imagenet_tf import published
-from tiny_imagenet_tf.data.training_batches import LE_YANG
+from tiny_imagenet_tf.data.batches import LE_YANG
+from tiny_imagenet_tf.experiments import experiment, losses
+from tiny_imagenet_tf.experiments.fitting import compile_for_training
+from tiny_imagenet_tf.experiments.schedules import Plateau
 from tiny_imagenet_tf.models.convnets import TABLE_1, convnet
-from tiny_imagenet_tf.training import experiment, losses, staged
-from tiny_imagenet_tf.training.fitting import compile_for_training
-from tiny_imagenet_tf.training.schedules import Plateau
+from tiny_imagenet_tf.training import staged
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,10 +19,10 @@ import tyro
 from tiny_imagenet_tf import cli, hardware, published
 from tiny_imagenet_tf.data import splits
 from tiny_imagenet_tf.evaluation import ensembles
-from tiny_imagenet_tf.evaluation.crops import NAMES, Crops
 from tiny_imagenet_tf.evaluation.members import Member, Which, find
-from tiny_imagenet_tf.evaluation.scores import top_k_accuracy
-from tiny_imagenet_tf.runs import Run
+from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
+from tiny_imagenet_tf.evaluation.predict import NAMES, Crops
+from tiny_imagenet_tf.runs.run import Run
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,10 +21,10 @@ import tyro
 
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.data import splits
-from tiny_imagenet_tf.evaluation.crops import Crops
 from tiny_imagenet_tf.evaluation.members import find
-from tiny_imagenet_tf.evaluation.scores import top_k_accuracy
-from tiny_imagenet_tf.runs import prediction_lines, replacing
+from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
+from tiny_imagenet_tf.evaluation.predict import Crops
+from tiny_imagenet_tf.runs.run import prediction_lines, replacing
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,7 @@ Time: 12 to 20 minutes an epoch on 2 CPU cores with bfloat16; the paper's K80 to
 
 import dataclasses
 
-from tiny_imagenet_tf.training.config import command  # isort: skip  # first: it quiets TensorFlow's log
+from tiny_imagenet_tf.experiments.options import command  # isort: skip  # first: it quiets TensorFlow's log
 from tiny_imagenet_tf.training import inception
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import tyro
 
-from tiny_imagenet_tf.reports import results, tables
-from tiny_imagenet_tf.runs import replacing
+from tiny_imagenet_tf.reports import tables
+from tiny_imagenet_tf.runs import records
+from tiny_imagenet_tf.runs.run import replacing
 
 ROOT = Path(__file__).parents[1]
 
@@ -38,18 +39,18 @@ class Config:
 def section(config: Config) -> str:
     """README's results section as the records have it now."""
     sizes = tables.read_network_sizes(config.networks.read_text(encoding="utf-8")) if config.networks.exists() else {}
-    return tables.readme_section(results.read(config.results), sizes)
+    return tables.readme_section(records.read(config.results), sizes)
 
 
 def main(config: Config) -> None:
     if config.run is not None:
         try:
-            run = results.finished_run(config.run)
+            run = records.finished_run(config.run)
         except FileNotFoundError as error:
             raise SystemExit(str(error)) from error
-        record = results.from_run(run, config.name or run.config["recipe"])
+        record = records.from_run(run, config.name or run.config["recipe"])
         try:
-            path = results.write(config.results, record)
+            path = records.write(config.results, record)
         except ValueError as error:
             raise SystemExit(f"{error}; give this one another --name") from error
         print(f"wrote {path}")

@@ -17,7 +17,8 @@ import tyro
 
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.published import MILANI_TSNE_CLASSES
-from tiny_imagenet_tf.reports import extra, results, tables
+from tiny_imagenet_tf.reports import requirements, tables
+from tiny_imagenet_tf.runs import records
 
 ROOT = Path(__file__).parents[1]
 
@@ -46,8 +47,8 @@ def main(config: Config) -> None:
     if not config.runs:
         raise SystemExit("no run directory was given")
     try:
-        extra.require()
-        runs = [results.finished_run(path) for path in config.runs]
+        requirements.require()
+        runs = [records.finished_run(path) for path in config.runs]
     except (ModuleNotFoundError, FileNotFoundError) as error:
         raise SystemExit(str(error)) from error
     from tiny_imagenet_tf.reports import report  # only now: it imports the extra
@@ -58,7 +59,7 @@ def main(config: Config) -> None:
         runs,
         config.out or config.runs[0] / "report",
         classes=config.classes,
-        results=results.read(config.results),
+        results=records.read(config.results),
         network_sizes=sizes,
         source=config.source,
         data_dir=config.data_dir,

@@ -6,13 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from tiny_imagenet_tf.blocks import (
-    conv_bn,
-    inception_dim,
-    inception_type1,
-    inception_type2,
-    inception_type3,
-)
+from tiny_imagenet_tf.blocks import conv_bn, inception_dim, inception_type1, inception_type2, inception_type3
 
 TYPE1 = {"conv1x1": 2, "single": (3, 4), "double": (5, 6, 7), "pool": 8}
 TYPE2 = {"conv1x1": 2, "single": (3, 4, 5), "double": (6, 7, 8, 9, 10), "pool": 11}

@@ -43,12 +43,13 @@ def test_a_wheel_works_outside_the_checkout(tmp_path):
 
 # The floors of the package. Evaluation stands below training, which measures accuracy as it goes.
 FLOORS = {
-    "published": 0, "runs": 0, "hardware": 0, "cli": 0, "_registration": 0,
-    "blocks": 0,
-    "data": 1, "models": 1,
-    "evaluation": 2,
-    "transfer": 3, "training": 3,
-    "reports": 4,
+    "published": 0, "hardware": 0, "cli": 0, "_registration": 0, "blocks": 0,
+    "runs": 1,
+    "data": 2, "models": 2,
+    "evaluation": 3,
+    "experiments": 4,
+    "transfer": 5, "training": 5,
+    "reports": 6,
 }  # fmt: skip
 
 
@@ -71,14 +72,14 @@ def test_imports_go_down_only():
     for file in PACKAGE.rglob("*.py"):
         room = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
         for other in imports(file):
-            if room != "__init__" and other != room and FLOORS[other] >= FLOORS[room] > 0:
+            if room != "__init__" and other != room and FLOORS[other] >= FLOORS[room]:
                 upward.append(f"{file.relative_to(ROOT)} imports {other}")
     assert upward == []
 
 
 def test_reports_do_without_models_and_training():
     for file in (PACKAGE / "reports").rglob("*.py"):
-        assert not {"models", "training", "transfer"} & set(imports(file)), file
+        assert not {"models", "experiments", "training", "transfer"} & set(imports(file)), file
 
 
 def test_no_module_is_over_300_lines():

@@ -15,6 +15,7 @@ from typing import TypeVar
 import tyro
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # TensorFlow itself turns it on for the newest CPUs only
 
 Config = TypeVar("Config")
 

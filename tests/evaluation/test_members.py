@@ -8,7 +8,7 @@ import pytest
 
 from tiny_imagenet_tf.data import splits
 from tiny_imagenet_tf.evaluation import members
-from tiny_imagenet_tf.runs import Run
+from tiny_imagenet_tf.runs.run import Run
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from tiny_imagenet_tf.data import splits
-from tiny_imagenet_tf.evaluation.scores import top_k_accuracy
-from tiny_imagenet_tf.runs import Run, write_json
-from tiny_imagenet_tf.training.snapshots import Snapshots
+from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
+from tiny_imagenet_tf.runs.run import Run, write_json
+from tiny_imagenet_tf.runs.snapshots import Snapshots
 
 ROOT = Path(__file__).parents[2]
 

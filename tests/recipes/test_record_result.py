@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tiny_imagenet_tf.reports import tables
-from tiny_imagenet_tf.runs import Run
+from tiny_imagenet_tf.runs.run import Run
 
 ROOT = Path(__file__).parents[2]
 

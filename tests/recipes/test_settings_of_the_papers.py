@@ -7,11 +7,12 @@ import pytest
 import tensorflow as tf
 
 from tiny_imagenet_tf import published
-from tiny_imagenet_tf.data.training_batches import LE_YANG, MILANI, NONE
+from tiny_imagenet_tf.data.batches import LE_YANG, MILANI, NONE
+from tiny_imagenet_tf.experiments import experiment
+from tiny_imagenet_tf.experiments.schedules import Plateau
 from tiny_imagenet_tf.models.convnets import TABLE_1
-from tiny_imagenet_tf.runs import Run
-from tiny_imagenet_tf.training import experiment, inception
-from tiny_imagenet_tf.training.schedules import Plateau
+from tiny_imagenet_tf.runs.run import Run
+from tiny_imagenet_tf.training import inception
 
 
 class Begun:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tiny_imagenet_tf.data import splits, synthetic
-from tiny_imagenet_tf.reports import embedding
-from tiny_imagenet_tf.runs import Run
+from tiny_imagenet_tf.reports.analysis import embedding
+from tiny_imagenet_tf.runs.run import Run
 
 SIZES = synthetic.Sizes(classes=8, train=12, validation=6, test=2)
 SHARD_ROWS = 40

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from tiny_imagenet_tf.reports import claims
-from tiny_imagenet_tf.reports.predictions import ClassErrors
+from tiny_imagenet_tf.reports.analysis.predictions import ClassErrors
+from tiny_imagenet_tf.reports.sections import claims
 
 NAMES = ["plunger", "convertible", "bullet train", "sports car", "beach wagon", "bucket"]
 ERRORS = {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tiny_imagenet_tf.reports.class_names import ClassNames, UnknownClass
+from tiny_imagenet_tf.reports.analysis.class_names import ClassNames, UnknownClass
 
 NAMES = ClassNames(
     ("n1", "n2", "n3", "n4"),

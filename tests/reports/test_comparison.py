@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tiny_imagenet_tf.reports.comparison import compare, differences, mcnemar
-from tiny_imagenet_tf.reports.predictions import Predictions
+from tiny_imagenet_tf.reports.analysis.comparison import compare, differences, mcnemar
+from tiny_imagenet_tf.reports.analysis.predictions import Predictions
 
 
 def predictions(files, labels, guesses):

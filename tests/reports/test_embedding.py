@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tiny_imagenet_tf.reports import embedding
+from tiny_imagenet_tf.reports.analysis import embedding
 
 
 def test_three_clouds_stay_three_clouds():

@@ -4,8 +4,9 @@ import matplotlib
 import numpy as np
 import pytest
 
-from tiny_imagenet_tf.reports import charts, curves, embedding, pictures, style
-from tiny_imagenet_tf.reports.calibration import calibration
+from tiny_imagenet_tf.reports.analysis import embedding
+from tiny_imagenet_tf.reports.analysis.calibration import calibration
+from tiny_imagenet_tf.reports.figures import curves, errors, pictures, style
 
 ROWS = [{"epoch": 0.5, "val_accuracy": 0.2}, {"epoch": 1, "accuracy": 0.3, "val_accuracy": 0.4}]
 
@@ -51,7 +52,7 @@ def test_overlaid_ensembles_have_a_colour_each_and_a_legend():
 
 
 def test_worst_and_best_classes():
-    worst, best = charts.worst_and_best(["a", "b", "c", "d"], np.array([0.1, 0.5, 0.3, 0.0]), count=2).axes
+    worst, best = errors.worst_and_best(["a", "b", "c", "d"], np.array([0.1, 0.5, 0.3, 0.0]), count=2).axes
     assert [label.get_text() for label in worst.get_yticklabels()] == ["b", "c"]
     assert widths(worst) == [0.5, 0.3]
     assert [label.get_text() for label in best.get_yticklabels()] == ["d", "a"]
@@ -60,13 +61,13 @@ def test_worst_and_best_classes():
 
 
 def test_all_class_errors_are_sorted_and_marked_at_their_rank():
-    axes = charts.all_class_errors(np.array([0.1, 0.5, 0.3]), {"b": 0.5, "c": 0.3}).axes[0]
+    axes = errors.all_class_errors(np.array([0.1, 0.5, 0.3]), {"b": 0.5, "c": 0.3}).axes[0]
     assert {(*points(line)[0],) for line in axes.lines[1:]} == {(1, 0.5), (2, 0.3)}
     assert sorted(texts(axes)) == ["b 50 %", "c 30 %"]
 
 
 def test_pairs_stack_both_directions():
-    axes = charts.pairs([("a", "b"), ("a", "c")], np.array([3, 1]), np.array([2, 1])).axes[0]
+    axes = errors.pairs([("a", "b"), ("a", "c")], np.array([3, 1]), np.array([2, 1])).axes[0]
     assert widths(axes) == [3, 1, 2, 1]
     assert [bar.get_x() for bar in axes.patches] == [0, 0, 3, 1]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["a / b", "a / c"]
@@ -74,7 +75,7 @@ def test_pairs_stack_both_directions():
 
 def test_reliability_draws_filled_bins_only():
     measured = calibration(np.array([0.2, 0.9, 0.7]), np.array([False, True, False]), bins=4)
-    upper, lower = charts.reliability(measured).axes
+    upper, lower = errors.reliability(measured).axes
     assert [bar.get_height() for bar in upper.patches] == [0, 0, 1]
     assert [bar.get_height() for bar in lower.patches] == [1, 0, 1, 1]
     assert upper.get_title("left") == f"Calibration error {100 * measured.error:.1f} %"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tiny_imagenet_tf.reports.intervals import wilson
+from tiny_imagenet_tf.reports.analysis.intervals import wilson
 
 
 def test_a_known_interval():

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tiny_imagenet_tf.reports.calibration import calibration
-from tiny_imagenet_tf.reports.predictions import (
+from tiny_imagenet_tf.reports.analysis.calibration import calibration
+from tiny_imagenet_tf.reports.analysis.predictions import (
     ClassErrors,
     Predictions,
     class_errors,

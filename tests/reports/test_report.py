@@ -6,11 +6,12 @@ import shutil
 import numpy as np
 import pytest
 
-from tiny_imagenet_tf.reports import data_sections, error_sections, page, report, run_sections, tsne_sections
-from tiny_imagenet_tf.reports.class_names import UnknownClass
-from tiny_imagenet_tf.reports.predictions import Predictions
+from tiny_imagenet_tf.reports import page, report
+from tiny_imagenet_tf.reports.analysis.class_names import UnknownClass
+from tiny_imagenet_tf.reports.analysis.predictions import Predictions
+from tiny_imagenet_tf.reports.sections import activations, errors, images, runs
 from tiny_imagenet_tf.reports.subject import Subject
-from tiny_imagenet_tf.runs import Run, write_json
+from tiny_imagenet_tf.runs.run import Run, write_json
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +49,13 @@ def test_the_tables_are_written_as_markdown_too(report_folder):
 
 
 def test_key_figures_have_a_column_a_run(made_up, subject):
-    (table,) = tables(run_sections.key_figures([subject, Subject(made_up.second, None)]))
+    (table,) = tables(runs.key_figures([subject, Subject(made_up.second, None)]))
     assert table.columns == ("", "Made up 1", "Made up 2")
     assert table.rows[0] == ("Top-1 accuracy", "**75.00 %**", "**66.67 %**")
 
 
 def test_the_comparison_names_the_field_that_differs(made_up, subject):
-    configs, tests = tables(run_sections.compared([subject, Subject(made_up.second, None)]))
+    configs, tests = tables(runs.compared([subject, Subject(made_up.second, None)]))
     assert configs.rows == (("`recipe`", "made_up_1", "made_up_2"), ("`learning_rate`", "0.001", "0.002"))
     # Of 48 images every 4th or every 3rd is wrong; every 12th is wrong in both.
     assert tests.rows[0][:7] == ("Made up 2", "48", "75.00 %", "66.67 %", "-8.33 points", "12", "8")
@@ -63,23 +64,23 @@ def test_the_comparison_names_the_field_that_differs(made_up, subject):
 def test_an_ensemble_is_compared_by_its_answers_alone(made_up, subject, bare):
     write_json(bare.path / "config.json", {"recipe": "ensemble", "members": []})
     shutil.copy(made_up.second.path / "predictions-validation.npz", bare.path)
-    (tests,) = tables(run_sections.compared([subject, Subject(bare, None)]))
+    (tests,) = tables(runs.compared([subject, Subject(bare, None)]))
     assert tests.title == "Answers, image by image" and tests.rows[0][1:4] == ("48", "75.00 %", "66.67 %")
 
 
 def test_one_run_is_not_compared(subject):
-    assert run_sections.compared([subject]) is None
+    assert runs.compared([subject]) is None
 
 
 def test_class_table_and_gallery_say_what_the_predictions_say(made_up, subject):
-    section = error_sections.errors(subject)
+    section = errors.errors(subject)
     assert section.text.endswith("a class has 6 images on average, so one image is about 16.7 points.")
     (rows,) = [block.rows for block in section.blocks if isinstance(block, page.ClassTable)]
     assert sum(row.error * row.images for row in rows) == pytest.approx(12)
     assert all(row.confusions[0][0] == subject.names.short[(row.label + 1) % 8] for row in rows if row.error)
     # The classes 0 and 4 are always wrong; of equal probabilities the first five classes count as guessed, too.
     assert {row.label: row.top5_error for row in rows} == {label: float(label == 4) for label in range(8)}
-    shown = error_sections.gallery(subject).blocks[-1]
+    shown = errors.gallery(subject).blocks[-1]
     assert list(shown.files) == list(made_up.validation.file_names[::4])
     assert shown.sprite.count == 12
 
@@ -90,34 +91,32 @@ def test_the_gallery_leaves_out_images_that_the_dataset_does_not_have(subject):
     renamed[4] = "val_99.JPEG"  # wrong, and unknown
     other = Subject(subject.run, subject.images)
     other.__dict__["predictions"] = dataclasses.replace(answers, file_names=renamed)
-    shown = error_sections.gallery(other).blocks[-1]
+    shown = errors.gallery(other).blocks[-1]
     assert list(shown.files) == [name for name in renamed[::4] if name != "val_99.JPEG"]
     assert shown.sprite.count == 11
 
 
 def test_the_gain_of_an_ensemble_is_on_its_best_network(made_up, subject, bare):
     told = "3 networks, the best alone first. The best ensemble gains 10.00 points on it."
-    assert run_sections.ensembles([subject]).text == f"Made up 1: {told}"
-    both = run_sections.ensembles([subject, Subject(made_up.second, None)])
+    assert runs.ensembles([subject]).text == f"Made up 1: {told}"
+    both = runs.ensembles([subject, Subject(made_up.second, None)])
     assert both.text == f"Made up 1: {told} Made up 2: {told}"
     write_json(bare.path / "summary.json", bare.summary | {"ensemble": None})
-    assert run_sections.ensembles([Subject(bare, None)]) is None
+    assert runs.ensembles([Subject(bare, None)]) is None
 
 
 def test_a_large_gallery_is_cut_to_the_most_confident_of_each_class():
     probabilities = np.array([[0.1, 0.9], [0.2, 0.8], [0.3, 0.7], [0.6, 0.4]])
     answers = Predictions(np.array(list("abcd")), np.array([0, 0, 0, 1]), np.array(["n1", "n2"]), probabilities)
-    assert error_sections.most_confident(answers, np.arange(4), 4).tolist() == [0, 1, 2, 3]
-    assert error_sections.most_confident(answers, np.arange(4), 2).tolist() == [0, 3]
+    assert errors.most_confident(answers, np.arange(4), 4).tolist() == [0, 1, 2, 3]
+    assert errors.most_confident(answers, np.arange(4), 2).tolist() == [0, 3]
 
 
 def test_transfer_values_are_those_of_the_classes_asked_for(made_up, subject, monkeypatch):
     seen = []
-    monkeypatch.setattr(
-        tsne_sections.embedding, "tsne", lambda values: seen.append(values) or np.zeros((len(values), 2))
-    )
+    monkeypatch.setattr(activations.embedding, "tsne", lambda values: seen.append(values) or np.zeros((len(values), 2)))
     wnids = made_up.train.wnids[5], made_up.train.wnids[2]
-    points = tsne_sections.transfer_values(subject, wnids).blocks[0]
+    points = activations.transfer_values(subject, wnids).blocks[0]
     rows = np.concatenate([np.flatnonzero(made_up.train.labels == label) for label in (5, 2)])
     assert (seen[0] == made_up.values[rows].astype(np.float32)).all()
     assert list(points.files) == list(made_up.train.file_names[rows])
@@ -127,20 +126,20 @@ def test_transfer_values_are_those_of_the_classes_asked_for(made_up, subject, mo
 
 @pytest.mark.parametrize("names", [["tabby", "Egyptian cat", "ox"], ["a", "b", "c", "d", "e", "f", "g", "plunger"]])
 def test_no_two_of_eight_classes_share_a_colour(names):
-    colours = tsne_sections.colours_of(names)
+    colours = activations.colours_of(names)
     assert len(set(colours)) == len(names)
-    assert all(tsne_sections.COLOURS_BY_NAME.get(*pair) == pair[1] for pair in zip(names, colours, strict=True))
+    assert all(activations.COLOURS_BY_NAME.get(*pair) == pair[1] for pair in zip(names, colours, strict=True))
 
 
 def test_an_unknown_class_is_an_error(subject):
     with pytest.raises(UnknownClass, match="no such bird"):
-        tsne_sections.transfer_values(subject, ("no such bird",))
+        activations.transfer_values(subject, ("no such bird",))
 
 
 def test_transfer_values_of_other_images_are_not_shown(made_up, subject):
     other = dataclasses.replace(made_up.train, digest="other")
     images = type("Other", (), {"train": other})()
-    section = tsne_sections.transfer_values(Subject(subject.run, images), ("n99990000",))
+    section = activations.transfer_values(Subject(subject.run, images), ("n99990000",))
     assert (section.blocks, section.text) == (
         (),
         "The stored transfer values are not those of the images that were opened.",
@@ -148,7 +147,7 @@ def test_transfer_values_of_other_images_are_not_shown(made_up, subject):
 
 
 def test_features_of_val_belong_to_their_files(made_up, subject, quick_tsne):
-    points = tsne_sections.features(subject).blocks[0]
+    points = activations.features(subject).blocks[0]
     assert list(points.files) == list(made_up.validation.file_names)
     assert list(points.labels) == made_up.validation.labels.tolist()
 
@@ -162,7 +161,7 @@ def test_features_of_val_belong_to_their_files(made_up, subject, quick_tsne):
     ],
 )
 def test_augmented_examples_are_drawn_as_the_recipe_draws_them(made_up, recipe, size, told):
-    drawing = data_sections.augmented(made_up.train, 5, {"recipe": recipe, "seed": 1})
+    drawing = images.augmented(made_up.train, 5, {"recipe": recipe, "seed": 1})
     assert told in drawing.caption
     whole, *shown = [axes.images[0].get_array() for axes in drawing.figure.axes]
     assert whole.shape == (64, 64, 3) and len(shown) == 11
@@ -172,7 +171,7 @@ def test_augmented_examples_are_drawn_as_the_recipe_draws_them(made_up, recipe, 
 
 def test_ten_crops_are_five_windows_and_their_mirror_images():
     image = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
-    shown = [axes.images[0].get_array() for axes in data_sections.ten_crops(image).figure.axes]
+    shown = [axes.images[0].get_array() for axes in images.ten_crops(image).figure.axes]
     assert len(shown) == 10
     assert (shown[0] == image).all() and (shown[4] == image[8:, 8:]).all()
     assert all((mirrored == plain[:, ::-1]).all() for plain, mirrored in zip(shown[:5], shown[5:], strict=True))
@@ -181,25 +180,25 @@ def test_ten_crops_are_five_windows_and_their_mirror_images():
 def test_screened_boxes_are_drawn_on_their_images(made_up):
     boxes = np.tile([20, 20, 40, 40], (len(made_up.train), 1))
     boxes[7] = 60, 60, 63, 63  # outside of the upper left crop
-    drawing = data_sections.screened(dataclasses.replace(made_up.train, boxes=boxes))
+    drawing = images.screened(dataclasses.replace(made_up.train, boxes=boxes))
     assert drawing.caption.startswith("1 of the 1 training images")
     (box,) = drawing.figure.axes[0].patches
     assert (box.get_xy(), box.get_width(), box.get_height()) == ((59.5, 59.5), 4, 4)
-    assert data_sections.screened(made_up.train) is None
+    assert images.screened(made_up.train) is None
 
 
 def test_a_run_that_stored_nothing_more_still_has_a_report(bare, tmp_path):
     subject = Subject(bare, None, "Images could not be opened: gone.")
     sections = {
-        "training": run_sections.training([subject]),
-        "errors": error_sections.errors(subject),
-        "transfer-values": tsne_sections.transfer_values(subject, ("n1",)),
-        "images": data_sections.data(subject),
+        "training": runs.training([subject]),
+        "errors": errors.errors(subject),
+        "transfer-values": activations.transfer_values(subject, ("n1",)),
+        "images": images.data(subject),
     }
     assert {anchor: section.blocks for anchor, section in sections.items()} == dict.fromkeys(sections, ())
     assert all(section.text for section in sections.values())
     assert "gone" in sections["images"].text and "gone" in sections["transfer-values"].text
-    assert error_sections.gallery(subject) is None and tsne_sections.features(subject) is None
+    assert errors.gallery(subject) is None and activations.features(subject) is None
 
 
 def test_a_report_without_images_is_written_and_says_so(made_up, tmp_path):

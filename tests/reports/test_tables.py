@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from tiny_imagenet_tf import published
-from tiny_imagenet_tf.reports import results, tables
+from tiny_imagenet_tf.reports import tables
+from tiny_imagenet_tf.runs import records
 
 ROOT = Path(__file__).parents[2]
 
@@ -159,7 +160,7 @@ def test_readme_shows_what_results_hold():
     readme, networks = ROOT / "README.md", ROOT / "docs" / "networks.md"
     sizes = tables.read_network_sizes(networks.read_text(encoding="utf-8"))
     written = tables.current_section(readme.read_text(encoding="utf-8"))
-    assert written == tables.readme_section(results.read(ROOT / "results"), sizes), (
+    assert written == tables.readme_section(records.read(ROOT / "results"), sizes), (
         "README and results/ differ: run python recipes/record_result.py"
     )
 
@@ -174,7 +175,7 @@ def test_readme_shows_what_results_hold():
     ],
 )
 def test_readme_quotes_the_runs_that_chose_the_weight_decay(name, row):
-    (record,) = (record for record in results.read(ROOT / "results" / "weight_decay") if record["name"] == name)
+    (record,) = (record for record in records.read(ROOT / "results" / "weight_decay") if record["name"] == name)
     last = record["metrics"][-1]
     best = record["summary"]["validation"]["top1"]
     quoted = f"| {row} | {last['loss']:.3f} | {100 * last['accuracy']:.1f} % | {100 * best:.1f} % |"
@@ -185,10 +186,10 @@ def test_readme_quotes_the_runs_that_chose_the_weight_decay(name, row):
 
 
 def test_the_analysis_quotes_the_runs_that_tell_l2_from_ten_crops():
-    records = results.read(ROOT / "results") + results.read(ROOT / "results" / "l2")
+    stored = records.read(ROOT / "results") + records.read(ROOT / "results" / "l2")
     found = {
         (record["config"]["recipe"], record["config"].get("weight_decay")): record["summary"]["validation"]["top1"]
-        for record in records
+        for record in stored
     }
     text = (ROOT / "docs" / "analysis.md").read_text(encoding="utf-8")
     for row, recipe in (("vanilla: whole image", "transfer_vanilla"), ("v2: ten-crop and dropout", "transfer_v2")):

@@ -6,8 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from tiny_imagenet_tf.data.training_batches import MILANI, NONE
-from tiny_imagenet_tf.training import experiment, inception
+from tiny_imagenet_tf.data.batches import MILANI, NONE
+from tiny_imagenet_tf.experiments import experiment
+from tiny_imagenet_tf.training import inception
 from tiny_imagenet_tf.training.inception import InceptionConfig, falling_learning_rate, network
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tiny_imagenet_tf.data import pipelines, splits, views
-from tiny_imagenet_tf.evaluation import scores
+from tiny_imagenet_tf.evaluation import metrics
 from tiny_imagenet_tf.transfer import experiment
 from tiny_imagenet_tf.transfer.config import TransferConfig
 from tiny_imagenet_tf.transfer.experiment import run
@@ -95,8 +95,8 @@ def test_the_model_scores_raw_images_as_the_run_did(finished, builder):
         by_hand.append(head.predict(trunk.predict(inputs, verbose=0), verbose=0))
     np.testing.assert_allclose(whole, by_hand[0], atol=1e-3)
     # The run's values went through float16.
-    np.testing.assert_allclose(predictions["probabilities"], scores.combine(by_hand), atol=1e-3)
-    assert finished.summary["validation"]["top1"] == scores.top_k_accuracy(
+    np.testing.assert_allclose(predictions["probabilities"], metrics.combine(by_hand), atol=1e-3)
+    assert finished.summary["validation"]["top1"] == metrics.top_k_accuracy(
         predictions["probabilities"], validation.labels
     )
 

@@ -10,7 +10,7 @@ import pytest
 
 from tiny_imagenet_tf.data import splits, views
 from tiny_imagenet_tf.data.views import AugmentedView, View
-from tiny_imagenet_tf.transfer import store as store_room
+from tiny_imagenet_tf.runs import transfer_values as store_room
 from tiny_imagenet_tf.transfer.extraction import Extraction
 
 

@@ -1,1 +1,1 @@
-"""Floor 1: the official layout on disk, the TFDS builder, and tf.data pipelines."""
+"""The official layout on disk, the TFDS builder, and tf.data pipelines."""

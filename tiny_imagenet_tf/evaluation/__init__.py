@@ -1,1 +1,1 @@
-"""Floor 2: from scores to accuracies, ensembles and predictions."""
+"""From scores to accuracies, ensembles and predictions."""

@@ -5,7 +5,7 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-from tiny_imagenet_tf.evaluation.scores import top_k_accuracy
+from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
 from tiny_imagenet_tf.published import RESULTS
 
 

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 
 from tiny_imagenet_tf.data.splits import Split
-from tiny_imagenet_tf.evaluation import crops
-from tiny_imagenet_tf.runs import VALIDATION_PREDICTIONS, Run
+from tiny_imagenet_tf.evaluation import predict
+from tiny_imagenet_tf.runs.run import VALIDATION_PREDICTIONS, Run
 
 Which = Literal["all", "best"]
 _INDEX = "index.json"  # of a folder of snapshots
@@ -40,7 +40,7 @@ class Member:
         ended = self.run is not None and (self.run.path / "summary.json").exists()
         return self.run.summary.get("published") if ended else None
 
-    def probabilities(self, split: Split, how: crops.Crops | None = None, *, stored: bool = False) -> np.ndarray:
+    def probabilities(self, split: Split, how: predict.Crops | None = None, *, stored: bool = False) -> np.ndarray:
         """Returns the class probabilities (n, classes) of a split's images.
 
         Args:
@@ -65,17 +65,17 @@ class Member:
             raise ValueError(f"{self.path} cannot be loaded: {error}") from error
         if model.output_shape[-1] != len(split.wnids):
             raise ValueError(f"{self.name}: {model.output_shape[-1]} scores for {len(split.wnids)} classes")
-        return crops.probabilities(model, split, crops.test_views(model, how or crops.default_crops(model)))
+        return predict.probabilities(model, split, predict.test_views(model, how or predict.default_crops(model)))
 
     @property
-    def _crops(self) -> crops.Crops | None:
+    def _crops(self) -> predict.Crops | None:
         """Those that a run of transfer learning was tested with."""
         if self.run is None or not (self.run.path / "summary.json").exists():
             return None
-        names = {name: how for how, name in crops.NAMES.items()}
+        names = {name: how for how, name in predict.NAMES.items()}
         return names.get(self.run.summary["validation"]["crops"])
 
-    def _only_predictions(self, split: Split, how: crops.Crops | None) -> np.ndarray:
+    def _only_predictions(self, split: Split, how: predict.Crops | None) -> np.ndarray:
         if split.name != "validation" or how is not None:
             raise ValueError(f"{self.name}: the run kept its val predictions only, no network")
         predicted = self._predictions(split)

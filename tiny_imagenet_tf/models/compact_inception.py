@@ -16,7 +16,7 @@ import keras
 from keras import layers
 
 from tiny_imagenet_tf.blocks import conv_bn, inception_dim, inception_type1, inception_type2, inception_type3
-from tiny_imagenet_tf.models.ends import image_input, logits
+from tiny_imagenet_tf.models.layers import image_input, logits
 from tiny_imagenet_tf.published import CLASSES, IMAGE_SIZE
 
 SMALLEST_IMAGE = 15  # pixels: 15, 7, 5, 3 through the stem, then 2 and 1

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import keras
 from keras import layers
 
-from tiny_imagenet_tf.models.ends import image_input, l2, logits, valid_rate
+from tiny_imagenet_tf.models.layers import image_input, l2, logits, valid_rate
 from tiny_imagenet_tf.published import CLASSES, CROP_SIZE, LE_YANG_DROPOUT_KEEP, LE_YANG_LEAKY_RELU_SLOPE
 
 

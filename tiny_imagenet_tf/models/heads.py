@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from tiny_imagenet_tf.models.ends import l2, logits
+from tiny_imagenet_tf.models.layers import l2, logits
 from tiny_imagenet_tf.published import CLASSES, TRANSFER_VALUES
 
 

@@ -8,8 +8,8 @@ import keras
 from keras import layers
 
 from tiny_imagenet_tf.blocks import conv_bn, inception_dim, inception_type1, inception_type2, inception_type3
-from tiny_imagenet_tf.models.ends import image_input, logits
 from tiny_imagenet_tf.models.graph_weights import copy_by_structure, keras_inception_v3
+from tiny_imagenet_tf.models.layers import image_input, logits
 from tiny_imagenet_tf.published import INCEPTION_V3_IMAGE_SIZE
 
 SMALLEST_IMAGE = 75  # pixels: below, the last grid reduction has nothing left to reduce

@@ -11,10 +11,10 @@ import jinja2
 import markupsafe
 from matplotlib.figure import Figure
 
-from tiny_imagenet_tf.reports import style
-from tiny_imagenet_tf.reports.images import Sprite, data_uri, png_to_webp
+from tiny_imagenet_tf.reports.figures import style
 from tiny_imagenet_tf.reports.tables import Table
-from tiny_imagenet_tf.runs import replacing
+from tiny_imagenet_tf.reports.thumbnails import Sprite, data_uri, png_to_webp
+from tiny_imagenet_tf.runs.run import replacing
 
 TEMPLATES = Path(__file__).parent / "templates"
 

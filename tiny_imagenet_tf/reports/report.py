@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tiny_imagenet_tf.published import MILANI_TSNE_CLASSES
-from tiny_imagenet_tf.reports import data_sections, error_sections, page, run_sections, tsne_sections, written
+from tiny_imagenet_tf.reports import markers, page
+from tiny_imagenet_tf.reports.sections import activations, errors, images
+from tiny_imagenet_tf.reports.sections import runs as whole_runs
 from tiny_imagenet_tf.reports.subject import Subject
-from tiny_imagenet_tf.runs import Run
+from tiny_imagenet_tf.runs.run import Run
 
 
 def write(
@@ -32,7 +34,7 @@ def write(
         network_sizes: parameters by network name, for Le & Yang's Table 1.
         source: where the images are; default: where the first run had them.
         data_dir: of prepared datasets; default: the first run's.
-        docs: a Markdown page whose figures and tables are then written, too; see :mod:`written`.
+        docs: a Markdown page whose figures and tables are then written, too; see :mod:`markers`.
 
     Returns:
         The page's path.
@@ -45,20 +47,20 @@ def write(
     first = Subject.open(runs[0], source, data_dir)
     subjects = [first, *(Subject(run, None) for run in runs[1:])]  # of these no image is shown
     sections = [
-        run_sections.key_figures(subjects),
-        run_sections.training(subjects),
-        run_sections.ensembles(subjects),
-        run_sections.compared(subjects),
-        error_sections.errors(first),
-        error_sections.gallery(first),
-        tsne_sections.transfer_values(first, classes),
-        tsne_sections.features(first),
-        data_sections.data(first),
-        run_sections.published_tables(list(results), network_sizes or {}),
+        whole_runs.key_figures(subjects),
+        whole_runs.training(subjects),
+        whole_runs.ensembles(subjects),
+        whole_runs.compared(subjects),
+        errors.errors(first),
+        errors.gallery(first),
+        activations.transfer_values(first, classes),
+        activations.features(first),
+        images.data(first),
+        whole_runs.published_tables(list(results), network_sizes or {}),
     ]
     found = [section for section in sections if section]
-    title = " · ".join(run_sections.distinct_titles(subjects))
+    title = " · ".join(whole_runs.distinct_titles(subjects))
     path = page.write(out, f"{title}: Tiny ImageNet", found)
     if docs:
-        written.write(docs, found)
+        markers.write(docs, found)
     return path

@@ -5,10 +5,10 @@ import functools
 from pathlib import Path
 
 from tiny_imagenet_tf.data.official_layout import DatasetError
-from tiny_imagenet_tf.reports.class_names import ClassNames
-from tiny_imagenet_tf.reports.images import Images
-from tiny_imagenet_tf.reports.predictions import Predictions
-from tiny_imagenet_tf.runs import VALIDATION_PREDICTIONS, Run
+from tiny_imagenet_tf.reports.analysis.class_names import ClassNames
+from tiny_imagenet_tf.reports.analysis.predictions import Predictions
+from tiny_imagenet_tf.reports.thumbnails import Images
+from tiny_imagenet_tf.runs.run import VALIDATION_PREDICTIONS, Run
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,7 @@ A row of the papers with no run of ours says "not run"; the paper's number never
 import dataclasses
 
 from tiny_imagenet_tf import published
-from tiny_imagenet_tf.reports.intervals import wilson
+from tiny_imagenet_tf.reports.analysis.intervals import wilson
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 NOT_RUN = "not run"
@@ -63,7 +63,7 @@ def all_tables(results: list[dict], network_sizes: dict[str, int]) -> tuple[Tabl
     """The four tables, and a fifth where a run belongs to no row of the papers.
 
     Args:
-        results: records as :mod:`~tiny_imagenet_tf.reports.results` writes them.
+        results: records as :mod:`~tiny_imagenet_tf.runs.records` writes them.
         network_sizes: parameters of each network by name, counted from the built model.
     """
     tables = (

@@ -1,1 +1,1 @@
-"""Floor 3: training from scratch, resumable and reproducible (Milani section 3, Le & Yang section 5)."""
+"""Training from scratch, resumable and reproducible (Milani section 3, Le & Yang section 5)."""

@@ -5,14 +5,14 @@ from typing import Literal
 
 import keras
 
-from tiny_imagenet_tf.data.training_batches import MILANI, NONE
+from tiny_imagenet_tf.data.batches import MILANI, NONE
+from tiny_imagenet_tf.experiments import experiment
+from tiny_imagenet_tf.experiments.fitting import compile_for_training
+from tiny_imagenet_tf.experiments.losses import l2_coefficient, smoothed_cross_entropy
+from tiny_imagenet_tf.experiments.options import TrainingConfig
+from tiny_imagenet_tf.experiments.schedules import staircase
 from tiny_imagenet_tf.models.compact_inception import compact_inception
-from tiny_imagenet_tf.runs import Run
-from tiny_imagenet_tf.training import experiment
-from tiny_imagenet_tf.training.config import TrainingConfig
-from tiny_imagenet_tf.training.fitting import compile_for_training
-from tiny_imagenet_tf.training.losses import l2_coefficient, smoothed_cross_entropy
-from tiny_imagenet_tf.training.schedules import staircase
+from tiny_imagenet_tf.runs.run import Run
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Floor 3: a frozen trunk turns images into transfer values, which are stored on disk (Milani section 4)."""
+"""A frozen trunk turns images into transfer values, which are stored on disk (Milani section 4)."""

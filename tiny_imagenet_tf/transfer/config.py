@@ -8,7 +8,7 @@ from typing import Literal
 
 from tiny_imagenet_tf.data.image_ops import Resize
 from tiny_imagenet_tf.hardware import Precision
-from tiny_imagenet_tf.runs import departures
+from tiny_imagenet_tf.runs.run import departures
 from tiny_imagenet_tf.transfer.trunk import Kind
 
 

@@ -12,15 +12,15 @@ import tensorflow as tf
 from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.data import pipelines, splits, synthetic, views
 from tiny_imagenet_tf.data.splits import Split
-from tiny_imagenet_tf.evaluation.scores import combine, top_k_accuracy
+from tiny_imagenet_tf.evaluation.metrics import combine, top_k_accuracy
 from tiny_imagenet_tf.models.heads import transfer_head
-from tiny_imagenet_tf.runs import Run
-from tiny_imagenet_tf.transfer import classifier, engine, fitting, reporting
+from tiny_imagenet_tf.runs.run import Run
+from tiny_imagenet_tf.runs.transfer_values import Store
+from tiny_imagenet_tf.transfer import classifier, engine, pool, reporting
 from tiny_imagenet_tf.transfer import trunk as trunks
 from tiny_imagenet_tf.transfer.config import TransferConfig
 from tiny_imagenet_tf.transfer.extraction import Extraction
 from tiny_imagenet_tf.transfer.reporting import Experiment
-from tiny_imagenet_tf.transfer.store import Store
 from tiny_imagenet_tf.transfer.trunk import Trunk
 
 DEMO_INPUT_SIZE = 107  # pixels; a third of the paper's, so that the demo is quick
@@ -112,7 +112,7 @@ def _run(experiment: Experiment, config: TransferConfig) -> Run:
         run,
         data=data,
         probabilities=probabilities,
-        best=fitting.best(rows),
+        best=pool.best(rows),
         trained_rows=len(fit_rows),
         trunk=trunk,
         stores=values.stores,
@@ -191,17 +191,17 @@ def _train(
         batches = _fresh_views(train.take(fit_rows), config)
     else:
         model = head
-        pool = fitting.ValuePool.from_views(values.training_views, train.labels).only(fit_rows)
-        batches = pool.batches(batch_size=config.batch_size, classes=classes, seed=config.seed)
-    fitting.compile_for_training(
+        values_pool = pool.ValuePool.from_views(values.training_views, train.labels).only(fit_rows)
+        batches = values_pool.batches(batch_size=config.batch_size, classes=classes, seed=config.seed)
+    pool.compile_for_training(
         model,
         learning_rate=config.learning_rate,
         decay_per_epoch=config.learning_rate_decay_per_epoch,
         steps_per_epoch=-(-len(fit_rows) // config.batch_size),
         label_smoothing=config.label_smoothing,
-        steps_per_execution=1 if on_the_fly else fitting.STEPS_PER_EXECUTION,
+        steps_per_execution=1 if on_the_fly else pool.STEPS_PER_EXECUTION,
     )
-    rows = fitting.fit(
+    rows = pool.fit(
         model,
         batches,
         epochs=config.epochs,

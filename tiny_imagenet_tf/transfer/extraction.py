@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 from tiny_imagenet_tf.data import image_ops, pipelines, views
 from tiny_imagenet_tf.data.splits import Split
+from tiny_imagenet_tf.runs.transfer_values import Store, open_store
 from tiny_imagenet_tf.transfer import engine
-from tiny_imagenet_tf.transfer.store import Store, open_store
 from tiny_imagenet_tf.transfer.trunk import Trunk
 
 AnyView = views.View | views.AugmentedView

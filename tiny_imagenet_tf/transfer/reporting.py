@@ -6,10 +6,10 @@ import numpy as np
 
 from tiny_imagenet_tf import published
 from tiny_imagenet_tf.data.splits import Split, shortfalls
-from tiny_imagenet_tf.evaluation.scores import top_k_accuracy
-from tiny_imagenet_tf.runs import Run
+from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
+from tiny_imagenet_tf.runs.run import Run
+from tiny_imagenet_tf.runs.transfer_values import Store
 from tiny_imagenet_tf.transfer.config import TransferConfig
-from tiny_imagenet_tf.transfer.store import Store
 from tiny_imagenet_tf.transfer.trunk import Trunk
 
 

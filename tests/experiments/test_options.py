@@ -1,0 +1,116 @@
+"""The command line of a run that begins, is a demo, or goes on."""
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from tiny_imagenet_tf.experiments.options import TrainingConfig, check_unchanged, command, read
+from tiny_imagenet_tf.runs.run import Run
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(TrainingConfig):
+    learning_rate: float = 0.1
+    label_smoothing: float = 0.1
+
+
+def chosen(monkeypatch, *arguments) -> Config:
+    """The config that a command line makes."""
+    configs = []
+    monkeypatch.setattr(sys, "argv", ["recipe.py", *map(str, arguments)])
+    command(Config, configs.append, "A recipe.")
+    return configs[0]
+
+
+@pytest.fixture
+def begun(tmp_path) -> tuple[Path, Config]:
+    config = Config(source=Path("tree"), epochs=7, batch_size=50, learning_rate=0.3, devices=("CPU:0",))
+    return Run.create(tmp_path, "recipe", config).path, config
+
+
+def test_a_run_that_begins_has_the_defaults(monkeypatch):
+    assert chosen(monkeypatch) == Config()
+    assert chosen(monkeypatch, "--epochs", 3, "--learning-rate", 0.2) == Config(epochs=3, learning_rate=0.2)
+
+
+def test_a_run_that_goes_on_has_what_it_was_begun_with(monkeypatch, begun):
+    path, config = begun
+    assert read(Config, path) == config
+    assert chosen(monkeypatch, "--resume", path) == dataclasses.replace(config, resume=path)
+
+
+def test_it_may_be_longer_and_find_its_images_elsewhere(monkeypatch, begun):
+    path, config = begun
+    resumed = chosen(monkeypatch, "--resume", path, "--epochs", 9, "--source", "elsewhere")
+    assert resumed == dataclasses.replace(config, resume=path, epochs=9, source=Path("elsewhere"))
+
+
+@pytest.mark.parametrize("value", [100, 0.2])  # the recipe's default, too, is another than the run's
+def test_nothing_else_may_change(monkeypatch, capsys, begun, value):
+    option = "--batch-size" if value == 100 else "--learning-rate"
+    with pytest.raises(SystemExit) as ended:
+        chosen(monkeypatch, "--resume", begun[0], option, value)
+    assert ended.value.code == 2
+    assert f"{option} {value}: the run to resume was begun with" in capsys.readouterr().err
+
+
+def test_a_demo_is_small_unless_told_otherwise(monkeypatch):
+    demo = chosen(monkeypatch, "--demo", "--epochs", 4)
+    assert demo.demo and demo.epochs == 4 and demo.batch_size == 20
+    assert demo.learning_rate == Config().learning_rate
+
+
+def test_what_is_no_run_and_what_is_of_another_recipe_is_said(tmp_path, begun):
+    with pytest.raises(ValueError, match="not a run directory"):
+        read(Config, tmp_path / "nowhere")
+    stored = json.loads((begun[0] / "config.json").read_text())
+    (begun[0] / "config.json").write_text(json.dumps(stored | {"momentum": 0.9}))
+    with pytest.raises(ValueError, match="momentum"):
+        read(Config, begun[0])
+
+
+def test_every_option_that_must_not_change_is_checked():
+    config = Config()
+    for field in dataclasses.fields(Config):
+        changed = dataclasses.replace(config, **{field.name: "another"})
+        if field.name in ("resume", "epochs", "source", "data_dir", "cache", "devices", "tensorboard"):
+            check_unchanged(config, changed)
+        else:
+            with pytest.raises(ValueError, match=f"--{field.name.replace('_', '-')} another"):
+                check_unchanged(config, changed)
+
+
+@dataclasses.dataclass(frozen=True)
+class Switched(Config):
+    augment: bool = False
+    momentum: float | None = None
+
+
+def test_what_makes_it_another_experiment_is_said_as_on_the_command_line():
+    same = Switched(epochs=1, fraction=0.5, holdout=0.1, seed=3, devices=("GPU:0",), demo=True, precision="float32")
+    assert Switched().departures == same.departures == ""
+    other = dataclasses.replace(same, learning_rate=0.3, batch_size=50, augment=True, momentum=0.5)
+    assert other.departures == "--batch-size 50 --learning-rate 0.3 --augment --momentum 0.5"
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("fraction", 0.0), ("fraction", 1.5), ("holdout", 1.0), ("label_smoothing", -0.1), ("epochs", 0),
+        ("batch_size", 0), ("learning_rate", 0.0), ("measure_every", 0), ("snapshots", -1),
+    ],
+)  # fmt: skip
+def test_an_option_out_of_range_is_named(option, value):
+    Config().check()
+    with pytest.raises(ValueError, match=f"--{option.replace('_', '-')} {value}"):
+        dataclasses.replace(Config(), **{option: value}).check()
+
+
+def test_tensorboard_is_asked_for_in_time(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    Config().check()
+    with pytest.raises(ValueError, match="--tensorboard"):
+        Config(tensorboard=True).check()

@@ -1,0 +1,138 @@
+"""A run that was interrupted ends exactly as one that was not."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_run
+
+from tiny_imagenet_tf.data import splits
+from tiny_imagenet_tf.experiments import checkpoints
+from tiny_imagenet_tf.runs.snapshots import Snapshots
+
+ROOT = Path(__file__).parents[2]
+
+
+class Interrupted(Exception):
+    pass
+
+
+def interrupt():
+    raise Interrupted
+
+
+def rows(run):
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in run.metrics]
+
+
+def assert_same(run, model_state, other, other_state):
+    assert len(model_state) == len(other_state)
+    for mine, theirs in zip(model_state, other_state, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert rows(run) == rows(other)
+    assert Snapshots(run.path / "snapshots").entries == Snapshots(other.path / "snapshots").entries
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(builder, tmp_path_factory):
+    run = tiny_run.make_run(tmp_path_factory.mktemp("uninterrupted"))
+    model = tiny_run.train(run, splits.load(builder, "train"), splits.load(builder, "validation"))
+    return run, tiny_run.state(model)
+
+
+def test_an_uninterrupted_run_has_all_that_can_go_wrong(uninterrupted):
+    run, _ = uninterrupted
+    assert [row["step"] for row in run.metrics] == [4, 6, 10, 12, 16, 18]
+    assert [row["epoch"] for row in run.metrics][1::2] == [1, 2, 3]
+    assert len({row["learning_rate"] for row in run.metrics}) > 1, "the plateau never came"
+    assert len(Snapshots(run.path / "snapshots").entries) > 1
+
+
+# 1: before any checkpoint. 3: between two. 4: with a measurement. 6: an epoch's end. 11: in a later epoch.
+@pytest.mark.parametrize("step", [1, 3, 4, 6, 11])
+def test_resuming_after_any_step_ends_the_same(run, images, uninterrupted, step):
+    with pytest.raises(Interrupted):
+        tiny_run.train(
+            run, images.train, images.validation, callbacks=lambda clock: [tiny_run.At(clock, step, interrupt)]
+        )
+    model = tiny_run.train(run, images.train, images.validation)
+    assert_same(run, tiny_run.state(model), *uninterrupted)
+
+
+def test_resuming_restores_the_random_state_of_dropout(run, images):
+    tiny_run.train(run, images.train, images.validation, epochs=1)
+    model = tiny_run.train(run, images.train, images.validation, epochs=1)
+    dropout = model.get_layer("dropout")
+    assert dropout.seed_generator.state.numpy()[1] >= 6, "it has been drawn from at every step"
+
+
+def test_a_killed_process_goes_on_bit_for_bit(tmp_path, tree, uninterrupted):
+    command = [sys.executable, "tests/training/tiny_run.py", tmp_path / "run", tree, tmp_path / "prepared"]
+    settings = {"cwd": ROOT, "env": os.environ | {"PYTHONPATH": str(ROOT)}}
+
+    killed = subprocess.run([*command, "9"], **settings)
+    assert killed.returncode == -signal.SIGKILL
+    assert not (tmp_path / "run" / "final.npz").exists()
+    subprocess.run(command, **settings, check=True)
+
+    with np.load(tmp_path / "run" / "final.npz") as final:
+        assert_same(tiny_run.make_run(tmp_path / "run"), list(final.values()), *uninterrupted)
+
+
+def test_two_runs_with_one_seed_are_identical_and_with_another_not(tmp_path, images, uninterrupted):
+    again, other = (tiny_run.make_run(tmp_path / name) for name in ("again", "other"))
+    model = tiny_run.train(again, images.train, images.validation)
+    assert_same(again, tiny_run.state(model), *uninterrupted)
+    tiny_run.train(other, images.train, images.validation, seed=1)
+    assert rows(other) != rows(again)
+
+
+def test_a_staircase_goes_on_where_it_was(run, images):
+    tiny_run.train(run, images.train, images.validation, plateau=False, epochs=1)
+    tiny_run.train(run, images.train, images.validation, plateau=False, epochs=3)
+    rates = [row["learning_rate"] for row in run.metrics]
+    np.testing.assert_allclose(rates, [1e-2, 1e-2, 5e-3, 5e-3, 2.5e-3, 2.5e-3], rtol=1e-6)
+
+
+def test_time_is_that_of_all_parts(run, images):
+    tiny_run.train(run, images.train, images.validation, epochs=1)
+    with np.load(run.path / checkpoints.NAME) as stored:
+        arrays = dict(stored)
+    position = json.loads(arrays["position"].item())
+    np.savez(run.path / checkpoints.NAME, **arrays | {"position": json.dumps(position | {"seconds": 1e6})})
+    tiny_run.train(run, images.train, images.validation, epochs=2)
+    assert run.metrics[-1]["seconds"] > 1e6 > run.metrics[0]["seconds"]
+
+
+def test_a_run_whose_checkpoint_is_gone_is_left_alone(run, images):
+    tiny_run.train(run, images.train, images.validation, epochs=1)
+    (run.path / checkpoints.NAME).unlink()
+    rows, entries = run.metrics, Snapshots(run.path / "snapshots").entries
+    with pytest.raises(checkpoints.CheckpointError, match="is gone"):
+        tiny_run.train(run, images.train, images.validation)
+    assert (run.metrics, Snapshots(run.path / "snapshots").entries) == (rows, entries)
+
+
+def test_what_a_killed_writer_left_is_removed(run, images):
+    left = run.path / f".{checkpoints.NAME}.4711"
+    left.write_bytes(b"half a checkpoint")
+    tiny_run.train(run, images.train, images.validation, epochs=1)
+    assert not left.exists()
+
+
+def test_a_checkpoint_of_another_network_is_refused(run, images):
+    tiny_run.train(run, images.train, images.validation, epochs=1)
+    with np.load(run.path / checkpoints.NAME) as stored:
+        arrays = dict(stored)
+    position = json.loads(arrays["position"].item())
+    assert (position["epoch"], position["step"]) == (1, 0)
+    name = next(name for name in arrays if name.startswith("model/") and name.endswith("/kernel"))
+    arrays[name] = arrays[name][..., :-1]
+    np.savez(run.path / checkpoints.NAME, **arrays)
+    with pytest.raises(checkpoints.CheckpointError, match=f"{name} is"):
+        tiny_run.train(run, images.train, images.validation)

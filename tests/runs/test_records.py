@@ -1,0 +1,82 @@
+"""A finished run becomes one record without a machine's paths."""
+
+import dataclasses
+
+import pytest
+
+from tiny_imagenet_tf.runs import records
+from tiny_imagenet_tf.runs.run import Run
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    source: str = "/somewhere/of/mine/tiny-imagenet-200"
+    epochs: int = 10
+
+
+@pytest.fixture
+def run(tmp_path):
+    run = Run.create(tmp_path / "runs", "transfer_v3", Asked())
+    run.write_environment(device="a CPU", seed=1)
+    run.write_metrics([{"epoch": 1, "val_accuracy": 0.5}])
+    run.write_summary(
+        {
+            "title": "TL v3",
+            "trunk": "/weights/kept/here/inception_v3_2015.weights.h5",
+            "hours": 0.9,
+            "transfer_values": {"train": [{"folder": "/transfer/values/0fe4"}]},
+        }
+    )
+    return run
+
+
+def test_the_record_merges_summary_config_and_environment(run):
+    record = records.from_run(run, "v3")
+    assert record["name"] == "v3"
+    assert record["config"] == {"recipe": "transfer_v3", "source": "tiny-imagenet-200", "epochs": 10}
+    assert record["summary"] == {"title": "TL v3", "trunk": "inception_v3_2015.weights.h5", "hours": 0.9}
+    assert record["environment"]["device"] == "a CPU"
+    assert record["metrics"] == [{"epoch": 1, "val_accuracy": 0.5}]
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("/a/b/c.h5", "c.h5"),
+        ("~/data/tiny", "tiny"),
+        ("python train.py --data /a/b/tiny --out=/c/d/", "python train.py --data tiny --out=d"),
+        ("images/s", "images/s"),
+        ("Adam and/or SGD; 1/2 of train", "Adam and/or SGD; 1/2 of train"),
+        (["/x/y", {"deep": "/x/z"}, 3, None], ["y", {"deep": "z"}, 3, None]),
+    ],
+)
+def test_of_a_path_only_the_last_part_stays(said, kept):
+    assert records.without_paths(said) == kept
+
+
+def test_records_are_read_back_sorted_by_name(tmp_path):
+    for name in ("b", "a", "a"):  # the same experiment again takes the place of its record
+        path = records.write(tmp_path / "results", {"name": name, "summary": {"title": name}})
+    assert path.name == "a.json"
+    assert [record["name"] for record in records.read(tmp_path / "results")] == ["a", "b"]
+
+
+def test_a_record_of_another_experiment_is_not_overwritten(tmp_path):
+    records.write(tmp_path, {"name": "convnets", "summary": {"title": "Model 8"}})
+    with pytest.raises(ValueError, match="convnets.json is the record of Model 8, not of Model 9"):
+        records.write(tmp_path, {"name": "convnets", "summary": {"title": "Model 9"}})
+    assert records.read(tmp_path)[0]["summary"]["title"] == "Model 8"
+
+
+def test_no_folder_is_no_records(tmp_path):
+    assert records.read(tmp_path / "nothing") == []
+
+
+def test_a_run_that_did_not_end_is_refused(tmp_path):
+    unfinished = Run.create(tmp_path, "transfer_v3", Asked())
+    with pytest.raises(FileNotFoundError, match="only a finished run"):
+        records.finished_run(unfinished.path)
+
+
+def test_a_finished_run_is_opened(run):
+    assert records.finished_run(run.path) == run

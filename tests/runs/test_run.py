@@ -1,0 +1,71 @@
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tiny_imagenet_tf import runs
+from tiny_imagenet_tf.runs.run import Run, replacing
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    learning_rate: float = 0.1
+    source: Path | None = Path("somewhere")
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Run.create(tmp_path, "recipe", Config())
+
+
+def test_config_and_metrics_come_back(run):
+    assert run.config == {"recipe": "recipe", "learning_rate": 0.1, "source": "somewhere"}
+    assert run.metrics == []
+    rows = [{"epoch": 1, "loss": np.float32(0.5)}, {"epoch": 2, "loss": 0.25}]
+    run.write_metrics(rows)
+    assert run.metrics == [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25}]
+
+
+def test_two_runs_of_one_second_have_their_own_folders(tmp_path):
+    paths = {Run.create(tmp_path, "recipe", Config()).path for _ in range(3)}
+    assert len(paths) == 3
+
+
+def test_predictions_come_back_without_pickle(run):
+    run.write_validation_predictions(["val_0.JPEG"], [1], ("n1", "n2"), [[0.25, 0.75]])
+    read = run.read_validation_predictions()
+    assert read["file_names"].tolist() == ["val_0.JPEG"] and read["wnids"].tolist() == ["n1", "n2"]
+    assert read["probabilities"].tolist() == [[0.25, 0.75]] and read["probabilities"].dtype == np.float32
+    run.write_test_predictions(["test_0.JPEG", "test_1.JPEG"], [1, 0], ("n1", "n2"))
+    assert (run.path / runs.TEST_PREDICTIONS).read_text() == "test_0.JPEG n2\ntest_1.JPEG n1\n"
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "a.json"
+    with replacing(path) as file:
+        file.write(b"old")
+    with pytest.raises(OSError, match="full"), replacing(path) as file:
+        file.write(b"ne")
+        raise OSError("full")
+    assert path.read_bytes() == b"old"
+    assert [each.name for each in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_the_environment_names_versions_and_no_paths(run, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["/home/someone/recipes/a.py", "--source", "/data/x", "--epochs", "2"])
+    run.write_environment(seed=3)
+    environment = run.environment
+    assert environment["command"] == "python a.py --source x --epochs 2"
+    assert environment["versions"]["keras"].startswith("3.") and environment["seed"] == 3
+
+
+def test_a_run_that_did_not_end_has_no_summary(run):
+    with pytest.raises(FileNotFoundError):
+        _ = run.summary
+
+
+def test_outside_a_checkout_nothing_is_said_of_changes(monkeypatch):
+    monkeypatch.setattr(runs, "_git", lambda *arguments: None)
+    described = runs.describe_environment()
+    assert described["commit"] is None and described["uncommitted_changes"] is None

@@ -1,0 +1,112 @@
+"""The rule of Milani section 3.4, on accuracies made up, and an index that outlives any kill."""
+
+import keras
+import numpy as np
+import pytest
+import tiny_run
+
+from tiny_imagenet_tf.runs.snapshots import Snapshots
+
+NAN = float("nan")
+
+
+def offer_all(snapshots, accuracies):
+    def save(path):
+        path.write_text(f"{accuracy}")
+
+    for step, accuracy in enumerate(accuracies, start=1):
+        yield snapshots.offer(save, step=step, epoch=step / 10, accuracy=accuracy)
+
+
+def files(folder):
+    return sorted(file.name for file in folder.iterdir() if file.name != "index.json")
+
+
+@pytest.fixture
+def snapshots(tmp_path):
+    return Snapshots(tmp_path, ["a", "b"], limit=3)
+
+
+def test_only_an_improvement_is_saved(snapshots, tmp_path):
+    kept = list(offer_all(snapshots, [NAN, 0.0, 0.1, 0.1, NAN, 0.05, 0.2]))
+    assert kept == [False, True, True, False, False, False, True]
+    assert [(entry.step, entry.accuracy) for entry in snapshots.entries] == [(2, 0.0), (3, 0.1), (7, 0.2)]
+    assert snapshots.best.step == 7
+    assert snapshots.path(snapshots.best).read_text() == "0.2"
+
+
+def test_the_21st_takes_the_place_of_the_oldest(tmp_path):
+    snapshots = Snapshots(tmp_path, ["a"])
+    assert all(offer_all(snapshots, np.arange(20) / 100))
+    assert [entry.step for entry in snapshots.entries] == list(range(1, 21))
+    assert all(offer_all(snapshots, [0.5]))  # step 1 again: its number does not matter here
+    assert len(snapshots.entries) == 20
+    assert [entry.accuracy for entry in snapshots.entries] == [*(np.arange(1, 20) / 100), 0.5]
+    assert len(files(tmp_path)) == 20
+
+
+def test_the_index_is_read_again(snapshots, tmp_path):
+    list(offer_all(snapshots, [0.1, 0.2]))
+    again = Snapshots(tmp_path, ["a", "b"], limit=3)
+    assert again.entries == snapshots.entries
+    assert Snapshots(tmp_path).wnids == ("a", "b")
+    assert not any(offer_all(again, [0.2]))
+    with pytest.raises(ValueError, match="other classes"):
+        Snapshots(tmp_path, ["b", "a"])
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("moment", ["saving", "renaming the network", "writing the index", "removing the oldest"])
+def test_a_kill_at_any_moment_leaves_an_index_of_whole_files(snapshots, tmp_path, monkeypatch, moment):
+    list(offer_all(snapshots, [0.1, 0.2, 0.3]))
+
+    def die(*_, **__):
+        raise Killed
+
+    def die_halfway(path):
+        path.write_text("0.")
+        raise Killed
+
+    path = type(tmp_path)
+    if moment == "renaming the network":
+        monkeypatch.setattr(path, "replace", die)
+    elif moment == "writing the index":
+        monkeypatch.setattr("tiny_imagenet_tf.runs.snapshots.write_json", die)
+    elif moment == "removing the oldest":
+        monkeypatch.setattr(path, "unlink", die)
+    with pytest.raises(Killed):
+        save = die_halfway if moment == "saving" else lambda path: path.write_text("0.4")
+        snapshots.offer(save, step=4, epoch=0.4, accuracy=0.4)
+    monkeypatch.undo()
+
+    again = Snapshots(tmp_path, ["a", "b"], limit=3)
+    for entry in again.entries:
+        assert again.path(entry).read_text() == str(entry.accuracy)
+    assert len(again.entries) == 3
+
+    # The run goes back to the step before and comes to the same improvement once more.
+    again.go_back_to(3)
+    assert files(tmp_path) == [entry.file for entry in again.entries]
+    again.offer(lambda path: path.write_text("0.4"), step=4, epoch=0.4, accuracy=0.4)
+    assert [entry.step for entry in again.entries] == [2, 3, 4]
+    assert files(tmp_path) == [entry.file for entry in again.entries]
+
+
+def test_a_snapshot_is_the_network_at_its_step_without_the_optimizer(run, images):
+    tiny_run.train(run, images.train, images.validation)
+    snapshots = Snapshots(run.path / "snapshots")
+    assert snapshots.wnids == images.train.wnids
+    measured = {row["step"]: row["selection_accuracy"] for row in run.metrics}
+    assert snapshots.best.accuracy == max(measured.values())
+    for entry in snapshots.entries:
+        model = keras.saving.load_model(snapshots.path(entry))
+        assert tiny_run.accuracy(model, images.validation) == entry.accuracy == measured[entry.step]
+        assert getattr(model, "optimizer", None) is None
+
+
+def test_a_limit_below_one_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="--snapshots 0"):
+        Snapshots(tmp_path, ["a"], limit=0)

@@ -1,0 +1,1 @@
+"""What all runs share: options, images, measuring, fitting, checkpoints, the summary."""

@@ -1,0 +1,1 @@
+"""Numbers behind a report: predictions, calibration, comparisons, activations."""

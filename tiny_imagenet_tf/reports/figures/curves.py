@@ -1,0 +1,77 @@
+"""Accuracy against epochs (Milani Figs. 5, 9, 10) and against the size of an ensemble (Fig. 6)."""
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from tiny_imagenet_tf.reports.figures.style import COLOURS, INK, in_house_style, percent_axis
+
+
+@in_house_style
+def training_curves(runs: dict[str, list[dict]]) -> Figure:
+    """Draws minibatch training accuracy (running average, dashed) and validation accuracy (solid) of each run.
+
+    Args:
+        runs: title to the rows of ``metrics.jsonl``: ``epoch``, and ``accuracy`` or ``val_accuracy`` or both, as
+            fractions. A row without one of them leaves no point in that curve.
+    """
+    figure = Figure(figsize=(6.4, 3.8))
+    axes = figure.subplots()
+    for (title, rows), colour in zip(runs.items(), _colours(len(runs)), strict=True):
+        for field, line, label in (("accuracy", "--", "_training"), ("val_accuracy", "-", title)):
+            points = [(row["epoch"], row[field]) for row in rows if row.get(field) is not None]
+            epochs, accuracies = np.array(points).T if points else ((), ())
+            marker = "o" if field == "val_accuracy" and len(points) <= 60 else None
+            axes.plot(epochs, accuracies, line, color=colour, label=label, marker=marker)
+    handles = [Line2D([], [], color=INK, ls="--", label="training, running average")]
+    if len(runs) == 1:
+        handles = [Line2D([], [], color=COLOURS[0], ls="--", label="training, running average")]
+        handles += [Line2D([], [], color=COLOURS[0], marker="o", label="validation")]
+    else:
+        handles += [Line2D([], [], color=INK, marker="o", label="validation")]
+        handles += [
+            Line2D([], [], color=colour, lw=4, label=title)
+            for title, colour in zip(runs, _colours(len(runs)), strict=True)
+        ]
+    axes.legend(handles=handles, loc="lower right")
+    axes.set(xlabel="epoch", ylabel="top-1 accuracy", title=next(iter(runs)) if len(runs) == 1 else "")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    percent_axis(axes.yaxis)
+    return figure
+
+
+@in_house_style
+def ensemble_curves(ensembles: dict[str, list[float]]) -> Figure:
+    """Draws validation accuracy against the number of networks, best first, the best size marked.
+
+    Args:
+        ensembles: title to the accuracies of the ensembles of 1, 2, 3... networks, fractions.
+    """
+    figure = Figure(figsize=(6.4, 3.4))
+    axes = figure.subplots()
+    for (title, accuracies), colour in zip(ensembles.items(), _colours(len(ensembles)), strict=True):
+        sizes = np.arange(1, len(accuracies) + 1)
+        best = int(np.argmax(accuracies))
+        axes.plot(sizes, accuracies, marker="o", color=colour, label=title)
+        axes.plot(sizes[best], accuracies[best], "o", color=colour, ms=9, mfc="none", mew=1.7)
+        axes.annotate(
+            f"{sizes[best]} networks: {100 * accuracies[best]:.2f} %",
+            (sizes[best], accuracies[best]),
+            xytext=(0, 9),
+            textcoords="offset points",
+            ha="center",
+            color=colour,
+        )
+    axes.margins(y=0.2)
+    if len(ensembles) > 1:
+        axes.legend(loc="lower right")
+    axes.set(xlabel="networks in the ensemble", ylabel="top-1 validation accuracy")
+    axes.set_title(next(iter(ensembles)) if len(ensembles) == 1 else "")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    percent_axis(axes.yaxis)
+    return figure
+
+
+def _colours(count: int) -> list[str]:
+    return [COLOURS[i % len(COLOURS)] for i in range(count)]

@@ -1,0 +1,145 @@
+"""Sections that lay activations out in the plane (Milani Fig. 11, Le & Yang Fig. 1)."""
+
+import colorsys
+import json
+from pathlib import Path
+
+import numpy as np
+
+from tiny_imagenet_tf.data.splits import Split
+from tiny_imagenet_tf.published import LE_YANG_TSNE_CLASSES, MILANI_TSNE_CLASSES
+from tiny_imagenet_tf.reports import thumbnails
+from tiny_imagenet_tf.reports.analysis import embedding
+from tiny_imagenet_tf.reports.analysis.class_names import ClassNames, UnknownClass
+from tiny_imagenet_tf.reports.figures import style
+from tiny_imagenet_tf.reports.page import Drawing, Scatter, Section, Tabulated
+from tiny_imagenet_tf.reports.sections import claims
+from tiny_imagenet_tf.reports.subject import Subject
+from tiny_imagenet_tf.reports.tables import Table
+
+WHOLE = {"view": "View", "window": "whole", "mirrored": False}
+FEATURES = "features-validation.npz"  # features (n, width), labels, file_names, wnids
+THUMBNAIL = 40  # pixels; 3,500 of them are about 2 MB
+COLOURS_BY_NAME = {  # near those of Milani's Fig. 11
+    "convertible": style.PURPLE,
+    "sports car": style.VERMILLION,
+    "plunger": style.SKY,
+    "Egyptian cat": style.GREEN,
+    "Persian cat": style.BROWN,
+    "golden retriever": style.ORANGE,
+    "bullet train": style.BLUE,
+}
+
+
+def transfer_values(subject: Subject, classes: tuple[str, ...]) -> Section:
+    """Transfer values of all training images of some classes, as dots that show their image.
+
+    Args:
+        subject: the run.
+        classes: names or wnids.
+    """
+    title, anchor = "Transfer values", "transfer-values"
+    stored = subject.run.summary.get("transfer_values", {}).get("train", [])
+    folders = [Path(store["folder"]) for store in stored if WHOLE.items() <= store["view"].items()]
+    if not folders:
+        return Section(anchor, title, "The run has no transfer values of whole training images.")
+    if not subject.images:
+        return Section(anchor, title, f"Which row is which image is not known. {subject.without_images}")
+    train = subject.images.train.fraction(subject.run.config.get("fraction", 1))
+    try:
+        if json.loads((folders[0] / "key.json").read_text())["dataset_sha256"] != train.digest:
+            return Section(anchor, title, "The stored transfer values are not those of the images that were opened.")
+        labels, told = _choose(subject.names, classes)
+        rows = np.concatenate([np.flatnonzero(train.labels == label) for label in labels])
+        values = embedding.stored_rows(folders[0], rows)
+    except FileNotFoundError as error:
+        return Section(anchor, title, f"The transfer values are not on this machine: {Path(error.filename).name}.")
+    caption = f"t-SNE of {values.shape[1]} transfer values of {len(rows):,} training images, as in Milani's Fig. 11."
+    return Section(anchor, title, told, _blocks("transfer-values", values, train, rows, labels, subject.names, caption))
+
+
+def features(subject: Subject) -> Section | None:
+    """Activations of the last hidden layer on val (Le & Yang section 5.4: model 9's); None where none are stored."""
+    path = subject.run.path / FEATURES
+    if not path.exists():
+        return None
+    with np.load(path, allow_pickle=False) as arrays:
+        stored = dict(arrays)
+    labels = list(np.unique(stored["labels"])[:LE_YANG_TSNE_CLASSES])
+    chosen = np.isin(stored["labels"], labels)
+    caption = (
+        f"t-SNE of the last hidden layer's {stored['features'].shape[1]} activations of {chosen.sum():,} validation "
+        f"images of the first {len(labels)} classes, as in Le & Yang's Fig. 1."
+    )
+    values, split, rows = stored["features"][chosen], None, stored["file_names"][chosen]
+    if subject.images:
+        found = subject.images.validation_rows(rows)
+        if (found >= 0).all():
+            split, rows = subject.images.validation, found
+    names = ClassNames(tuple(map(str, stored["wnids"])), subject.names.words)
+    blocks = _blocks("features", values, split, rows, labels, names, caption, stored["labels"][chosen])
+    return Section("features", "Last hidden layer", "", blocks)
+
+
+def _choose(names: ClassNames, classes: tuple[str, ...]) -> tuple[list[int], str]:
+    """The labels of the classes asked for; of a set without the paper's classes, as many of its own."""
+    try:
+        return [names.find(name) for name in classes], ""
+    except UnknownClass:
+        if classes != MILANI_TSNE_CLASSES:
+            raise
+        return list(range(min(len(classes), len(names.wnids)))), "This set lacks the paper's classes: its first ones."
+
+
+def _blocks(
+    name: str,
+    values: np.ndarray,
+    split: Split | None,
+    rows: np.ndarray,
+    labels: list[int],
+    names: ClassNames,
+    caption: str,
+    truth: np.ndarray | None = None,
+) -> tuple[Scatter | Drawing | Tabulated, ...]:
+    """The page's scatter and the printed figure; ``rows`` are file names where there is no split to show."""
+    truth = split.labels[rows] if truth is None else truth
+    place = np.searchsorted(np.sort(labels), truth)
+    order = np.argsort(labels)
+    place = order[place]
+    short = [names.short[label] for label in labels]
+    points = embedding.tsne(values)
+    colours = colours_of(short)
+    files = rows if split is None else split.file_names[rows]
+    sprite = None if split is None else thumbnails.sprite(thumbnails.decode(split, rows), THUMBNAIL, quality=40)
+    told = f"{caption} {'Point at a dot to see its image.' if sprite else 'Point at a dot to see its name.'}"
+    figure = embedding.scatter(points, place, short, colours)
+    neighbours = _neighbours(values, place, short) if len(short) <= embedding.LARGEST_LEGEND else ()
+    return (
+        Scatter(f"{name}-points", points, place, short, colours, list(map(str, files)), sprite, told),
+        Drawing(f"tsne-{name}", figure, caption, "picture", in_page=False),
+        *neighbours,
+    )
+
+
+def _neighbours(values: np.ndarray, place: np.ndarray, names: list[str]) -> tuple[Tabulated, ...]:
+    """Which classes are next to which before t-SNE lays them out."""
+    count = min(10, len(values) - 2)
+    shares = embedding.neighbour_shares(values, place, len(names), count)
+    rows = tuple((name, *(f"{100 * share:.1f} %" for share in row)) for name, row in zip(names, shares, strict=True))
+    caption = (
+        f"Of the {count} images nearest to an image of the row's class, by cosine similarity of the activations "
+        "themselves, the share that is of the column's class."
+    )
+    table = Tabulated(Table("Nearest neighbours", caption, ("Class", *names), rows))
+    told = claims.about_clusters(shares, names)
+    return (table, Tabulated(told)) if told.rows else (table,)
+
+
+def colours_of(names: list[str]) -> list[str]:
+    """The paper's colours for its classes, the house's for others; hues where there are more than eight classes."""
+    if len(names) > len(style.COLOURS):
+        hues = [colorsys.hls_to_rgb(i * 0.618 % 1, 0.35 + 0.1 * (i % 3), 0.65) for i in range(len(names))]
+        return ["#" + "".join(f"{round(255 * part):02x}" for part in hue) for hue in hues]
+    taken = {COLOURS_BY_NAME[name] for name in names if name in COLOURS_BY_NAME}
+    free = (colour for colour in style.COLOURS if colour not in taken)
+    return [COLOURS_BY_NAME[name] if name in COLOURS_BY_NAME else next(free) for name in names]

@@ -1,0 +1,106 @@
+"""Snapshots of a training run, kept as Milani section 3.4 tells.
+
+    snapshots/index.json         {"wnids": [...], "snapshots": [{"file", "step", "epoch", "accuracy"}, ...]}
+    snapshots/step-0000500.keras
+
+Whenever the accuracy beats the best so far, the network is saved. With 20 saved, the next one takes the place of
+the oldest. A network's file is whole before the index names it, and is removed only after the index has dropped
+it, so at any moment every file that the index names can be loaded.
+"""
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tiny_imagenet_tf.published import MILANI_MAX_SNAPSHOTS
+from tiny_imagenet_tf.runs.run import write_json
+
+
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """A saved network.
+
+    Attributes:
+        file: its name in the folder.
+        step: training steps taken.
+        epoch: the same in epochs.
+        accuracy: the one that got it saved.
+    """
+
+    file: str
+    step: int
+    epoch: float
+    accuracy: float
+
+
+class Snapshots:
+    """The folder of snapshots and its index.
+
+    Args:
+        folder: exists.
+        wnids: the classes in the order of the scores; None to read an existing index.
+        limit: how many are kept.
+
+    Raises:
+        ValueError: ``limit`` is below 1, or the index is of a network with other classes.
+        FileNotFoundError: there is no index to read.
+    """
+
+    def __init__(self, folder: Path, wnids: Sequence[str] | None = None, limit: int = MILANI_MAX_SNAPSHOTS):
+        if limit < 1:
+            raise ValueError(f"--snapshots {limit}: must be at least 1")
+        self.folder, self.limit = folder, limit
+        self._index = folder / "index.json"
+        if wnids is None or self._index.exists():
+            stored = json.loads(self._index.read_text())
+            self.wnids = tuple(stored["wnids"])
+            self.entries = [Snapshot(**entry) for entry in stored["snapshots"]]
+            if wnids is not None and self.wnids != tuple(wnids):
+                raise ValueError(f"{self._index} is of a network with other classes")
+        else:
+            self.wnids, self.entries = tuple(wnids), []
+
+    @property
+    def best(self) -> Snapshot | None:
+        """The snapshot of the highest accuracy: the newest, since each one beat all before it."""
+        return self.entries[-1] if self.entries else None
+
+    def path(self, snapshot: Snapshot) -> Path:
+        """Where a snapshot's network is."""
+        return self.folder / snapshot.file
+
+    def offer(self, save: Callable[[Path], None], *, step: int, epoch: float, accuracy: float) -> bool:
+        """Saves a network if it beats the best so far; a tie or NaN does not.
+
+        Args:
+            save: writes the network to the path it is given.
+            step: training steps taken.
+            epoch: the same in epochs.
+            accuracy: measured now.
+
+        Returns:
+            Whether it was saved.
+        """
+        if not accuracy > (self.best.accuracy if self.best else float("-inf")):
+            return False
+        snapshot = Snapshot(f"step-{step:07d}.keras", step, epoch, accuracy)
+        # Keras wants the ending, so the temporary name has it too.
+        part = self.folder / f".part-{os.getpid()}.keras"
+        save(part)
+        part.replace(self.path(snapshot))
+        self._keep([*self.entries, snapshot][-self.limit :])
+        return True
+
+    def go_back_to(self, step: int) -> None:
+        """Forgets what was saved after a step, and removes files that the index does not name."""
+        self._keep([entry for entry in self.entries if entry.step <= step])
+
+    def _keep(self, entries: list[Snapshot]) -> None:
+        self.entries = entries
+        write_json(self._index, {"wnids": self.wnids, "snapshots": [dataclasses.asdict(entry) for entry in entries]})
+        named = {entry.file for entry in entries}
+        for file in self.folder.glob("*.keras"):
+            if file.name not in named:
+                file.unlink()

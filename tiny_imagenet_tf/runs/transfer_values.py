@@ -1,0 +1,141 @@
+"""Transfer values on disk: sharded, memory-mapped, resumable, verified when read.
+
+    <root>/<digest of the key>/key.json
+                               shard-00000.npy        (rows, width) float16
+                               shard-00000.json       its sha256, and the seconds it took to extract
+
+The key holds everything that changes the values. A shard is written to a temporary name and renamed, its
+checksum last, so a shard with a checksum is whole.
+"""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+
+from tiny_imagenet_tf.runs.run import replacing
+
+SHARD_ROWS = 2000
+
+
+class StoreError(RuntimeError):
+    """A stored shard is not what was written; the message names the file."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Store:
+    """One view of one split, as transfer values.
+
+    Attributes:
+        folder: where the shards are.
+        rows: images in the split.
+        shard_rows: images a shard.
+    """
+
+    folder: Path
+    rows: int
+    shard_rows: int = SHARD_ROWS
+
+    @property
+    def key(self) -> dict:
+        """What defines the values."""
+        return json.loads((self.folder / "key.json").read_text())
+
+    @property
+    def shards(self) -> range:
+        """The numbers of all shards."""
+        return range(-(-self.rows // self.shard_rows))
+
+    def shard_slice(self, shard: int) -> slice:
+        """The rows of a shard."""
+        return slice(shard * self.shard_rows, min((shard + 1) * self.shard_rows, self.rows))
+
+    def shard_rows_of(self, shard: int) -> int:
+        """How many rows a shard holds."""
+        place = self.shard_slice(shard)
+        return place.stop - place.start
+
+    def is_written(self, shard: int) -> bool:
+        """Whether a shard is on disk, whole."""
+        return self._checksum_path(shard).is_file() and self._values_path(shard).is_file()
+
+    @property
+    def seconds(self) -> float | None:
+        """What the extraction of all shards took; None where a shard does not tell."""
+        told = [json.loads(self._checksum_path(shard).read_text()).get("seconds") for shard in self.shards]
+        return None if None in told else sum(told)
+
+    def write(self, shard: int, values: np.ndarray, seconds: float | None = None) -> None:
+        """Writes a shard; ``values`` are (rows of the shard, width) in the dtype to store.
+
+        Raises:
+            ValueError: the shape does not fit the shard, or a value is not finite in this dtype.
+        """
+        if values.ndim != 2 or len(values) != self.shard_rows_of(shard):
+            raise ValueError(
+                f"shard {shard} of {self.folder} takes {self.shard_rows_of(shard)} rows, got {values.shape}"
+            )
+        if not np.isfinite(values).all():
+            raise ValueError(f"shard {shard} of {self.folder}: transfer values are not finite in {values.dtype}")
+        path = self._values_path(shard)
+        with replacing(path) as file:
+            np.save(file, values)
+        with replacing(self._checksum_path(shard)) as file:
+            file.write(json.dumps({"sha256": _sha256(path), "seconds": seconds}).encode())
+
+    def read(self) -> list[np.ndarray]:
+        """Returns the shards as memory-mapped arrays, in order, after checking each against its sha256.
+
+        Raises:
+            StoreError: a shard is missing or damaged.
+        """
+        arrays = []
+        for shard in self.shards:
+            path = self._values_path(shard)
+            if not self.is_written(shard):
+                raise StoreError(f"{path} is missing: the extraction was not finished; run it again to resume")
+            if _sha256(path) != json.loads(self._checksum_path(shard).read_text())["sha256"]:
+                raise StoreError(
+                    f"{path} is damaged: its sha256 has changed; delete it and run again to extract it anew"
+                )
+            arrays.append(np.load(path, mmap_mode="r", allow_pickle=False))
+        return arrays
+
+    def load(self) -> np.ndarray:
+        """Returns all values (rows, width) in memory, checked."""
+        return np.concatenate(self.read())
+
+    def _values_path(self, shard: int) -> Path:
+        return self.folder / f"shard-{shard:05d}.npy"
+
+    def _checksum_path(self, shard: int) -> Path:
+        return self.folder / f"shard-{shard:05d}.json"
+
+
+def open_store(root: Path, key: dict, rows: int, shard_rows: int = SHARD_ROWS) -> Store:
+    """Returns the store of a key, creating its folder at the first call.
+
+    Args:
+        root: the folder of all stores.
+        key: JSON-serializable; everything that changes the values.
+        rows: images in the split.
+        shard_rows: images a shard.
+    """
+    key = {**key, "rows": rows, "shard_rows": shard_rows}
+    text = json.dumps(key, indent=2, sort_keys=True)
+    folder = root / hashlib.sha256(text.encode()).hexdigest()[:20]
+    folder.mkdir(parents=True, exist_ok=True)
+    described = folder / "key.json"
+    if not described.is_file():
+        with replacing(described) as file:
+            file.write(text.encode())
+    elif described.read_text() != text:
+        raise StoreError(f"{described} does not describe the values that belong in its folder; delete the folder")
+    return Store(folder, rows, shard_rows)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
