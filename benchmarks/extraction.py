@@ -14,10 +14,15 @@ import tempfile
 import time
 from pathlib import Path
 
-from tiny_imagenet_tf.cli import command
-from tiny_imagenet_tf.data import pipelines, splits, synthetic, views
+from tiny_imagenet_tf.cli import command  # isort: skip  # first: it quiets TensorFlow's log
+import keras
+
+from tiny_imagenet_tf.data import splits, synthetic, views
+from tiny_imagenet_tf.data.batches import in_order
 from tiny_imagenet_tf.hardware import Precision, describe_device, resolve_precision
-from tiny_imagenet_tf.transfer import engine, trunk
+from tiny_imagenet_tf.models import backbones
+from tiny_imagenet_tf.models.preprocess import scaled
+from tiny_imagenet_tf.transfer import engine
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +33,8 @@ class Config:
     """A tiny-imagenet-200 folder, zip or tar. Without it, made-up images."""
     data_dir: Path | None = None
     """Where prepared datasets are kept."""
+    backbone: str = "inception_v3"
+    """A network of keras.applications, or a .keras file."""
     weights: str = "random"
     """Of the trunk; they do not change the speed."""
     images: int = 200
@@ -36,8 +43,8 @@ class Config:
     """Turns of each; the medians are compared."""
     batch_size: int = 50
     """Of Keras' predict; the engine chooses its own."""
-    input_size: int = 299
-    """Pixels."""
+    input_size: int | None = None
+    """Pixels; default: the backbone's own."""
     precision: Precision = "auto"
     """Of the engine."""
 
@@ -52,18 +59,20 @@ def measure(config: Config) -> None:
         split = splits.load(splits.prepare(source, data_dir), "train")
     split = split.take(range(min(config.images, len(split))))
     precision = resolve_precision(config.precision)
-    plain = trunk.build(config.weights, input_size=config.input_size).model
-    fast = trunk.build(config.weights, input_size=config.input_size, dtype=engine.trunk_dtype(precision)).model
-    extract = engine.extractor(fast, precision)
-
-    def batches(batch_size):
-        return pipelines.network_inputs(
-            split, views.WHOLE, size=config.input_size, resize="half_pixel", batch_size=batch_size
-        )
+    options = {"weights": config.weights, "input_size": config.input_size}
+    plain = backbones.build(backbones.find(config.backbone), **options)
+    fast = backbones.build(backbones.find(config.backbone), **options, dtype=engine.trunk_dtype(precision))
+    extract = engine.Engine(fast, precision).extractor(views.WHOLE)
+    table = views.WHOLE.table(len(split))
+    images = keras.Input((64, 64, 3), dtype="uint8")
+    pixels = keras.layers.Resizing(plain.size, plain.size, dtype="float32")(images)
+    whole = keras.Model(images, plain.model(scaled(pixels, plain.backbone.pixels), training=False))
 
     contenders = {
-        "Keras predict, float32": lambda: plain.predict(batches(config.batch_size), verbose=0),
-        f"engine, {precision}": lambda: [extract(batch) for batch in batches(engine.batch_size())],
+        "Keras predict, float32": lambda: whole.predict(in_order(split, config.batch_size), verbose=0),
+        f"engine, {precision}": lambda: [
+            extract(batch, table[: len(batch)]) for batch in in_order(split, engine.batch_size())
+        ],
     }
     for run in contenders.values():
         run()  # tracing and first allocations
@@ -76,7 +85,7 @@ def measure(config: Config) -> None:
         print(f"turn {turn + 1}: " + ", ".join(f"{name} {rate[-1]:.1f} images/s" for name, rate in rates.items()))
     (keras_name, keras_rate), (engine_name, engine_rate) = rates.items()
     ratios = sorted(e / k for e, k in zip(engine_rate, keras_rate, strict=True))
-    print(f"\n{describe_device()}, {len(split)} images of {config.input_size} pixels, decoded and resized")
+    print(f"\n{describe_device()}, {len(split)} images at {plain.size} pixels, decoded and resized")
     print(f"{keras_name:26}{statistics.median(keras_rate):8.1f} images/s")
     print(f"{engine_name:26}{statistics.median(engine_rate):8.1f} images/s")
     print(f"ratio{statistics.median(ratios):29.2f}   (turn by turn {ratios[0]:.2f} to {ratios[-1]:.2f})")

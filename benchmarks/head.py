@@ -13,9 +13,12 @@ import keras
 import numpy as np
 
 from tiny_imagenet_tf.cli import command
+from tiny_imagenet_tf.data.batches import Steps
+from tiny_imagenet_tf.experiments.fit import compile_for_training
+from tiny_imagenet_tf.experiments.losses import smoothed_cross_entropy
 from tiny_imagenet_tf.hardware import describe_device
 from tiny_imagenet_tf.models.heads import transfer_head
-from tiny_imagenet_tf.transfer import pool
+from tiny_imagenet_tf.transfer.pool import ValueBatches, ValuePool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,23 +42,24 @@ def measure(config: Config) -> None:
     random = np.random.default_rng(0)
     values = random.random((config.images, config.width), dtype=np.float32).astype(np.float16)
     labels = random.integers(config.classes, size=config.images)
-    steps = -(-config.images // config.batch_size)
+    pool = ValuePool.from_views([(values, np.arange(config.images))], labels)
+    batches = ValueBatches(pool, Steps(config.images, config.batch_size, seed=0), config.classes)
 
-    def compiled(**options):
+    def compiled(steps_per_execution):
         head = transfer_head(config.width, config.classes, weight_decay=0.0058)
-        pool.compile_for_training(
-            head, learning_rate=6.5e-4, decay_per_epoch=0.713, steps_per_epoch=steps, label_smoothing=0.1, **options
-        )
+        loss = smoothed_cross_entropy(0.1)
+        compile_for_training(head, keras.optimizers.Adam(6.5e-4), loss, steps_per_execution=steps_per_execution)
         return head
 
-    plain, ours = compiled(steps_per_execution=1), compiled()
+    plain, ours = compiled(1), compiled(batches.steps_per_execution)
     targets = keras.utils.to_categorical(labels, config.classes)
     inputs = values.astype(np.float32)
-    values_pool = pool.ValuePool.from_views([(values, np.arange(config.images))], labels)
-    batches = values_pool.batches(batch_size=config.batch_size, classes=config.classes, seed=0)
+    epoch = batches.steps.per_epoch
     contenders = {
         "Keras fit on arrays": lambda turn: plain.fit(inputs, targets, batch_size=config.batch_size, verbose=0),
-        "head trainer": lambda turn: ours.fit(batches(turn), shuffle=False, verbose=0),
+        "head trainer": lambda turn: ours.fit(
+            batches.dataset(turn * epoch, (turn + 1) * epoch), steps_per_epoch=epoch, shuffle=False, verbose=0
+        ),
     }
     for run in contenders.values():
         run(0)

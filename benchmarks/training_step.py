@@ -21,10 +21,12 @@ import keras
 import numpy as np
 
 from tiny_imagenet_tf import hardware
-from tiny_imagenet_tf.data import splits, synthetic
-from tiny_imagenet_tf.data.batches import MILANI, NONE, TrainingBatches
-from tiny_imagenet_tf.experiments.fitting import compile_for_training
+from tiny_imagenet_tf.data import splits, synthetic, views
+from tiny_imagenet_tf.data.batches import ImageBatches
+from tiny_imagenet_tf.experiments.experiment import policy
+from tiny_imagenet_tf.experiments.fit import compile_for_training
 from tiny_imagenet_tf.experiments.losses import smoothed_cross_entropy
+from tiny_imagenet_tf.models import preprocess
 from tiny_imagenet_tf.models.compact_inception import compact_inception
 
 
@@ -64,18 +66,21 @@ class Speed:
 def measure(config: Config, split: splits.Split, precision: hardware.Precision) -> Speed:
     """Times training steps at one precision."""
     precision = hardware.resolve_precision(precision)
-    keras.config.set_dtype_policy(hardware.training_policy(precision))
     hardware.set_seed(0)
-    model = compact_inception(width_multiplier=config.width_multiplier)
-    compile_for_training(model, keras.optimizers.Adam(1e-3), smoothed_cross_entropy(0.1))
-    rows = np.arange((config.warm_up + config.steps) * config.batch_size) % len(split)
+    drawn = views.MILANI if config.augment else views.PLAIN
+    with policy(precision):
+        network = compact_inception(width_multiplier=config.width_multiplier)
+        model = preprocess.in_training(preprocess.classifier(network), drawn)
+        compile_for_training(model, keras.optimizers.Adam(1e-3), smoothed_cross_entropy(0.1))
+    total = config.warm_up + config.steps
+    rows = np.arange(total * config.batch_size) % len(split)
     split = dataclasses.replace(split.take(rows), wnids=tuple(map(str, range(200))))
-    batches = TrainingBatches(split, MILANI if config.augment else NONE, config.batch_size, seed=0)
+    batches = ImageBatches(split, drawn, config.batch_size, seed=0)
     waits, steps = [], []
     asked = time.perf_counter()
-    for images, labels in batches.epoch(0):
+    for images, labels in batches.dataset(0, total):
         got = time.perf_counter()
-        model.train_on_batch(images, labels)
+        model.train_on_batch(list(images), labels)
         done = time.perf_counter()
         waits.append(got - asked)
         steps.append(done - asked)

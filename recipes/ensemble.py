@@ -13,6 +13,7 @@ Yang's models 8 and 9 together 61.23 %. Time: a pass over val and test a network
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import tyro
 
@@ -21,8 +22,8 @@ from tiny_imagenet_tf.data import splits
 from tiny_imagenet_tf.evaluation import ensembles
 from tiny_imagenet_tf.evaluation.members import Member, Which, find
 from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
-from tiny_imagenet_tf.evaluation.predict import NAMES, Crops
 from tiny_imagenet_tf.runs.run import Run
+from tiny_imagenet_tf.runs.summary import Crops, Ensemble, Summary, Validation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Config:
     snapshots: Which = "all"
     """Which of a run's snapshots."""
     crops: Crops | None = None
-    """At test time. Default: as the run of transfer learning, or else as the network's paper: one for whole images,
+    """At test time. Default: as the run of transfer learning, or else as the network's paper: whole for whole images,
     center for networks of crops."""
     source: Path | None = None
     """A tiny-imagenet-200 folder, zip or tar. Without it the official archive is downloaded."""
@@ -57,51 +58,38 @@ def main(config: Config) -> Run:
     run = Run.create(config.runs, "ensemble", config)
     run.write_environment(device=hardware.describe_device(), dataset={"digests": {"validation": validation.digest}})
     best = ensembles.mean_probabilities([probabilities[member] for member in joined.best_members])
-    run.write_validation_predictions(validation.file_names, validation.labels, validation.wnids, best)
+    run.write_validation_predictions(validation, best)
     chosen = [found[member] for member in joined.best_members]
     shown = {"validation": validation}
-    if "test" in builder.info.splits and all(member.path.suffix == ".keras" for member in chosen):
+    if "test" in builder.info.splits and all(member.path is not None for member in chosen):
         test = shown["test"] = splits.load(builder, "test")
         answers = ensembles.mean_probabilities([member.probabilities(test, config.crops) for member in chosen])
-        run.write_test_predictions(test.file_names, answers.argmax(axis=1), test.wnids)
+        run.write_test_predictions(test, answers.argmax(axis=1))
     key = ensembles.published_key([member.published for member in chosen], [member.run for member in chosen])
+    figures = [top_k_accuracy(best, validation.labels, k) for k in (1, 5)]
+    members = tuple((found[member].name, joined.accuracies[member]) for member in joined.order)
     run.write_summary(
-        {
-            "published": key,
-            "title": published.RESULTS[key].name if key else f"Ensemble of {joined.best_size}",
-            "validation": {
-                "images": len(validation),
-                "top1": top_k_accuracy(best, validation.labels),
-                "top5": top_k_accuracy(best, validation.labels, 5),
-                "crops": NAMES[config.crops] if config.crops else "each network's own",
-            },
-            **(_training(chosen) if key else {"train": {"images": None}}),
-            "notes": splits.shortfalls(shown),
-            "selection": "order and number of the members on val",
-            "best_epoch": None,
-            "trunk": None,
-            "hours": None,
-            "ensemble": {
-                "accuracy_by_size": joined.accuracy_by_size,
-                "best_size": joined.best_size,
-                "members": [
-                    {"name": found[member].name, "accuracy": joined.accuracies[member]} for member in joined.order
-                ],
-            },
-        }
+        Summary(
+            title=published.RESULTS[key].name if key else f"Ensemble of {joined.best_size}",
+            published=key,
+            validation=Validation(len(validation), *figures, config.crops),
+            notes=tuple(splits.shortfalls(shown)),
+            selection="order and number of the members on val",
+            ensemble=Ensemble(joined.accuracy_by_size, joined.best_size, members),
+            **(_training(chosen) if key else {}),
+        )
     )
     print(run.path)
     return run
 
 
-def _training(members: list[Member]) -> dict:
+def _training(members: list[Member]) -> dict[str, Any]:
     """What a table must know of the members' training, of the shortest one if they differ."""
-    summaries = [member.run.summary for member in members]
-    shortest = min(summaries, key=lambda summary: summary["epochs"])
-    return {name: shortest[name] for name in ("train", "epochs", "recipe_epochs") if name in shortest}
+    shortest = min((member.run.summary for member in members), key=lambda summary: summary.epochs or 0)
+    return {name: getattr(shortest, name) for name in ("train", "epochs", "recipe_epochs")}
 
 
-def table(found: list[Member], joined: ensembles.Ensemble) -> str:
+def table(found: list[Member], joined: ensembles.Joined) -> str:
     """Fig. 6 in letters: a line a member, with the accuracy of the ensemble up to it; the best is marked."""
     lines = ["size  alone    together  member"]
     for size, (member, accuracy) in enumerate(zip(joined.order, joined.accuracy_by_size, strict=True), start=1):

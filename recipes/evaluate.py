@@ -9,7 +9,7 @@ takes ten minutes there.
 
     python recipes/evaluate.py runs/inception_baseline-20260101-120000
     python recipes/evaluate.py runs/convnets-20260101-120000 --crops ten
-    python recipes/evaluate.py runs/transfer_v2-20260101-120000 --crops one
+    python recipes/evaluate.py runs/transfer_v2-20260101-120000 --crops whole
     python recipes/evaluate.py model.keras --split test --output predictions-test.txt
 """
 
@@ -21,10 +21,12 @@ import tyro
 
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.data import splits
+from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.members import find
 from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
-from tiny_imagenet_tf.evaluation.predict import Crops
-from tiny_imagenet_tf.runs.run import prediction_lines, replacing
+from tiny_imagenet_tf.runs.files import replacing
+from tiny_imagenet_tf.runs.run import prediction_lines
+from tiny_imagenet_tf.runs.summary import Crops
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Config:
     split: Literal["train", "validation", "test"] = "validation"
     """The images."""
     crops: Crops | None = None
-    """At test time. Default: as the run of transfer learning, or else as the network's paper: one for whole images,
+    """At test time. Default: as the run of transfer learning, or else as the network's paper: whole for whole images,
     center for networks of crops."""
     output: Path | None = None
     """Where to write a line an image, "val_0.JPEG n01443537"."""
@@ -50,7 +52,7 @@ class Config:
 
 def main(config: Config) -> dict[str, float]:
     if config.split == "test" and config.output is None:
-        raise ValueError("test has no labels to measure with: --output PATH writes the predictions")
+        raise UserError("test has no labels to measure with: --output PATH writes the predictions")
     (member,) = find([config.model], "best")
     split = splits.load(splits.prepare(config.source, config.data_dir), config.split).fraction(config.fraction)
     probabilities = member.probabilities(split, config.crops)

@@ -13,26 +13,19 @@ Time: 12 to 20 minutes an epoch on 2 CPU cores with bfloat16; the paper's K80 to
     python recipes/inception_baseline.py --demo
 """
 
-import dataclasses
+from tiny_imagenet_tf.experiments.experiment import Study
+from tiny_imagenet_tf.experiments.options import command
+from tiny_imagenet_tf.training.inception import InceptionOptions, run
 
-from tiny_imagenet_tf.experiments.options import command  # isort: skip  # first: it quiets TensorFlow's log
-from tiny_imagenet_tf.training import inception
+STUDY = Study("inception_baseline", "Baseline", "milani/baseline")
 
 
-@dataclasses.dataclass(frozen=True)
-class Config(inception.InceptionConfig):
-    """Sections 3.1 and 3.2."""
-
-    epochs: int = 30
-    batch_size: int = 100
-    learning_rate: float = 1e-3
-    learning_rate_decay: float = 0.9
-    label_smoothing: float = 0.1
-    weight_decay: float = 0.08
+class Config(InceptionOptions):
+    """The defaults are the Baseline's, sections 3.1 and 3.2."""
 
 
 def main(config: Config):
-    return inception.run("inception_baseline", "Baseline", "milani/baseline", config)
+    return run(STUDY, config)
 
 
 if __name__ == "__main__":

@@ -13,14 +13,17 @@ Time: 12 to 20 minutes an epoch on 2 CPU cores with bfloat16.
     python recipes/inception_regularized.py --demo
 """
 
-import dataclasses
+from dataclasses import dataclass
 
-from tiny_imagenet_tf.experiments.options import command  # isort: skip  # first: it quiets TensorFlow's log
-from tiny_imagenet_tf.training import inception
+from tiny_imagenet_tf.experiments.experiment import Study
+from tiny_imagenet_tf.experiments.options import command
+from tiny_imagenet_tf.training.inception import InceptionOptions, run
+
+STUDY = Study("inception_regularized", "Regularized", "milani/regularized")
 
 
-@dataclasses.dataclass(frozen=True)
-class Config(inception.InceptionConfig):
+@dataclass(frozen=True)
+class Config(InceptionOptions):
     """Section 3.3."""
 
     epochs: int = 60
@@ -31,7 +34,7 @@ class Config(inception.InceptionConfig):
 
 
 def main(config: Config):
-    return inception.run("inception_regularized", "Regularized", "milani/regularized", config)
+    return run(STUDY, config)
 
 
 if __name__ == "__main__":

@@ -4,16 +4,19 @@ Takes about ten seconds and 600 MB of memory: each network is built once, with r
 
     python recipes/list_models.py                       # all of them
     python recipes/list_models.py --names inception_v3  # some of them
+    python recipes/list_models.py --output docs/networks.json
 """
 
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
 
 from tiny_imagenet_tf.cli import command  # isort: skip  # first: it quiets TensorFlow's log
 import keras
 
 from tiny_imagenet_tf import models
 from tiny_imagenet_tf.models.cost import forward_flop
+from tiny_imagenet_tf.runs.files import write_json
 
 HEADINGS = ("network", "parameters", "trained", "GFLOP", "input", "output")
 
@@ -24,21 +27,23 @@ class Config:
 
     names: tuple[str, ...] = models.names()
     """Some of the networks."""
+    output: Path | None = None
+    """Where to write the parameters by name, as JSON; docs/networks.json is written so."""
 
 
-def table(names: tuple[str, ...]) -> str:
+def table(rows: list[tuple[str, ...]]) -> str:
     """One line a network; a Markdown table, so that it can be pasted into the docs.
 
     GFLOP is one image forward, a multiply-add counted as two; see `forward_flop`.
     """
-    rows = [HEADINGS, *(_row(name) for name in names)]
+    rows = [HEADINGS, *rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rule = "|".join("-" * (width + 1) + ":" for width in widths)
     lines = [" | ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     return "\n".join([f"| {lines[0]} |", f"|{rule}|", *(f"| {line} |" for line in lines[1:])])
 
 
-def _row(name):
+def _row(name: str) -> tuple[str, ...]:
     model = models.build(name)
     row = (
         name,
@@ -53,7 +58,10 @@ def _row(name):
 
 
 def main(config: Config) -> None:
-    print(table(config.names))
+    rows = [_row(name) for name in config.names]
+    print(table(rows))
+    if config.output:
+        write_json(config.output, {name: int(parameters.replace(",", "")) for name, parameters, *_ in rows})
 
 
 if __name__ == "__main__":

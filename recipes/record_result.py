@@ -1,11 +1,11 @@
-"""Turns a finished run into results/<name>.json and writes README's results section anew.
+"""Turns a finished run into results/<name>.json and writes the tables of README and docs/results.md anew.
 
-Takes a second. README's tables are made from the files in results/ alone, so the section can also be written
-without a run, after one of them was edited or removed.
+Takes a second. The tables are made from the files in results/ alone, so they can also be written without a run, after
+one of them was edited or removed.
 
     python recipes/record_result.py runs/transfer_v3-20260101-120000 --name transfer_v3
-    python recipes/record_result.py                       # README only
-    python recipes/record_result.py runs/inception_baseline-20260101-120000 --results results/try --readme None
+    python recipes/record_result.py                       # the tables only
+    python recipes/record_result.py runs/inception_baseline-20260101-120000 --results results/try --no-tables
 """
 
 from dataclasses import dataclass
@@ -13,9 +13,11 @@ from pathlib import Path
 
 import tyro
 
-from tiny_imagenet_tf.reports import tables
+from tiny_imagenet_tf.cli import command
+from tiny_imagenet_tf.reports import markers, tables
 from tiny_imagenet_tf.runs import records
-from tiny_imagenet_tf.runs.run import replacing
+from tiny_imagenet_tf.runs.files import read_json
+from tiny_imagenet_tf.runs.run import Run
 
 ROOT = Path(__file__).parents[1]
 
@@ -25,46 +27,30 @@ class Config:
     """What to record, and where."""
 
     run: tyro.conf.Positional[Path | None] = None
-    """A finished run directory; without one only README is written."""
+    """A finished run directory; without one only the tables are written."""
     name: str | None = None
     """Name of the record; default: the recipe's name."""
     results: Path = ROOT / "results"
     """Folder of the records."""
-    readme: Path | None = ROOT / "README.md"
-    """The text whose results section is written; None for a record that no table shows."""
-    networks: Path = ROOT / "docs" / "networks.md"
-    """The page with the table of networks, for their parameter counts."""
-
-
-def section(config: Config) -> str:
-    """README's results section as the records have it now."""
-    sizes = tables.read_network_sizes(config.networks.read_text(encoding="utf-8")) if config.networks.exists() else {}
-    return tables.readme_section(records.read(config.results), sizes)
+    tables: bool = True
+    """Write the tables, too; --no-tables for a record that none shows."""
+    pages: tuple[Path, ...] = (ROOT / "README.md", ROOT / "docs" / "results.md")
+    """Pages with tables of results between their markers."""
+    networks: Path = ROOT / "docs" / "networks.json"
+    """Parameters of each network, as recipes/list_models.py writes them."""
 
 
 def main(config: Config) -> None:
     if config.run is not None:
-        try:
-            run = records.finished_run(config.run)
-        except FileNotFoundError as error:
-            raise SystemExit(str(error)) from error
-        record = records.from_run(run, config.name or run.config["recipe"])
-        try:
-            path = records.write(config.results, record)
-        except ValueError as error:
-            raise SystemExit(f"{error}; give this one another --name") from error
+        run = Run(config.run)
+        path = records.write(config.results, records.from_run(run, config.name or run.config["recipe"]))
         print(f"wrote {path}")
-    if config.readme is None:
-        return
-    readme = config.readme.read_text(encoding="utf-8")
-    try:
-        updated = readme.replace(tables.current_section(readme), section(config))
-    except ValueError as error:
-        raise SystemExit(f"{config.readme}: {error}") from error
-    with replacing(config.readme) as file:
-        file.write(updated.encode())
-    print(f"wrote the results section of {config.readme}")
+    if config.tables:
+        found, sizes = records.read(config.results), read_json(config.networks)
+        for page in config.pages:
+            markers.replace(page, "results", lambda asked: tables.section(asked, found, sizes))
+            print(f"wrote the results section of {page}")
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config, description=__doc__))
+    command(Config, main, __doc__)

@@ -16,11 +16,15 @@ from pathlib import Path
 import tyro
 
 from tiny_imagenet_tf.cli import command
+from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.published import MILANI_TSNE_CLASSES
-from tiny_imagenet_tf.reports import requirements, tables
+from tiny_imagenet_tf.reports import requirements
 from tiny_imagenet_tf.runs import records
+from tiny_imagenet_tf.runs.files import read_json
+from tiny_imagenet_tf.runs.run import Run
 
 ROOT = Path(__file__).parents[1]
+NETWORKS = ROOT / "docs" / "networks.json"
 
 
 @dataclass(frozen=True)
@@ -45,22 +49,16 @@ class Config:
 
 def main(config: Config) -> None:
     if not config.runs:
-        raise SystemExit("no run directory was given")
-    try:
-        requirements.require()
-        runs = [records.finished_run(path) for path in config.runs]
-    except (ModuleNotFoundError, FileNotFoundError) as error:
-        raise SystemExit(str(error)) from error
+        raise UserError("no run directory was given")
+    requirements.require()
     from tiny_imagenet_tf.reports import report  # only now: it imports the extra
 
-    networks = ROOT / "docs" / "networks.md"
-    sizes = tables.read_network_sizes(networks.read_text(encoding="utf-8")) if networks.exists() else {}
     path = report.write(
-        runs,
+        [Run(path) for path in config.runs],
         config.out or config.runs[0] / "report",
         classes=config.classes,
         results=records.read(config.results),
-        network_sizes=sizes,
+        network_sizes=read_json(NETWORKS) if NETWORKS.exists() else {},
         source=config.source,
         data_dir=config.data_dir,
         docs=config.docs,

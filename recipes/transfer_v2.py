@@ -15,16 +15,16 @@ Paper: 23.89 % val error, 31.4 % test error. Time: beyond vanilla, nine more pas
 import dataclasses
 from typing import Literal
 
-from tiny_imagenet_tf.cli import command
-from tiny_imagenet_tf.transfer.config import TransferConfig
+from tiny_imagenet_tf.experiments.experiment import Study
+from tiny_imagenet_tf.experiments.options import command
 from tiny_imagenet_tf.transfer.experiment import run
-from tiny_imagenet_tf.transfer.reporting import Experiment
+from tiny_imagenet_tf.transfer.options import TransferOptions
 
-EXPERIMENT = Experiment("transfer_v2", "Transfer Learning v2", "milani/transfer_v2")
+STUDY = Study("transfer_v2", "Transfer Learning v2", "milani/transfer_v2")
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(TransferConfig):
+class Config(TransferOptions):
     """Ten-crop testing and dropout."""
 
     crops: Literal["whole", "ten"] = "ten"
@@ -34,5 +34,9 @@ class Config(TransferConfig):
     weight_decay: float = 0.0002
 
 
+def main(config: Config):
+    return run(STUDY, config)
+
+
 if __name__ == "__main__":
-    command(Config, lambda config: run(EXPERIMENT, config), __doc__)
+    command(Config, main, __doc__)

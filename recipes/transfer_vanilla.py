@@ -11,20 +11,21 @@ an hour on two CPU cores with bfloat16; the head takes half a minute.
     python recipes/transfer_vanilla.py --demo
 """
 
-import dataclasses
-
-from tiny_imagenet_tf.cli import command
-from tiny_imagenet_tf.transfer.config import TransferConfig
+from tiny_imagenet_tf.experiments.experiment import Study
+from tiny_imagenet_tf.experiments.options import command
 from tiny_imagenet_tf.transfer.experiment import run
-from tiny_imagenet_tf.transfer.reporting import Experiment
+from tiny_imagenet_tf.transfer.options import TransferOptions
 
-EXPERIMENT = Experiment("transfer_vanilla", "Transfer Learning vanilla", "milani/transfer_vanilla")
+STUDY = Study("transfer_vanilla", "Transfer Learning vanilla", "milani/transfer_vanilla")
 
 
-@dataclasses.dataclass(frozen=True)
-class Config(TransferConfig):
+class Config(TransferOptions):
     """The defaults are the paper's vanilla run."""
 
 
+def main(config: Config):
+    return run(STUDY, config)
+
+
 if __name__ == "__main__":
-    command(Config, lambda config: run(EXPERIMENT, config), __doc__)
+    command(Config, main, __doc__)

@@ -1,15 +1,24 @@
 """What the machine offers: seed, precision, devices."""
 
+import contextlib
+import dataclasses
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Literal
 
 import keras
 import tensorflow as tf
 
+from tiny_imagenet_tf.errors import UserError
+
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
+Arithmetic = Literal["float32", "bfloat16", "float16"]
+
+_TENSORFLOW = keras.backend.backend() == "tensorflow"
+if not _TENSORFLOW:  # it reads the images; the memory of a GPU is for the backend that computes
+    tf.config.set_visible_devices([], "GPU")
 
 
 def set_seed(seed: int, devices: Sequence[str] = ()) -> None:
@@ -19,10 +28,10 @@ def set_seed(seed: int, devices: Sequence[str] = ()) -> None:
 
     Args:
         seed: of all three.
-        devices: as :func:`strategy` takes them.
+        devices: as :func:`place` takes them.
     """
     keras.utils.set_random_seed(seed)
-    if not on_gpu(devices):
+    if _TENSORFLOW and not on_gpu(devices):
         tf.config.experimental.enable_op_determinism()
 
 
@@ -35,31 +44,31 @@ def cpu_has_bfloat16() -> bool:
 
 
 def has_gpu() -> bool:
-    """Whether TensorFlow sees a GPU."""
-    return bool(tf.config.list_logical_devices("GPU"))
+    """Whether the backend that computes sees a GPU."""
+    return bool(_gpus())
 
 
 def on_gpu(devices: Sequence[str] = ()) -> bool:
     """Whether a GPU does the work.
 
     Args:
-        devices: as :func:`strategy` takes them.
+        devices: as :func:`place` takes them.
     """
     return any(name.startswith("GPU:") for name in devices) if devices else has_gpu()
 
 
-def resolve_precision(precision: Precision, devices: Sequence[str] = ()) -> Literal["float32", "bfloat16", "float16"]:
+def resolve_precision(precision: Precision, devices: Sequence[str] = ()) -> Arithmetic:
     """Turns ``auto`` into what is fastest: float16 on a GPU, bfloat16 where the CPU has it, else float32.
 
     Args:
         precision: as asked for.
-        devices: as :func:`strategy` takes them.
+        devices: as :func:`place` takes them.
 
     Raises:
-        ValueError: float16 was asked for without a GPU, where it is slower than float32.
+        UserError: float16 was asked for without a GPU, where it is slower than float32.
     """
     if precision == "float16" and not on_gpu(devices):
-        raise ValueError("--precision float16 needs a GPU; on this machine use bfloat16 or float32")
+        raise UserError("--precision float16 needs a GPU; on this machine use bfloat16 or float32")
     if precision != "auto":
         return precision
     if on_gpu(devices):
@@ -67,44 +76,81 @@ def resolve_precision(precision: Precision, devices: Sequence[str] = ()) -> Lite
     return "bfloat16" if cpu_has_bfloat16() else "float32"
 
 
-def training_policy(precision: Literal["float32", "bfloat16", "float16"]) -> str:
+def training_policy(precision: Arithmetic) -> str:
     """Returns the Keras dtype policy to train at a precision: variables, scores and loss stay in float32."""
     return "float32" if precision == "float32" else f"mixed_{precision}"
 
 
-def strategy(devices: Sequence[str] = ()) -> tf.distribute.Strategy:
+@dataclasses.dataclass(frozen=True)
+class Placement:
+    """Where training takes place.
+
+    Attributes:
+        replicas: devices that share a batch.
+        scope: build and compile the network in it.
+    """
+
+    replicas: int
+    scope: Callable[[], contextlib.AbstractContextManager]
+
+
+def place(devices: Sequence[str] = ()) -> Placement:
     """Returns how training is spread over devices; with several, each takes its share of every batch.
 
     Args:
-        devices: such as ``GPU:0`` and ``GPU:1``; none means every GPU, or the CPU where there is no GPU.
+        devices: such as ``GPU:0`` and ``GPU:1``; none means every GPU, or the CPU where there is no GPU. On the JAX
+            backend, where a batch is spread by Keras' ``DataParallel``.
 
     Raises:
-        ValueError: there is no such device.
+        UserError: there is no such device.
     """
-    found = {device.name.removeprefix("/device:"): device.name for device in tf.config.list_logical_devices()}
-    chosen = list(devices) or [name for name in found if name.startswith("GPU:")]
+    if not _TENSORFLOW:
+        import jax
+
+        found = [f"{device.platform.upper().replace('CUDA', 'GPU')}:{device.id}" for device in jax.devices()]
+        chosen = list(devices) or found
+        _check_devices(chosen, found)
+        if len(chosen) > 1:
+            parallel = keras.distribution.DataParallel(devices=[name.lower() for name in chosen])
+            keras.distribution.set_distribution(parallel)
+        return Placement(len(chosen), contextlib.nullcontext)
+    names = {device.name.removeprefix("/device:"): device.name for device in tf.config.list_logical_devices()}
+    chosen = list(devices) or [name for name in names if name.startswith("GPU:")]
+    _check_devices(chosen, names)
+    strategy = tf.distribute.get_strategy()
+    if len(chosen) > 1:
+        strategy = tf.distribute.MirroredStrategy([names[name] for name in chosen])
+    elif devices:
+        strategy = tf.distribute.OneDeviceStrategy(names[chosen[0]])
+    return Placement(strategy.num_replicas_in_sync, strategy.scope)
+
+
+def _check_devices(chosen: Sequence[str], found: Collection[str]) -> None:
     for name in chosen:
         if name not in found:
-            raise ValueError(f"--devices {name}: there are {', '.join(found)}")
-    if len(chosen) > 1:
-        return tf.distribute.MirroredStrategy([found[name] for name in chosen])
-    if devices:
-        return tf.distribute.OneDeviceStrategy(found[chosen[0]])
-    return tf.distribute.get_strategy()
+            raise UserError(f"--devices {name}: there are {', '.join(found)}")
 
 
 def describe_device(devices: Sequence[str] = ()) -> str:
     """Names what does the work, for ``environment.json``.
 
     Args:
-        devices: as :func:`strategy` takes them.
+        devices: as :func:`place` takes them.
     """
     if on_gpu(devices):
-        gpus = {f"GPU:{number}": gpu for number, gpu in enumerate(tf.config.list_physical_devices("GPU"))}
-        chosen = [gpus[name] for name in devices or gpus if name in gpus]
-        names = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in chosen]
-        return ", ".join(names)
+        gpus = {f"GPU:{number}": name for number, name in enumerate(_gpus())}
+        return ", ".join(gpus[name] for name in devices or gpus if name in gpus)
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "CPU")
     return f"{name}, {os.cpu_count()} cores"
+
+
+def _gpus() -> list[str]:
+    """The names of the GPUs."""
+    if _TENSORFLOW:
+        details = map(tf.config.experimental.get_device_details, tf.config.list_physical_devices("GPU"))
+        return [each.get("device_name", "GPU") for each in details]
+    import jax
+
+    return [device.device_kind for device in jax.devices() if device.platform in ("gpu", "cuda", "rocm")]

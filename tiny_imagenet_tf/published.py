@@ -155,6 +155,7 @@ MILANI_BEST_ENSEMBLE_SIZE = 9  # section 3.4 and Fig. 6, the baseline's snapshot
 
 CLASSES = 200  # both papers
 TRAIN_IMAGES = 100_000  # both papers, section "Dataset" or "Data"
+VAL_IMAGES = 10_000  # both papers
 IMAGE_SIZE = 64  # both papers; pixels
 CROP_SIZE = 56  # Le & Yang section 4.2.1; Milani's corner crops, section 4.2; pixels
 INCEPTION_V3_IMAGE_SIZE = 299  # Milani section 4.1; pixels

@@ -5,12 +5,12 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
+from tiny_imagenet_tf.transfer.classifier import join
 
 from tiny_imagenet_tf.data import image_ops, pipelines
 from tiny_imagenet_tf.data.views import TEN_CROP, WHOLE, View
 from tiny_imagenet_tf.evaluation import predict
 from tiny_imagenet_tf.evaluation.metrics import softmax
-from tiny_imagenet_tf.transfer.classifier import join
 
 
 def mean_color(size: int, dtype="float32") -> keras.Model:

@@ -10,11 +10,11 @@ import keras
 import numpy as np
 import pytest
 import tiny_run
+from tiny_imagenet_tf.experiments.callbacks import NonFiniteLoss, TensorBoard
 
 from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.data.batches import NONE, TrainingBatches
 from tiny_imagenet_tf.experiments import checkpoints, fitting, losses
-from tiny_imagenet_tf.experiments.callbacks import NonFiniteLoss, TensorBoard
 from tiny_imagenet_tf.models.convnets import TABLE_1, le_yang
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.snapshots import Snapshots

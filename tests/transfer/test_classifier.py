@@ -2,10 +2,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tiny_imagenet_tf.transfer.classifier import join, tf1_weights
 
 from tiny_imagenet_tf.data import image_ops
 from tiny_imagenet_tf.models.heads import transfer_head
-from tiny_imagenet_tf.transfer.classifier import join, tf1_weights
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
 

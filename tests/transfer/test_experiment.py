@@ -4,13 +4,13 @@ import json
 import keras
 import numpy as np
 import pytest
+from tiny_imagenet_tf.transfer.config import TransferConfig
+from tiny_imagenet_tf.transfer.reporting import Experiment
 
 from tiny_imagenet_tf.data import pipelines, splits, views
 from tiny_imagenet_tf.evaluation import metrics
 from tiny_imagenet_tf.transfer import experiment
-from tiny_imagenet_tf.transfer.config import TransferConfig
 from tiny_imagenet_tf.transfer.experiment import run
-from tiny_imagenet_tf.transfer.reporting import Experiment
 
 V3 = Experiment("transfer_v3", "Transfer Learning v3", "milani/transfer_v3")
 

@@ -1,9 +1,9 @@
 import keras
 import numpy as np
 import pytest
+from tiny_imagenet_tf.transfer.trunk import WeightsError, build
 
 from tiny_imagenet_tf.transfer import trunk
-from tiny_imagenet_tf.transfer.trunk import WeightsError, build
 
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (3, 75, 75, 3)).astype("float32")
 

@@ -1,137 +1,148 @@
-"""Shuffled, augmented batches in which every pixel is a function of the seed, the epoch and the image.
+"""Batches of a :class:`~tiny_imagenet_tf.data.splits.Split`: in its order, or as the steps of a run.
 
-No generator keeps a state: the batches of an epoch are the same from whichever step on they are asked for. That
-is what lets an interrupted run go on exactly.
+A run is a finite sequence of steps, and the batch of a step is a function of the seed and the step's number: which
+images, in which views, mixed with which. No generator keeps a state, so a run that was stopped goes on at any step
+with the very batches of one that was not.
 """
 
 import dataclasses
 import functools
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
-from tiny_imagenet_tf.data import image_ops, pipelines
-from tiny_imagenet_tf.data.screening import FIVE_CROPS
 from tiny_imagenet_tf.data.splits import Split
-from tiny_imagenet_tf.published import CROP_SIZE, IMAGE_SIZE
+from tiny_imagenet_tf.data.views import RandomViews
+from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.published import IMAGE_SIZE
+
+_SHAPE = (IMAGE_SIZE, IMAGE_SIZE, 3)
+
+
+def decode(jpeg: tf.Tensor) -> tf.Tensor:
+    """Decodes a 64x64 JPEG to uint8 (64, 64, 3); grayscale is replicated (Milani section 2)."""
+    return tf.ensure_shape(tf.io.decode_jpeg(jpeg, channels=3), _SHAPE)
+
+
+def in_order(split: Split, batch_size: int) -> tf.data.Dataset:
+    """Returns batches of uint8 images (batch, 64, 64, 3) in the split's order; the last may be smaller."""
+    images = tf.data.Dataset.from_tensor_slices(split.jpegs)
+    return images.map(decode, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size).prefetch(2)
 
 
 @dataclasses.dataclass(frozen=True)
-class Augmentation:
-    """What is drawn anew for each image in each epoch.
+class Steps:
+    """The order in which a run shows its images.
 
     Attributes:
-        crop: one of the five 56x56 crops instead of the whole image.
-        mirror: a mirror image, half of the time.
-        brightness_contrast: random brightness, then random contrast, in the ranges of
-            :mod:`~tiny_imagenet_tf.data.image_ops`, which are assumptions.
+        images: how many there are.
+        batch_size: images a step, on all devices together. An epoch has whole batches only; the rest of each shuffle
+            is left out, another rest every epoch.
+        seed: the run's.
+
+    Raises:
+        UserError: there are fewer images than a batch holds.
     """
 
-    crop: bool = False
-    mirror: bool = False
-    brightness_contrast: bool = False
+    images: int
+    batch_size: int
+    seed: int
+
+    def __post_init__(self):
+        if not 1 <= self.batch_size <= self.images:
+            raise UserError(f"--batch-size {self.batch_size}: must be from 1 to the {self.images} training images")
 
     @property
-    def size(self) -> int:
-        """Height and width in pixels of the images that come out."""
-        return CROP_SIZE if self.crop else IMAGE_SIZE
+    def per_epoch(self) -> int:
+        """Steps an epoch."""
+        return self.images // self.batch_size
 
-    @property
-    def description(self) -> str:
-        """What the images are, in words."""
-        parts = ["one of five 56x56 crops" if self.crop else "whole image"]
-        parts += ["random mirror image"] if self.mirror else []
-        parts += ["random brightness and contrast"] if self.brightness_contrast else []
-        return ", ".join(parts)
+    def order(self, epoch: int) -> np.ndarray:
+        """Returns the rows that an epoch shows, in order; int64 (per_epoch * batch_size,)."""
+        shuffled = np.random.default_rng([self.seed, epoch]).permutation(self.images)
+        return shuffled[: self.per_epoch * self.batch_size]
 
-    def __call__(self, image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Returns a random view in 0..255 of a uint8 (64, 64, 3) image; ``seed`` is two integers."""
-        seeds = tf.unstack(tf.random.split(seed, 4))
-        if self.crop:
-            which = tf.random.stateless_uniform((), seeds[0], maxval=len(FIVE_CROPS), dtype=tf.int32)
-            top, left = tf.unstack(tf.gather(FIVE_CROPS, which))
-            image = image_ops.crop(image, top, left)
-        if self.mirror:
-            image = image_ops.random_mirror(image, seeds[1])
-        if self.brightness_contrast:
-            image = image_ops.random_brightness(image, seeds[2])
-            image = image_ops.random_contrast(image, seeds[3])
-        return image
+    def dataset(self, first: int, last: int, of_epoch: Callable[[int], tuple[np.ndarray, ...]]) -> tf.data.Dataset:
+        """Returns the steps from ``first`` to before ``last``.
 
+        Args:
+            first: a step, counted over all epochs.
+            last: the step after the last.
+            of_epoch: an epoch's number to arrays with a row for each entry of its :meth:`order`.
 
-NONE = Augmentation()
-MILANI = Augmentation(mirror=True, brightness_contrast=True)
-"""Section 3.3, "Regularized"."""
-LE_YANG = Augmentation(crop=True, mirror=True)
-"""Section 4.2.1: one of ten, the five crops and their mirror images."""
+        Returns:
+            A finite dataset whose elements are those arrays, cut into batches; what is skipped costs nothing.
+        """
+
+        def epochs():
+            for epoch in range(first // self.per_epoch, -(-last // self.per_epoch)):
+                begin = max(first - epoch * self.per_epoch, 0) * self.batch_size
+                end = min(last - epoch * self.per_epoch, self.per_epoch) * self.batch_size
+                yield tuple(array[begin:end] for array in of_epoch(epoch))
+
+        signature = tuple(tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in of_epoch(0))
+        rows = tf.data.Dataset.from_generator(epochs, output_signature=signature).unbatch()
+        return rows.batch(self.batch_size, drop_remainder=True)
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainingBatches:
-    """The training images of a run, epoch by epoch.
+class ImageBatches:
+    """Training images with the views that are drawn for them, for :class:`~tiny_imagenet_tf.models.preprocess.Views`.
 
     Attributes:
         split: the images.
-        augmentation: how they are shown.
-        batch_size: images a step, on all devices together. An epoch has whole batches only; the rest of each
-            shuffle is left out, another rest every epoch.
+        views: how they are shown.
+        batch_size: images a step.
         seed: the run's.
         cache: keep the decoded images in memory, 12 KB each, instead of decoding them every epoch.
-
-    Raises:
-        ValueError: there are fewer images than a batch holds.
     """
 
     split: Split
-    augmentation: Augmentation
+    views: RandomViews
     batch_size: int
     seed: int
     cache: bool = False
 
-    def __post_init__(self):
-        if not 1 <= self.batch_size <= len(self.split):
-            raise ValueError(f"--batch-size {self.batch_size}: must be from 1 to the {len(self.split)} training images")
+    @functools.cached_property
+    def steps(self) -> Steps:
+        """Their order."""
+        return Steps(len(self.split), self.batch_size, self.seed)
 
-    @property
-    def steps(self) -> int:
-        """Batches an epoch."""
-        return len(self.split) // self.batch_size
+    def of_epoch(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns an epoch's rows, int64 (n,), and their views, float32 (n, 7)."""
+        rows = self.steps.order(epoch)
+        return rows, self.views.table(len(self.split), self.seed, epoch, 1)[rows]
 
-    def order(self, epoch: int) -> np.ndarray:
-        """Returns the rows that an epoch shows, in order; int64 (steps * batch_size,)."""
-        shuffled = np.random.default_rng([self.seed, epoch]).permutation(len(self.split))
-        return shuffled[: self.steps * self.batch_size]
-
-    def epoch(self, epoch: int, start: int = 0) -> tf.data.Dataset:
-        """Returns a finite dataset of one epoch's batches, from a step on.
-
-        Args:
-            epoch: from 0.
-            start: batches to skip; they cost nothing.
+    def dataset(self, first: int, last: int) -> tf.data.Dataset:
+        """Returns the batches of some steps; see :meth:`Steps.dataset`.
 
         Returns:
-            Pairs of images, float32 (batch, size, size, 3) in -1..1, and one-hot labels, float32 (batch, classes).
+            A finite dataset of ((uint8 images (batch, 64, 64, 3), float32 views (batch, 7)), one-hot float32 labels
+            (batch, classes)); mixed images have mixed labels.
         """
-        split, keys, decoded = self.split, self.split.image_keys, self._decoded
-        labels, classes = tf.constant(split.labels), len(split.wnids)
-        stream = tf.constant(self.seed * 1_000_003 + epoch, tf.int64)
+        labels, classes, decoded = tf.constant(self.split.labels), len(self.split.wnids), self._decoded
 
-        def show(row: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            seed = tf.stack([stream, tf.cast(keys[row], tf.int64)])
-            image = image_ops.decode(split.jpegs[row]) if decoded is None else decoded[row]
-            image = self.augmentation(image, seed)
-            return image_ops.scale(image), tf.one_hot(labels[row], classes)
+        def look_up(rows: tf.Tensor, table: tf.Tensor) -> tuple:
+            if decoded is None:
+                images = tf.map_fn(decode, tf.gather(self.split.jpegs, rows), fn_output_signature=tf.uint8)
+            else:
+                images = tf.gather(decoded, rows)
+            truth = tf.one_hot(tf.gather(labels, rows), classes)
+            if self.views.mixup:
+                share = table[:, -1:]
+                truth = share * truth + (1 - share) * tf.reverse(truth, [0])
+            return (tf.ensure_shape(images, (None, *_SHAPE)), table), truth
 
-        rows = tf.data.Dataset.from_tensor_slices(self.order(epoch)[start * self.batch_size :])
-        shown = rows.map(show, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        return shown.batch(self.batch_size, drop_remainder=True).prefetch(2)
+        steps = self.steps.dataset(first, last, self.of_epoch)
+        return steps.map(look_up, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)
 
     @functools.cached_property
     def _decoded(self) -> tf.Tensor | None:
         if not self.cache:
             return None
-        images = np.empty((len(self.split), IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
-        for number, batch in enumerate(pipelines.images(self.split, batch_size=1000).as_numpy_iterator()):
+        images = np.empty((len(self.split), *_SHAPE), np.uint8)
+        for number, batch in enumerate(in_order(self.split, 1000).as_numpy_iterator()):
             images[1000 * number : 1000 * (number + 1)] = batch
         with tf.device("CPU:0"):  # the pipeline's memory, not a GPU's
             return tf.constant(images)

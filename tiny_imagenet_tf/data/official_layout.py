@@ -19,8 +19,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tiny_imagenet_tf.data import jpeg
+from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.published import IMAGE_SIZE
 
-IMAGE_SIZE = 64  # pixels, height and width
 NO_BOX = (-1, -1, -1, -1)
 UNLABELED = -1
 SPLITS = ("train", "validation", "test")
@@ -29,7 +30,7 @@ _WNID = re.compile(r"n\d{8}")
 _FAULTS_SHOWN = 20
 
 
-class DatasetError(ValueError):
+class DatasetError(UserError):
     """The dataset on disk is not what it should be; the message names the files."""
 
 

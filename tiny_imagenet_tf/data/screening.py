@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 
 from tiny_imagenet_tf.data.splits import Split
-from tiny_imagenet_tf.published import CROP_SIZE, IMAGE_SIZE
+from tiny_imagenet_tf.data.views import LE_YANG, WINDOWS
+from tiny_imagenet_tf.published import CROP_SIZE
 
-_LAST = IMAGE_SIZE - CROP_SIZE
-FIVE_CROPS = ((0, 0), (0, _LAST), (_LAST, 0), (_LAST, _LAST), (_LAST // 2, _LAST // 2))
+FIVE_CROPS = tuple(WINDOWS[window][:2] for window in LE_YANG.windows)
 """Upper left pixels (top, left) of the four corner crops and the centre crop of section 4.2.1."""
 
 KEPT_SHARE = 1 / 4  # of the object, at the least, in every crop (section 5.2.1)

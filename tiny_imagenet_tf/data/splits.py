@@ -19,6 +19,7 @@ from tensorflow_datasets.core.download.util import DownloadError
 from tiny_imagenet_tf.data import archives, official_layout
 from tiny_imagenet_tf.data.official_layout import DatasetError
 from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import URL, Builder
+from tiny_imagenet_tf.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,11 +49,6 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
-    @property
-    def image_keys(self) -> tf.Tensor:
-        """int64 (n,): a number made from each file name, to draw an image's random views from."""
-        return tf.strings.to_hash_bucket_fast(self.file_names, 2**31 - 1)
-
     def take(self, rows: np.ndarray) -> "Split":
         """Returns the split that holds the given rows, in the given order."""
         digest = hashlib.sha256(f"{self.digest} rows {np.asarray(rows, np.int64).tolist()}".encode()).hexdigest()
@@ -73,10 +69,10 @@ class Split:
         """Returns the rows of the first ``fraction`` of every class; unlabeled images count as one class.
 
         Raises:
-            ValueError: ``fraction`` is not in (0, 1].
+            UserError: ``fraction`` is not in (0, 1].
         """
         if not 0 < fraction <= 1:
-            raise ValueError(f"fraction={fraction}: must be above 0 and at most 1")
+            raise UserError(f"--fraction {fraction}: must be above 0 and at most 1")
         by_class = [np.flatnonzero(self.labels == label) for label in np.unique(self.labels)]
         rows = np.concatenate([rows[: max(1, round(fraction * len(rows)))] for rows in by_class])
         return np.sort(rows)
@@ -85,12 +81,12 @@ class Split:
         """Returns the rows to train on, and those held out to select with: the last ``share`` of every class.
 
         Raises:
-            ValueError: every class keeps all its images, or ``share`` is not in [0, 1); at 0 none is asked for.
+            UserError: every class keeps all its images, or ``share`` is not in [0, 1); at 0 none is asked for.
         """
         rows = np.arange(len(self))
         kept = self.fraction_rows(1 - share) if share else rows
         if share and len(kept) == len(rows):
-            raise ValueError(f"--holdout {share}: less than half an image a class of {len(rows):,} training images")
+            raise UserError(f"--holdout {share}: less than half an image a class of {len(rows):,} training images")
         return kept, np.setdiff1d(rows, kept)
 
 
@@ -168,7 +164,7 @@ def load_all(builder: tfds.core.DatasetBuilder, fraction: float = 1) -> dict[str
 
     Raises:
         DatasetError: there are no validation images to measure accuracy on.
-        ValueError: ``fraction`` is not in (0, 1].
+        UserError: ``fraction`` is not in (0, 1].
     """
     names = [name for name in official_layout.SPLITS if name in builder.info.splits]
     if "validation" not in names:

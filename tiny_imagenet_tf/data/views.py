@@ -1,16 +1,42 @@
-"""A view: the way in which an image is shown to a network, described by data.
+"""A view is how an image is shown to a network: a row of numbers, and a linear map made from it.
 
-Stored transfer values are keyed by this description, so every choice that changes pixels stands in it.
+Crop, mirror image and bilinear resize act on rows and columns apart, so a view of an image X is R X C with two small
+matrices. Ten-crop, five crops, mirror images, both ways of resizing and random views are all rows of a table
+(:data:`COLUMNS`), applied by one function, :func:`show`, on any Keras backend and on the device that computes the
+network: the host sends 64x64 pixels, 12 KB an image. Stored transfer values are keyed by a view's description, so
+every choice that changes pixels stands in it.
 """
 
 import dataclasses
-from typing import Literal
+from typing import Any, Literal
 
-import tensorflow as tf
+import numpy as np
+from keras import ops
 
-from tiny_imagenet_tf.data import image_ops
+from tiny_imagenet_tf.published import CROP_SIZE, IMAGE_SIZE
 
+Resize = Literal["half_pixel", "tf1"]
 Window = Literal["whole", "top_left", "top_right", "bottom_left", "bottom_right", "center"]
+
+_LAST = IMAGE_SIZE - CROP_SIZE
+WINDOWS: dict[Window, tuple[int, int, int]] = {
+    "whole": (0, 0, IMAGE_SIZE),
+    "top_left": (0, 0, CROP_SIZE),
+    "top_right": (0, _LAST, CROP_SIZE),
+    "bottom_left": (_LAST, 0, CROP_SIZE),
+    "bottom_right": (_LAST, _LAST, CROP_SIZE),
+    "center": (_LAST // 2, _LAST // 2, CROP_SIZE),
+}
+"""Top and left pixel, and height and width, of what is cut out."""
+CORNERS = ("top_left", "top_right", "bottom_left", "bottom_right")
+
+COLUMNS = ("top", "left", "size", "mirrored", "shift", "factor", "mix")
+"""Of a table of views, float32: the window in pixels; 1 for a mirror image; brightness as a shift in 0..255, contrast
+as a factor; the image's own share where it is mixed with another."""
+
+# Milani gives no ranges. These are the ones of the tutorials whose code he says he used, for values in 0..1.
+BRIGHTNESS_DELTA = 0.2
+CONTRAST_RANGE = (0.3, 1.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,60 +51,186 @@ class View:
     window: Window = "whole"
     mirrored: bool = False
 
-    def __call__(self, image: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
-        """Returns the view of a uint8 (64, 64, 3) image; ``key`` does not matter here."""
-        if self.window == "center":
-            image = image_ops.center_crop(image)
-        elif self.window != "whole":
-            image = image_ops.corner_crop(image, self.window)
-        return image_ops.mirror(image) if self.mirrored else image
+    @property
+    def size(self) -> int:
+        """Height and width in pixels of the window."""
+        return WINDOWS[self.window][2]
+
+    def table(self, images: int) -> np.ndarray:
+        """Returns the same row for each image, float32 (images, 7)."""
+        return np.tile(np.array([*WINDOWS[self.window], self.mirrored, 0, 1, 1], np.float32), (images, 1))
 
 
 @dataclasses.dataclass(frozen=True)
-class AugmentedView:
-    """One random training view of each image (Milani section 4.2).
-
-    The whole image or one of its four 56x56 corner crops, each as likely as the others, then random brightness and
-    contrast. The paper gives neither the odds nor the ranges: these are assumptions.
+class RandomViews:
+    """What is drawn anew for each image.
 
     Attributes:
-        seed: the run's seed.
-        number: which of an image's views; views of different numbers are independent.
-        brightness_delta: largest shift, as a share of the full range.
-        contrast_low: smallest contrast factor.
-        contrast_high: largest contrast factor.
+        windows: one of these, each as likely as the others.
+        mirror: a mirror image, half of the time.
+        brightness_contrast: a random shift of all pixels, then a random factor on each channel's distance from its
+            mean, both clipped to 0..255. Milani gives no ranges: the module's are assumptions.
+        mixup: alpha of the Beta distribution that mixes an image, and its label, with another of its batch
+            (Zhang et al. 2018); 0 mixes nothing.
     """
 
+    windows: tuple[Window, ...] = ("whole",)
+    mirror: bool = False
+    brightness_contrast: bool = False
+    mixup: float = 0.0
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> "RandomViews":
+        """Returns what ``dataclasses.asdict`` made plain."""
+        return cls(**{**stored, "windows": tuple(stored["windows"])})
+
+    @property
+    def size(self) -> int:
+        """Height and width in pixels of the windows, of the largest if they differ."""
+        return max(WINDOWS[window][2] for window in self.windows)
+
+    @property
+    def description(self) -> str:
+        """What the images are, in words."""
+        crops = [window for window in self.windows if window != "whole"]
+        whole = "whole image" if len(crops) < len(self.windows) else ""
+        cut = f"one of {len(crops)} {CROP_SIZE}x{CROP_SIZE} crops" if crops else ""
+        parts = [" or ".join(part for part in (whole, cut) if part)]
+        parts += ["random mirror image"] if self.mirror else []
+        parts += ["random brightness and contrast"] if self.brightness_contrast else []
+        parts += [f"mixup {self.mixup:g}"] if self.mixup else []
+        return ", ".join(parts)
+
+    def table(self, images: int, *stream: int) -> np.ndarray:
+        """Draws a row for each image, float32 (images, 7), that is a function of the stream's numbers alone."""
+        random = np.random.default_rng(stream)
+        drawn = random.random((images, 4))
+        windows = np.array([WINDOWS[window] for window in self.windows], np.float32)
+        table = View().table(images)
+        table[:, :3] = windows[(drawn[:, 0] * len(windows)).astype(int)]
+        if self.mirror:
+            table[:, 3] = drawn[:, 1] < 0.5
+        if self.brightness_contrast:
+            low, high = CONTRAST_RANGE
+            table[:, 4] = (2 * drawn[:, 2] - 1) * BRIGHTNESS_DELTA * 255
+            table[:, 5] = low + drawn[:, 3] * (high - low)
+        if self.mixup:
+            table[:, 6] = random.beta(self.mixup, self.mixup, images)
+        return table
+
+
+@dataclasses.dataclass(frozen=True)
+class DrawnView:
+    """One random view of each image of a split, to be stored.
+
+    Attributes:
+        views: what is drawn.
+        seed: the run's seed.
+        number: which of an image's views; views of different numbers are independent.
+    """
+
+    views: RandomViews
     seed: int
     number: int
-    brightness_delta: float = image_ops.BRIGHTNESS_DELTA
-    contrast_low: float = image_ops.CONTRAST_RANGE[0]
-    contrast_high: float = image_ops.CONTRAST_RANGE[1]
 
-    def __call__(self, image: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
-        """Returns a float32 view in 0..255 of a uint8 (64, 64, 3) image, drawn for this ``key``.
+    @property
+    def size(self) -> int:
+        """Of the largest window."""
+        return self.views.size
 
-        The size is (64, 64, 3) or (56, 56, 3).
-        """
-        seeds = tf.random.split(_seed(self.seed, self.number, key), 3)
-        windows = [lambda: image] + [
-            lambda corner=corner: image_ops.corner_crop(image, corner) for corner in image_ops.CORNERS
-        ]
-        chosen = tf.random.stateless_uniform((), seeds[0], 0, len(windows), tf.int32)
-        view = tf.switch_case(chosen, windows)
-        view = image_ops.random_brightness(view, seeds[1], self.brightness_delta)
-        return image_ops.random_contrast(view, seeds[2], self.contrast_low, self.contrast_high)
+    def table(self, images: int) -> np.ndarray:
+        """Returns the row of each image, float32 (images, 7)."""
+        return self.views.table(images, self.seed, self.number)
 
 
 WHOLE = View()
-TEN_CROP = tuple(View(window, mirrored) for mirrored in (False, True) for window in ("whole", *image_ops.CORNERS))
+MILANI_TEN_CROP = tuple(View(window, mirrored) for mirrored in (False, True) for window in ("whole", *CORNERS))
 """Milani section 4.2: the whole image, four 56x56 corners, and the mirror images of these five."""
+LE_YANG_TEN_CROP = tuple(View(window, mirrored) for mirrored in (False, True) for window in (*CORNERS, "center"))
+"""Le & Yang section 4.2.1: four corners and the centre, and their mirror images."""
+
+PLAIN = RandomViews()
+MILANI = RandomViews(mirror=True, brightness_contrast=True)
+"""Milani section 3.3, "Regularized"."""
+MILANI_TRANSFER = RandomViews(("whole", *CORNERS), brightness_contrast=True)
+"""Milani section 4.2, v3; the odds of the five windows are not given."""
+LE_YANG = RandomViews((*CORNERS, "center"), mirror=True)
+"""Le & Yang section 4.2.1: one of ten, the five crops and their mirror images."""
 
 
-def describe(view: View | AugmentedView) -> dict:
+def describe(view: View | DrawnView) -> dict[str, Any]:
     """Returns the view as plain data, for a store's key."""
-    return {"view": type(view).__name__, **dataclasses.asdict(view)}
+    if isinstance(view, View):
+        return {"view": "View", **dataclasses.asdict(view)}
+    ranges = {"brightness_delta": BRIGHTNESS_DELTA, "contrast_range": CONTRAST_RANGE}
+    return {"view": "DrawnView", **dataclasses.asdict(view), **ranges}
 
 
-def _seed(seed: int, number: int, key: tf.Tensor) -> tf.Tensor:
-    return tf.stack([tf.constant(seed * 1_000_003 + number, tf.int64), tf.cast(key, tf.int64)])
+def axis_weights(start: Any, length: Any, mirrored: Any, size: int, resize: Resize) -> Any:
+    """Returns the matrices that cut, mirror and resize one axis bilinearly.
+
+    Mirrored on the input side, since ``tf1`` sampling is not symmetric.
+
+    Args:
+        start: first pixel of each window, (images,).
+        length: of each window in pixels, (images,).
+        mirrored: 1 where the window is mirrored, (images,).
+        size: of the output in pixels.
+        resize: ``half_pixel`` places pixel centres at halves, as TensorFlow 2 does; ``tf1`` maps output pixel i to
+            input position i * in / out, as TensorFlow 1 did in 2017.
+
+    Returns:
+        float32 (images, size, 64); each row sums to 1, and has a single 1 where nothing is resized.
+    """
+    start, length, mirrored = (ops.expand_dims(ops.cast(value, "float32"), 1) for value in (start, length, mirrored))
+    place, scale = ops.arange(size, dtype="float32")[None], length / size
+    place = (place + 0.5) * scale - 0.5 if resize == "half_pixel" else place * scale
+    place = ops.minimum(ops.maximum(place, 0.0), length - 1)
+    place = start + ops.where(mirrored > 0, length - 1 - place, place)
+    return ops.relu(1 - ops.abs(ops.expand_dims(place, 2) - ops.arange(IMAGE_SIZE, dtype="float32")))
+
+
+def show(
+    images: Any, table: Any, size: int, resize: Resize = "half_pixel", *, recolour: bool, mix: bool = False
+) -> Any:
+    """Shows a batch of images, each in its own view.
+
+    Args:
+        images: uint8 (batch, 64, 64, 3).
+        table: float32 (batch, 7), see :data:`COLUMNS`.
+        size: height and width of the output in pixels.
+        resize: see :func:`axis_weights`.
+        recolour: whether the table changes brightness or contrast.
+        mix: whether it mixes images: the first with the last of the batch, the second with the last but one.
+
+    Returns:
+        float32 (batch, size, size, 3) in 0..255; where nothing is resized or recoloured, the very pixels.
+    """
+    table = ops.cast(table, "float32")
+    top, left, length, mirrored, shift, factor, share = (table[:, column] for column in range(len(COLUMNS)))
+    x = ops.cast(images, "float32")
+    if recolour:
+        x = _recoloured(x, top, left, length, shift, factor)
+    rows = axis_weights(top, length, ops.zeros_like(mirrored), size, resize)
+    columns = axis_weights(left, length, mirrored, size, resize)
+    x = ops.einsum("bHh,bhwc->bHwc", rows, x)
+    x = ops.einsum("bWw,bHwc->bHWc", columns, x)
+    if mix:
+        share = ops.reshape(share, (-1, 1, 1, 1))
+        x = share * x + (1 - share) * ops.flip(x, axis=0)
+    return x
+
+
+def _recoloured(x: Any, top: Any, left: Any, length: Any, shift: Any, factor: Any) -> Any:
+    """Brightness, then contrast about the window's mean, each clipped to 0..255."""
+    shift, factor = (ops.reshape(value, (-1, 1, 1, 1)) for value in (shift, factor))
+    x = ops.clip(x + shift, 0, 255)
+    places = ops.arange(IMAGE_SIZE, dtype="float32")[None]
+
+    def inside(start: Any) -> Any:
+        start, end = ops.expand_dims(start, 1), ops.expand_dims(start + length, 1)
+        return ops.cast(ops.logical_and(places >= start, places < end), "float32")
+
+    mask = ops.expand_dims(inside(top)[:, :, None] * inside(left)[:, None, :], 3)
+    mean = ops.sum(x * mask, axis=(1, 2), keepdims=True) / ops.reshape(length * length, (-1, 1, 1, 1))
+    return ops.clip((x - mean) * factor + mean, 0, 255)

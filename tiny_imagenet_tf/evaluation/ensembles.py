@@ -5,12 +5,13 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
+from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
 from tiny_imagenet_tf.published import RESULTS
 
 
 @dataclasses.dataclass(frozen=True)
-class Ensemble:
+class Joined:
     """What joining networks one by one, best first, brings (Fig. 6).
 
     Attributes:
@@ -31,7 +32,7 @@ class Ensemble:
         return self.order[: self.best_size]
 
 
-def join_best_first(members: Sequence[np.ndarray], labels: np.ndarray) -> Ensemble:
+def join_best_first(members: Sequence[np.ndarray], labels: np.ndarray) -> Joined:
     """Joins networks in the order of their own accuracies, of equals the earlier one first.
 
     Args:
@@ -39,17 +40,17 @@ def join_best_first(members: Sequence[np.ndarray], labels: np.ndarray) -> Ensemb
         labels: int (n,).
 
     Raises:
-        ValueError: there are no members.
+        UserError: there are no members.
     """
     if not members:
-        raise ValueError("an ensemble needs at least one member")
+        raise UserError("an ensemble needs at least one member")
     accuracies = tuple(top_k_accuracy(member, labels) for member in members)
     order = tuple(sorted(range(len(members)), key=lambda member: -accuracies[member]))
     by_size, total = [], np.zeros_like(members[0], dtype=np.float64)
     for member in order:
         total += members[member]
         by_size.append(top_k_accuracy(total, labels))
-    return Ensemble(order, accuracies, tuple(by_size), int(np.argmax(by_size)) + 1)
+    return Joined(order, accuracies, tuple(by_size), int(np.argmax(by_size)) + 1)
 
 
 def mean_probabilities(members: Sequence[np.ndarray]) -> np.ndarray:

@@ -1,21 +1,20 @@
 """Finds the networks that runs and files hold, to evaluate or to join."""
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-import keras
 import numpy as np
 
 from tiny_imagenet_tf.data.splits import Split
-from tiny_imagenet_tf.evaluation import predict
-from tiny_imagenet_tf.runs.run import VALIDATION_PREDICTIONS, Run
+from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.evaluation.predict import Predictor
+from tiny_imagenet_tf.runs.run import Run
+from tiny_imagenet_tf.runs.snapshots import Snapshots
+from tiny_imagenet_tf.runs.summary import Crops
 
 Which = Literal["all", "best"]
-_INDEX = "index.json"  # of a folder of snapshots
-_TRANSFER = "best.keras"  # what a run of transfer learning saves
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,68 +23,60 @@ class Member:
 
     Attributes:
         name: run and file.
-        path: a ``.keras`` file or ``predictions-validation.npz``.
+        path: a ``.keras`` file; None for a run that kept its predictions only.
         run: the run it is of, None for a file that stands alone.
         wnids: its classes in the order of its scores; None if that is not stored.
+        answers: the run's own predictions are this network's.
     """
 
     name: str
-    path: Path
+    path: Path | None
     run: Run | None = None
     wnids: tuple[str, ...] | None = None
+    answers: bool = False
 
     @property
     def published(self) -> str | None:
         """Key of the paper's row that the run reproduces."""
-        ended = self.run is not None and (self.run.path / "summary.json").exists()
-        return self.run.summary.get("published") if ended else None
+        return self.run.summary.published if self.run is not None and self.run.ended else None
 
-    def probabilities(self, split: Split, how: predict.Crops | None = None, *, stored: bool = False) -> np.ndarray:
+    def probabilities(self, split: Split, crops: Crops | None = None, *, stored: bool = False) -> np.ndarray:
         """Returns the class probabilities (n, classes) of a split's images.
 
         Args:
             split: the images.
-            how: crops; None takes those of the run, or of the network's paper.
+            crops: None takes those of the run, or of the network's paper.
             stored: what the run has predicted itself will do, where it is of these images and crops.
 
         Raises:
-            ValueError: the classes are others, or stored predictions are asked for what they do not hold.
+            UserError: the classes are others, or stored predictions are asked for what they do not hold.
         """
         if self.wnids is not None and self.wnids != split.wnids:
-            raise ValueError(f"{self.name}: its classes, or their order, are not those of the images")
-        if self.path.suffix != ".keras":
-            return self._only_predictions(split, how)
-        if self.path.name == _TRANSFER:
-            how = how or self._crops
-            if stored and how == self._crops and (predicted := self._predictions(split)) is not None:
+            raise UserError(f"{self.name}: its classes, or their order, are not those of the images")
+        if self.path is None:
+            return self._only_predictions(split, crops)
+        if self.answers:
+            own = self.run.summary.validation.crops if self.run.ended else None
+            crops = crops or own
+            if stored and crops == own and (predicted := self._predictions(split)) is not None:
                 return predicted
-        try:
-            model = keras.saving.load_model(self.path, compile=False)
-        except ValueError as error:
-            raise ValueError(f"{self.path} cannot be loaded: {error}") from error
-        if model.output_shape[-1] != len(split.wnids):
-            raise ValueError(f"{self.name}: {model.output_shape[-1]} scores for {len(split.wnids)} classes")
-        return predict.probabilities(model, split, predict.test_views(model, how or predict.default_crops(model)))
+        network = Predictor.load(self.path)
+        classes = network.classifier.output_shape[-1]
+        if classes != len(split.wnids):
+            raise UserError(f"{self.name}: {classes} scores for {len(split.wnids)} classes")
+        return network.probabilities(split, network.views(crops))
 
-    @property
-    def _crops(self) -> predict.Crops | None:
-        """Those that a run of transfer learning was tested with."""
-        if self.run is None or not (self.run.path / "summary.json").exists():
-            return None
-        names = {name: how for how, name in predict.NAMES.items()}
-        return names.get(self.run.summary["validation"]["crops"])
-
-    def _only_predictions(self, split: Split, how: predict.Crops | None) -> np.ndarray:
-        if split.name != "validation" or how is not None:
-            raise ValueError(f"{self.name}: the run kept its val predictions only, no network")
+    def _only_predictions(self, split: Split, crops: Crops | None) -> np.ndarray:
+        if split.name != "validation" or crops is not None:
+            raise UserError(f"{self.name}: the run kept its val predictions only, no network")
         predicted = self._predictions(split)
         if predicted is None:
-            raise ValueError(f"{self.name}: its predictions are of other val images")
+            raise UserError(f"{self.name}: its predictions are of other val images")
         return predicted
 
     def _predictions(self, split: Split) -> np.ndarray | None:
         """What the run stored, if it is of these images."""
-        if self.run is None or split.name != "validation":
+        if split.name != "validation":
             return None
         stored = self.run.read_validation_predictions()
         same = np.array_equal(stored["file_names"], split.file_names)
@@ -100,33 +91,34 @@ def find(paths: Sequence[Path], which: Which = "all") -> list[Member]:
         which: of a run's snapshots.
 
     Raises:
-        ValueError: there is neither a network nor a prediction at a path.
+        UserError: there is neither a network nor a prediction at a path.
     """
     return [member for path in paths for member in _at(path, which)]
 
 
 def _at(path: Path, which: Which) -> list[Member]:
     if path.suffix == ".keras" and path.is_file():
-        if (path.parent / _INDEX).exists():
-            run = Run(path.parent.parent)
-            return [Member(f"{run.path.name}/{path.name}", path, run, _snapshots(path.parent)[1])]
-        if path.name == _TRANSFER and (path.parent / VALIDATION_PREDICTIONS).exists():
-            return _at(path.parent, which)
-        return [Member(path.name, path)]
-    if (path / "snapshots" / _INDEX).exists():
-        files, wnids = _snapshots(path / "snapshots")
-        if not files:
-            raise ValueError(f"{path}: no snapshot yet, the run was not measured so far")
-        chosen = files[-1:] if which == "best" else files  # each was better than those before
-        return [Member(f"{path.name}/{file.name}", file, Run(path), wnids) for file in chosen]
-    for file in (path / _TRANSFER, path / VALIDATION_PREDICTIONS):
-        if file.exists():
-            wnids = tuple(Run(path).read_validation_predictions()["wnids"].tolist())
-            return [Member(f"{path.name}/{file.name}", file, Run(path), wnids)]
-    raise ValueError(f"{path}: neither a .keras file nor a run with snapshots or predictions")
+        return [_file(path)]
+    run = Run(path)
+    if run.has_predictions and (run.classifier.exists() or not run.has_snapshots):
+        classes = tuple(run.read_validation_predictions()["wnids"].tolist())
+        file = run.classifier if run.classifier.exists() else None
+        return [Member(f"{path.name}/{file.name if file else 'predictions'}", file, run, classes, answers=True)]
+    if run.has_snapshots:
+        kept = run.snapshots()
+        if not kept.entries:
+            raise UserError(f"{path}: no snapshot yet, the run was not measured so far")
+        chosen = kept.paths[-1:] if which == "best" else kept.paths
+        return [Member(f"{path.name}/{file.name}", file, run, kept.wnids) for file in chosen]
+    raise UserError(f"{path}: neither a .keras file nor a run with snapshots or predictions")
 
 
-def _snapshots(folder: Path) -> tuple[list[Path], tuple[str, ...]]:
-    """The networks that the index of a folder names, and their classes."""
-    index = json.loads((folder / _INDEX).read_text())
-    return [folder / entry["file"] for entry in index["snapshots"]], tuple(index["wnids"])
+def _file(path: Path) -> Member:
+    """A saved model; where it lies in a run's directory, its classes are known."""
+    if Snapshots.exist(path.parent):
+        run = Run(path.parent.parent)
+        return Member(f"{run.path.name}/{path.name}", path, run, Snapshots(path.parent).wnids)
+    run = Run(path.parent)
+    if path == run.classifier and run.has_predictions:
+        return _at(path.parent, "best")[0]
+    return Member(path.name, path)

@@ -39,3 +39,14 @@ def top_k_accuracy(probabilities: np.ndarray, labels: np.ndarray, k: int = 1) ->
     """
     best = np.argsort(-probabilities, axis=-1, kind="stable")[:, :k]
     return float((best == np.asarray(labels)[:, None]).any(axis=-1).mean())
+
+
+def negative_log_likelihood(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Returns the mean of -log of the probability of the truth.
+
+    Args:
+        probabilities: (n, classes).
+        labels: int (n,).
+    """
+    of_truth = probabilities[np.arange(len(labels)), labels]
+    return float(-np.log(np.maximum(of_truth, 1e-12)).mean())

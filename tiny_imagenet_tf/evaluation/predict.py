@@ -1,96 +1,126 @@
 """A trained network on a split, through one crop or ten."""
 
+import dataclasses
+import functools
 from collections.abc import Sequence
-from typing import Literal
+from pathlib import Path
 
 import keras
 import numpy as np
 
-from tiny_imagenet_tf.data import pipelines, views
-from tiny_imagenet_tf.data.image_ops import CORNERS, Resize
-from tiny_imagenet_tf.data.splits import Split
-from tiny_imagenet_tf.data.views import View
+from tiny_imagenet_tf.data import views
+from tiny_imagenet_tf.data.batches import in_order
+from tiny_imagenet_tf.data.splits import Split, first_line
+from tiny_imagenet_tf.data.views import Resize, View
+from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import combine
+from tiny_imagenet_tf.models import preprocess
 from tiny_imagenet_tf.published import IMAGE_SIZE
+from tiny_imagenet_tf.runs.summary import CROPS, Crops
 
-Crops = Literal["one", "center", "ten"]
-NAMES = {"one": "whole image", "center": "center crop", "ten": "ten-crop"}
 _BATCH_SIZE = 200  # images; at test time no result depends on it
-_RESIZING_LAYERS: dict[str, Resize] = {"resize": "half_pixel", "resize_columns": "tf1"}  # of transfer/classifier.py
-
-LE_YANG_TEN_CROP = tuple(
-    View(window, mirrored) for mirrored in (False, True) for window in (*CORNERS, "center")
-)  # fmt: skip
-"""Le & Yang section 4.2.1: four corners and the centre, and their mirror images."""
+_OLD_RESIZING: dict[str, Resize] = {"resize": "half_pixel", "resize_columns": "tf1"}  # layers of flat saved models
 
 
-def default_crops(model: keras.Model) -> Crops:
-    """How the network's paper tests it: on the whole image, or on the centre crop if it was trained on crops."""
-    return "one" if _size(model) == IMAGE_SIZE else "center"
+@dataclasses.dataclass(frozen=True)
+class Predictor:
+    """A network that is shown images.
 
-
-def test_views(model: keras.Model, crops: Crops) -> tuple[View, ...]:
-    """Returns the views of each image that are shown to the network at test time.
-
-    ``ten`` is Milani's for a network of whole images (section 4.2: the whole, four corners, mirror images), and Le &
-    Yang's for a network of crops (section 4.2.1: four corners, the centre, mirror images).
-
-    Args:
-        model: images to scores.
-        crops: ``one`` is the whole image.
-
-    Raises:
-        ValueError: there are no such crops.
+    Attributes:
+        classifier: float32 images (batch, size, size, 3) in 0..255 to scores.
+        resize: sampling of crops that have not its size.
     """
-    if crops not in NAMES:
-        raise ValueError(f"--crops {crops}: must be one of {', '.join(NAMES)}")
-    if crops == "ten":
-        return views.TEN_CROP if _size(model) == IMAGE_SIZE else LE_YANG_TEN_CROP
-    return (views.WHOLE if crops == "one" else View("center"),)
+
+    classifier: keras.Model
+    resize: Resize = "half_pixel"
+
+    @classmethod
+    def load(cls, path: Path) -> "Predictor":
+        """Reads a saved model: of this package, or any that takes float images in -1..1.
+
+        Raises:
+            UserError: Keras cannot load it, or it takes uint8 images in another way.
+        """
+        try:
+            model = keras.saving.load_model(path, compile=False)
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise UserError(f"{path} cannot be loaded: {first_line(error)}") from error
+        return cls.of(model)
+
+    @classmethod
+    def of(cls, model: keras.Model) -> "Predictor":
+        """Takes a model apart; see :meth:`load`."""
+        layers = {layer.name: layer for layer in model.layers}
+        if {"preprocess", "classifier"} <= layers.keys():
+            inner = layers["classifier"]
+            return cls(inner, preprocess.resize_of(layers["preprocess"], inner.input_shape[1]))
+        if model.inputs[0].dtype != "uint8":
+            return cls(preprocess.classifier(model))
+        for name, resize in _OLD_RESIZING.items():
+            if name in layers:
+                return cls(preprocess.classifier(keras.Model(layers[name].output, model.outputs)), resize)
+        raise UserError(f"{model.name} takes uint8 images and is not of this package")
+
+    @property
+    def size(self) -> int:
+        """Height and width of the classifier's input in pixels."""
+        return self.classifier.input_shape[1]
+
+    @property
+    def crops(self) -> Crops:
+        """How the network's paper tests it: on the whole image, or on the centre crop if it was trained on crops."""
+        return "center" if self.size < IMAGE_SIZE else "whole"
+
+    def views(self, crops: Crops | None = None) -> tuple[View, ...]:
+        """Returns the views of each image that are shown at test time.
+
+        ``ten`` is Milani's for a network of whole images (section 4.2: the whole, four corners, mirror images), and
+        Le & Yang's for a network of crops (section 4.2.1: four corners, the centre, mirror images).
+
+        Args:
+            crops: None for those of the network's paper.
+
+        Raises:
+            UserError: there are no such crops.
+        """
+        crops = crops or self.crops
+        if crops not in CROPS:
+            raise UserError(f"--crops {crops}: must be one of {', '.join(CROPS)}")
+        if crops == "ten":
+            return views.LE_YANG_TEN_CROP if self.size < IMAGE_SIZE else views.MILANI_TEN_CROP
+        return (views.WHOLE if crops == "whole" else View("center"),)
+
+    def scores(self, split: Split, view: View) -> np.ndarray:
+        """Returns the scores of every image of a split, in its order, in one view; float32 (n, classes)."""
+        return self._showing(view).predict(in_order(split, _BATCH_SIZE), verbose=0)
+
+    def probabilities(self, split: Split, shown: Sequence[View] | None = None) -> np.ndarray:
+        """Returns the class probabilities (n, classes): of several views, the mean over their softmaxes (Eq. 2)."""
+        return combine(self.scores(split, view) for view in shown or self.views())
+
+    def features(self, split: Split, view: View) -> np.ndarray:
+        """Returns what goes into the last layer, ``logits``: float32 (n, width).
+
+        For Le & Yang's models 7 to 9 that is the second fully connected layer (section 5.4), for models 1 to 6 the
+        only one, for the compact Inception the averaged last block.
+        """
+        before = Predictor(_before_logits(self.classifier), self.resize)
+        return before.scores(split, view).astype(np.float32)
+
+    @functools.cached_property
+    def _models(self) -> dict[View, keras.Model]:
+        return {}
+
+    def _showing(self, view: View) -> keras.Model:
+        """The model of a view, built and traced once."""
+        if view not in self._models:
+            self._models[view] = preprocess.deployed(self.classifier, view, self.resize)
+        return self._models[view]
 
 
-def scores(model: keras.Model, split: Split, view: View) -> np.ndarray:
-    """Returns the scores of every image of a split, in its order.
-
-    Args:
-        model: images to scores: float images in -1..1, or uint8 images as the transfer recipes save it.
-        split: the images.
-        view: how each is shown; resized bilinearly where it has not the network's size.
-
-    Returns:
-        float32 (n, classes).
-
-    Raises:
-        ValueError: a network of uint8 images that no transfer recipe has saved.
-    """
-    model, resize = _behind_the_resizing(model)
-    images = pipelines.network_inputs(split, view, size=_size(model), resize=resize, batch_size=_BATCH_SIZE)
-    return model.predict(images, verbose=0)
-
-
-def features(model: keras.Model, split: Split, view: View) -> np.ndarray:
-    """Returns what goes into the last layer, ``logits``: float32 (n, width).
-
-    For Le & Yang's models 7 to 9 that is the second fully connected layer (section 5.4), for models 1 to 6 the only
-    one, for the compact Inception the averaged last block.
-    """
-    return scores(keras.Model(model.inputs, model.get_layer("logits").input), split, view).astype(np.float32)
-
-
-def probabilities(model: keras.Model, split: Split, shown: Sequence[View]) -> np.ndarray:
-    """Returns the class probabilities (n, classes): of several views, the mean over their softmaxes (Eq. 2)."""
-    return combine(scores(model, split, view) for view in shown)
-
-
-def _behind_the_resizing(model: keras.Model) -> tuple[keras.Model, Resize]:
-    """A network of uint8 images resizes whole ones by itself; crops are resized before, so this is what comes after."""
-    if model.inputs[0].dtype != "uint8":
-        return model, "half_pixel"
-    for layer, resize in _RESIZING_LAYERS.items():
-        if any(each.name == layer for each in model.layers):
-            return keras.Model(model.get_layer(layer).output, model.outputs), resize
-    raise ValueError(f"{model.name} takes uint8 images and is not of a transfer recipe")
-
-
-def _size(model: keras.Model) -> int:
-    return model.input_shape[1]
+def _before_logits(model: keras.Model) -> keras.Model:
+    """The same without its last layer, which may be that of a network inside."""
+    *_, before, last = model.layers
+    if isinstance(last, keras.Model):
+        return keras.Model(model.inputs, _before_logits(last)(before.output))
+    return keras.Model(model.inputs, model.get_layer("logits").input)

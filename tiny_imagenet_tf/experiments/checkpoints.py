@@ -1,9 +1,9 @@
 """The whole state of a run in one file, so that it can go on exactly.
 
 ``checkpoint.npz`` holds every variable of the network (weights, moving statistics, the random state of dropout),
-of the optimizer and of the running metrics, and where the run stands. What else a run knows is in its directory
-already and reaches no further than the checkpoint once it is rolled back: the rows of ``metrics.jsonl``, from
-which a plateau's patience follows, and the index of the snapshots.
+of the optimizer (its averages, too, under ``use_ema``) and of the running metrics, and where the run stands. What
+else a run knows is in its directory already and reaches no further than the checkpoint once it is rolled back: the
+rows of ``metrics.jsonl``, from which a plateau's patience follows, and the index of the snapshots.
 
 On one device the run then goes on bit for bit; on several, up to the order in which their gradients are summed.
 
@@ -11,21 +11,37 @@ Keras' own BackupAndRestore cannot do this (keras issues 19179, 22010, 22014).
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from tiny_imagenet_tf.experiments.callbacks import stop_unless_finite
+from tiny_imagenet_tf.errors import NonFiniteLoss, UserError
 from tiny_imagenet_tf.experiments.clock import Clock
-from tiny_imagenet_tf.runs.run import Run, replacing
+from tiny_imagenet_tf.runs.files import replacing
 
-NAME = "checkpoint.npz"
+LEARNING_RATE = "learning_rate"
 
 
-class CheckpointError(RuntimeError):
+class CheckpointError(UserError):
     """The checkpoint does not belong to this network and optimizer."""
+
+
+def stop_unless_finite(clock: Clock, what: str, *values: np.ndarray | float) -> None:
+    """Raises NonFiniteLoss if a number is NaN or infinite.
+
+    Args:
+        clock: of the run.
+        what: the numbers are.
+        values: numbers or arrays of them.
+    """
+    if not all(np.isfinite(value).all() for value in values):
+        raise NonFiniteLoss(
+            f"{what} is not finite at step {clock.step}, epoch {clock.epochs:.2f}. Nothing of this step was "
+            "saved; the snapshots and the last checkpoint are good. To get further, begin a new run with a smaller "
+            "--learning-rate or with --precision float32."
+        )
 
 
 def save(path: Path, model: keras.Model, clock: Clock) -> None:
@@ -39,32 +55,39 @@ def save(path: Path, model: keras.Model, clock: Clock) -> None:
     Raises:
         NonFiniteLoss: a number is NaN or infinite; an older file stays.
     """
-    arrays = {name: keras.ops.convert_to_numpy(variable) for name, variable in _variables(model)}
-    arrays |= {name: keras.ops.convert_to_numpy(variable) for name, variable in _metrics(model)}
+    arrays = {name: keras.ops.convert_to_numpy(variable) for name, variable in (*_variables(model), *_metrics(model))}
     stop_unless_finite(clock, "a weight", *arrays.values())
-    position = {"epoch": clock.epoch, "step": clock.step, "seconds": clock.seconds}
+    position = {"step": clock.step, "per_epoch": clock.per_epoch, "seconds": clock.seconds}
     with replacing(path) as file:
         np.savez(file, position=json.dumps(position), **arrays)
 
 
-def read_position(path: Path) -> dict:
-    """Returns ``epoch``, ``step`` (in that epoch) and ``seconds``, the arguments of a :class:`Clock`."""
+def read_clock(path: Path, per_epoch: int) -> Clock:
+    """Returns the clock as it stood.
+
+    Raises:
+        CheckpointError: the epochs had another length, so the run had other images or batches.
+    """
     with np.load(path, allow_pickle=False) as arrays:
-        return json.loads(arrays["position"].item())
+        position = json.loads(arrays["position"].item())
+    if position.get("per_epoch") != per_epoch:
+        raise CheckpointError(f"{path}: its epochs have {position.get('per_epoch')} steps, here they have {per_epoch}")
+    return Clock(per_epoch, position["step"], position["seconds"])
 
 
-def restore(path: Path, model: keras.Model) -> None:
+def restore(path: Path, model: keras.Model, *, but: Sequence[str] = ()) -> None:
     """Gives network and optimizer the state that was saved.
 
     Args:
         path: of the file.
         model: built and compiled as it was.
+        but: last names of variables that stay as they are.
 
     Raises:
         CheckpointError: a variable is missing or has another shape.
     """
     with np.load(path, allow_pickle=False) as arrays:
-        _assign(path, arrays, dict(_variables(model)))
+        _assign(path, arrays, dict(_variables(model)), but)
 
 
 def restore_metrics(path: Path, model: keras.Model) -> None:
@@ -75,40 +98,6 @@ def restore_metrics(path: Path, model: keras.Model) -> None:
         model.compute_metrics(None, nothing, nothing)
     with np.load(path, allow_pickle=False) as arrays:
         _assign(path, arrays, dict(_metrics(model)))
-
-
-class Checkpoints(keras.callbacks.Callback):
-    """Writes the checkpoint after every measurement, every so many steps and after each epoch; stands last.
-
-    Being never older than the last measurement, it needs no rows or snapshots that are gone.
-
-    Args:
-        run: whose directory gets the file.
-        clock: of the run.
-        every: steps.
-        resumed: the run goes on from its checkpoint.
-    """
-
-    def __init__(self, run: Run, clock: Clock, *, every: int, resumed: bool):
-        super().__init__()
-        self._path, self._clock, self._every = run.path / NAME, clock, every
-        self._metrics_are_due = resumed and clock.step > 0
-        for part in run.path.glob(f".{NAME}.*"):  # of a process that was killed while it wrote
-            part.unlink()
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if self._metrics_are_due:
-            restore_metrics(self._path, self.model)
-            self._metrics_are_due = False
-
-    def on_train_batch_end(self, batch, logs=None):
-        if self._clock.step == self._clock.steps_per_epoch:
-            return  # written when the epoch's end has been dealt with
-        if "selection_accuracy" in logs or self._clock.step % self._every == 0:
-            save(self._path, self.model, self._clock)
-
-    def on_epoch_end(self, epoch, logs=None):
-        save(self._path, self.model, self._clock)
 
 
 def _variables(model: keras.Model) -> Iterator[tuple[str, keras.Variable]]:
@@ -122,18 +111,22 @@ def _metrics(model: keras.Model) -> Iterator[tuple[str, keras.Variable]]:
 
 
 def _named(group: str, variables: Sequence[keras.Variable]) -> Iterator[tuple[str, keras.Variable]]:
-    # By number and last name: whole paths hold counters that depend on what else the process has built.
+    # By number alone where a name holds counters of what else the process has built: an optimizer's do.
     for number, variable in enumerate(variables):
-        yield f"{group}/{number}/{variable.name}", variable
+        name = LEARNING_RATE if variable.name == LEARNING_RATE else "" if group == "optimizer" else variable.name
+        yield f"{group}/{number}/{name}", variable
 
 
-def _assign(path: Path, arrays, variables: dict[str, keras.Variable]) -> None:
+def _assign(
+    path: Path, arrays: Mapping[str, np.ndarray], variables: dict[str, keras.Variable], but: Sequence[str] = ()
+) -> None:
     groups = {name.split("/")[0] for name in variables}
-    stored = {name for name in arrays.files if name.split("/")[0] in groups}
+    stored = {name for name in arrays if name.split("/")[0] in groups}
     if stored != variables.keys():
         odd = ", ".join(sorted(stored ^ variables.keys())[:3])
         raise CheckpointError(f"{path} is of another network or optimizer; they differ in {odd}")
     for name, variable in variables.items():
         if arrays[name].shape != tuple(variable.shape):
             raise CheckpointError(f"{path}: {name} is {arrays[name].shape}, here it is {tuple(variable.shape)}")
-        variable.assign(arrays[name])
+        if name.split("/")[-1] not in but:
+            variable.assign(arrays[name])

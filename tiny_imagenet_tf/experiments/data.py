@@ -1,14 +1,17 @@
-"""The images of a run that trains from scratch: what is trained on, what picks the snapshots, what is reported."""
+"""The images of a run: what is trained on, what picks the best, what is reported."""
 
 import dataclasses
 import tempfile
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from tiny_imagenet_tf import published
 from tiny_imagenet_tf.data import splits, synthetic
 from tiny_imagenet_tf.data.screening import screen
 from tiny_imagenet_tf.data.splits import Split
-from tiny_imagenet_tf.experiments.options import TrainingConfig
+from tiny_imagenet_tf.experiments.options import RunOptions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,23 +19,35 @@ class Data:
     """The images of a run.
 
     Attributes:
-        train: trained on.
+        all_train: the training split.
+        rows: of it, that are trained on.
+        held_out: rows of it that pick the best measurement instead of val; often none.
         validation: official val, on which the figures are reported.
-        selection: picks the snapshots: official val, or the part of train that is held out.
         test: official test, if there is any.
         screened: training images left out by their boxes.
     """
 
-    train: Split
+    all_train: Split
+    rows: np.ndarray
+    held_out: np.ndarray
     validation: Split
-    selection: Split
-    test: Split | None
+    test: Split | None = None
     screened: int = 0
 
     @property
-    def held_out(self) -> bool:
-        """Whether training images pick the snapshots."""
-        return self.selection is not self.validation
+    def train(self) -> Split:
+        """What is trained on."""
+        return self.all_train if len(self.rows) == len(self.all_train) else self.all_train.take(self.rows)
+
+    @property
+    def selection(self) -> Split:
+        """What picks the best measurement."""
+        return self.all_train.take(self.held_out) if len(self.held_out) else self.validation
+
+    @property
+    def wnids(self) -> tuple[str, ...]:
+        """The classes in label order."""
+        return self.all_train.wnids
 
     @property
     def named(self) -> dict[str, Split]:
@@ -41,11 +56,12 @@ class Data:
         return {name: split for name, split in named.items() if split is not None}
 
     @property
-    def description(self) -> dict[str, dict]:
+    def description(self) -> dict[str, dict[str, Any]]:
         """Digest and number of images of each split, for ``environment.json``."""
+        named = self.named
         return {
-            "digests": {name: split.digest for name, split in self.named.items()},
-            "counts": {name: len(split) for name, split in self.named.items()},
+            "digests": {name: split.digest for name, split in named.items()},
+            "counts": {name: len(split) for name, split in named.items()},
         }
 
     @property
@@ -54,37 +70,34 @@ class Data:
         return splits.shortfalls(self.named, self.screened)
 
 
-def load(config: TrainingConfig, *, screened: bool) -> Data:
-    """Reads the images that a config asks for; prepares the dataset, or makes images up, where that is needed.
+def load(options: RunOptions, *, screened: bool = False) -> Data:
+    """Reads the images that the options ask for; prepares the dataset, or makes images up, where that is needed.
 
     Args:
-        config: the recipe's options.
+        options: of the run.
         screened: leave out training images whose object a crop can lose (Le & Yang section 5.2.1); prints how many.
 
     Raises:
-        ValueError: ``holdout`` holds nothing out.
+        UserError: ``holdout`` holds nothing out.
         DatasetError: there are no images to use.
     """
     with tempfile.TemporaryDirectory(prefix="tiny_imagenet_tf-demo-") as folder:
-        source, data_dir = config.source, config.data_dir
-        if config.demo:
+        source, data_dir = options.source, options.data_dir
+        if options.demo:
             print("Demo: made-up images, to show every step. Its accuracy means nothing.\n")
-            source, data_dir = synthetic.write(Path(folder), seed=config.seed), Path(folder) / "datasets"
-        found = splits.load_all(splits.prepare(source, data_dir), config.fraction)
+            source, data_dir = synthetic.write(Path(folder), seed=options.seed), Path(folder) / "datasets"
+        found = splits.load_all(splits.prepare(source, data_dir), options.fraction)
     train = found["train"]
-    selection = found["validation"]
-    if config.holdout:
-        kept, held_out = train.hold_out_rows(config.holdout)
-        selection, train = train.take(held_out), train.take(kept)
+    rows, held_out = train.hold_out_rows(options.holdout)
     removed = 0
     if screened:
-        screening = screen(train.boxes)
+        screening = screen(train.boxes[rows])
         removed = int(screening.removed.sum())
         print(
-            f"screened: {removed:,} of {len(train):,} images "
+            f"screened: {removed:,} of {len(rows):,} images "
             f"(paper: {published.LE_YANG_SCREENED_IMAGES:,} of {published.TRAIN_IMAGES:,}); "
             f"{int(screening.small.sum()):,} more with an object below 8x8 pixels "
             f"(paper: {published.LE_YANG_SMALL_OBJECT_IMAGES:,}) stay in"
         )
-        train = screening.apply(train)
-    return Data(train, found["validation"], selection, found.get("test"), removed)
+        rows = rows[~screening.removed]
+    return Data(train, rows, held_out, found["validation"], found.get("test"), removed)

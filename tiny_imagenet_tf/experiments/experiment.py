@@ -1,24 +1,48 @@
-"""A run from images to figures: what the recipes that train from scratch share."""
+"""One run, from images to figures, whatever is trained: a head on transfer values or a network from scratch.
 
+The two differ in the network, and in where batches and predictions come from; all else is here.
+"""
+
+import contextlib
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from tiny_imagenet_tf import hardware, published
-from tiny_imagenet_tf.data.batches import Augmentation, TrainingBatches
-from tiny_imagenet_tf.evaluation import predict
-from tiny_imagenet_tf.evaluation.metrics import combine, top_k_accuracy
+from tiny_imagenet_tf.data.splits import Split
+from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.evaluation.metrics import negative_log_likelihood, top_k_accuracy
 from tiny_imagenet_tf.experiments import data as images
-from tiny_imagenet_tf.experiments import fitting
-from tiny_imagenet_tf.experiments.callbacks import TensorBoard
 from tiny_imagenet_tf.experiments.clock import Clock
 from tiny_imagenet_tf.experiments.data import Data
-from tiny_imagenet_tf.experiments.options import TrainingConfig
-from tiny_imagenet_tf.runs.run import Run, describe_environment, replacing, write_json
+from tiny_imagenet_tf.experiments.fit import Batches, Keeping, fit
+from tiny_imagenet_tf.experiments.options import RunOptions
+from tiny_imagenet_tf.hardware import Placement
+from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.snapshots import Snapshots
+from tiny_imagenet_tf.runs.summary import CROPS, Crops, Summary, Training, Validation
+
+Predict = Callable[[Split], np.ndarray]
+"""From a split to its class probabilities (n, classes), by the network as it is now."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """The names of an experiment.
+
+    Attributes:
+        recipe: the recipe's, of the run directory too.
+        title: what a table calls it.
+        row: key of the paper's row in :data:`published.RESULTS`; None for what is in no paper.
+    """
+
+    recipe: str
+    title: str
+    row: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,217 +50,212 @@ class Experiment:
     """A run under way.
 
     Attributes:
-        config: its options.
+        study: its names.
+        options: its options.
         run: its directory.
         data: its images.
-        augmentation: how the training images are shown.
-        strategy: build and compile the network under its scope.
+        precision: of the arithmetic.
+        placement: build and compile the network under its scope.
     """
 
-    config: TrainingConfig
+    study: Study
+    options: RunOptions
     run: Run
     data: Data
-    augmentation: Augmentation
-    strategy: tf.distribute.Strategy
+    precision: hardware.Arithmetic
+    placement: Placement
 
     @property
     def classes(self) -> int:
         """Number of classes."""
-        return len(self.data.train.wnids)
+        return len(self.data.wnids)
 
     @property
     def snapshots(self) -> Snapshots:
         """The run's snapshots."""
-        return Snapshots(self.run.path / "snapshots", self.data.train.wnids, self.config.snapshots)
-
-    @property
-    def batches(self) -> TrainingBatches:
-        """The training images, epoch by epoch."""
-        config = self.config
-        return TrainingBatches(self.data.train, self.augmentation, config.batch_size, config.seed, config.cache)
+        return self.run.snapshots(self.data.wnids, self.options.snapshots)
 
     def part(self, name: str) -> "Experiment":
         """Returns the same experiment with a directory inside the run's, for a network that comes before."""
-        run = Run(self.run.path / name)
-        (run.path / "snapshots").mkdir(parents=True, exist_ok=True)
-        return dataclasses.replace(self, run=run)
+        return dataclasses.replace(self, run=Run(self.run.path / name).make())
+
+    def measure(self, predict: Predict) -> dict[str, float]:
+        """Measures a network: ``val_loss``, ``val_accuracy``, ``val_top5``, and ``selection_accuracy``, which picks."""
+        data = self.data
+        found, truth = predict(data.validation), data.validation.labels
+        accuracy = top_k_accuracy(found, truth)
+        picking = accuracy
+        if len(data.held_out):
+            picking = top_k_accuracy(predict(data.selection), data.selection.labels)
+        return {
+            "val_loss": negative_log_likelihood(found, truth),
+            "val_accuracy": accuracy,
+            "val_top5": top_k_accuracy(found, truth, 5),
+            "selection_accuracy": picking,
+        }
 
     def fit(
         self,
         model: keras.Model,
+        batches: Batches,
+        predict: Predict,
+        save: Callable[[Path], None],
         *,
+        measure_every: int | None = None,
+        checkpoint_every: int | None = None,
         epochs: int | None = None,
         callbacks: Sequence[keras.callbacks.Callback] = (),
     ) -> Clock:
-        """Fits a compiled network; see :func:`fitting.fit`.
+        """Fits a compiled network; see :func:`~tiny_imagenet_tf.experiments.fit.fit`.
 
         Args:
-            model: compiled under the strategy's scope.
-            epochs: in all; None for the config's.
+            model: compiled under the placement's scope.
+            batches: it is trained on.
+            predict: its class probabilities.
+            save: writes it to a path.
+            measure_every: steps; None for once an epoch.
+            checkpoint_every: steps; None for once an epoch.
+            epochs: in all; None for the options'.
             callbacks: more of them.
         """
-        view = predict.test_views(model, predict.default_crops(model))[0]
-
-        def measure() -> dict[str, float]:
-            scores = predict.scores(model, self.data.validation, view)
-            accuracy = top_k_accuracy(scores, self.data.validation.labels)
-            truth = keras.ops.one_hot(self.data.validation.labels, self.classes)
-            picking = accuracy
-            if self.data.held_out:
-                picking = top_k_accuracy(predict.scores(model, self.data.selection, view), self.data.selection.labels)
-            return {
-                "val_loss": float(model.loss(truth, keras.ops.convert_to_tensor(scores))),
-                "val_accuracy": accuracy,
-                "selection_accuracy": picking,
-            }
-
-        def all_callbacks(clock: Clock) -> list[keras.callbacks.Callback]:
-            return [*callbacks, *([TensorBoard(self.run, clock)] if self.config.tensorboard else [])]
-
-        return fitting.fit(
-            model,
-            self.batches,
+        once = batches.steps.per_epoch
+        keeping = Keeping(
             self.run,
             self.snapshots,
-            epochs=epochs or self.config.epochs,
-            measure=measure,
-            measure_every=self.config.measure_every,
-            checkpoint_every=self.config.checkpoint_every,
-            callbacks=all_callbacks,
+            lambda: self.measure(predict),
+            save,
+            measure_every or once,
+            checkpoint_every or once,
+            self.options.tensorboard,
         )
+        return fit(model, batches, keeping, epochs=epochs or self.options.epochs, callbacks=callbacks)
 
-    def report(self, clock: Clock, *, title: str, published_key: str, notes: Sequence[str] = ()) -> keras.Model:
-        """Predicts val and test with the best snapshot and writes the summary, beside the paper's figure.
+    def report(self, clock: Clock, predict: Predict, *, crops: Crops, train: Training, **more: Any) -> Summary:
+        """Predicts val and test with the best network and writes the summary, beside the paper's figure.
 
         Args:
             clock: from :meth:`fit`.
-            title: what a table calls the run. Options that make it another experiment than the recipe's are added.
-            published_key: of the paper's row in :data:`published.RESULTS`, for the recipe's own experiment.
-            notes: what must be said of the figures.
+            predict: class probabilities of the best snapshot.
+            crops: how it shows an image.
+            train: how training images were shown; their number and accuracy are added.
+            more: further fields of the :class:`Summary`; ``notes`` are added to those on the images.
 
         Returns:
-            The best snapshot.
+            The summary.
         """
-        if self.config.departures:
-            title, published_key = f"{title} with {self.config.departures}", None
-        data, best = self.data, self.snapshots.best
-        model = keras.saving.load_model(self.snapshots.path(best), compile=False)
-        how = predict.default_crops(model)
-        view = predict.test_views(model, how)[0]
-        probabilities = combine([predict.scores(model, data.validation, view)])
-        top1, top5 = (top_k_accuracy(probabilities, data.validation.labels, k) for k in (1, 5))
-        self.run.write_validation_predictions(
-            data.validation.file_names, data.validation.labels, data.validation.wnids, probabilities
-        )
+        data, options, best = self.data, self.options, self.snapshots.best
+        found, truth = predict(data.validation), data.validation.labels
+        self.run.write_validation_predictions(data.validation, found)
         if data.test is not None:
-            answers = predict.scores(model, data.test, view).argmax(axis=1)
-            self.run.write_test_predictions(data.test.file_names, answers, data.test.wnids)
+            self.run.write_test_predictions(data.test, predict(data.test).argmax(axis=1))
+        title, row = self.study.title, self.study.row
+        if options.departures:
+            title, row = f"{title} with {options.departures}", None
         demo = ["demo on made-up images: the accuracy means nothing"]
-        caveats = demo if self.config.demo else data.shortfalls
-        self.run.write_summary(
-            {
-                "published": None if self.config.demo else published_key,
-                "title": title,
-                "validation": {
-                    "images": len(data.validation), "top1": top1, "top5": top5, "crops": predict.NAMES[how],
-                },
-                "train": {
-                    "images": len(data.train),
-                    "screened": data.screened,
-                    "views": self.augmentation.description,
-                    "accuracy": next(row["accuracy"] for row in self.run.metrics if row["step"] == best.step),
-                },
-                "selection": f"best of the measurements on {'held-out training images' if data.held_out else 'val'}",
-                "best_epoch": best.epoch,
-                "epochs": clock.epochs,
-                "recipe_epochs": type(self.config)().epochs,
-                "snapshots": len(self.snapshots.entries),
-                "trunk": None,
-                "hours": clock.seconds / 3600,
-                "notes": [*caveats, *notes],
-            }
-        )  # fmt: skip
-        print(
-            f"\n{title}: {top1:.2%} of {len(data.validation):,} val images (top-5 {top5:.2%}), {predict.NAMES[how]}, "
-            f"best of epoch {best.epoch:g}"
+        accuracy = next(row["accuracy"] for row in self.run.metrics if row["step"] == best.step)
+        summary = Summary(
+            title=title,
+            published=None if options.demo else row,
+            validation=Validation(len(truth), *(top_k_accuracy(found, truth, k) for k in (1, 5)), crops),
+            train=dataclasses.replace(train, images=len(data.rows), accuracy=accuracy, screened=data.screened),
+            selection=f"best of the measurements on {'held-out training images' if len(data.held_out) else 'val'}",
+            best_epoch=best.epoch,
+            epochs=clock.epochs,
+            recipe_epochs=type(options)().epochs,
+            snapshots=len(self.snapshots.entries),
+            **{"hours": clock.seconds / 3600, **more}
+            | {"notes": (*(demo if options.demo else data.shortfalls), *more.get("notes", ()))},
         )
-        if published_key:
-            paper = published.RESULTS[published_key]
-            print(f"{paper.paper} prints {paper.val_accuracy:.2%}")
-        print(self.run.path)
-        return model
+        self.run.write_summary(summary)
+        self._print(summary)
+        return summary
 
-    def store_features(self, model: keras.Model) -> None:
-        """Writes what the last hidden layer makes of the val images, for Le & Yang's Fig. 1."""
-        validation = self.data.validation
-        view = predict.test_views(model, predict.default_crops(model))[0]
-        with replacing(self.run.path / "features-validation.npz") as file:
-            np.savez_compressed(
-                file,
-                features=predict.features(model, validation, view),
-                labels=validation.labels,
-                file_names=validation.file_names.astype(np.str_),
-                wnids=np.asarray(validation.wnids),
-            )
+    def _print(self, summary: Summary) -> None:
+        """The run beside the paper's row, within 80 columns."""
+        val = summary.validation
+        print(f"\n{summary.title}: best of epoch {summary.best_epoch:g}, {CROPS[val.crops]}")
+        lines = [("this run", f"{val.images:,}", val.top1, val.top5, None)]
+        if self.study.row:
+            paper = published.RESULTS[self.study.row]
+            lines.append((paper.paper, f"{published.VAL_IMAGES:,}", paper.val_accuracy, None, paper.test_accuracy))
+        print(f"{'':20}{'val images':>12}{'top-1 accuracy':>16}{'top-5':>9}{'test top-1':>12}")
+        for name, count, *figures in lines:
+            top1, top5, test = ("" if figure is None else f"{figure:.2%}" for figure in figures)
+            print(f"{name:20}{count:>12}{top1:>16}{top5:>9}{test:>12}")
+        for note in summary.notes:
+            print(f"  note: {note}")
+        print(f"Written to {self.run.path}")
 
 
-def begin(recipe: str, config: TrainingConfig, augmentation: Augmentation, *, screened: bool = False) -> Experiment:
+def begin(study: Study, options: RunOptions, *, devices: Sequence[str] = (), screened: bool = False) -> Experiment:
     """Reads the images and makes the run directory, or goes back to the one to resume.
 
     Args:
-        recipe: its name.
-        config: its options.
-        augmentation: how the training images are shown.
+        study: its names.
+        options: its options.
+        devices: to train on; see :func:`hardware.place`.
         screened: leave out training images whose object a crop can lose (Le & Yang section 5.2.1).
 
     Raises:
-        ValueError: an option makes no sense, or the images are not those the run was begun with.
+        UserError: an option makes no sense, or the images are not those the run was begun with.
         DatasetError: there are no images to use.
     """
-    config.check()
-    if config.resume:
-        _check_resumable(Run(config.resume), recipe, config)
-    hardware.set_seed(config.seed, config.devices)
-    strategy = hardware.strategy(config.devices)
-    if config.batch_size % strategy.num_replicas_in_sync:
-        raise ValueError(
-            f"--batch-size {config.batch_size}: the {strategy.num_replicas_in_sync} devices must get equal shares; "
+    options.check()
+    if options.resume:
+        _check_resumable(Run(options.resume), study.recipe, devices)
+    precision = precision_of(options, devices)
+    placement = hardware.place(devices)
+    if options.batch_size % placement.replicas:
+        raise UserError(
+            f"--batch-size {options.batch_size}: the {placement.replicas} devices must get equal shares; "
             "choose another, or fewer --devices"
         )
-    # A run that goes on keeps the arithmetic that it was begun with.
-    wanted = Run(config.resume).environment["precision"] if config.resume else config.precision
-    precision = hardware.resolve_precision(wanted, config.devices)
-    keras.config.set_dtype_policy(hardware.training_policy(precision))
-    data = images.load(config, screened=screened)
-    devices = {"device": hardware.describe_device(config.devices), "replicas": strategy.num_replicas_in_sync}
-    if config.resume:
-        run = Run(config.resume)
-        _note_resumption(run, config, data, devices)
+    hardware.set_seed(options.seed, devices)
+    data = images.load(options, screened=screened)
+    machine = {
+        "device": hardware.describe_device(devices),
+        "replicas": placement.replicas,
+        "backend": keras.backend.backend(),
+    }
+    if options.resume:
+        run = Run(options.resume)
+        stored = run.environment["dataset"]["digests"]
+        for name in ("train", "validation"):  # val decides on snapshots and plateaus
+            if stored[name] != data.named[name].digest:
+                raise UserError(f"--resume {run.path}: the {name} images are not those the run was begun with")
+        run.write_resumption(options.epochs, **machine)
     else:
-        run = Run.create(config.runs, recipe, config)
-        run.write_environment(**devices, precision=precision, seed=config.seed, dataset=data.description)
+        run = Run.create(options.runs, study.recipe, options)
+        run.write_environment(**machine, precision=precision, seed=options.seed, dataset=data.description)
     print(
-        f"{len(data.train):,} training, {len(data.validation):,} validation images, {len(data.train.wnids)} classes; "
-        f"{precision} on {strategy.num_replicas_in_sync} device(s)\nThis run can be resumed: --resume {run.path}"
+        f"{len(data.rows):,} training, {len(data.validation):,} validation images, {len(data.wnids)} classes; "
+        f"{precision} on {placement.replicas} device(s)\nThis run can be resumed: --resume {run.path}"
     )
-    return Experiment(config, run, data, augmentation, strategy)
+    return Experiment(study, options, run, data, precision, placement)
 
 
-def _check_resumable(run: Run, recipe: str, config: TrainingConfig) -> None:
+def precision_of(options: RunOptions, devices: Sequence[str] = ()) -> hardware.Arithmetic:
+    """Returns the arithmetic of a run; one that goes on keeps what it was begun with."""
+    wanted = Run(options.resume).environment["precision"] if options.resume else options.precision
+    return hardware.resolve_precision(wanted, devices)
+
+
+@contextlib.contextmanager
+def policy(precision: hardware.Arithmetic) -> Iterator[None]:
+    """Builds networks at a precision; variables, scores and loss stay in float32."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(hardware.training_policy(precision))
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _check_resumable(run: Run, recipe: str, devices: Sequence[str]) -> None:
     if run.config["recipe"] != recipe:
-        raise ValueError(f"--resume {run.path}: a run of recipes/{run.config['recipe']}.py; go on with that")
-    if run.environment["precision"] == "float16" and not hardware.on_gpu(config.devices):
-        raise ValueError(f"--resume {run.path}: begun in float16, which goes on on a GPU only")
-
-
-def _note_resumption(run: Run, config: TrainingConfig, data: Data, devices: dict) -> None:
-    """Adds the machine at hand and a changed length to what is stored, if the images are the same."""
-    environment = run.environment
-    digests = data.description["digests"]
-    for name in ("train", "validation"):  # val decides on snapshots and plateaus
-        if environment["dataset"]["digests"][name] != digests[name]:
-            raise ValueError(f"--resume {run.path}: the {name} images are not those the run was begun with")
-    (run.path / "summary.json").unlink(missing_ok=True)  # of a shorter run: until the end there are no figures
-    resumed = [*environment.get("resumed", []), describe_environment() | devices]
-    write_json(run.path / "environment.json", environment | {"resumed": resumed})
-    write_json(run.path / "config.json", run.config | {"epochs": config.epochs})
+        raise UserError(f"--resume {run.path}: a run of recipes/{run.config['recipe']}.py; go on with that")
+    if run.environment["precision"] == "float16" and not hardware.on_gpu(devices):
+        raise UserError(f"--resume {run.path}: begun in float16, which goes on on a GPU only")
+    begun = run.environment.get("backend", "tensorflow")
+    if begun != keras.backend.backend():
+        raise UserError(f"--resume {run.path}: begun with KERAS_BACKEND={begun}; go on with that")

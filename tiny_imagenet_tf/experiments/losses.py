@@ -1,6 +1,6 @@
 """What training minimises: the two papers' losses, and the reading of their weight decay. Keras operations only."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import keras
 from keras import ops
@@ -26,12 +26,30 @@ class MulticlassHinge(keras.losses.Loss):
     Of one image with scores s and class y: the sum over j other than y of max(0, s_j - s_y + 1).
     """
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> Any:
         """Returns the loss of each image, (batch,), from one-hot labels and scores, both (batch, classes)."""
         y_true = ops.cast(y_true, y_pred.dtype)
         right = ops.sum(y_true * y_pred, axis=-1, keepdims=True)
         margins = ops.maximum(y_pred - right + 1, 0)
         return ops.sum((1 - y_true) * margins, axis=-1)
+
+
+class DataLoss(keras.metrics.Mean):
+    """The mean of a loss over images, without the penalty of the weights that Keras' own ``loss`` includes.
+
+    Args:
+        loss: of one-hot labels and scores.
+    """
+
+    NAME = "data_loss"
+
+    def __init__(self, loss: keras.losses.Loss):
+        super().__init__(name=self.NAME, dtype="float32")
+        self._loss = loss
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Adds a batch."""
+        super().update_state(self._loss.call(y_true, y_pred), sample_weight)
 
 
 def l2_coefficient(weight_decay: float, convention: WeightDecayConvention) -> float:

@@ -1,168 +1,210 @@
-"""What can be chosen in every run that trains from scratch, and how a run that goes on gets its choices back."""
+"""What can be chosen in every run. Each option carries its own rule; a run that goes on gets its choices back."""
 
+import argparse
 import dataclasses
 import importlib.util
-import json
-import sys
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
-
-import tyro
+from typing import Any, ClassVar, TypeVar
 
 from tiny_imagenet_tf import cli
+from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.hardware import Precision
-from tiny_imagenet_tf.runs.run import Run, departures
+from tiny_imagenet_tf.runs.run import Run
 
-Config = TypeVar("Config", bound="TrainingConfig")
-
-# A run that goes on may be made longer or shorter, and find its data and devices elsewhere.
-_MAY_CHANGE = ("resume", "epochs", "source", "data_dir", "cache", "devices", "tensorboard")
-# What these change leaves the experiment the same, or is said in a table by itself.
-_SAME_EXPERIMENT = (
-    *_MAY_CHANGE, "demo", "fraction", "holdout", "measure_every", "snapshots", "checkpoint_every", "precision", "runs",
-    "seed", "model", "staged", "staged_epochs",
-)  # fmt: skip
-_DEMO = {"epochs": 2, "batch_size": 20, "measure_every": 5, "checkpoint_every": 5}
+Options = TypeVar("Options", bound="RunOptions")
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainingConfig:
-    """Options of ``inception_baseline.py``, ``inception_regularized.py`` and ``convnets.py``."""
+class Rule:
+    """What an option may be, and what a change of it means.
 
-    demo: bool = False
+    Attributes:
+        above: numbers must be larger.
+        low: numbers must be at least this.
+        below: numbers must be smaller.
+        high: numbers must be at most this.
+        departs: another value than the recipe's makes another experiment, which is in no table of a paper.
+        resumable: a run that goes on may be given another value.
+    """
+
+    above: float | None = None
+    low: float | None = None
+    below: float | None = None
+    high: float | None = None
+    departs: bool = True
+    resumable: bool = False
+
+    def check(self, name: str, value: Any) -> None:
+        """Raises UserError, naming the option, where a number is not finite or out of range."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return
+        tests = (
+            (self.above, lambda limit: value > limit, "above"),
+            (self.low, lambda limit: value >= limit, "at least"),
+            (self.below, lambda limit: value < limit, "below"),
+            (self.high, lambda limit: value <= limit, "at most"),
+        )
+        if not math.isfinite(value) or not all(test(limit) for limit, test, _ in tests if limit is not None):
+            limits = " and ".join(f"{word} {limit:g}" for limit, _, word in tests if limit is not None)
+            raise UserError(f"{flag(name)} {value}: must be {limits or 'finite'}")
+
+
+POSITIVE = Rule(above=0)
+AMOUNT = Rule(low=0)
+SHARE = Rule(above=0, high=1)
+PART = Rule(low=0, below=1)
+
+
+def option(default: Any, rule: Rule = AMOUNT, **changes: Any) -> Any:
+    """Returns a dataclass field with its rule.
+
+    Args:
+        default: of the field; a function without arguments makes it anew.
+        rule: a kind of numbers.
+        changes: of the rule, such as ``departs=False``.
+    """
+    kind = "default_factory" if callable(default) else "default"
+    return dataclasses.field(**{kind: default}, metadata={"rule": dataclasses.replace(rule, **changes)})
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions:
+    """Options of every recipe that trains."""
+
+    DEMO: ClassVar[dict[str, Any]] = {}
+    """What ``--demo`` takes instead of the defaults."""
+
+    demo: bool = option(False, departs=False)
     """Run the whole recipe in a minute or two on made-up images. Its accuracy means nothing."""
-    resume: Path | None = None
-    """A run directory whose training goes on from its checkpoint. Its config is taken up; of the other options only
-    epochs, source, data-dir, cache, devices and tensorboard may then be given anew."""
+    resume: Path | None = option(None, departs=False, resumable=True)
+    """A run directory whose training goes on from its checkpoint, with the options it was begun with. Given anew may
+    only be: epochs, source, data-dir, tensorboard, and where a recipe has them cache, devices, store, weights."""
 
     # Data
-    source: Path | None = None
+    source: Path | None = option(None, departs=False, resumable=True)
     """A tiny-imagenet-200 folder, zip or tar. Without it the official archive is downloaded."""
-    data_dir: Path | None = None
+    data_dir: Path | None = option(None, departs=False, resumable=True)
     """Where prepared datasets are kept. Default: TFDS's own, $TFDS_DATA_DIR or ~/tensorflow_datasets."""
-    fraction: float = 1.0
+    fraction: float = option(1.0, SHARE, departs=False)
     """Share of each class to use, of train and val alike. Paper: 1; section 3.2 tried things out on 0.25."""
-    holdout: float = 0.0
+    holdout: float = option(0.0, PART, departs=False)
     """Share of each training class that is not trained on but picks the snapshots. At 0, val picks them, as in the
     papers: the val accuracy reported is then the best of many."""
 
-    cache: bool = False
-    """Keep decoded images in memory, 1.2 GB for all of train, instead of decoding them every epoch."""
-
     # Length and pace
-    epochs: int = 30
-    """Passes over the training images, in all parts of the run together. Paper: 20 to 50 for Milani's Baseline."""
-    batch_size: int = 100
-    """Images a step, on all devices together. Paper: 200 for Le & Yang; not given for Milani's own networks."""
-    measure_every: int = 500
-    """Steps between two measurements of the val accuracy, from which snapshots follow; each epoch ends in one too.
-    Paper: "some number of" steps (Milani section 3.4)."""
-    snapshots: int = 20
+    epochs: int = option(30, POSITIVE, departs=False, resumable=True)
+    """Passes over the training images, in all parts of the run together."""
+    batch_size: int = option(100, POSITIVE)
+    """Images a step, on all devices together."""
+    snapshots: int = option(20, POSITIVE, departs=False)
     """How many are kept. Paper: 20 (Milani section 3.4)."""
-    checkpoint_every: int = 100
-    """Steps that an interruption costs at the most."""
 
     # Run
-    precision: Precision = "auto"
+    precision: Precision = option("auto", departs=False)
     """auto: float16 on a GPU, bfloat16 on a CPU that has it, float32 elsewhere. Scores and loss are float32."""
-    devices: tuple[str, ...] = ()
-    """Such as GPU:0 GPU:1. Default: every GPU, or the CPU."""
-    runs: Path = Path("runs")
+    runs: Path = option(Path("runs"), departs=False)
     """Where run directories are made."""
-    seed: int = 0
+    seed: int = option(0, departs=False)
     """Fixes the run, bit for bit on a CPU."""
-    tensorboard: bool = False
+    tensorboard: bool = option(False, departs=False, resumable=True)
     """Write TensorBoard logs into the run directory (needs the extra: pip install -e ".[tensorboard]")."""
+
+    def check(self) -> None:
+        """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
+        for field in dataclasses.fields(self):
+            rule_of(type(self), field.name).check(field.name, getattr(self, field.name))
+        if self.tensorboard and importlib.util.find_spec("tensorboard") is None:
+            raise UserError('--tensorboard: TensorBoard is not installed; pip install -e ".[tensorboard]"')
 
     @property
     def departures(self) -> str:
-        """See :func:`tiny_imagenet_tf.runs.departures`."""
-        return departures(self, _SAME_EXPERIMENT)
-
-    def check(self) -> None:
-        """Raises ValueError, naming the option, where a value makes no sense."""
-        if not 0 < self.fraction <= 1:
-            raise ValueError(f"--fraction {self.fraction}: must be above 0 and at most 1")
-        if self.tensorboard and importlib.util.find_spec("tensorboard") is None:
-            raise ValueError('--tensorboard: TensorBoard is not installed; pip install -e ".[tensorboard]"')
-        for name, value in dataclasses.asdict(self).items():
-            option = f"--{name.replace('_', '-')} {value}"
-            if name in ("holdout", "label_smoothing") and not 0 <= value < 1:
-                raise ValueError(f"{option}: must be at least 0 and below 1")
-            if name == "dropout_keep" and not 0 < value <= 1:
-                raise ValueError(f"{option}: must be above 0 and at most 1")
-            if name == "weight_decay" and value is not None and value < 0:
-                raise ValueError(f"{option}: must not be negative")
-            if name in _POSITIVE and value is not None and not value > 0:
-                raise ValueError(f"{option}: must be above 0")
+        """The options, as on the command line, that make a run another experiment than the recipe's own."""
+        own = dataclasses.replace(type(self)(), **(self.DEMO if self.demo else {}))
+        found = []
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if not rule_of(type(self), field.name).departs or value == getattr(own, field.name):
+                continue
+            no = f"--no-{field.name.replace('_', '-')}"
+            found.append(
+                (flag(field.name) if value else no) if isinstance(value, bool) else f"{flag(field.name)} {value}"
+            )
+        return " ".join(found)
 
 
-_POSITIVE = (
-    "epochs", "batch_size", "measure_every", "snapshots", "checkpoint_every",
-    "learning_rate", "learning_rate_decay", "decay_every_epochs", "patience", "staged_epochs",
-)  # fmt: skip
+def flag(name: str) -> str:
+    """Returns a field's name as it stands on the command line."""
+    return f"--{name.replace('_', '-')}"
 
 
-def command(config: type[Config], run: Callable[[Config], object], description: str) -> None:
-    """Reads the config from the command line and runs it, as :func:`cli.command` does.
+def rule_of(config: type, name: str) -> Rule:
+    """Returns the rule of an option: its own, or that of the class it overrides; else a number must not be negative."""
+    for each in config.__mro__:
+        field = vars(each).get("__dataclass_fields__", {}).get(name)
+        if field is not None and "rule" in field.metadata:
+            return field.metadata["rule"]
+    return AMOUNT
+
+
+def command(config: type[Options], run: Callable[[Options], object], description: str | None) -> None:
+    """Runs a recipe from the command line, as :func:`cli.command` does.
 
     What is not on the command line is the recipe's default, or with ``--resume`` what the run was begun with, or
     with ``--demo`` small.
-
-    Args:
-        config: the recipe's dataclass.
-        run: called with the config.
-        description: heads ``--help``.
     """
 
-    def run_completed(chosen: Config) -> None:
+    def run_checked(chosen: Options) -> None:
         if chosen.resume:
-            stored = read(config, chosen.resume)
-            chosen = tyro.cli(config, default=dataclasses.replace(stored, resume=chosen.resume))
-            check_unchanged(stored, chosen)
-        elif chosen.demo:
-            chosen = tyro.cli(config, default=dataclasses.replace(config(), demo=True, **_DEMO))
-        try:
-            run(chosen)
-        except KeyboardInterrupt:
-            print(f"\nInterrupted. Go on with: python {sys.argv[0]} --resume RUN", file=sys.stderr)
-            sys.exit(130)
+            check_unchanged(read(config, chosen.resume), chosen)
+        run(chosen)
 
-    cli.command(config, run_completed, description)
+    cli.command(config, run_checked, description, starting_point)
 
 
-def read(config: type[Config], path: Path) -> Config:
-    """Returns the config that a run was begun with.
+def starting_point(config: type[Options], arguments: Sequence[str]) -> Options:
+    """Returns the options that a command line does not name."""
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--resume", type=Path)
+    first.add_argument("--demo", action="store_true")
+    known, _ = first.parse_known_args(arguments)
+    if known.resume:
+        return dataclasses.replace(read(config, known.resume), resume=known.resume)
+    return dataclasses.replace(config(), demo=True, **config.DEMO) if known.demo else config()
+
+
+def read(config: type[Options], path: Path) -> Options:
+    """Returns the options that a run was begun with.
 
     Args:
         config: the recipe's dataclass.
         path: the run directory.
 
     Raises:
-        ValueError: there is no such run, or it is of another recipe.
+        UserError: there is no such run, or it is of another recipe.
     """
     try:
         stored = Run(path).config
-    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError) as error:
-        raise ValueError(f"--resume {path}: not a run directory") from error
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        raise UserError(f"--resume {path}: not a run directory") from error
     stored.pop("recipe")
     fields = {field.name: field for field in dataclasses.fields(config)}
     if stored.keys() != fields.keys():
         odd = ", ".join(sorted(stored.keys() ^ fields.keys()))
-        raise ValueError(f"--resume {path}: a run of another recipe or version; they differ in {odd}")
+        raise UserError(f"--resume {path}: a run of another recipe or version; they differ in {odd}")
     return config(**{name: _from_json(value, fields[name].type) for name, value in stored.items()})
 
 
-def check_unchanged(stored: TrainingConfig, chosen: TrainingConfig) -> None:
-    """Raises ValueError where a run that goes on is given another value of what made it what it is."""
+def check_unchanged(stored: RunOptions, chosen: RunOptions) -> None:
+    """Raises UserError where a run that goes on is given another value of what made it what it is."""
     for field in dataclasses.fields(stored):
         before, now = getattr(stored, field.name), getattr(chosen, field.name)
-        if field.name not in _MAY_CHANGE and before != now:
-            raise ValueError(f"--{field.name.replace('_', '-')} {now}: the run to resume was begun with {before}")
+        if not rule_of(type(stored), field.name).resumable and before != now:
+            raise UserError(f"{flag(field.name)} {now}: the run to resume was begun with {before}")
 
 
-def _from_json(value, kind):
+def _from_json(value: Any, kind: Any) -> Any:
     if isinstance(value, list):
         return tuple(value)
     return Path(value) if value is not None and kind in (Path, Path | None) else value

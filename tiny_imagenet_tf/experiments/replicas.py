@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import keras
 
+from tiny_imagenet_tf import hardware
+
 
 def synchronize(model: keras.Model) -> None:
     """Lets batch normalization see the whole batch where a strategy spreads it over devices.
@@ -14,7 +16,7 @@ def synchronize(model: keras.Model) -> None:
     Args:
         model: made under the strategy's scope; on one device nothing changes.
     """
-    if model.distribute_strategy.num_replicas_in_sync > 1:
+    if _several(model):
         _set(model, True)
 
 
@@ -30,10 +32,29 @@ def for_one_device(model: keras.Model) -> Iterator[keras.Model]:
             layer.synchronized = True
 
 
+def compiles(model: keras.Model) -> bool | str:
+    """Returns ``jit_compile`` for a network: XLA where it is no loss.
+
+    On JAX always, since nothing else compiles there. On TensorFlow it is slower on a CPU, and crashes with loss
+    scaling on several GPUs (keras issue 21366).
+
+    Args:
+        model: made under the strategy's scope.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return "auto"
+    return "auto" if hardware.has_gpu() and not _several(model) else False
+
+
+def _several(model: keras.Model) -> bool:
+    return keras.backend.backend() == "tensorflow" and model.distribute_strategy.num_replicas_in_sync > 1
+
+
 def _set(model: keras.Model, synchronized: bool) -> None:
     for layer in _normalizations(model):
         layer.synchronized = synchronized
 
 
 def _normalizations(model: keras.Model) -> list[keras.layers.BatchNormalization]:
-    return [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    inside = [each for layer in model.layers if isinstance(layer, keras.Model) for each in _normalizations(layer)]
+    return inside + [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]

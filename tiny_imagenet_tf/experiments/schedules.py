@@ -41,8 +41,15 @@ def plateau(initial: float, accuracies: Iterable[float], *, patience: int) -> fl
     return initial / 10**cuts
 
 
-class Plateau(keras.callbacks.Callback):
-    """Sets the rate of :func:`plateau` after each epoch.
+def staircase_callback(initial: float, factor: float, *, every_epochs: int = 1) -> keras.callbacks.Callback:
+    """Returns what sets the rate of :func:`staircase` at the beginning of each epoch."""
+    return keras.callbacks.LearningRateScheduler(
+        lambda epoch, _: staircase(initial, factor, every_epochs=every_epochs, epoch=epoch)
+    )
+
+
+def plateau_callback(run: Run, initial: float, *, patience: int) -> keras.callbacks.Callback:
+    """Returns what sets the rate of :func:`plateau` at the beginning of each epoch.
 
     Its memory is the run's ``metrics.jsonl``, so an interrupted run goes on with the patience it had left.
 
@@ -52,10 +59,8 @@ class Plateau(keras.callbacks.Callback):
         patience: epochs.
     """
 
-    def __init__(self, run: Run, initial: float, patience: int):
-        super().__init__()
-        self._run, self._initial, self._patience = run, initial, patience
+    def rate(epoch: int, _: float) -> float:
+        ended = {int(row["epoch"]): row["selection_accuracy"] for row in run.metrics if row["epoch"] % 1 == 0}
+        return plateau(initial, [ended[number] for number in sorted(ended) if number <= epoch], patience=patience)
 
-    def on_epoch_end(self, epoch, logs=None):
-        whole = [row["selection_accuracy"] for row in self._run.metrics if row["epoch"] == int(row["epoch"])]
-        self.model.optimizer.learning_rate = plateau(self._initial, whole, patience=self._patience)
+    return keras.callbacks.LearningRateScheduler(rate)

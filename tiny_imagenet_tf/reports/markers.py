@@ -1,48 +1,62 @@
-"""The part of a page in docs/ that a report writes: what its first marker asks for, between that and the second.
+"""The parts of a Markdown page that are written by a program: what stands between two markers.
 
     <!-- report:begin Runs; curves; ensemble -->
     <!-- report:end -->
 
-A figure is asked for by the stem of its file, a table by its title; they come in the report's order.
+A name (``report``, ``results``), and what is asked for: of a report, figures by the stem of their file and tables by
+their title, in the report's order.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.reports.page import Drawing, Section, Tabulated
-from tiny_imagenet_tf.runs.run import replacing
-
-_BEGIN, _END = "<!-- report:begin ", "<!-- report:end -->"
-_PART = re.compile(f"({_BEGIN}(.+?) -->).*({_END})", re.DOTALL)
+from tiny_imagenet_tf.runs.files import replacing
 
 
-def write(page: Path, sections: Sequence[Section]) -> None:
-    """Writes ``figures/<page>_<figure>`` beside the page, and the part between its markers.
+def replace(page: Path, name: str, make: Callable[[str], str]) -> None:
+    """Writes what stands between a page's two markers.
 
     Args:
         page: a Markdown file.
-        sections: of a report.
+        name: of the markers.
+        make: from what the first marker asks for to the text; called before anything is written.
 
     Raises:
-        FileNotFoundError: there is no such page.
-        ValueError: the page has not the two markers once each, or asks for what the report does not have.
+        UserError: there is no such page, or it has not the two markers once each.
     """
-    text = page.read_text(encoding="utf-8")
-    found = _PART.search(text)
-    if not found or text.count(_BEGIN) != 1 or text.count(_END) != 1:
-        raise ValueError(f"{page} needs {_BEGIN}NAME; NAME --> and, below it, {_END}, once each")
-    begin, names, end = found.groups()
-    blocks = {_name(block): block for section in sections for block in section.blocks if _name(block)}
-    wanted = [name.strip() for name in names.split(";")]
-    if missing := [name for name in wanted if name not in blocks]:
-        raise ValueError(f"{page} asks for {'; '.join(missing)}; the report has {'; '.join(blocks)}")
-    parts = [_markdown(page, block) for name, block in blocks.items() if name in wanted]
+    if not page.is_file():
+        raise UserError(f"{page}: no such page")
+    text, (begin, end) = page.read_text(encoding="utf-8"), (f"<!-- {name}:begin", f"<!-- {name}:end -->")
+    found = re.search(f"{begin} ?(.*?) ?-->.*{end}", text, re.DOTALL)
+    if not found or text.count(begin) != 1 or text.count(end) != 1:
+        raise UserError(f"{page} needs {begin} ... --> and, below it, {end}, once each")
+    first = found.group(0).split("-->")[0] + "-->"
+    part = "\n\n".join([first, make(found.group(1)), end])
     with replacing(page) as file:
-        file.write((text[: found.start()] + "\n\n".join([begin, *parts, end]) + text[found.end() :]).encode())
+        file.write((text[: found.start()] + part + text[found.end() :]).encode())
 
 
-def _name(block) -> str | None:
+def write_report(page: Path, sections: Sequence[Section]) -> None:
+    """Writes ``figures/<page>_<figure>`` beside the page, and the part between its ``report`` markers.
+
+    Raises:
+        UserError: the page has no markers, or asks for what the report does not have.
+    """
+    blocks = {_name(block): block for section in sections for block in section.blocks if _name(block)}
+
+    def make(asked: str) -> str:
+        wanted = [name.strip() for name in asked.split(";")]
+        if missing := [name for name in wanted if name not in blocks]:
+            raise UserError(f"{page} asks for {'; '.join(missing)}; the report has {'; '.join(blocks)}")
+        return "\n\n".join(_markdown(page, block) for name, block in blocks.items() if name in wanted)
+
+    replace(page, "report", make)
+
+
+def _name(block: object) -> str | None:
     if isinstance(block, Drawing):
         return block.name
     return block.table.title if isinstance(block, Tabulated) else None

@@ -12,9 +12,9 @@ import markupsafe
 from matplotlib.figure import Figure
 
 from tiny_imagenet_tf.reports.figures import style
-from tiny_imagenet_tf.reports.tables import Table
+from tiny_imagenet_tf.reports.table import Table
 from tiny_imagenet_tf.reports.thumbnails import Sprite, data_uri, png_to_webp
-from tiny_imagenet_tf.runs.run import replacing
+from tiny_imagenet_tf.runs.files import replacing
 
 TEMPLATES = Path(__file__).parent / "templates"
 

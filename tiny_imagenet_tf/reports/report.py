@@ -8,6 +8,7 @@ from tiny_imagenet_tf.reports import markers, page
 from tiny_imagenet_tf.reports.sections import activations, errors, images
 from tiny_imagenet_tf.reports.sections import runs as whole_runs
 from tiny_imagenet_tf.reports.subject import Subject
+from tiny_imagenet_tf.runs.records import Record
 from tiny_imagenet_tf.runs.run import Run
 
 
@@ -16,7 +17,7 @@ def write(
     out: Path,
     *,
     classes: tuple[str, ...] = MILANI_TSNE_CLASSES,
-    results: Sequence[dict] = (),
+    results: Sequence[Record] = (),
     network_sizes: dict[str, int] | None = None,
     source: Path | None = None,
     data_dir: Path | None = None,
@@ -41,8 +42,7 @@ def write(
 
     Raises:
         UnknownClass: a class is not in the set.
-        FileNotFoundError: there is no such page in docs.
-        ValueError: that page has no markers, or asks for what this report does not have.
+        UserError: that page is not there, has no markers, or asks for what this report does not have.
     """
     first = Subject.open(runs[0], source, data_dir)
     subjects = [first, *(Subject(run, None) for run in runs[1:])]  # of these no image is shown
@@ -56,11 +56,11 @@ def write(
         activations.transfer_values(first, classes),
         activations.features(first),
         images.data(first),
-        whole_runs.published_tables(list(results), network_sizes or {}),
+        whole_runs.published_tables(results, network_sizes or {}),
     ]
     found = [section for section in sections if section]
     title = " · ".join(whole_runs.distinct_titles(subjects))
     path = page.write(out, f"{title}: Tiny ImageNet", found)
     if docs:
-        markers.write(docs, found)
+        markers.write_report(docs, found)
     return path

@@ -2,13 +2,15 @@
 
 import importlib.util
 
-NEEDED = {"matplotlib": "matplotlib", "sklearn": "scikit-learn", "scipy": "scipy", "jinja2": "jinja2"}
+from tiny_imagenet_tf.errors import UserError
+
+NEEDED = {"matplotlib": "matplotlib", "sklearn": "scikit-learn", "scipy": "scipy", "jinja2": "jinja2", "PIL": "pillow"}
 
 
 def require() -> None:
-    """Raises ModuleNotFoundError, naming the extra and the command, where a package of it is missing."""
+    """Raises UserError, naming the extra and the command, where a package of it is missing."""
     missing = [package for module, package in NEEDED.items() if importlib.util.find_spec(module) is None]
     if missing:
-        raise ModuleNotFoundError(
+        raise UserError(
             f"a report needs the extra 'report' ({', '.join(missing)} missing): pip install -e \".[report]\""
         )

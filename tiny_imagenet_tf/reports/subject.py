@@ -8,7 +8,8 @@ from tiny_imagenet_tf.data.official_layout import DatasetError
 from tiny_imagenet_tf.reports.analysis.class_names import ClassNames
 from tiny_imagenet_tf.reports.analysis.predictions import Predictions
 from tiny_imagenet_tf.reports.thumbnails import Images
-from tiny_imagenet_tf.runs.run import VALIDATION_PREDICTIONS, Run
+from tiny_imagenet_tf.runs.run import Run
+from tiny_imagenet_tf.runs.summary import Summary
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,14 +48,19 @@ class Subject:
         return found
 
     @functools.cached_property
+    def summary(self) -> Summary:
+        """The run's figures."""
+        return self.run.summary
+
+    @functools.cached_property
     def title(self) -> str:
         """What the run calls itself."""
-        return self.run.summary["title"]
+        return self.summary.title
 
     @functools.cached_property
     def predictions(self) -> Predictions | None:
         """The answers for the validation images; None where the run stored none."""
-        return Predictions.of(self.run) if (self.run.path / VALIDATION_PREDICTIONS).exists() else None
+        return Predictions.of(self.run) if self.run.has_predictions else None
 
     @functools.cached_property
     def names(self) -> ClassNames:

@@ -1,16 +1,16 @@
-"""The four tables of the papers beside ours, and README's results section, which is made of them.
+"""The four tables of the papers beside ours, and the results sections of README and docs, made of them.
 
 A row of the papers with no run of ours says "not run"; the paper's number never stands in our column.
 """
 
-import dataclasses
+from collections.abc import Sequence
 
 from tiny_imagenet_tf import published
 from tiny_imagenet_tf.reports.analysis.intervals import wilson
+from tiny_imagenet_tf.reports.table import NOTHING, Table
+from tiny_imagenet_tf.runs.records import Record
 
-BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 NOT_RUN = "not run"
-NOTHING = "–"  # noqa: RUF001 (a dash in a cell)
 STAND_IN_TRUNKS = {
     "inception_v3_2015.weights.h5": (
         "the trunk is Google's Inception-v3 of December 2015 with three of its 94 kernels learned again on Tiny "
@@ -19,32 +19,6 @@ STAND_IN_TRUNKS = {
 }
 PAPER = ("Paper: val", "Paper: test")
 OURS = ("Here: val", "95 % interval of accuracy", "Here: top-5 accuracy", "Data", "Trunk", "Device", "Hours", "Commit")
-
-
-@dataclasses.dataclass(frozen=True)
-class Table:
-    """A table as text.
-
-    Attributes:
-        title: with the paper's own number of it.
-        caption: what the cells hold.
-        columns: headings.
-        rows: cells, as many as there are columns.
-        notes: what must be said of single rows.
-    """
-
-    title: str
-    caption: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    notes: tuple[str, ...] = ()
-
-    def markdown(self) -> str:
-        """The table in GitHub's Markdown, with its title, caption and notes."""
-        lines = [self.columns, ("---",) + ("---:",) * (len(self.columns) - 1), *self.rows]
-        body = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-        notes = "\n".join(f"- {note}" for note in self.notes)
-        return "\n\n".join(part for part in (f"### {self.title}", self.caption, body, notes) if part)
 
 
 ERRORS = "Top-1 error, accuracy in brackets. Test errors are the course server's: its labels are not public."
@@ -56,10 +30,18 @@ MILANI_2 = (
     "milani/transfer_v2",
     "milani/transfer_v3",
 )
+SHORT = (
+    "milani/transfer_v3",
+    "milani/transfer_v2",
+    "milani/transfer_vanilla",
+    "milani/baseline",
+    "milani/baseline_ensemble",
+    "le_yang/model_9",
+)
 LE_YANG_2 = (*(f"le_yang/model_{i}" for i in range(1, 10)), "le_yang/ensemble_8_9")
 
 
-def all_tables(results: list[dict], network_sizes: dict[str, int]) -> tuple[Table, ...]:
+def all_tables(results: Sequence[Record], network_sizes: dict[str, int]) -> tuple[Table, ...]:
     """The four tables, and a fifth where a run belongs to no row of the papers.
 
     Args:
@@ -72,10 +54,10 @@ def all_tables(results: list[dict], network_sizes: dict[str, int]) -> tuple[Tabl
         le_yang_networks(network_sizes),
         _results_table("Le & Yang, Table 2: nine networks", LE_YANG_2, results, ("Depth", "Nonlinear", "Screen")),
     )
-    others = [result for result in results if result["summary"].get("published") not in published.RESULTS]
+    others = [result for result in results if result.summary.published not in published.RESULTS]
     if not others:
         return tables
-    rows = tuple((result["summary"]["title"], *_ours(result)) for result in others)
+    rows = tuple((result.summary.title, *_ours(result)) for result in others)
     caption = "Runs that repeat no row of the papers."
     return (*tables, Table("Other runs", caption, ("Run", *OURS), rows, _notes(others)))
 
@@ -103,69 +85,61 @@ def le_yang_networks(network_sizes: dict[str, int]) -> Table:
     return Table("Le & Yang, Table 1: configurations", caption, columns, rows, notes)
 
 
-def readme_section(results: list[dict], network_sizes: dict[str, int]) -> str:
-    """What stands in README between its markers, the markers included."""
+def section(asked: str, results: Sequence[Record], network_sizes: dict[str, int]) -> str:
+    """Returns what stands between a page's ``results`` markers: all tables, or where it asks for ``short`` one."""
+    if asked == "short":
+        return short_table(results)
     tables = "\n\n".join(table.markdown() for table in all_tables(results, network_sizes))
-    return f"{BEGIN}\n<!-- Written by recipes/record_result.py; edits here are overwritten. -->\n\n{tables}\n\n{END}"
+    return f"<!-- Written by recipes/record_result.py; edits here are overwritten. -->\n\n{tables}"
 
 
-def current_section(readme: str) -> str:
-    """Cuts the results section, markers included, out of README's text.
-
-    Raises:
-        ValueError: the two markers are not there once each, in their order.
-    """
-    if readme.count(BEGIN) != 1 or readme.count(END) != 1 or readme.index(END) < readme.index(BEGIN):
-        raise ValueError(f"README needs {BEGIN} and, below it, {END}, once each")
-    return readme[readme.index(BEGIN) : readme.index(END) + len(END)]
-
-
-def read_network_sizes(markdown: str) -> dict[str, int]:
-    """Reads network and parameters from the table that ``recipes/list_models.py`` prints."""
-    sizes = {}
-    for line in markdown.splitlines():
-        cells = [cell.strip() for cell in line.strip("| ").split("|")]
-        if len(cells) >= 2 and cells[1].replace(",", "").isdigit():
-            sizes.setdefault(cells[0], int(cells[1].replace(",", "")))
-    return sizes
+def short_table(results: Sequence[Record]) -> str:
+    """Six rows of four columns: what most readers come for."""
+    lines = ["| accuracy on val | paper | here | of the recipe |", "| --- | ---: | ---: | --- |"]
+    for key in SHORT:
+        row, runs = published.RESULTS[key], [result for result in results if result.summary.published == key]
+        here = f"{100 * runs[0].summary.validation.top1:.2f} %" if runs else NOT_RUN
+        did = "; ".join(shortfalls(runs[0])) or "all of it" if runs else NOTHING
+        lines.append(f"| {row.paper}: {row.name} | {100 * row.val_accuracy:.2f} % | {here} | {did} |")
+    return "\n".join(lines)
 
 
-def shortfalls(result: dict) -> tuple[str, ...]:
+def shortfalls(result: Record) -> tuple[str, ...]:
     """Where a run did less than the paper: fewer train images, fewer epochs, or what the run itself says.
 
     A validation split with fewer images than the official one stands in the table's data column instead.
     """
-    summary, train, found = result["summary"], result["summary"]["train"], []
-    screened = train.get("screened") or 0  # Le & Yang left these out, too
-    if train["images"] is not None and train["images"] + screened < published.TRAIN_IMAGES:
+    summary, train, found = result.summary, result.summary.train, []
+    screened = train.screened  # Le & Yang left these out, too
+    if train.images is not None and train.images + screened < published.TRAIN_IMAGES:
         before = " before screening" if screened else ""
         found.append(f"{train['images'] + screened:,} of {published.TRAIN_IMAGES:,} train images{before}")
     found += _missing_epochs(result)
-    if summary.get("partial"):
-        found.append(summary["partial"])
+    if summary.partial:
+        found.append(summary.partial)
     return tuple(found)
 
 
-def _missing_epochs(result: dict) -> list[str]:
+def _missing_epochs(result: Record) -> list[str]:
     """Measured against the paper's number of epochs; where it prints none, against the recipe's."""
-    summary = result["summary"]
-    epochs = summary.get("epochs") or result["config"].get("epochs")
-    stated = published.TRAINING.get((summary.get("published") or "").removesuffix("_ensemble"))
+    summary = result.summary
+    epochs = summary.epochs or result.config.get("epochs")
+    stated = published.TRAINING.get((summary.published or "").removesuffix("_ensemble"))
     if stated and stated.epochs:
         low, high = stated.epochs
         usual = f"{low}" if low == high else f"{low} to {high}"
     else:
-        low = summary.get("recipe_epochs") or 0
+        low = summary.recipe_epochs or 0
         usual = f"the recipe's {low}"
     return [f"{epochs:g} of {usual} epochs"] if epochs and epochs < low else []
 
 
-def _results_table(title: str, keys: tuple[str, ...], results: list[dict], extra: tuple[str, ...] = ()) -> Table:
+def _results_table(title: str, keys: tuple[str, ...], results: Sequence[Record], extra: tuple[str, ...] = ()) -> Table:
     rows, used = [], []
     for key in keys:
         row = published.RESULTS[key]
         paper = (*_le_yang_columns(key)[: len(extra)], _percent(row.val_accuracy), _percent(row.test_accuracy))
-        runs = [result for result in results if result["summary"].get("published") == key]
+        runs = [result for result in results if result.summary.published == key]
         used += runs
         for result in runs:
             partial = "; ".join(shortfalls(result))
@@ -184,19 +158,19 @@ def _le_yang_columns(key: str) -> tuple[str, ...]:
     return str(published.LE_YANG_TABLE_1_DEPTH[row]), published.LE_YANG_TABLE_2_NONLINEARITY[row], screened
 
 
-def _ours(result: dict) -> tuple[str, ...]:
-    summary, environment = result["summary"], result["environment"]
-    val = summary["validation"]
-    low, high = wilson(round(val["top1"] * val["images"]), val["images"])
-    top5 = NOTHING if val.get("top5") is None else f"{100 * val['top5']:.2f} %"
-    train = "" if summary["train"]["images"] is None else f"{summary['train']['images']:,} train, "
-    hours = NOTHING if summary.get("hours") is None else f"{summary['hours']:.2g}"
+def _ours(result: Record) -> tuple[str, ...]:
+    summary, environment = result.summary, result.environment
+    val = summary.validation
+    low, high = wilson(round(val.top1 * val.images), val.images)
+    top5 = NOTHING if val.top5 is None else f"{100 * val.top5:.2f} %"
+    train = "" if summary.train.images is None else f"{summary.train.images:,} train, "
+    hours = NOTHING if summary.hours is None else f"{summary.hours:.2g}"
     return (
-        _percent(val["top1"]),
+        _percent(val.top1),
         f"{100 * low:.1f} to {100 * high:.1f} %",
         top5,
-        f"{train}{val['images']:,} val, {val.get('crops', 'one view')}",
-        f"`{summary['trunk']}`" if summary.get("trunk") else NOTHING,
+        f"{train}{val.images:,} val, {val.shown}",
+        f"`{summary.trunk}`" if summary.trunk else NOTHING,
         environment.get("device") or NOTHING,
         hours,
         f"`{environment['commit'][:7]}`" if environment.get("commit") else NOTHING,
@@ -215,15 +189,15 @@ def notes_of_runs(said: dict[str, list[str]]) -> tuple[str, ...]:
     return tuple(f"{name}: {'; '.join(text.rstrip('.') for text in texts)}." for name, texts in notes.items() if texts)
 
 
-def _notes(results: list[dict]) -> tuple[str, ...]:
+def _notes(results: Sequence[Record]) -> tuple[str, ...]:
     said = {}
     for result in results:
-        summary = result["summary"]
-        of_run = [summary["selection"]] if summary.get("selection") else []
-        of_run += summary.get("notes", [])
-        if summary.get("trunk") in STAND_IN_TRUNKS:
-            of_run.append(STAND_IN_TRUNKS[summary["trunk"]])
-        said[f"{summary['title']} (`results/{result['name']}.json`)"] = of_run
+        summary = result.summary
+        of_run = [summary.selection] if summary.selection else []
+        of_run += summary.notes
+        if summary.trunk in STAND_IN_TRUNKS:
+            of_run.append(STAND_IN_TRUNKS[summary.trunk])
+        said[f"{summary.title} (`results/{result.name}.json`)"] = of_run
     return notes_of_runs(said)
 
 

@@ -7,10 +7,10 @@ import io
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 from PIL import Image
 
-from tiny_imagenet_tf.data import image_ops, splits
+from tiny_imagenet_tf.data import splits
+from tiny_imagenet_tf.data.batches import decode as decode_jpeg
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.data.tiny_imagenet import tiny_imagenet_dataset_builder
 
@@ -80,17 +80,7 @@ class Images:
 
 def decode(split: Split, rows: np.ndarray) -> np.ndarray:
     """Returns images as uint8 (n, 64, 64, 3), in the order of ``rows``."""
-    return np.stack([image_ops.decode(split.jpegs[int(row)]).numpy() for row in rows])
-
-
-def enlarge(image: np.ndarray, size: int, resize: image_ops.Resize) -> np.ndarray:
-    """Returns a bilinear enlargement, uint8 (size, size, 3)."""
-    return to_uint8(image_ops.resize(tf.constant(image), size, resize))
-
-
-def to_uint8(image: tf.Tensor) -> np.ndarray:
-    """Rounds an image in 0..255 for showing."""
-    return np.clip(np.rint(np.asarray(image, np.float32)), 0, 255).astype(np.uint8)
+    return np.stack([decode_jpeg(split.jpegs[int(row)]).numpy() for row in rows])
 
 
 def sprite(images: np.ndarray, cell: int, quality: int = 60) -> Sprite:

@@ -9,13 +9,13 @@ it, so at any moment every file that the index names can be loaded.
 """
 
 import dataclasses
-import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.published import MILANI_MAX_SNAPSHOTS
-from tiny_imagenet_tf.runs.run import write_json
+from tiny_imagenet_tf.runs.files import read_json, write_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,31 +41,41 @@ class Snapshots:
     Args:
         folder: exists.
         wnids: the classes in the order of the scores; None to read an existing index.
-        limit: how many are kept.
+        limit: how many are kept; None for the paper's 20.
 
     Raises:
-        ValueError: ``limit`` is below 1, or the index is of a network with other classes.
+        UserError: ``limit`` is below 1, or the index is of a network with other classes.
         FileNotFoundError: there is no index to read.
     """
 
-    def __init__(self, folder: Path, wnids: Sequence[str] | None = None, limit: int = MILANI_MAX_SNAPSHOTS):
-        if limit < 1:
-            raise ValueError(f"--snapshots {limit}: must be at least 1")
-        self.folder, self.limit = folder, limit
+    def __init__(self, folder: Path, wnids: Sequence[str] | None = None, limit: int | None = None):
+        self.folder, self.limit = folder, MILANI_MAX_SNAPSHOTS if limit is None else limit
+        if self.limit < 1:
+            raise UserError(f"--snapshots {limit}: must be at least 1")
         self._index = folder / "index.json"
-        if wnids is None or self._index.exists():
-            stored = json.loads(self._index.read_text())
+        if wnids is None or self.exist(folder):
+            stored = read_json(self._index)
             self.wnids = tuple(stored["wnids"])
             self.entries = [Snapshot(**entry) for entry in stored["snapshots"]]
             if wnids is not None and self.wnids != tuple(wnids):
-                raise ValueError(f"{self._index} is of a network with other classes")
+                raise UserError(f"{self._index} is of a network with other classes")
         else:
             self.wnids, self.entries = tuple(wnids), []
+
+    @staticmethod
+    def exist(folder: Path) -> bool:
+        """Whether a folder has an index."""
+        return (folder / "index.json").exists()
 
     @property
     def best(self) -> Snapshot | None:
         """The snapshot of the highest accuracy: the newest, since each one beat all before it."""
         return self.entries[-1] if self.entries else None
+
+    @property
+    def paths(self) -> list[Path]:
+        """Where the networks are, from the oldest to the best."""
+        return [self.path(entry) for entry in self.entries]
 
     def path(self, snapshot: Snapshot) -> Path:
         """Where a snapshot's network is."""

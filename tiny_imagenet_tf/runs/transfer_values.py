@@ -15,12 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tiny_imagenet_tf.runs.run import replacing
+from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.runs.files import read_json, replacing
 
 SHARD_ROWS = 2000
 
 
-class StoreError(RuntimeError):
+class StoreError(UserError):
     """A stored shard is not what was written; the message names the file."""
 
 
@@ -41,7 +42,7 @@ class Store:
     @property
     def key(self) -> dict:
         """What defines the values."""
-        return json.loads((self.folder / "key.json").read_text())
+        return read_json(self.folder / "key.json")
 
     @property
     def shards(self) -> range:
@@ -63,22 +64,22 @@ class Store:
 
     @property
     def seconds(self) -> float | None:
-        """What the extraction of all shards took; None where a shard does not tell."""
-        told = [json.loads(self._checksum_path(shard).read_text()).get("seconds") for shard in self.shards]
-        return None if None in told else sum(told)
+        """What the extraction of all shards took; None where a shard does not say."""
+        seconds = [read_json(self._checksum_path(shard)).get("seconds") for shard in self.shards]
+        return None if None in seconds else sum(seconds)
 
     def write(self, shard: int, values: np.ndarray, seconds: float | None = None) -> None:
         """Writes a shard; ``values`` are (rows of the shard, width) in the dtype to store.
 
         Raises:
-            ValueError: the shape does not fit the shard, or a value is not finite in this dtype.
+            StoreError: the shape does not fit the shard, or a value is not finite in this dtype.
         """
         if values.ndim != 2 or len(values) != self.shard_rows_of(shard):
-            raise ValueError(
+            raise StoreError(
                 f"shard {shard} of {self.folder} takes {self.shard_rows_of(shard)} rows, got {values.shape}"
             )
         if not np.isfinite(values).all():
-            raise ValueError(f"shard {shard} of {self.folder}: transfer values are not finite in {values.dtype}")
+            raise StoreError(f"shard {shard} of {self.folder}: transfer values are not finite in {values.dtype}")
         path = self._values_path(shard)
         with replacing(path) as file:
             np.save(file, values)
@@ -96,7 +97,7 @@ class Store:
             path = self._values_path(shard)
             if not self.is_written(shard):
                 raise StoreError(f"{path} is missing: the extraction was not finished; run it again to resume")
-            if _sha256(path) != json.loads(self._checksum_path(shard).read_text())["sha256"]:
+            if _sha256(path) != read_json(self._checksum_path(shard))["sha256"]:
                 raise StoreError(
                     f"{path} is damaged: its sha256 has changed; delete it and run again to extract it anew"
                 )
@@ -107,11 +108,32 @@ class Store:
         """Returns all values (rows, width) in memory, checked."""
         return np.concatenate(self.read())
 
+    def read_rows(self, rows: np.ndarray) -> np.ndarray:
+        """Returns some rows, float32 (n, width), from the shards that hold them; for pictures, so unchecked.
+
+        Raises:
+            StoreError: a shard is not there.
+        """
+        shards = {}
+        for shard in np.unique(rows // self.shard_rows):
+            if not self.is_written(shard):
+                raise StoreError(f"{self._values_path(shard)} is missing: the transfer values are not on this machine")
+            shards[shard] = np.load(self._values_path(shard), mmap_mode="r", allow_pickle=False)
+        return np.stack([shards[row // self.shard_rows][row % self.shard_rows] for row in rows]).astype(np.float32)
+
     def _values_path(self, shard: int) -> Path:
         return self.folder / f"shard-{shard:05d}.npy"
 
     def _checksum_path(self, shard: int) -> Path:
         return self.folder / f"shard-{shard:05d}.json"
+
+
+def existing_store(folder: Path) -> Store | None:
+    """Returns the store of a folder; None where there is none."""
+    if not (folder / "key.json").exists():
+        return None
+    key = read_json(folder / "key.json")
+    return Store(folder, key["rows"], key["shard_rows"])
 
 
 def open_store(root: Path, key: dict, rows: int, shard_rows: int = SHARD_ROWS) -> Store:

@@ -2,28 +2,31 @@
 
 import dataclasses
 import tempfile
-import time
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from tiny_imagenet_tf import hardware
-from tiny_imagenet_tf.data import pipelines, splits, synthetic, views
+from tiny_imagenet_tf.data import views
+from tiny_imagenet_tf.data.batches import ImageBatches, Steps
 from tiny_imagenet_tf.data.splits import Split
-from tiny_imagenet_tf.evaluation.metrics import combine, top_k_accuracy
+from tiny_imagenet_tf.evaluation.metrics import combine
+from tiny_imagenet_tf.experiments import experiment, losses, schedules
+from tiny_imagenet_tf.experiments.experiment import Experiment, Study
+from tiny_imagenet_tf.experiments.fit import compile_for_training
+from tiny_imagenet_tf.models import backbones, preprocess
+from tiny_imagenet_tf.models.backbones import Trunk
 from tiny_imagenet_tf.models.heads import transfer_head
 from tiny_imagenet_tf.runs.run import Run
+from tiny_imagenet_tf.runs.summary import StoredView, Training
 from tiny_imagenet_tf.runs.transfer_values import Store
-from tiny_imagenet_tf.transfer import classifier, engine, pool, reporting
-from tiny_imagenet_tf.transfer import trunk as trunks
-from tiny_imagenet_tf.transfer.config import TransferConfig
+from tiny_imagenet_tf.transfer import engine
+from tiny_imagenet_tf.transfer.engine import Engine
 from tiny_imagenet_tf.transfer.extraction import Extraction
-from tiny_imagenet_tf.transfer.reporting import Experiment
-from tiny_imagenet_tf.transfer.trunk import Trunk
-
-DEMO_INPUT_SIZE = 107  # pixels; a third of the paper's, so that the demo is quick
+from tiny_imagenet_tf.transfer.options import TransferOptions
+from tiny_imagenet_tf.transfer.pool import ValueBatches, ValuePool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,224 +37,158 @@ class Values:
         stores: split name to its stores, one a view.
         training_views: for each training view its values (n, width) and the training rows (n,) that they are of;
             the whole images come first.
-        crops: split name to one array (n, width) a test crop, for validation and test.
+        crops: digest of a split to one array (n, width) a test crop.
     """
 
     stores: dict[str, list[Store]]
     training_views: list[tuple[np.ndarray, np.ndarray]]
     crops: dict[str, list[np.ndarray]]
 
+    @property
+    def width(self) -> int:
+        """Values an image."""
+        return self.training_views[0][0].shape[1]
 
-def run(experiment: Experiment, config: TransferConfig) -> Run:
+
+def run(study: Study, options: TransferOptions) -> Run:
     """Runs a recipe and returns its run directory.
 
-    Args:
-        experiment: the recipe's names.
-        config: its options.
-
     Raises:
-        ValueError: an option makes no sense.
-        DatasetError, WeightsError, StoreError: an input cannot be used; the message names it.
+        UserError: an option, the images or the weights cannot be used; the message names it.
     """
-    config.check()
-    if not config.demo:
-        return _run(experiment, config)
+    options.check()
     with tempfile.TemporaryDirectory(prefix="tiny_imagenet_tf-demo-") as folder:
-        print("Demo: made-up images and a random trunk, to show every step. Its accuracy means nothing.\n")
-        return _run(experiment, _demo(config, Path(folder)))
+        store = Path(folder) if options.demo else options.store.expanduser()
+        trunk = _trunk(options)
+        begun = experiment.begin(study, options)
+        print(f"{trunk.backbone.name}, weights {trunk.label}, {trunk.size} pixels, {trunk.description['layer']}")
+        values = _extract(begun, Extraction(Engine(trunk, begun.precision, options.resize), store))
+        _train(begun, trunk, values)
+    return begun.run
 
 
-def _demo(config: TransferConfig, folder: Path) -> TransferConfig:
-    return dataclasses.replace(
-        config,
-        source=synthetic.write(folder, seed=config.seed),
-        data_dir=folder / "datasets",
-        store=folder / "transfer_values",
-        weights="random",
-        input_size=DEMO_INPUT_SIZE,
+def _trunk(options: TransferOptions, dtype: str | None = None) -> Trunk:
+    return backbones.build(
+        backbones.find(options.backbone, options.pixels),
+        options.weights,
+        layer=options.layer,
+        input_size=options.input_size,
+        seed=options.seed,
+        dtype=dtype or engine.trunk_dtype(experiment.precision_of(options)),
     )
 
 
-def _run(experiment: Experiment, config: TransferConfig) -> Run:
-    hardware.set_seed(config.seed)
-    precision = hardware.resolve_precision(config.precision)
-    trunk = _build_trunk(config, engine.trunk_dtype(precision))
-    data = splits.load_all(splits.prepare(config.source, config.data_dir), config.fraction)
-    fit_rows, held_out = data["train"].hold_out_rows(config.holdout)
-    run = Run.create(config.runs, experiment.recipe, config)
-    run.write_environment(
-        device=hardware.describe_device(),
-        precision=precision,
-        seed=config.seed,
-        dataset={
-            "digests": {name: split.digest for name, split in data.items()},
-            "counts": {name: len(split) for name, split in data.items()},
-        },
-        weights=trunk.label,
-        weights_sha256=trunk.description["weights_sha256"],
-    )
-    print(
-        f"{len(data['train']):,} training, {len(data['validation']):,} validation images, "
-        f"{len(data['train'].wnids)} classes; trunk {trunk.label} in {precision}"
-    )
-    extraction = Extraction(trunk, precision, config.resize, config.store.expanduser())
-    values = _extract(config, data, extraction)
-    extracted = time.perf_counter()
-    head, rows = _train(config, run, data, values, trunk, fit_rows, held_out)
-
-    validation = data["validation"]
-    probabilities = _probabilities(head, values.crops["validation"])
-    run.write_validation_predictions(validation.file_names, validation.labels, validation.wnids, probabilities)
-    if "test" in data:
-        answers = _probabilities(head, values.crops["test"]).argmax(axis=1)
-        run.write_test_predictions(data["test"].file_names, answers, validation.wnids)
-    _save(run, config, trunk, head)
-    reporting.summarize(
-        experiment,
-        config,
-        run,
-        data=data,
-        probabilities=probabilities,
-        best=pool.best(rows),
-        trained_rows=len(fit_rows),
-        trunk=trunk,
-        stores=values.stores,
-        seconds=time.perf_counter() - extracted,
-    )
-    return run
-
-
-def _build_trunk(config: TransferConfig, dtype: str) -> Trunk:
-    return trunks.build(
-        config.weights,
-        kind=config.trunk,
-        layer=config.layer,
-        input_size=config.input_size,
-        seed=config.seed,
-        dtype=dtype,
-    )
-
-
-def _extract(config: TransferConfig, data: dict[str, Split], extraction: Extraction) -> Values:
+def _extract(begun: Experiment, extraction: Extraction) -> Values:
     """Passes every image through the frozen trunk, once a view, or takes what is stored."""
-    train = data["train"]
-    shown = views.TEN_CROP if config.crops == "ten" else (views.WHOLE,)
-    stores = {name: extraction.fill(split, shown) for name, split in data.items() if name != "train"}
-    stores["train"] = extraction.fill(train, (views.WHOLE,))
-    rows_of = [np.arange(len(train))]
-    if config.augment and config.augmented_views:
-        rows = train.fraction_rows(config.augmented_fraction)
-        augmented = [views.AugmentedView(config.seed, number) for number in range(config.augmented_views)]
-        stores["train"] += extraction.fill(train.take(rows), augmented)
-        rows_of += [rows] * len(augmented)
+    options, data = begun.options, begun.data
+    shown = views.MILANI_TEN_CROP if options.crops == "ten" else (views.WHOLE,)
+    tested = {split.name: split for split in (data.validation, data.test) if split is not None}
+    stores = {name: extraction.fill(split, shown) for name, split in tested.items()}
+    stores["train"] = extraction.fill(data.all_train, (views.WHOLE,))
+    rows_of = [np.arange(len(data.all_train))]
+    if options.augment and options.augmented_views:
+        rows = data.all_train.fraction_rows(options.augmented_fraction)
+        drawn = [views.DrawnView(views.MILANI_TRANSFER, options.seed, n) for n in range(options.augmented_views)]
+        stores["train"] += extraction.fill(data.all_train.take(rows), drawn)
+        rows_of += [rows] * len(drawn)
     training_views = [(store.load(), rows) for store, rows in zip(stores["train"], rows_of, strict=True)]
-    crops = {name: [store.load() for store in each] for name, each in stores.items() if name != "train"}
+    crops = {split.digest: [store.load() for store in stores[name]] for name, split in tested.items()}
+    if len(data.held_out):
+        crops[data.selection.digest] = [training_views[0][0][data.held_out]]
     return Values(stores, training_views, crops)
 
 
-def _train(
-    config: TransferConfig,
-    run: Run,
-    data: dict[str, Split],
-    values: Values,
-    trunk: Trunk,
-    fit_rows: np.ndarray,
-    held_out: np.ndarray,
-) -> tuple[keras.Model, list[dict]]:
-    """Trains the head on some rows of train; returns it at its best epoch, and a row an epoch."""
-    train, validation = data["train"], data["validation"]
-    classes = len(train.wnids)
-    whole, _ = values.training_views[0]
-    hardware.set_seed(config.seed)
+def _train(begun: Experiment, trunk: Trunk, values: Values) -> None:
+    """Trains the head on what the options ask for, and reports it at its best."""
+    options, data = begun.options, begun.data
+    hardware.set_seed(options.seed)
     head = transfer_head(
-        whole.shape[1],
-        classes,
-        hidden=(config.hidden_units,) if config.head == "mlp" else (),
-        dropout_rate=1 - config.dropout_keep,
-        weight_decay=config.keras_weight_decay,
+        values.width,
+        begun.classes,
+        hidden=(options.hidden_units,) if options.head == "mlp" else (),
+        dropout_rate=1 - options.dropout_keep,
+        weight_decay=losses.l2_coefficient(options.weight_decay, options.weight_decay_convention),
     )
-
-    def measure() -> dict[str, float]:
-        probabilities = _probabilities(head, values.crops["validation"])
-        of_truth = probabilities[np.arange(len(validation)), validation.labels]
-        accuracy = top_k_accuracy(probabilities, validation.labels)
-        picking = accuracy
-        if len(held_out):
-            picking = top_k_accuracy(_probabilities(head, [whole[held_out]]), train.labels[held_out])
-        return {
-            "val_loss": float(-np.log(np.maximum(of_truth, 1e-12)).mean()),
-            "val_accuracy": accuracy,
-            "val_top5": top_k_accuracy(probabilities, validation.labels, 5),
-            "selection_accuracy": picking,
-        }
-
-    on_the_fly = config.augment and config.augmented_views == 0
-    if on_the_fly:
-        model = keras.Sequential([trunk.model, head])
-        batches = _fresh_views(train.take(fit_rows), config)
+    if options.augment and not options.augmented_views:  # new views every epoch, through the trunk
+        batches = ImageBatches(data.train, views.MILANI_TRANSFER, options.batch_size, options.seed)
+        model, together = preprocess.in_training(_joined(trunk, head), views.MILANI_TRANSFER, options.resize), 1
     else:
-        model = head
-        values_pool = pool.ValuePool.from_views(values.training_views, train.labels).only(fit_rows)
-        batches = values_pool.batches(batch_size=config.batch_size, classes=classes, seed=config.seed)
-    pool.compile_for_training(
-        model,
-        learning_rate=config.learning_rate,
-        decay_per_epoch=config.learning_rate_decay_per_epoch,
-        steps_per_epoch=-(-len(fit_rows) // config.batch_size),
-        label_smoothing=config.label_smoothing,
-        steps_per_execution=1 if on_the_fly else pool.STEPS_PER_EXECUTION,
+        pool = ValuePool.from_views(values.training_views, data.all_train.labels).only(data.rows)
+        batches = ValueBatches(pool, Steps(len(data.rows), options.batch_size, options.seed), begun.classes)
+        model, together = head, batches.steps_per_execution
+    loss = losses.smoothed_cross_entropy(options.label_smoothing)
+    compile_for_training(model, keras.optimizers.Adam(options.learning_rate), loss, steps_per_execution=together)
+
+    def predict(split: Split, network: keras.Model = head) -> np.ndarray:
+        crops = values.crops[split.digest]
+        return combine(network.predict(each.astype(np.float32), batch_size=1000, verbose=0) for each in crops)
+
+    staircase = schedules.staircase_callback(options.learning_rate, options.learning_rate_decay_per_epoch)
+    clock = begun.fit(model, batches, predict, head.save, callbacks=[staircase])
+
+    best = keras.saving.load_model(begun.snapshots.paths[-1], compile=False)
+    _save(begun, trunk, best)
+    extraction = [store.seconds for stores in values.stores.values() for store in stores]
+    unknown = extraction.count(None)
+    drawn = dataclasses.asdict(views.MILANI_TRANSFER) if options.augment else None
+    begun.report(
+        clock,
+        lambda split: predict(split, best),
+        crops=options.crops,
+        train=Training(views=_training_views(begun), drawn=drawn),
+        trunk=trunk.label,
+        backbone=trunk.backbone.name,
+        hours=(sum(filter(None, extraction)) + clock.seconds) / 3600,
+        notes=_notes(options, trunk) + ([f"the hours leave out {unknown} stored views"] if unknown else []),
+        partial=_partial(options),
+        transfer_values={name: tuple(map(_stored_view, stores)) for name, stores in values.stores.items()},
     )
-    rows = pool.fit(
-        model,
-        batches,
-        epochs=config.epochs,
-        measure=measure,
-        on_rows=_row_writer(config, run),
-        verbose=1 if on_the_fly else 0,
-    )
-    return head, rows
 
 
-def _probabilities(head: keras.Model, crops: list[np.ndarray]) -> np.ndarray:
-    return combine(head.predict(values.astype(np.float32), batch_size=1000, verbose=0) for values in crops)
+def _joined(trunk: Trunk, head: keras.Model) -> keras.Model:
+    """Trunk and head as a classifier of pixels in 0..255."""
+    network = keras.Model(trunk.model.input, head(trunk.model(trunk.model.input, training=False)), name="network")
+    return preprocess.classifier(network, trunk.backbone.pixels)
 
 
-def _fresh_views(train: Split, config: TransferConfig):
-    """Batches through the trunk with new random views every epoch, as the paper drew them."""
-
-    def of_epoch(epoch: int) -> tf.data.Dataset:
-        order = np.random.default_rng([config.seed, epoch]).permutation(len(train))
-        return pipelines.labelled_network_inputs(
-            train.take(order),
-            views.AugmentedView(config.seed, epoch),
-            size=config.input_size,
-            resize=config.resize,
-            batch_size=config.batch_size,
-        )
-
-    return of_epoch
-
-
-def _row_writer(config: TransferConfig, run: Run):
-    """Stores the rows after each epoch, for TensorBoard too if wanted."""
-    if not config.tensorboard:
-        return run.write_metrics
-    writer = tf.summary.create_file_writer(str(run.path / "tensorboard"))
-
-    def write(rows: list[dict]) -> None:
-        run.write_metrics(rows)
-        with writer.as_default(step=rows[-1]["epoch"]):
-            for name, value in rows[-1].items():
-                tf.summary.scalar(name, value)
-        writer.flush()
-
-    return write
-
-
-def _save(run: Run, config: TransferConfig, trunk: Trunk, head: keras.Model) -> None:
+def _save(begun: Experiment, trunk: Trunk, head: keras.Model) -> None:
     """Saves the classifier on raw images, in float32 whatever computed the values."""
-    if trunk.model.layers[1].compute_dtype != "float32":
-        trunk = _build_trunk(config, "float32")
-    part = run.path / ".best.keras"
-    classifier.join(trunk, head, resize=config.resize).save(part)
-    part.rename(run.path / "best.keras")
+    if engine.trunk_dtype(begun.precision) != "float32":
+        trunk = _trunk(begun.options, "float32")
+    part = begun.run.path / ".best.keras"
+    preprocess.deployed(_joined(trunk, head), resize=begun.options.resize).save(part)
+    part.rename(begun.run.classifier)
+
+
+def _notes(options: TransferOptions, trunk: Trunk) -> list[str]:
+    """What keeps a run from being a reproduction of the paper's figure."""
+    if trunk.label == "random":
+        return ["the backbone's weights are random"]
+    known = trunk.label == "imagenet" or options.backbone not in backbones.BACKBONES
+    return [] if known else [f"the backbone's weights are {trunk.label}, not Keras' imagenet"]
+
+
+def _training_views(begun: Experiment) -> str:
+    options = begun.options
+    if not options.augment:
+        return "whole image"
+    if not options.augmented_views:
+        return "new augmented view each epoch"
+    images = len(begun.data.all_train)
+    covered = "all" if options.augmented_fraction == 1 else f"{round(options.augmented_fraction * images):,}"
+    return f"whole image; {options.augmented_views} augmented views of {covered} images"
+
+
+def _partial(options: TransferOptions) -> str | None:
+    """What a table must say of a run that did less than its recipe."""
+    if options.augment and options.augmented_views and options.augmented_fraction < 1:
+        return f"augmented views of {options.augmented_fraction:.0%} of the images"
+    return None
+
+
+def _stored_view(store: Store) -> StoredView:
+    """A store, with the part of its key that distinguishes one view from another."""
+    of_view: dict[str, Any] = {
+        name: store.key[name] for name in ("view", "window", "mirrored", "seed", "number") if name in store.key
+    }
+    return StoredView(str(store.folder), store.rows, of_view)

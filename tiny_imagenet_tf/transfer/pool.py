@@ -1,14 +1,13 @@
-"""Trains a head on stored transfer values (Milani sections 4.1 and 4.2)."""
+"""Stored transfer values as the batches of a run (Milani sections 4.1 and 4.2)."""
 
 import dataclasses
-import time
-from collections.abc import Callable
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-STEPS_PER_EXECUTION = 50  # hides Keras' overhead, which is as long as a step of a linear head
+from tiny_imagenet_tf.data.batches import Steps
+
+_MOST_STEPS_PER_EXECUTION = 50  # hides Keras' overhead, which is as long as a step of a linear head
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,134 +57,39 @@ class ValuePool:
             self, choices=self.choices[images], counts=self.counts[images], labels=self.labels[images]
         )
 
-    def batches(self, *, batch_size: int, classes: int, seed: int) -> Callable[[int], tf.data.Dataset]:
-        """Returns the function from an epoch's number to its batches.
 
-        Each epoch has its own order and its own draw of views, both fixed by ``seed`` and the number.
+@dataclasses.dataclass(frozen=True)
+class ValueBatches:
+    """The steps of a run on transfer values.
 
-        Args:
-            batch_size: images a batch; the last one may be smaller.
-            classes: length of the one-hot labels.
-            seed: of order and draws.
-
-        Returns:
-            epoch -> dataset of float32 values (batch, width) and one-hot labels (batch, classes).
-        """
-        values, labels = tf.constant(self.values), tf.constant(self.labels)
-
-        def of_epoch(epoch: int) -> tf.data.Dataset:
-            random = np.random.default_rng([seed, epoch])
-            images = random.permutation(len(self.labels))
-            chosen = (random.random(len(images)) * self.counts[images]).astype(np.int64)
-            rows, images = tf.constant(self.choices[images, chosen]), tf.constant(images)
-
-            def look_up(start):
-                row, image = (order[start : start + batch_size] for order in (rows, images))
-                return tf.cast(tf.gather(values, row), tf.float32), tf.one_hot(tf.gather(labels, image), classes)
-
-            starts = tf.data.Dataset.range(0, len(self.labels), batch_size)
-            return starts.map(look_up, num_parallel_calls=2, deterministic=True).prefetch(2 * STEPS_PER_EXECUTION)
-
-        return of_epoch
-
-
-def compile_for_training(
-    model: keras.Model,
-    *,
-    learning_rate: float,
-    decay_per_epoch: float,
-    steps_per_epoch: int,
-    label_smoothing: float,
-    steps_per_execution: int = STEPS_PER_EXECUTION,
-) -> None:
-    """Compiles with Adam, a learning rate that falls each epoch, and smoothed cross-entropy.
-
-    Args:
-        model: ends in scores.
-        learning_rate: of the first epoch.
-        decay_per_epoch: factor from one epoch to the next.
-        steps_per_epoch: batches an epoch.
-        label_smoothing: epsilon of Milani's Eq. 1.
-        steps_per_execution: steps between two returns to Python.
+    Attributes:
+        pool: what may be shown.
+        steps: the order of the images.
+        classes: length of the one-hot labels.
     """
-    schedule = keras.optimizers.schedules.ExponentialDecay(
-        learning_rate, decay_steps=steps_per_epoch, decay_rate=decay_per_epoch, staircase=True
-    )
-    model.compile(
-        optimizer=keras.optimizers.Adam(schedule),
-        loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=label_smoothing),
-        metrics=["accuracy"],
-        steps_per_execution=steps_per_execution,
-        jit_compile=False,  # XLA is no faster on a CPU, and MirroredStrategy wants it off
-    )
 
+    pool: ValuePool
+    steps: Steps
+    classes: int
 
-def fit(
-    model: keras.Model,
-    batches: Callable[[int], tf.data.Dataset],
-    *,
-    epochs: int,
-    measure: Callable[[], dict[str, float]],
-    on_rows: Callable[[list[dict]], object] = lambda rows: None,
-    verbose: int = 0,
-) -> list[dict]:
-    """Trains a compiled model epoch by epoch, measures after each, and leaves it at the best.
+    @property
+    def steps_per_execution(self) -> int:
+        """Steps between two returns to Python: the most that divide an epoch."""
+        return max(n for n in range(1, _MOST_STEPS_PER_EXECUTION + 1) if self.steps.per_epoch % n == 0)
 
-    Args:
-        model: compiled by :func:`compile_for_training`.
-        batches: epoch (from 0) to its dataset.
-        epochs: how many.
-        measure: called after each epoch; its figures join the epoch's row. The row with the largest
-            ``selection_accuracy`` is the best, the first of equals.
-        on_rows: called after each epoch with the rows so far.
-        verbose: Keras' progress bar within an epoch: 0 or 1.
+    def of_epoch(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns an epoch's images and, of each, the row of its values that is drawn; int64 (n,) both."""
+        pool, images = self.pool, self.steps.order(epoch)
+        drawn = np.random.default_rng([self.steps.seed, epoch, 1]).random(len(pool.labels))[images]
+        return images, pool.choices[images, (drawn * pool.counts[images]).astype(np.int64)]
 
-    Returns:
-        A row an epoch: ``epoch`` (from 1), ``learning_rate``, ``loss``, ``accuracy`` (mean over the
-        minibatches), ``seconds`` and what ``measure`` gave.
+    def dataset(self, first: int, last: int) -> tf.data.Dataset:
+        """Returns the batches of some steps: float32 values (batch, width) and one-hot labels (batch, classes)."""
+        with tf.device("CPU:0"):
+            values, labels = tf.constant(self.pool.values), tf.constant(self.pool.labels)
 
-    Raises:
-        FloatingPointError: the loss is not finite.
-    """
-    rows: list[dict] = []
-    best_weights = None
-    for epoch in range(epochs):
-        started = time.perf_counter()
-        learning_rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
-        history = model.fit(
-            batches(epoch),
-            initial_epoch=epoch,
-            epochs=epoch + 1,
-            shuffle=False,
-            verbose=verbose,
-        ).history
-        row = {
-            "epoch": epoch + 1,
-            "learning_rate": learning_rate,
-            "loss": history["loss"][-1],
-            "accuracy": history["accuracy"][-1],
-            "seconds": time.perf_counter() - started,
-        }
-        if not np.isfinite(row["loss"]):
-            raise FloatingPointError(f"the loss of epoch {epoch + 1} is {row['loss']}; try a smaller --learning-rate")
-        row |= measure()
-        rows.append(row)
-        on_rows(rows)
-        _show(row, epochs)
-        if best(rows) is row:
-            best_weights = model.get_weights()
-    model.set_weights(best_weights)
-    return rows
+        def look_up(images: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return tf.cast(tf.gather(values, rows), tf.float32), tf.one_hot(tf.gather(labels, images), self.classes)
 
-
-def best(rows: list[dict]) -> dict:
-    """Returns the row with the largest ``selection_accuracy``, the first of equals."""
-    return max(rows, key=lambda row: row["selection_accuracy"])
-
-
-def _show(row: dict, epochs: int) -> None:
-    print(
-        f"epoch {row['epoch']:>2}/{epochs}  loss {row['loss']:.4f}  train {row['accuracy']:6.2%}  "
-        f"val {row['val_accuracy']:6.2%} (top-5 {row['val_top5']:6.2%})  {row['seconds']:.1f} s",
-        flush=True,
-    )
+        steps = self.steps.dataset(first, last, self.of_epoch)
+        return steps.map(look_up, num_parallel_calls=2, deterministic=True).prefetch(2 * _MOST_STEPS_PER_EXECUTION)

@@ -3,8 +3,10 @@
 import dataclasses
 from collections import Counter
 
+from tiny_imagenet_tf.errors import UserError
 
-class UnknownClass(ValueError):
+
+class UnknownClass(UserError):
     """No class has that name, or several have."""
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 from scipy import stats
 
+from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.reports.analysis.predictions import Predictions
 
 ABSENT = "–"  # noqa: RUF001 (a dash in a cell)
@@ -34,15 +35,15 @@ def compare(first: Predictions, second: Predictions) -> Comparison:
     """Compares two runs image by image.
 
     Raises:
-        ValueError: the runs have no image in common, disagree about a label, or order the classes differently.
+        UserError: the runs have no image in common, disagree about a label, or order the classes differently.
     """
     if list(first.wnids) != list(second.wnids):
-        raise ValueError("the runs do not have the same classes in the same order")
+        raise UserError("the runs do not have the same classes in the same order")
     names, a, b = np.intersect1d(first.file_names, second.file_names, return_indices=True)
     if not len(names):
-        raise ValueError("the runs have no validation image in common")
+        raise UserError("the runs have no validation image in common")
     if (first.labels[a] != second.labels[b]).any():
-        raise ValueError("the runs disagree about the label of an image")
+        raise UserError("the runs disagree about the label of an image")
     right, other = first.right[a], second.right[b]
     only_first, only_second = int((right & ~other).sum()), int((other & ~right).sum())
     return Comparison(

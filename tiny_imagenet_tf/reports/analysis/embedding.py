@@ -1,40 +1,12 @@
 """Points in the plane for activations: t-SNE (Milani Fig. 11, Le & Yang Fig. 1), and where activations lie."""
 
-import json
-from pathlib import Path
-
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
-
-from tiny_imagenet_tf.reports.figures.style import INK, MARKERS, bare, in_house_style
 
 PCA_WIDTH = 50  # t-SNE's own authors reduce to 50 first (van der Maaten and Hinton 2008, section 4.2)
 ITERATIONS = 600  # 1,000, scikit-learn's default, takes longer and moves hardly a point
 ANGLE = 0.6  # of Barnes-Hut: how coarsely far points are lumped together
-LARGEST_LEGEND = 12  # classes; with more, clusters carry numbers
-
-
-def stored_rows(folder: Path, rows: np.ndarray) -> np.ndarray:
-    """Reads some rows of stored transfer values, touching only the shards that hold them.
-
-    Args:
-        folder: of one store, with ``key.json`` and ``shard-*.npy`` (see :mod:`tiny_imagenet_tf.runs.transfer_values`).
-        rows: int (n,), in the order wanted.
-
-    Returns:
-        float32 (n, width).
-
-    Raises:
-        FileNotFoundError: a shard has not been written, or the store is not there.
-    """
-    shard_rows = json.loads((folder / "key.json").read_text())["shard_rows"]
-    shards = {}
-    for shard in np.unique(rows // shard_rows):
-        shards[shard] = np.load(folder / f"shard-{shard:05d}.npy", mmap_mode="r", allow_pickle=False)
-    return np.stack([shards[row // shard_rows][row % shard_rows] for row in rows]).astype(np.float32)
 
 
 def tsne(values: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -83,32 +55,3 @@ def densest(points: np.ndarray, radius: float = 0.05) -> np.ndarray:
     distances = np.linalg.norm(points[:, None] - points, axis=2)
     near = distances < radius
     return points[np.lexsort((np.where(near, distances, 0).sum(axis=1), -near.sum(axis=1)))[0]]
-
-
-@in_house_style
-def scatter(points: np.ndarray, labels: np.ndarray, names: list[str], colours: list[str]) -> Figure:
-    """Draws points by class: colour and marker, and where a class is densest its name or, of many, its number.
-
-    Args:
-        points: float (n, 2).
-        labels: int (n,), indices into ``names``.
-        names: of the classes, as the figure says them.
-        colours: of the classes.
-    """
-    many = len(names) > LARGEST_LEGEND
-    figure = Figure(figsize=(6.4, 7.6 if many else 5.6))
-    axes = figure.subplots()
-    for label, name in enumerate(names):
-        chosen = points[labels == label]
-        style = {"s": 14 if many else 8, "c": colours[label], "marker": MARKERS[label % len(MARKERS)]}
-        axes.scatter(*chosen.T, **style, lw=0, alpha=0.75, label=f"{label + 1} {name}" if many else name)
-    for label, name in enumerate(names):
-        if (labels == label).any():
-            text = axes.text(*densest(points[labels == label]), str(label + 1) if many else name)
-            text.set(ha="center", va="center", color=INK, fontsize=7 if many else 9)
-            text.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
-    if many:
-        figure.legend(loc="outside lower center", ncols=5, fontsize=5.5, handletextpad=0.1, columnspacing=0.8)
-    bare(axes)
-    axes.set_aspect("equal")
-    return figure

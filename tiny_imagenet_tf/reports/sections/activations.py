@@ -1,7 +1,6 @@
 """Sections that lay activations out in the plane (Milani Fig. 11, Le & Yang Fig. 1)."""
 
 import colorsys
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +10,14 @@ from tiny_imagenet_tf.published import LE_YANG_TSNE_CLASSES, MILANI_TSNE_CLASSES
 from tiny_imagenet_tf.reports import thumbnails
 from tiny_imagenet_tf.reports.analysis import embedding
 from tiny_imagenet_tf.reports.analysis.class_names import ClassNames, UnknownClass
-from tiny_imagenet_tf.reports.figures import style
+from tiny_imagenet_tf.reports.figures import scatter, style
 from tiny_imagenet_tf.reports.page import Drawing, Scatter, Section, Tabulated
 from tiny_imagenet_tf.reports.sections import claims
 from tiny_imagenet_tf.reports.subject import Subject
-from tiny_imagenet_tf.reports.tables import Table
+from tiny_imagenet_tf.reports.table import Table
+from tiny_imagenet_tf.runs.transfer_values import existing_store
 
 WHOLE = {"view": "View", "window": "whole", "mirrored": False}
-FEATURES = "features-validation.npz"  # features (n, width), labels, file_names, wnids
 THUMBNAIL = 40  # pixels; 3,500 of them are about 2 MB
 COLOURS_BY_NAME = {  # near those of Milani's Fig. 11
     "convertible": style.PURPLE,
@@ -39,32 +38,30 @@ def transfer_values(subject: Subject, classes: tuple[str, ...]) -> Section:
         classes: names or wnids.
     """
     title, anchor = "Transfer values", "transfer-values"
-    stored = subject.run.summary.get("transfer_values", {}).get("train", [])
-    folders = [Path(store["folder"]) for store in stored if WHOLE.items() <= store["view"].items()]
+    stored = subject.summary.transfer_values.get("train", ())
+    folders = [Path(view.folder) for view in stored if WHOLE.items() <= view.view.items()]
     if not folders:
         return Section(anchor, title, "The run has no transfer values of whole training images.")
     if not subject.images:
         return Section(anchor, title, f"Which row is which image is not known. {subject.without_images}")
+    store = existing_store(folders[0])
+    if store is None:
+        return Section(anchor, title, "The transfer values are not on this machine.")
     train = subject.images.train.fraction(subject.run.config.get("fraction", 1))
-    try:
-        if json.loads((folders[0] / "key.json").read_text())["dataset_sha256"] != train.digest:
-            return Section(anchor, title, "The stored transfer values are not those of the images that were opened.")
-        labels, told = _choose(subject.names, classes)
-        rows = np.concatenate([np.flatnonzero(train.labels == label) for label in labels])
-        values = embedding.stored_rows(folders[0], rows)
-    except FileNotFoundError as error:
-        return Section(anchor, title, f"The transfer values are not on this machine: {Path(error.filename).name}.")
+    if store.key["dataset_sha256"] != train.digest:
+        return Section(anchor, title, "The stored transfer values are not those of the images that were opened.")
+    labels, told = _choose(subject.names, classes)
+    rows = np.concatenate([np.flatnonzero(train.labels == label) for label in labels])
+    values = store.read_rows(rows)
     caption = f"t-SNE of {values.shape[1]} transfer values of {len(rows):,} training images, as in Milani's Fig. 11."
     return Section(anchor, title, told, _blocks("transfer-values", values, train, rows, labels, subject.names, caption))
 
 
 def features(subject: Subject) -> Section | None:
     """Activations of the last hidden layer on val (Le & Yang section 5.4: model 9's); None where none are stored."""
-    path = subject.run.path / FEATURES
-    if not path.exists():
+    stored = subject.run.read_features()
+    if stored is None:
         return None
-    with np.load(path, allow_pickle=False) as arrays:
-        stored = dict(arrays)
     labels = list(np.unique(stored["labels"])[:LE_YANG_TSNE_CLASSES])
     chosen = np.isin(stored["labels"], labels)
     caption = (
@@ -112,8 +109,8 @@ def _blocks(
     files = rows if split is None else split.file_names[rows]
     sprite = None if split is None else thumbnails.sprite(thumbnails.decode(split, rows), THUMBNAIL, quality=40)
     told = f"{caption} {'Point at a dot to see its image.' if sprite else 'Point at a dot to see its name.'}"
-    figure = embedding.scatter(points, place, short, colours)
-    neighbours = _neighbours(values, place, short) if len(short) <= embedding.LARGEST_LEGEND else ()
+    figure = scatter.scatter(points, place, short, colours)
+    neighbours = _neighbours(values, place, short) if len(short) <= scatter.LARGEST_LEGEND else ()
     return (
         Scatter(f"{name}-points", points, place, short, colours, list(map(str, files)), sprite, told),
         Drawing(f"tsne-{name}", figure, caption, "picture", in_page=False),

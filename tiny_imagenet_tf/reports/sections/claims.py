@@ -5,7 +5,7 @@ import numpy as np
 from tiny_imagenet_tf import published
 from tiny_imagenet_tf.reports.analysis.intervals import wilson
 from tiny_imagenet_tf.reports.analysis.predictions import ClassErrors
-from tiny_imagenet_tf.reports.tables import Table
+from tiny_imagenet_tf.reports.table import Table
 
 COLUMNS = ("Section 4.3 says", "Paper", "Here")
 

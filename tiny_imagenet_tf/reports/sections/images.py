@@ -1,12 +1,13 @@
 """The section about the images themselves: samples, rescaling, crops, augmentation, screening."""
 
-import numpy as np
-import tensorflow as tf
+from collections.abc import Sequence
 
-from tiny_imagenet_tf.data import image_ops, views
-from tiny_imagenet_tf.data.batches import LE_YANG, MILANI
+import numpy as np
+
+from tiny_imagenet_tf.data import views
 from tiny_imagenet_tf.data.screening import screen
 from tiny_imagenet_tf.data.splits import Split
+from tiny_imagenet_tf.data.views import RandomViews, Resize, View
 from tiny_imagenet_tf.published import INCEPTION_V3_IMAGE_SIZE, MILANI_TSNE_CLASSES
 from tiny_imagenet_tf.reports import thumbnails
 from tiny_imagenet_tf.reports.figures import pictures
@@ -16,31 +17,27 @@ from tiny_imagenet_tf.reports.subject import Subject
 EXAMPLES = 2  # a class, as in Milani's Fig. 2
 AUGMENTED = 11  # beside the image itself
 SCREENED = 12
-FROM_SCRATCH = {"inception_regularized": MILANI, "convnets": LE_YANG}
-"""Recipes that augment the images themselves, not the transfer values."""
 
 
 def data(subject: Subject) -> Section:
     """What the networks were shown."""
     if not subject.images:
         return Section("images", "The images", subject.without_images)
-    train, config = subject.images.train, subject.run.config
-    subject_row = _sample_rows(train, subject)[0, 0]
-    image = thumbnails.decode(train, [subject_row])[0]
-    size, resize = config.get("input_size", INCEPTION_V3_IMAGE_SIZE), config.get("resize", "half_pixel")
-    blocks = [
-        _samples(train, subject),
-        Drawing(
-            "rescaling",
-            pictures.rescaling(image, thumbnails.enlarge(image, size, resize)),
-            f"An image as it is and enlarged bilinearly to the trunk's {size} pixels, as in Milani's Fig. 8.",
-            "picture",
-        ),
-        ten_crops(image),
-        augmented(train, subject_row, subject.run.config),
-        screened(train),
-    ]
-    return Section("images", "The images", "", tuple(block for block in blocks if block))
+    train, config, summary = subject.images.train, subject.run.config, subject.summary
+    image = thumbnails.decode(train, [_sample_rows(train, subject)[0, 0]])[0]
+    blocks = [_samples(train, subject)]
+    if summary.trunk:
+        size = config.get("input_size") or INCEPTION_V3_IMAGE_SIZE
+        large = shown_as(image, views.WHOLE.table(1), size, config.get("resize", "half_pixel"))[0]
+        caption = f"An image as it is and enlarged bilinearly to the backbone's {size} pixels, as in Milani's Fig. 8."
+        blocks.append(Drawing("rescaling", pictures.rescaling(image, large), caption, "picture"))
+    of_crops = summary.validation.crops == "center"
+    blocks.append(ten_crops(image, views.LE_YANG_TEN_CROP if of_crops else views.MILANI_TEN_CROP))
+    if summary.train.drawn:
+        blocks.append(augmented(image, RandomViews.from_json(summary.train.drawn), int(config.get("seed") or 0)))
+    if removed := screened(train):
+        blocks.append(removed)
+    return Section("images", "The images", "", tuple(blocks))
 
 
 def screened(train: Split) -> Drawing | None:
@@ -74,24 +71,26 @@ def _samples(train: Split, subject: Subject) -> Drawing:
     return Drawing("samples", pictures.samples(pixels, names), "Training images, as in Milani's Fig. 2.", "picture")
 
 
-def ten_crops(image: np.ndarray) -> Drawing:
-    """The ten views of a uint8 (64, 64, 3) image."""
-    shown = [thumbnails.to_uint8(view(tf.constant(image), 0)) for view in views.TEN_CROP]
-    captions = [f"{view.window.replace('_', ' ')}\n{'mirrored' if view.mirrored else ''}" for view in views.TEN_CROP]
-    told = "The ten views whose predictions are averaged at test time: Milani, section 4.2."
-    return Drawing("ten-crops", pictures.grid(shown, captions, columns=5), told, "picture")
+def ten_crops(image: np.ndarray, crops: Sequence[View]) -> Drawing:
+    """The ten views of a uint8 (64, 64, 3) image, each in its own size."""
+    shown = [shown_as(image, view.table(1), view.size)[0] for view in crops]
+    captions = [f"{view.window.replace('_', ' ')}\n{'mirrored' if view.mirrored else ''}" for view in crops]
+    caption = "The ten views whose predictions are averaged by ten-crop testing."
+    return Drawing("ten-crops", pictures.grid(shown, captions, columns=5), caption, "picture")
 
 
-def augmented(train: Split, row: int, config: dict) -> Drawing:
-    """An image as a recipe's training shows it; of a recipe without augmentation, as transfer learning v3 does."""
-    jpeg = train.jpegs[int(row)]
-    image, key = image_ops.decode(jpeg), train.image_keys[int(row)]
-    seed, recipe = int(config.get("seed") or 0), config["recipe"]
-    if recipe in FROM_SCRATCH:
-        shown = [FROM_SCRATCH[recipe](image, tf.constant([seed, number], tf.int64)) for number in range(AUGMENTED)]
-        told = f"One training image and random views of it, as the recipe {recipe} draws them."
-    else:
-        shown = [views.AugmentedView(seed, number)(image, key) for number in range(AUGMENTED)]
-        told = "One training image and random views of it: crop, brightness and contrast of transfer learning v3."
-    tiles = [image.numpy(), *map(thumbnails.to_uint8, shown)]
-    return Drawing("augmented", pictures.grid(tiles, ["as it is"] + [""] * AUGMENTED, columns=6), told, "picture")
+def augmented(image: np.ndarray, drawn: RandomViews, seed: int) -> Drawing:
+    """An image as the run's own training showed it."""
+    shown = shown_as(image, drawn.table(AUGMENTED, seed), drawn.size, recolour=drawn.brightness_contrast)
+    caption = f"One training image and random views of it, as this run drew them: {drawn.description}."
+    figure = pictures.grid([image, *shown], ["as it is"] + [""] * AUGMENTED, columns=6)
+    return Drawing("augmented", figure, caption, "picture")
+
+
+def shown_as(
+    image: np.ndarray, table: np.ndarray, size: int, resize: Resize = "half_pixel", *, recolour: bool = False
+) -> np.ndarray:
+    """Returns the views of a uint8 (64, 64, 3) image, a row of the table each, as uint8 (n, size, size, 3)."""
+    images = np.repeat(image[None], len(table), axis=0)
+    pixels = views.show(images, table, size, resize, recolour=recolour)
+    return np.clip(np.rint(np.asarray(pixels)), 0, 255).astype(np.uint8)

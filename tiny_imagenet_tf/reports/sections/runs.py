@@ -1,5 +1,8 @@
 """Sections about whole runs: key figures, curves, the ensemble curve, and what a change of config did."""
 
+from collections.abc import Sequence
+
+from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
 from tiny_imagenet_tf.reports import tables
 from tiny_imagenet_tf.reports.analysis import comparison
@@ -8,7 +11,8 @@ from tiny_imagenet_tf.reports.analysis.intervals import wilson
 from tiny_imagenet_tf.reports.figures import curves
 from tiny_imagenet_tf.reports.page import Drawing, Section, Tabulated
 from tiny_imagenet_tf.reports.subject import Subject
-from tiny_imagenet_tf.reports.tables import NOTHING, Table
+from tiny_imagenet_tf.reports.table import NOTHING, Table
+from tiny_imagenet_tf.runs.records import Record
 
 
 def key_figures(subjects: list[Subject]) -> Section:
@@ -22,36 +26,36 @@ def key_figures(subjects: list[Subject]) -> Section:
     titles = distinct_titles(subjects)
     said = {}
     for subject, title in zip(subjects, titles, strict=True):
-        partial = [f"partial: {subject.run.summary['partial']}"] if subject.run.summary.get("partial") else []
-        said[title] = partial + subject.run.summary.get("notes", [])
+        partial = [f"partial: {subject.summary.partial}"] if subject.summary.partial else []
+        said[title] = [*partial, *subject.summary.notes]
     table = Table("Runs", caption, ("", *titles), rows, tables.notes_of_runs(said))
     return Section("figures", "Key figures", "", (Tabulated(table),))
 
 
 def _key_figures(subject: Subject) -> dict[str, str]:
-    summary, environment = subject.run.summary, subject.run.environment
-    val, answers = summary["validation"], subject.predictions
-    low, high = wilson(round(val["top1"] * val["images"]), val["images"])
-    top5 = val.get("top5") or (top_k_accuracy(answers.probabilities, answers.labels, 5) if answers else None)
+    summary, environment = subject.summary, subject.run.environment
+    val, answers = summary.validation, subject.predictions
+    low, high = wilson(round(val.top1 * val.images), val.images)
+    top5 = val.top5 or (top_k_accuracy(answers.probabilities, answers.labels, 5) if answers else None)
     return {
-        "Top-1 accuracy": f"**{100 * val['top1']:.2f} %**",
+        "Top-1 accuracy": f"**{100 * val.top1:.2f} %**",
         "95 % interval": f"{100 * low:.2f} to {100 * high:.2f} %",
         "Top-5 accuracy": f"{100 * top5:.2f} %" if top5 else NOTHING,
         "Calibration error": f"{100 * calibration(answers.confidence, answers.right).error:.1f} %"
         if answers
         else NOTHING,
-        "Validation": f"{val['images']:,} images, {val.get('crops', 'one view')}",
-        "Training": NOTHING if summary["train"]["images"] is None else f"{summary['train']['images']:,} images",
-        "Chosen": summary.get("selection") or NOTHING,
-        "Trunk": f"`{summary['trunk']}`" if summary.get("trunk") else NOTHING,
+        "Validation": f"{val.images:,} images, {val.shown}",
+        "Training": NOTHING if summary.train.images is None else f"{summary.train.images:,} images",
+        "Chosen": summary.selection or NOTHING,
+        "Trunk": f"`{summary.trunk}`" if summary.trunk else NOTHING,
         "Device": environment.get("device") or NOTHING,
-        "Hours": f"{summary['hours']:.2g}" if summary.get("hours") else NOTHING,
+        "Hours": f"{summary.hours:.2g}" if summary.hours else NOTHING,
         "Seed": str(environment.get("seed", NOTHING)),
         "Commit": f"`{environment['commit'][:7]}`" if environment.get("commit") else NOTHING,
     }
 
 
-def published_tables(results: list[dict], network_sizes: dict[str, int]) -> Section:
+def published_tables(results: Sequence[Record], network_sizes: dict[str, int]) -> Section:
     """The papers' tables beside the recorded results."""
     blocks = tuple(Tabulated(table) for table in tables.all_tables(results, network_sizes))
     return Section("papers", "The papers' tables", "From the records in results/, not only from this run.", blocks)
@@ -72,8 +76,8 @@ def training(subjects: list[Subject]) -> Section:
 
 def ensembles(subjects: list[Subject]) -> Section | None:
     """Accuracy against the size of the ensemble, all in one figure; None where each run is one network."""
-    named = zip(distinct_titles(subjects), (subject.run.summary.get("ensemble") for subject in subjects), strict=True)
-    found = {title: ensemble["accuracy_by_size"] for title, ensemble in named if ensemble}
+    named = zip(distinct_titles(subjects), (subject.summary.ensemble for subject in subjects), strict=True)
+    found = {title: ensemble.accuracy_by_size for title, ensemble in named if ensemble}
     if not found:
         return None
     told = [
@@ -95,7 +99,7 @@ def compared(subjects: list[Subject]) -> Section | None:
     for subject, title in zip(subjects[1:], titles[1:], strict=True):
         try:
             rows.append(_answers(subjects[0], subject, title))
-        except ValueError as error:
+        except UserError as error:
             notes.append(f"{title}: not compared, for {error}")
     tests = Table(
         "Answers, image by image",
@@ -136,7 +140,7 @@ def distinct_titles(subjects: list[Subject]) -> list[str]:
 
 def _answers(first: Subject, second: Subject, title: str) -> tuple[str, ...]:
     if first.predictions is None or second.predictions is None:
-        raise ValueError("one of the two stored no predictions")
+        raise UserError("one of the two stored no predictions")
     found = comparison.compare(first.predictions, second.predictions)
     a, b = found.accuracies
     p = "< 0.0001" if found.p_value < 1e-4 else f"{found.p_value:.4f}"

@@ -1,0 +1,263 @@
+"""Fits a network so that it can stop at any step and go on exactly; and what a run does between its steps.
+
+Keras ends every ``Model.fit`` by writing an optimizer's averages over the weights (``use_ema``), and its callbacks
+count whole epochs. So a run is one ``fit``, or two where it goes on within an epoch: the rest of that, then the
+others.
+"""
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tiny_imagenet_tf.experiments import checkpoints, replicas
+from tiny_imagenet_tf.experiments.checkpoints import CheckpointError, stop_unless_finite
+from tiny_imagenet_tf.experiments.clock import Clock
+from tiny_imagenet_tf.experiments.losses import DataLoss
+from tiny_imagenet_tf.runs.run import Run
+from tiny_imagenet_tf.runs.snapshots import Snapshots
+
+
+class Batches(Protocol):
+    """What a run is trained on; :class:`~tiny_imagenet_tf.data.batches.ImageBatches`, say."""
+
+    @property
+    def steps(self) -> Any:
+        """Their order, with ``per_epoch`` and ``batch_size``."""
+
+    def dataset(self, first: int, last: int) -> tf.data.Dataset:
+        """The batches of some steps of the run."""
+
+
+def compile_for_training(
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    loss: keras.losses.Loss,
+    *,
+    steps_per_execution: int = 1,
+) -> None:
+    """Compiles a network with what :func:`fit` shows: the loss without the weight penalty, and the accuracy.
+
+    Under the scope of a strategy, so that a batch spread over devices gives the losses it gives on one.
+
+    Args:
+        model: ends in float32 scores.
+        optimizer: under a float16 policy Keras adds loss scaling.
+        loss: of one-hot labels and scores.
+        steps_per_execution: steps between two returns to Python; must divide an epoch.
+    """
+    model.compile(
+        optimizer=optimizer,
+        loss=loss,
+        metrics=[DataLoss(loss), keras.metrics.CategoricalAccuracy(name="accuracy", dtype="float32")],
+        jit_compile=replicas.compiles(model),
+        steps_per_execution=steps_per_execution,
+    )
+    model.optimizer.build(model.trainable_variables)  # under the scope, so that a checkpoint can be restored
+    replicas.synchronize(model)
+
+
+@dataclasses.dataclass(frozen=True)
+class Keeping:
+    """What is kept of a run while it trains.
+
+    Attributes:
+        run: gets rows and checkpoints.
+        snapshots: get the networks that beat all before.
+        measure: returns ``val_loss``, ``val_accuracy``, ``val_top5`` and ``selection_accuracy``.
+        save: writes the network to a path.
+        measure_every: steps from one measurement to the next; each epoch ends in one too.
+        checkpoint_every: steps, at the most, that an interruption costs.
+        tensorboard: whether measurements go to TensorBoard, too.
+    """
+
+    run: Run
+    snapshots: Snapshots
+    measure: Callable[[], dict[str, float]]
+    save: Callable[[Path], None]
+    measure_every: int
+    checkpoint_every: int
+    tensorboard: bool = False
+
+
+def fit(
+    model: keras.Model,
+    batches: Batches,
+    keeping: Keeping,
+    *,
+    epochs: int,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: int = 1,
+) -> Clock:
+    """Fits a compiled network, from the run's checkpoint if there is one.
+
+    An interrupted run ends with the very weights, rows and snapshots of one that was not.
+
+    Args:
+        model: compiled by :func:`compile_for_training`.
+        batches: of any step.
+        keeping: what is measured and kept.
+        epochs: to have been trained in the end.
+        callbacks: Keras' or others', unmodified.
+        verbose: Keras' progress bar: 0 or 1.
+
+    Returns:
+        The clock, at the end.
+
+    Raises:
+        NonFiniteLoss: the loss is not finite.
+        CheckpointError: the checkpoint is of another network or optimizer, or is gone.
+    """
+    per_epoch = batches.steps.per_epoch
+    clock = take_up(model, keeping, per_epoch)
+    supervisor = Supervisor(keeping, clock, batches.steps.batch_size)
+    begun_epoch = -clock.step % per_epoch  # steps left of an epoch under way
+    for steps, to in ((begun_epoch, clock.epoch + 1), (per_epoch, epochs)):
+        if steps and clock.step < to * per_epoch and clock.epoch < epochs:
+            model.fit(
+                batches.dataset(clock.step, to * per_epoch),
+                initial_epoch=clock.epoch,
+                epochs=to,
+                steps_per_epoch=steps,
+                callbacks=[*callbacks, supervisor],
+                verbose=verbose,
+                shuffle=False,  # the batches are shuffled
+            )
+    return clock
+
+
+def take_up(model: keras.Model, keeping: Keeping, per_epoch: int) -> Clock:
+    """Takes model, rows and snapshots back to the checkpoint, or to the beginning where there is none."""
+    run, path = keeping.run, keeping.run.checkpoint
+    if path.exists():
+        clock = checkpoints.read_clock(path, per_epoch)
+        checkpoints.restore(path, model)
+    elif len(run.metrics) > 1:  # the first is followed by a checkpoint
+        raise CheckpointError(f"{path} is gone: the run cannot go on, and is left as it is")
+    else:
+        clock = Clock(per_epoch)
+    for part in path.parent.glob(f".{path.name}.*"):  # of a process that was killed while it wrote
+        part.unlink()
+    run.write_metrics([row for row in run.metrics if row["step"] <= clock.step])
+    keeping.snapshots.go_back_to(clock.step)
+    return clock
+
+
+class Supervisor(keras.callbacks.Callback):
+    """What a run does between its steps, in this order: count, measure, keep, log, checkpoint. Stands last.
+
+    All of it happens after a step, never after an epoch: at an epoch's end other callbacks may have put averages in
+    the place of the weights.
+
+    Args:
+        keeping: what is measured and kept.
+        clock: of the run.
+        batch_size: images a step, for the rate on the progress bar.
+    """
+
+    def __init__(self, keeping: Keeping, clock: Clock, batch_size: int):
+        super().__init__()
+        self._keeping, self._clock, self._batch_size = keeping, clock, batch_size
+        self._resumed_within = clock.step % clock.per_epoch > 0
+        self._writer = None
+        if keeping.tensorboard:
+            self._writer = tf.summary.create_file_writer(str(keeping.run.path / "tensorboard"))
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Takes the state of the last step up again, which others may have touched since, all but the rate they set."""
+        self._began, self._steps, self._seconds = self._clock.step, 0, 0.0
+        path = self._keeping.run.checkpoint
+        if self._clock.step and (self._resumed_within or _averages(self.model)):
+            checkpoints.restore(path, self.model, but=[checkpoints.LEARNING_RATE])
+        if self._resumed_within:
+            checkpoints.restore_metrics(path, self.model)
+            self._resumed_within = False
+
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+        """Starts the clock of the progress bar's rate, which leaves measurements out."""
+        self._started = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Counts, measures, keeps, logs, checkpoints."""
+        clock, keeping, before = self._clock, self._keeping, self._clock.step
+        clock.step = self._began + batch + 1
+        ended = clock.step % clock.per_epoch == 0
+        measured = ended or _passed(before, clock, keeping.measure_every)
+
+        if self._began < before:  # the first steps trace the graph
+            self._steps, self._seconds = (
+                self._steps + clock.step - before,
+                self._seconds + time.perf_counter() - self._started,
+            )
+        self._show(logs)
+        if measured:
+            stop_unless_finite(clock, "the loss", float(logs["loss"]))
+            stop_unless_finite(clock, "a weight", *self.model.get_weights())
+            row = self._row(logs)
+            with averaged_weights(self.model):
+                row |= keeping.measure()
+                keeping.snapshots.offer(
+                    keeping.save, step=clock.step, epoch=clock.epochs, accuracy=row["selection_accuracy"]
+                )
+            keeping.run.write_metrics([*keeping.run.metrics, row | {"seconds": clock.seconds}])
+            logs["val_accuracy"] = row["val_accuracy"]
+            self._log(row)
+        if measured or _passed(before, clock, keeping.checkpoint_every):
+            checkpoints.save(keeping.run.checkpoint, self.model, clock)
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Shows the epoch's losses apart."""
+        self._show(logs)
+
+    def _show(self, logs: dict) -> None:
+        """Puts on the progress bar the loss of the data, the penalty of the weights, and images a second."""
+        total = logs["loss"]
+        logs["loss"] = logs.pop(DataLoss.NAME)
+        if any(variable.regularizer for variable in self.model.trainable_variables):
+            logs["penalty"] = total - logs["loss"]
+        if self._steps:
+            logs["images_per_second"] = self._steps * self._batch_size / self._seconds
+
+    def _row(self, logs: dict) -> dict[str, float]:
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        row = {"epoch": self._clock.epochs, "step": self._clock.step, "learning_rate": rate}
+        return row | {name: float(value) for name, value in logs.items() if name in ("loss", "penalty", "accuracy")}
+
+    def _log(self, row: dict[str, float]) -> None:
+        if self._writer:
+            with self._writer.as_default(step=self._clock.step):
+                for name, value in row.items():
+                    tf.summary.scalar(name, value)
+            self._writer.flush()
+
+
+@contextlib.contextmanager
+def averaged_weights(model: keras.Model) -> Iterator[None]:
+    """Puts an optimizer's averages (``use_ema``) in the place of the weights, and the very weights back after it."""
+    if not _averages(model):
+        yield
+        return
+    kept = [np.array(keras.ops.convert_to_numpy(variable)) for variable in model.trainable_variables]
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+    try:
+        yield
+    finally:
+        for variable, value in zip(model.trainable_variables, kept, strict=True):
+            variable.assign(value)
+
+
+def _averages(model: keras.Model) -> bool:
+    """Whether the optimizer keeps averages; a loss-scaling one hands the question on to the one inside."""
+    return bool(getattr(getattr(model.optimizer, "inner_optimizer", model.optimizer), "use_ema", False))
+
+
+def _passed(before: int, clock: Clock, every: int) -> bool:
+    """Whether a multiple of so many steps, counted from the epoch's beginning, was reached since ``before``."""
+    begin = before // clock.per_epoch * clock.per_epoch
+    return (clock.step - begin) // every > (before - begin) // every

@@ -1,0 +1,340 @@
+"""Networks whose features are transferred (Milani section 4.1), each a record; and where their weights come from.
+
+To add one of ``keras.applications``, add a row to :data:`BACKBONES`.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+
+from tiny_imagenet_tf.data.splits import first_line
+from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.models.graph_weights import copy_by_structure
+from tiny_imagenet_tf.models.inception_v3 import inception_v3
+from tiny_imagenet_tf.models.preprocess import Pixels
+
+
+class WeightsError(UserError):
+    """The weights cannot be used; the message names the file and what was expected."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Backbone:
+    """A network that turns images into features.
+
+    Attributes:
+        name: on the command line, in a store's key and in a result.
+        build: from ``weights`` (None or "imagenet"), ``input_shape`` and ``include_top`` to the network; further
+            options are those of ``keras.applications``.
+        pixels: what it expects.
+        input_size: height and width in pixels that it was trained at.
+        smallest: that it takes.
+        last: the layer of the transfer values; ``avg_pool`` for the averaged last map.
+    """
+
+    name: str
+    build: Callable[..., keras.Model]
+    pixels: Pixels
+    input_size: int
+    smallest: int
+    last: str = "avg_pool"
+
+
+def _blocks(weights: str | None = None, include_top: bool = False, pooling: str | None = "avg", **shape: Any):
+    """This package's own Inception-v3 has no weights of its own: Keras' are copied into it."""
+    if weights == "imagenet":
+        return keras.applications.InceptionV3(weights=weights, include_top=include_top, pooling=pooling, **shape)
+    return inception_v3(pooling=pooling, **shape)
+
+
+def _rows() -> Iterator[Backbone]:
+    nets = keras.applications
+    yield Backbone("inception_v3", nets.InceptionV3, "-1..1", 299, 75)
+    yield Backbone("inception_v3_blocks", _blocks, "-1..1", 299, 75)
+    yield Backbone("inception_resnet_v2", nets.InceptionResNetV2, "-1..1", 299, 75)
+    yield Backbone("xception", nets.Xception, "-1..1", 299, 71)
+    yield Backbone("resnet50", nets.ResNet50, "caffe", 224, 32)
+    yield Backbone("resnet50_v2", nets.ResNet50V2, "-1..1", 224, 32)
+    # From here on the scaling is a layer of the network.
+    yield Backbone("efficientnet_v2_b0", nets.EfficientNetV2B0, "0..255", 224, 32)
+    yield Backbone("efficientnet_v2_s", nets.EfficientNetV2S, "0..255", 384, 32)
+    yield Backbone("convnext_tiny", nets.ConvNeXtTiny, "0..255", 224, 32)
+    yield Backbone("mobilenet_v3_large", nets.MobileNetV3Large, "0..255", 224, 32)
+
+
+BACKBONES = {backbone.name: backbone for backbone in _rows()}
+
+
+@dataclasses.dataclass(frozen=True)
+class Trunk:
+    """A frozen feature extractor.
+
+    Attributes:
+        model: float32 images (batch, size, size, 3) in the backbone's range to float32 transfer values (batch, width).
+        backbone: what it is of.
+        description: what defines the values: backbone, weights digest, layer, input size and pixel range.
+        label: what to call the weights in a table.
+    """
+
+    model: keras.Model
+    backbone: Backbone
+    description: dict[str, Any]
+    label: str
+
+    @property
+    def size(self) -> int:
+        """Height and width of its input in pixels."""
+        return self.description["input_size"]
+
+
+def find(name: str, pixels: Pixels | None = None) -> Backbone:
+    """Returns a backbone by its name, or makes a record of a ``.keras`` file.
+
+    Args:
+        name: a key of :data:`BACKBONES`, or the path of a file.
+        pixels: what the file's network expects; None where a layer of its own scales them.
+
+    Raises:
+        UserError: there is no such backbone or file, or its pixel range is not known.
+    """
+    if name in BACKBONES:
+        if pixels not in (None, BACKBONES[name].pixels):
+            raise UserError(f"--pixels {pixels}: {name} takes {BACKBONES[name].pixels}")
+        return BACKBONES[name]
+    path = Path(name).expanduser()
+    if path.suffix != ".keras" or not path.is_file():
+        raise UserError(f"--backbone {name}: neither a .keras file nor one of {', '.join(BACKBONES)}")
+    network = _load(path)
+    if len(network.inputs) != 1 or len(network.input_shape) != 4 or network.input_shape[-1] != 3:
+        raise UserError(f"--backbone {name}: takes {network.input_shape}, not one RGB image (batch, height, width, 3)")
+    scales = any(type(layer).__name__ in ("Rescaling", "Normalization") for layer in network.layers[:4])
+    if pixels is None and not (scales or network.inputs[0].dtype == "uint8"):
+        raise UserError(
+            f"--backbone {name}: which pixel range does it expect? Add one of --pixels=-1..1, --pixels 0..1, "
+            "--pixels 0..255, --pixels caffe; with the wrong one accuracy is lost without an error"
+        )
+    size = network.input_shape[1] or 224
+
+    def build(weights: str | None = None, input_shape: tuple = (size, size, 3), **_: Any) -> keras.Model:
+        model = _load(path)
+        return model if model.input_shape[1:] == tuple(input_shape) else _at_size(model, tuple(input_shape))
+
+    return Backbone(path.name, build, pixels or "0..255", size, 32, _last_features(network))
+
+
+def build(
+    backbone: Backbone,
+    weights: str = "imagenet",
+    *,
+    layer: str | None = None,
+    input_size: int | None = None,
+    seed: int = 0,
+    dtype: str = "float32",
+) -> Trunk:
+    """Builds a backbone without its top, frozen, up to a layer.
+
+    Args:
+        backbone: from :func:`find`.
+        weights: ``imagenet`` downloads Keras' weights; ``random`` draws them from ``seed``; otherwise the path of a
+            ``.h5``, ``.weights.h5`` or ``.keras`` file that holds this network, with or without a head, or nested in
+            another one. A backbone that is a file has its own.
+        layer: the transfer values; None for the backbone's own, or a block such as ``mixed8``, whose map is averaged
+            over its positions.
+        input_size: height and width in pixels; None for the backbone's own.
+        seed: for ``random``.
+        dtype: Keras dtype policy of the layers (``float32``, ``mixed_bfloat16``, ``mixed_float16``).
+
+    Raises:
+        WeightsError: no such file, a file of another network, or a failed download.
+        UserError: ``layer`` is not a layer of the network, or the input is too small for it.
+    """
+    size = input_size or backbone.input_size
+    if size < backbone.smallest:
+        raise UserError(f"--input-size {size}: {backbone.name} takes {backbone.smallest} pixels or more")
+    is_file = backbone.name not in BACKBONES
+    if is_file and weights not in ("imagenet", "random"):
+        raise WeightsError(f"--weights {weights}: the file given as --backbone has weights of its own")
+    if weights == "random":
+        keras.utils.set_random_seed(seed)
+    with _policy(dtype):
+        network = backbone.build(weights=None, include_top=False, input_shape=(size, size, 3), pooling="avg")
+        if not is_file and weights != "random":
+            sources = [_download(backbone)] if weights == "imagenet" else read(backbone, Path(weights).expanduser())
+            _copy(sources, network, backbone, weights)
+        model = _up_to(network, backbone, layer or backbone.last)
+    description = {
+        "backbone": backbone.name,
+        "weights_sha256": digest_weights(network),
+        "layer": layer or backbone.last,
+        "input_size": size,
+        "pixels": backbone.pixels,
+    }
+    label = backbone.name if is_file else weights if weights in ("imagenet", "random") else Path(weights).name
+    return Trunk(model, backbone, description, label)
+
+
+def digest_weights(model: keras.Model) -> str:
+    """Returns the sha256 over every variable's name, shape and float32 bytes, in the model's order."""
+    digest = hashlib.sha256()
+    for variable in model.variables:
+        values = keras.ops.convert_to_numpy(variable).astype("float32")
+        digest.update(f"{variable.name} {values.shape}\n".encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()
+
+
+def read(backbone: Backbone, path: Path) -> list[keras.Model]:
+    """Returns the networks that a file may hold: the one it stores and those nested in it, the outermost first.
+
+    Args:
+        backbone: what is looked for.
+        path: of a whole model (``.keras``, ``.h5``) or of weights (``.h5``, ``.weights.h5``), at whatever precision.
+
+    Raises:
+        WeightsError: there is no such file, or it cannot be read as the backbone.
+    """
+    if not path.is_file():
+        raise WeightsError(f"--weights {path}: no such file (nor one of the words imagenet and random)")
+    if path.suffix not in (".keras", ".h5", ".hdf5"):
+        raise WeightsError(f"--weights {path}: must end in .keras, .weights.h5 or .h5")
+    if path.suffix == ".keras":
+        return list(_inside(_load(path)))
+    try:
+        with h5py.File(path) as file:
+            whole, classes = "model_config" in file.attrs, _classes(file)
+    except OSError as error:
+        raise WeightsError(f"--weights {path}: not an HDF5 file, or damaged ({first_line(error)})") from error
+    if whole:
+        return list(_inside(_load(path)))
+    failures = []
+    for kind, network in _containers(backbone, classes):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a warning a layer, before the error that says it all
+                network.load_weights(path)
+            return list(_inside(network))
+        except (OSError, ValueError, KeyError) as error:
+            failures.append(f"{kind}: {first_line(error)}")
+    raise WeightsError(
+        f"--weights {path}: not the weights of {backbone.name}, or the file is damaged\n  " + "\n  ".join(failures)
+    )
+
+
+def _containers(backbone: Backbone, classes: list[int]) -> Iterator[tuple[str, keras.Model]]:
+    """The networks that a file of weights alone may be of."""
+    shape = {"input_shape": (backbone.input_size, backbone.input_size, 3)}
+    build = keras.applications.InceptionV3 if backbone.build is _blocks else backbone.build
+    yield "without its top", build(weights=None, include_top=False, **shape)
+    for count in classes:
+        yield f"with a top of {count} classes", build(weights=None, include_top=True, classes=count, **shape)
+        base = build(weights=None, include_top=False, **shape)
+        top = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(count)]
+        yield f"nested, with {count} classes", keras.Sequential([keras.Input(shape["input_shape"]), base, *top])
+
+
+def _classes(file: h5py.File) -> list[int]:
+    """The widths of all matrices in a file of weights: one of them may be a head's."""
+    widths: list[int] = []
+    file.visititems(lambda _, item: widths.append(item.shape[1]) if getattr(item, "ndim", 0) == 2 else None)
+    return sorted(set(widths))[:3]
+
+
+def _inside(model: keras.Model) -> Iterator[keras.Model]:
+    yield model
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _inside(layer)
+
+
+def _copy(sources: list[keras.Model], network: keras.Model, backbone: Backbone, weights: str) -> None:
+    """Copies the first of the sources that is the network; the error is that of the largest, which came nearest."""
+    errors = {}
+    for source in sources:
+        try:
+            copy_by_structure(source, network)
+            return
+        except (ValueError, AttributeError) as error:
+            errors[len(source.layers)] = error
+    reason = errors[max(errors)]
+    raise WeightsError(f"--weights {weights}: no {backbone.name} is in it. {reason}") from reason
+
+
+def _load(path: Path) -> keras.Model:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return keras.saving.load_model(path, compile=False)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise WeightsError(f"{path}: not a model that Keras can load ({first_line(error)})") from error
+
+
+def _download(backbone: Backbone) -> keras.Model:
+    try:
+        size = backbone.input_size
+        return backbone.build(weights="imagenet", include_top=False, input_shape=(size, size, 3))
+    except Exception as error:  # Keras raises a bare Exception when the network fails
+        raise WeightsError(
+            f"Keras' ImageNet weights for {backbone.name} could not be downloaded:\n  {first_line(error)}\n"
+            "Without network, take them from disk:\n"
+            f"  --weights PATH    a .h5, .weights.h5 or .keras file of {backbone.name}\n"
+            "  --source PATH     the dataset: a tiny-imagenet-200 folder, zip or tar\n"
+            "or place the file that Keras downloads in ~/.keras/models, or see every step with random weights: --demo"
+        ) from error
+
+
+def _at_size(model: keras.Model, shape: tuple[int, int, int]) -> keras.Model:
+    """The same layers for images of another size."""
+    try:
+        other = keras.models.clone_model(model, input_tensors=keras.Input(shape))
+        other.set_weights(model.get_weights())
+    except ValueError as error:
+        raise UserError(f"--input-size {shape[0]}: {model.name} takes {model.input_shape[1]} ({error})") from error
+    return other
+
+
+def _last_features(network: keras.Model) -> str:
+    """The name of the layer whose output a file's head reads, or of the last layer where there is no head."""
+    for layer in reversed(network.layers):
+        if isinstance(layer, keras.layers.Dense):
+            return layer.input._keras_history.operation.name
+    return network.layers[-1].name
+
+
+@contextlib.contextmanager
+def _policy(name: str) -> Iterator[None]:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _up_to(network: keras.Model, backbone: Backbone, layer: str) -> keras.Model:
+    names = [each.name for each in network.layers]
+    if layer in names:
+        values = network.get_layer(layer).output
+    elif layer == "avg_pool":
+        values = network.output
+    else:
+        joints = [each.name for each in network.layers if type(each).__name__ in ("Concatenate", "Add", "Activation")]
+        blocks = [name for name in joints if name.startswith("mixed")] or joints
+        raise UserError(
+            f"--layer {layer}: {backbone.name} has no such layer; avg_pool, or say {', '.join(blocks[-12:])}"
+        )
+    if len(values.shape) == 4:
+        values = keras.layers.GlobalAveragePooling2D(name=f"{layer}_average")(values)
+    elif len(values.shape) != 2:
+        raise UserError(f"--layer {layer}: gives {values.shape}, neither maps nor values")
+    # Values leave the trunk in float32 under every policy.
+    values = keras.layers.Activation("linear", dtype="float32", name="values")(values)
+    model = keras.Model(network.input, values, name="trunk")
+    model.trainable = False
+    return model

@@ -1,0 +1,121 @@
+"""From uint8 images to what a network reads: random views in training, a fixed view in the saved model.
+
+A saved model is two nested ones, ``preprocess`` and ``classifier``, of plain Keras layers, so that it loads without
+this package: ``preprocess`` shows a uint8 64x64 image as at test time, ``classifier`` takes 0..255 at the network's
+size, scales it to the network's own range and gives scores. Who shows images otherwise takes the ``classifier``.
+"""
+
+from typing import Any, Literal
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from tiny_imagenet_tf.data import views
+from tiny_imagenet_tf.data.views import COLUMNS, WHOLE, RandomViews, Resize, View
+from tiny_imagenet_tf.published import IMAGE_SIZE
+
+Pixels = Literal["-1..1", "0..1", "0..255", "caffe"]
+"""What a network expects of its pixels; caffe is BGR in 0..255 less ImageNet's means."""
+_CAFFE_MEANS = (103.939, 116.779, 123.68)  # of blue, green and red, as `keras.applications` subtracts them
+
+
+class Views(layers.Layer):
+    """Shows a batch of uint8 images as a table of views says; :func:`tiny_imagenet_tf.data.views.show` as a layer.
+
+    Args:
+        views: what was drawn.
+        size: of the output in pixels; None for that of the windows.
+        resize: sampling of the bilinear resize.
+    """
+
+    def __init__(self, views: RandomViews, size: int | None = None, resize: Resize = "half_pixel", **options: Any):
+        super().__init__(dtype="float32", autocast=False, **options)
+        self.views, self.size, self.resize = views, size or views.size, resize
+
+    def call(self, inputs: tuple[Any, Any]) -> Any:
+        """Returns float32 (batch, size, size, 3) in 0..255 from uint8 images and their table."""
+        recolour, mix = self.views.brightness_contrast, bool(self.views.mixup)
+        return views.show(*inputs, self.size, self.resize, recolour=recolour, mix=mix)
+
+    def compute_output_shape(self, input_shape: Any) -> tuple:
+        """The batch in the new size."""
+        return (input_shape[0][0], self.size, self.size, 3)
+
+
+def in_training(classifier: keras.Model, drawn: RandomViews, resize: Resize = "half_pixel") -> keras.Model:
+    """Returns the classifier behind random views: uint8 images and a table of views to scores.
+
+    Args:
+        classifier: float32 (batch, size, size, 3) in 0..255 to scores.
+        drawn: the views.
+        resize: sampling, where the windows have not the classifier's size.
+    """
+    images = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), dtype="uint8", name="images")
+    table = keras.Input((len(COLUMNS),), dtype="float32", name="views")
+    shown = Views(drawn, classifier.input_shape[1], resize, name="shown")([images, table])
+    return keras.Model([images, table], classifier(shown), name=f"{classifier.name}_in_training")
+
+
+def classifier(network: keras.Model, pixels: Pixels = "-1..1") -> keras.Model:
+    """Returns a network that takes pixels in 0..255, whatever its own range is.
+
+    Args:
+        network: images (batch, size, size, 3) to scores.
+        pixels: what it expects.
+    """
+    images = keras.Input(network.input_shape[1:], dtype="float32", name="pixels")
+    return keras.Model(images, network(scaled(images, pixels)), name="classifier")
+
+
+def scaled(images: Any, pixels: Pixels) -> Any:
+    """Maps pixels in 0..255 to a network's range, with a plain layer, in float32."""
+    if pixels == "caffe":
+        to_bgr = layers.EinsumDense("bhwc,cd->bhwd", (None, None, 3), bias_axes="d", dtype="float32", name="scale")
+        to_bgr.trainable = False
+        images = to_bgr(images)
+        to_bgr.set_weights([np.eye(3, dtype="float32")[::-1], -np.array(_CAFFE_MEANS, "float32")])
+        return images
+    factor, offset = {"-1..1": (1 / 127.5, -1.0), "0..1": (1 / 255, 0.0), "0..255": (1.0, 0.0)}[pixels]
+    return layers.Rescaling(factor, offset, dtype="float32", name="scale")(images)
+
+
+def preprocess(view: View, size: int, resize: Resize = "half_pixel") -> keras.Model:
+    """Returns a model that shows every image in one view: uint8 (batch, 64, 64, 3) to float32 (..., size, size, 3).
+
+    Args:
+        view: fixed.
+        size: of the output in pixels.
+        resize: sampling.
+    """
+    images = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), dtype="uint8", name="images")
+    x = layers.Rescaling(1.0, dtype="float32", name="to_float")(images)
+    if (view, size) != (WHOLE, IMAGE_SIZE):
+        top, left, length, mirrored = view.table(1)[:, :4].T
+        rows = views.axis_weights(top, length, 0 * mirrored, size, resize)
+        columns = views.axis_weights(left, length, mirrored, size, resize)
+        x = _product(x, "bhwc,hH->bHwc", (size, None, 3), rows, "rows")
+        x = _product(x, "bhwc,wW->bhWc", (None, size, 3), columns, "columns")
+    return keras.Model(images, x, name="preprocess")
+
+
+def deployed(classifier: keras.Model, view: View = WHOLE, resize: Resize = "half_pixel") -> keras.Model:
+    """Returns what is saved: uint8 (batch, 64, 64, 3) images to scores, in one view."""
+    images = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), dtype="uint8", name="images")
+    shown = preprocess(view, classifier.input_shape[1], resize)(images)
+    return keras.Model(images, classifier(shown), name="tiny_imagenet_classifier")
+
+
+def resize_of(preprocess: keras.Model, size: int) -> Resize:
+    """Returns how a saved ``preprocess`` samples: its matrix is that of one of the two."""
+    kernels = [layer.get_weights()[0] for layer in preprocess.layers if layer.name == "rows"]
+    tf1 = ops.convert_to_numpy(views.axis_weights([0], [IMAGE_SIZE], [0], size, "tf1"))[0].T
+    return "tf1" if kernels and kernels[0].shape == tf1.shape and np.allclose(kernels[0], tf1) else "half_pixel"
+
+
+def _product(x: Any, equation: str, shape: tuple, weights: Any, name: str) -> Any:
+    shape = tuple(x.shape[axis] if side is None else side for axis, side in enumerate(shape, start=1))
+    layer = layers.EinsumDense(equation, shape, dtype="float32", name=name, trainable=False)
+    x = layer(x)
+    layer.set_weights([ops.convert_to_numpy(weights)[0].T])
+    return x

@@ -1,0 +1,43 @@
+"""On what machine, from which commit and by which command a run was made."""
+
+import contextlib
+import datetime
+import importlib.metadata
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def describe_environment() -> dict[str, Any]:
+    """Returns commit and whether it was changed (None outside a checkout), versions, command and time (UTC)."""
+    changes = _git("status", "--porcelain", "--untracked-files=no")
+    packages = ("tiny_imagenet_tf", "tensorflow", "jax", "keras", "tensorflow-datasets", "numpy")
+    versions = {}
+    for package in packages:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[package] = importlib.metadata.version(package)
+    return {
+        "command": " ".join(["python", *_relative_arguments()]),
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "commit": _git("rev-parse", "HEAD"),
+        "uncommitted_changes": None if changes is None else bool(changes),
+        "python": sys.version.split()[0],
+        "versions": versions,
+    }
+
+
+def _relative_arguments() -> list[str]:
+    """The command line with paths shortened to their last part: a result says what, not where."""
+    return [Path(argument).name if argument.startswith(("/", "~")) else argument for argument in sys.argv]
+
+
+def _git(*arguments: str) -> str | None:
+    """What git prints in this package's checkout; None where it is not one."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(Path(__file__).parent), *arguments], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()

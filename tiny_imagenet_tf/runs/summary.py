@@ -1,0 +1,143 @@
+"""The figures of a run as they are reported: ``summary.json`` of a run directory and ``summary`` of a record."""
+
+import dataclasses
+from typing import Any, Literal
+
+SCHEMA = 1
+Crops = Literal["whole", "center", "ten"]
+CROPS = {"whole": "whole image", "center": "center crop", "ten": "ten-crop"}
+"""How an image is shown at test time, and what tables call it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Validation:
+    """Accuracy on official val, as fractions of its images; ``crops`` None for networks that each have their own."""
+
+    images: int
+    top1: float
+    top5: float | None = None
+    crops: Crops | None = None
+
+    @property
+    def shown(self) -> str:
+        """How an image was shown, in words."""
+        return "each network's own" if self.crops is None else CROPS[self.crops]
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """What was trained on; ``images`` None where there are several answers.
+
+    Attributes:
+        images: how many, after screening and holding out.
+        views: how they were shown, in words.
+        accuracy: over the epoch of the best measurement.
+        screened: images left out by their boxes.
+        drawn: the random views, as plain data; None where images were shown as they are, or it is not known.
+    """
+
+    images: int | None = None
+    views: str | None = None
+    accuracy: float | None = None
+    screened: int = 0
+    drawn: dict[str, Any] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Ensemble:
+    """Networks joined one by one; ``members`` are (name, accuracy alone), best first."""
+
+    accuracy_by_size: tuple[float, ...]
+    best_size: int
+    members: tuple[tuple[str, float], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredView:
+    """One view of a split as transfer values: their folder, how many rows, and the view's description."""
+
+    folder: str
+    rows: int
+    view: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """What tables and reports say of a run.
+
+    Attributes:
+        title: what a table calls it.
+        validation: its accuracy.
+        published: key of the paper's row that it reproduces; None for another experiment.
+        train: what it was trained on.
+        selection: what picked the best measurement.
+        best_epoch: of that measurement.
+        epochs: trained in all.
+        recipe_epochs: the recipe's default.
+        snapshots: how many were kept.
+        trunk: weights of the frozen backbone, None from scratch.
+        backbone: its name.
+        hours: of extraction and training.
+        notes: what keeps the run from being a reproduction.
+        partial: what it has less than its recipe.
+        ensemble: of an ensemble, its curve.
+        transfer_values: split name to the stored views.
+        schema: of the file; 0 before there was a number.
+    """
+
+    title: str
+    validation: Validation
+    published: str | None = None
+    train: Training = Training()
+    selection: str | None = None
+    best_epoch: float | None = None
+    epochs: float | None = None
+    recipe_epochs: float | None = None
+    snapshots: int | None = None
+    trunk: str | None = None
+    backbone: str | None = None
+    hours: float | None = None
+    notes: tuple[str, ...] = ()
+    partial: str | None = None
+    ensemble: Ensemble | None = None
+    transfer_values: dict[str, tuple[StoredView, ...]] = dataclasses.field(default_factory=dict)
+    schema: int = SCHEMA
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns plain data."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> "Summary":
+        """Reads plain data of this schema or an older one; fields that it does not know are left out."""
+        stored = {"schema": 0, **stored}
+        if stored["schema"] == 0:
+            stored = _from_schema_0(stored)
+        stored["validation"] = _known(Validation, stored["validation"])
+        stored["train"] = _known(Training, stored.get("train") or {})
+        stored["notes"] = tuple(stored.get("notes") or ())
+        if ensemble := stored.get("ensemble"):
+            members = tuple((name, accuracy) for name, accuracy in ensemble["members"])
+            stored["ensemble"] = Ensemble(tuple(ensemble["accuracy_by_size"]), ensemble["best_size"], members)
+        stored["transfer_values"] = {
+            split: tuple(_known(StoredView, view) for view in views)
+            for split, views in (stored.get("transfer_values") or {}).items()
+        }
+        return _known(cls, stored)
+
+
+def _from_schema_0(stored: dict[str, Any]) -> dict[str, Any]:
+    """Crops were words then, the members of an ensemble objects, and transfer runs did not say their epochs."""
+    codes = {words: code for code, words in CROPS.items()}
+    validation = stored["validation"]
+    stored["validation"] = {**validation, "crops": codes.get(validation.get("crops"))}
+    stored["train"] = {**(stored.get("train") or {}), "screened": (stored.get("train") or {}).get("screened") or 0}
+    if ensemble := stored.get("ensemble"):
+        members = [(member["name"], member["accuracy"]) for member in ensemble["members"]]
+        stored["ensemble"] = {**ensemble, "members": members}
+    return stored
+
+
+def _known(kind: type, stored: dict[str, Any]) -> Any:
+    names = {field.name for field in dataclasses.fields(kind)}
+    return kind(**{name: value for name, value in stored.items() if name in names})

@@ -1,0 +1,111 @@
+"""Training a network from scratch: what Milani's and Le & Yang's recipes share."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import keras
+
+from tiny_imagenet_tf.data.batches import ImageBatches
+from tiny_imagenet_tf.data.views import PLAIN, RandomViews
+from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.evaluation.predict import Predictor
+from tiny_imagenet_tf.experiments import experiment, replicas
+from tiny_imagenet_tf.experiments.clock import Clock
+from tiny_imagenet_tf.experiments.experiment import Experiment
+from tiny_imagenet_tf.experiments.fit import compile_for_training
+from tiny_imagenet_tf.experiments.options import POSITIVE, RunOptions, option
+from tiny_imagenet_tf.models import preprocess
+from tiny_imagenet_tf.runs.summary import Training
+
+
+@dataclasses.dataclass(frozen=True)
+class ScratchOptions(RunOptions):
+    """Options of ``inception_baseline.py``, ``inception_regularized.py`` and ``convnets.py``."""
+
+    DEMO: ClassVar[dict[str, Any]] = {"epochs": 2, "batch_size": 20, "measure_every": 5, "checkpoint_every": 5}
+
+    cache: bool = option(False, departs=False, resumable=True)
+    """Keep decoded images in memory, 1.2 GB for all of train, instead of decoding them every epoch."""
+    measure_every: int = option(500, POSITIVE, departs=False)
+    """Steps between two measurements of the val accuracy, from which snapshots follow; each epoch ends in one too.
+    Paper: "some number of" steps (Milani section 3.4)."""
+    checkpoint_every: int = option(100, POSITIVE, departs=False)
+    """Steps that an interruption costs at the most."""
+    devices: tuple[str, ...] = option((), departs=False, resumable=True)
+    """Such as GPU:0 GPU:1. Default: every GPU, or the CPU."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Scratch:
+    """A network in training.
+
+    Attributes:
+        begun: its run.
+        views: how its images are shown.
+        classifier: pixels in 0..255 to scores; what is measured and saved.
+        model: the same behind random views, compiled; what is fitted.
+    """
+
+    begun: Experiment
+    views: RandomViews
+    classifier: keras.Model
+    model: keras.Model
+
+    @classmethod
+    def compiled(
+        cls,
+        begun: Experiment,
+        network: Callable[[], keras.Model],
+        views: RandomViews,
+        optimizer: Callable[[], keras.optimizers.Optimizer],
+        loss: keras.losses.Loss,
+    ) -> "Scratch":
+        """Builds and compiles a network.
+
+        Args:
+            begun: its run.
+            network: called without arguments, returns it: images in -1..1 to scores.
+            views: how its images are shown.
+            optimizer: called without arguments, returns it.
+            loss: of one-hot labels and scores.
+
+        Raises:
+            UserError: mixed images on several devices, where an image and its partner may be apart.
+        """
+        if views.mixup and begun.placement.replicas > 1:
+            raise UserError("mixup is for one device: choose one with --devices")
+        with begun.placement.scope(), experiment.policy(begun.precision):
+            classifier = preprocess.classifier(network())
+            model = preprocess.in_training(classifier, views)
+            compile_for_training(model, optimizer(), loss)
+        return cls(begun, views, classifier, model)
+
+    def fit(self, *, epochs: int | None = None, callbacks: Sequence[keras.callbacks.Callback] = ()) -> Clock:
+        """Fits it; see :meth:`Experiment.fit`."""
+        begun, options = self.begun, self.begun.options
+        predictor = Predictor(self.classifier)
+        saved = preprocess.deployed(self.classifier, predictor.views()[0])
+
+        def save(path: Any) -> None:
+            with replicas.for_one_device(saved):
+                saved.save(path)
+
+        return begun.fit(
+            self.model,
+            ImageBatches(begun.data.train, self.views, options.batch_size, options.seed, options.cache),
+            predictor.probabilities,
+            save,
+            measure_every=options.measure_every,
+            checkpoint_every=options.checkpoint_every,
+            epochs=epochs,
+            callbacks=callbacks,
+        )
+
+    def report(self, clock: Clock, **more: Any) -> Predictor:
+        """Reports the best snapshot, and returns it; see :meth:`Experiment.report`."""
+        best = Predictor.load(self.begun.snapshots.paths[-1])
+        drawn = None if self.views == PLAIN else dataclasses.asdict(self.views)
+        shown = Training(views=self.views.description, drawn=drawn)
+        self.begun.report(clock, best.probabilities, crops=best.crops, train=shown, **more)
+        return best

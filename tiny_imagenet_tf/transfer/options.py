@@ -1,0 +1,78 @@
+"""What can be chosen in a transfer-learning run. The recipes set the defaults of their paper's paragraph."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from tiny_imagenet_tf.data.views import Resize
+from tiny_imagenet_tf.experiments.losses import WeightDecayConvention
+from tiny_imagenet_tf.experiments.options import PART, POSITIVE, SHARE, RunOptions, option
+from tiny_imagenet_tf.models.preprocess import Pixels
+
+
+def _stored_values() -> Path:
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "tiny_imagenet_tf" / "transfer_values"
+
+
+@dataclass(frozen=True)
+class TransferOptions(RunOptions):
+    """Options of ``transfer_vanilla.py``, ``transfer_v2.py`` and ``transfer_v3.py``."""
+
+    DEMO: ClassVar[dict[str, Any]] = {"weights": "random", "input_size": 107}
+
+    # Transfer values
+    backbone: str = option("inception_v3")
+    """A network of keras.applications, see README, this package's inception_v3_blocks, or a .keras file."""
+    weights: str = option("imagenet", departs=False, resumable=True)
+    """Weights of the backbone: imagenet (Keras' own, downloaded), random, or a .h5, .weights.h5 or .keras file that
+    holds the network, under any head. Paper: TensorFlow's Inception-v3 of December 2015."""
+    pixels: Pixels | None = option(None)
+    """What a .keras file given as --backbone expects, where it does not scale pixels itself: -1..1 (write
+    --pixels=-1..1), 0..1, 0..255, or caffe."""
+    layer: str | None = option(None)
+    """Where the backbone ends. Default: the averaged last map, 2048 values as in the paper; or a block such as mixed8,
+    averaged."""
+    input_size: int | None = option(None, POSITIVE)
+    """Pixels of the backbone's input. Default: the backbone's own. Paper: 299."""
+    resize: Resize = option("half_pixel")
+    """Bilinear sampling: half_pixel is TensorFlow 2's; tf1 maps pixel i to i * in / out, as TensorFlow 1 did in 2017.
+    Paper: bilinear, no more is said."""
+    store: Path = option(_stored_values, departs=False, resumable=True)
+    """Where transfer values are kept. Runs share them; 4 KB an image and view."""
+
+    # Training views and test crops
+    augment: bool = option(False)
+    """Train on randomly cropped views with random brightness and contrast (section 4.2, v3)."""
+    augmented_views: int = option(3, departs=False)
+    """With augment: random views stored of each image beside the whole one; each epoch draws one of these or the whole.
+    Paper: 0, new views every epoch, which is a pass through the backbone an epoch and made for GPUs."""
+    augmented_fraction: float = option(1.0, SHARE, departs=False)
+    """With augment: share of each class that has stored augmented views; the rest is trained on whole images."""
+    crops: Literal["whole", "ten"] = option("whole")
+    """At test time: the whole image, or the sum of ten crops' probabilities (section 4.2 and Eq. 2)."""
+
+    # Head
+    head: Literal["linear", "mlp"] = option("linear")
+    """linear: one fully connected layer. mlp: FC-ReLU-FC, which section 4.1 tried without gain."""
+    hidden_units: int = option(1024, POSITIVE)
+    """Width of the mlp's hidden layer. Paper: not given."""
+    dropout_keep: float = option(1.0, SHARE)
+    """Share of the transfer values that dropout keeps. Paper: 1 in vanilla and v3, 0.8 in v2."""
+    label_smoothing: float = option(0.1, PART)
+    """Epsilon of Eq. 1. Paper: 0.1."""
+
+    # Optimization: Adam with its default betas
+    epochs: int = 10
+    """Passes over the training images. Paper: 10 for vanilla, "slightly more" for v2."""
+    batch_size: int = 100
+    """Images a step. Paper: 100, and from 25 on no different."""
+    learning_rate: float = option(6.5e-4, POSITIVE)
+    """Of the first epoch. Paper: 6.5e-4 for vanilla; v2 and v3 were tuned anew and are not printed."""
+    learning_rate_decay_per_epoch: float = option(0.713, POSITIVE)
+    """Factor from one epoch to the next. Paper: 0.713 for vanilla."""
+    weight_decay: float = option(0.0116)
+    """L2 strength on the head's kernels. Paper: 0.0116 for vanilla."""
+    weight_decay_convention: WeightDecayConvention = option("l2_loss")
+    """What weight_decay multiplies: l2_loss is sum(w^2)/2, as tf.nn.l2_loss; keras is sum(w^2). Paper: not said."""
