@@ -42,7 +42,7 @@ class Config:
 
 def main(config: Config) -> None:
     if config.run is not None:
-        run = Run(config.run)
+        run = Run.finished(config.run)
         path = records.write(config.results, records.from_run(run, config.name or run.config["recipe"]))
         print(f"wrote {path}")
     if config.tables:

@@ -54,7 +54,7 @@ def main(config: Config) -> None:
     from tiny_imagenet_tf.reports import report  # only now: it imports the extra
 
     path = report.write(
-        [Run(path) for path in config.runs],
+        [Run.finished(path) for path in config.runs],
         config.out or config.runs[0] / "report",
         classes=config.classes,
         results=records.read(config.results),

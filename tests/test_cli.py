@@ -26,7 +26,7 @@ def ends(monkeypatch, run) -> int:
 
 
 def test_what_a_user_can_cure_is_a_message(monkeypatch, capsys, tmp_path):
-    assert ends(monkeypatch, lambda config: hardware.strategy(["GPU:7"])) == 2
+    assert ends(monkeypatch, lambda config: hardware.place(["GPU:7"])) == 2
     assert "error: --devices GPU:7" in capsys.readouterr().err
     assert ends(monkeypatch, lambda config: (tmp_path / "nowhere").read_text()) == 2
     assert "nowhere" in capsys.readouterr().err

@@ -1,5 +1,7 @@
 """What is chosen on a machine with GPUs and without; the GPUs are made up."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from tiny_imagenet_tf import hardware
@@ -44,10 +46,13 @@ def test_several_gpus_are_all_used_unless_some_are_named(monkeypatch, gpus, devi
     names = ["/device:CPU:0", *(f"/device:GPU:{number}" for number in range(gpus))]
     found = [type("Device", (), {"name": name}) for name in names]
     monkeypatch.setattr(hardware.tf.config, "list_logical_devices", lambda: found)
+    made = lambda names: SimpleNamespace(num_replicas_in_sync=len(names), scope=names)  # noqa: E731
     for name in ("MirroredStrategy", "OneDeviceStrategy"):
-        monkeypatch.setattr(hardware.tf.distribute, name, lambda names: names)
-    monkeypatch.setattr(hardware.tf.distribute, "get_strategy", lambda: None)
-    assert hardware.strategy(devices) == chosen
+        monkeypatch.setattr(hardware.tf.distribute, name, made)
+    monkeypatch.setattr(
+        hardware.tf.distribute, "get_strategy", lambda: SimpleNamespace(num_replicas_in_sync=1, scope=None)
+    )
+    assert hardware.place(devices).scope == chosen
 
 
 @pytest.mark.parametrize(("devices", "calls"), [((), 0), (("GPU:0",), 0), (("CPU:0",), 1)])

@@ -17,14 +17,28 @@ There are no custom objects: a model made of blocks saves and loads with plain K
 
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
+from typing import Any, Literal
 
 import keras
-from keras import layers
+from keras import KerasTensor, layers
 
-Convolution = tuple[int, int | tuple[int, int]]  # filters, and the kernel's size or (height, width)
+Size = int | tuple[int, int]  # of a kernel; or (height, width)
+Widths = Sequence[int]
+Padding = Literal["same", "valid"]
+Convolution = tuple[int, Size]  # filters, and the kernel's size
 
 
-def conv_bn(x, filters, kernel_size, *, strides=1, padding="same", scale=False, weight_decay=0.0, name):
+def conv_bn(
+    x: KerasTensor,
+    filters: int,
+    kernel_size: Size,
+    *,
+    strides: int = 1,
+    padding: Padding = "same",
+    scale: bool = False,
+    weight_decay: float = 0.0,
+    name: str,
+) -> KerasTensor:
     """Convolution without bias, batch normalization, ReLU.
 
     Args:
@@ -45,7 +59,18 @@ def conv_bn(x, filters, kernel_size, *, strides=1, padding="same", scale=False, 
     return block.conv(x, "", filters, kernel_size, strides=strides, padding=padding)
 
 
-def inception_type1(x, *, conv1x1, single, double, pool, middle_size=5, scale=False, weight_decay=0.0, name):
+def inception_type1(
+    x: KerasTensor,
+    *,
+    conv1x1: int,
+    single: Widths,
+    double: Widths,
+    pool: int,
+    middle_size: int = 5,
+    scale: bool = False,
+    weight_decay: float = 0.0,
+    name: str,
+) -> KerasTensor:
     """Inception type-1, Fig. 4(a): for large maps (35x35 in Inception-v3, 27x27 in the compact network).
 
     Args:
@@ -76,7 +101,18 @@ def inception_type1(x, *, conv1x1, single, double, pool, middle_size=5, scale=Fa
     )
 
 
-def inception_type2(x, *, conv1x1, single, double, pool, n=7, scale=False, weight_decay=0.0, name):
+def inception_type2(
+    x: KerasTensor,
+    *,
+    conv1x1: int,
+    single: Widths,
+    double: Widths,
+    pool: int,
+    n: int = 7,
+    scale: bool = False,
+    weight_decay: float = 0.0,
+    name: str,
+) -> KerasTensor:
     """Inception type-2, Fig. 4(b): n x n convolutions as 1 x n and n x 1, for middle-sized maps.
 
     Args:
@@ -107,7 +143,17 @@ def inception_type2(x, *, conv1x1, single, double, pool, n=7, scale=False, weigh
     )
 
 
-def inception_type3(x, *, conv1x1, single, double, pool, scale=False, weight_decay=0.0, name):
+def inception_type3(
+    x: KerasTensor,
+    *,
+    conv1x1: int,
+    single: Widths,
+    double: Widths,
+    pool: int,
+    scale: bool = False,
+    weight_decay: float = 0.0,
+    name: str,
+) -> KerasTensor:
     """Inception type-3, Fig. 4(c): two branches end in a 1x3 and a 3x1 side by side, for small maps.
 
     Args:
@@ -138,8 +184,14 @@ def inception_type3(x, *, conv1x1, single, double, pool, scale=False, weight_dec
 
 
 def inception_dim(
-    x, *, branches: Mapping[str, Sequence[Convolution]], padding="valid", scale=False, weight_decay=0.0, name
-):
+    x: KerasTensor,
+    *,
+    branches: Mapping[str, Sequence[Convolution]],
+    padding: Padding = "valid",
+    scale: bool = False,
+    weight_decay: float = 0.0,
+    name: str,
+) -> KerasTensor:
     """Inception dim, Fig. 4(d): halves the map without a bottleneck; convolutions and a pool, both stride 2.
 
     The branches are data, because Inception-v3 has two such blocks with different ones. The figure's is
@@ -176,7 +228,7 @@ def inception_dim(
 class _Block:
     """What the blocks share: one name, the options of every convolution, and errors that say where."""
 
-    def __init__(self, kind, name, x, *, scale, weight_decay):
+    def __init__(self, kind, name: str, x: KerasTensor, *, scale: bool, weight_decay: float):
         self.kind, self.name, self.scale = kind, name, bool(scale)
         if not isinstance(name, str) or not name:
             raise self.error("name must be a string that is not empty", name)
@@ -189,33 +241,42 @@ class _Block:
         self.channel_axis = 3 if channels_last else 1
         self.spatial_axes = (1, 2) if channels_last else (2, 3)
 
-    def error(self, rule, value):
+    def error(self, rule: str, value: object) -> ValueError:
         return ValueError(f"{self.kind} {self.name!r}: {rule}, got {value!r}")
 
-    def positive(self, what, value):
+    def positive(self, what: str, value: Any) -> int:
         if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
             raise self.error(f"{what} must be a positive integer", value)
         return int(value)
 
-    def odd(self, what, value):
+    def odd(self, what: str, value: Any) -> None:
         if self.positive(what, value) % 2 == 0:
             raise self.error(f"{what} must be odd", value)
 
-    def widths(self, what, values, count):
+    def widths(self, what: str, values: Any, count: int) -> Widths:
         if not isinstance(values, Sequence) or len(values) != count:
             raise self.error(f"{what} must hold {count} widths", values)
         return values
 
-    def check_padding(self, value):
+    def check_padding(self, value: object) -> None:
         if value not in ("same", "valid"):
             raise self.error('padding must be "same" or "valid"', value)
 
-    def check_size(self, x, at_least):
+    def check_size(self, x: KerasTensor, at_least: tuple[int, int]) -> None:
         size = tuple(x.shape[axis] for axis in self.spatial_axes)
         if any(side is not None and side < least for side, least in zip(size, at_least, strict=True)):
             raise self.error(f"the map must be at least {at_least} high and wide", size)
 
-    def conv(self, x, suffix, filters, kernel_size, *, strides=1, padding="same"):
+    def conv(
+        self,
+        x: KerasTensor,
+        suffix: str,
+        filters: int,
+        kernel_size: Size,
+        *,
+        strides: int = 1,
+        padding: Padding = "same",
+    ) -> KerasTensor:
         name = self.name + suffix
         sides = kernel_size if isinstance(kernel_size, Sequence) else (kernel_size, kernel_size)
         if len(sides) != 2:
@@ -236,7 +297,15 @@ class _Block:
         x = layers.BatchNormalization(self.channel_axis, scale=self.scale, name=f"{name}_bn")(x)
         return layers.Activation("relu", name=name)(x)
 
-    def chain(self, x, branch, convolutions, *, strides=1, padding="same"):
+    def chain(
+        self,
+        x: KerasTensor,
+        branch: str,
+        convolutions: Sequence[Convolution],
+        *,
+        strides: int = 1,
+        padding: Padding = "same",
+    ) -> KerasTensor:
         """Convolutions one after the other; strides and padding are the last one's."""
         convolutions = list(convolutions)
         if not convolutions or any(len(convolution) != 2 for convolution in convolutions):
@@ -246,7 +315,7 @@ class _Block:
             x = self.conv(x, f"_{branch}_{index}", filters, kernel_size, **last)
         return x
 
-    def split(self, x, branch, widths):
+    def split(self, x: KerasTensor, branch: str, widths: Widths) -> KerasTensor:
         """A 1x3 and a 3x1 convolution side by side."""
         row, column = widths
         sides = [
@@ -255,9 +324,9 @@ class _Block:
         ]
         return layers.Concatenate(self.channel_axis, name=f"{self.name}_{branch}")(sides)
 
-    def average_pool(self, x, filters):
+    def average_pool(self, x: KerasTensor, filters: int) -> KerasTensor:
         x = layers.AveragePooling2D(3, strides=1, padding="same", name=f"{self.name}_pool")(x)
         return self.conv(x, "_pool_1x1", filters, 1)
 
-    def concatenate(self, *branches):
+    def concatenate(self, *branches: KerasTensor) -> KerasTensor:
         return layers.Concatenate(self.channel_axis, name=self.name)(list(branches))

@@ -1,72 +1,150 @@
+"""Views as linear maps: the very crops, TensorFlow's resizing, the paper's brightness and contrast."""
+
+import json
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tiny_imagenet_tf.data import image_ops, views
-from tiny_imagenet_tf.data.views import TEN_CROP, AugmentedView, View, describe
+from tiny_imagenet_tf.data import views
+from tiny_imagenet_tf.data.views import (
+    LE_YANG,
+    LE_YANG_TEN_CROP,
+    MILANI,
+    MILANI_TEN_CROP,
+    MILANI_TRANSFER,
+    PLAIN,
+    DrawnView,
+    RandomViews,
+    View,
+    describe,
+    show,
+)
 
-IMAGE = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+IMAGES = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
+CUTS = {
+    "whole": np.s_[:, :, :], "top_left": np.s_[:, :56, :56], "top_right": np.s_[:, :56, 8:],
+    "bottom_left": np.s_[:, 8:, :56], "bottom_right": np.s_[:, 8:, 8:], "center": np.s_[:, 4:60, 4:60],
+}  # fmt: skip
 
 
-def test_ten_crop_is_ten_hand_cut_crops():
-    whole = IMAGE
-    corners = [IMAGE[:56, :56], IMAGE[:56, 8:], IMAGE[8:, :56], IMAGE[8:, 8:]]
-    by_hand = [whole, *corners]
-    by_hand += [crop[:, ::-1] for crop in by_hand]
-    assert len(TEN_CROP) == 10
-    for view, expected in zip(TEN_CROP, by_hand, strict=True):
-        np.testing.assert_array_equal(view(tf.constant(IMAGE), 0), expected, err_msg=str(view))
+def by_hand(view: View) -> np.ndarray:
+    cut = IMAGES[CUTS[view.window]]
+    return cut[:, :, ::-1] if view.mirrored else cut
 
 
-def test_the_centre_crop():
-    np.testing.assert_array_equal(View("center")(tf.constant(IMAGE), 0), IMAGE[4:60, 4:60])
+def shown(view, size, resize="half_pixel", **options):
+    return np.asarray(show(IMAGES, view.table(4), size, resize, **{"recolour": False} | options))
+
+
+@pytest.mark.parametrize("view", [*MILANI_TEN_CROP, *LE_YANG_TEN_CROP], ids=str)
+def test_crops_and_mirror_images_are_the_very_pixels(view):
+    np.testing.assert_array_equal(shown(view, view.size), by_hand(view))
+
+
+def test_milanis_ten_begin_with_the_whole_and_le_yangs_have_the_centre():
+    assert MILANI_TEN_CROP[0] == views.WHOLE and len(set(MILANI_TEN_CROP)) == len(set(LE_YANG_TEN_CROP)) == 10
+    assert View("center", mirrored=True) in LE_YANG_TEN_CROP and views.WHOLE not in LE_YANG_TEN_CROP
+
+
+@pytest.mark.parametrize("resize", ["half_pixel", "tf1"])
+@pytest.mark.parametrize("size", [299, 75, 48])
+@pytest.mark.parametrize("view", [View(), View("bottom_right"), View("top_right", mirrored=True)], ids=str)
+def test_resizing_is_tensorflows(view, size, resize):
+    expected = tf.raw_ops.ResizeBilinear(
+        images=by_hand(view), size=(size, size), half_pixel_centers=resize == "half_pixel"
+    )
+    np.testing.assert_allclose(shown(view, size, resize) / 255, expected / 255, atol=1e-5)
+
+
+def test_half_pixel_and_tf1_are_those_of_tensorflow_2_and_1():
+    whole = IMAGES.astype(np.float32)
+    np.testing.assert_allclose(shown(View(), 299) / 255, tf.image.resize(whole, (299, 299)) / 255, atol=1e-5)
+    older = tf.compat.v1.image.resize_bilinear(whole, (299, 299), align_corners=False)
+    np.testing.assert_allclose(shown(View(), 299, "tf1") / 255, older / 255, atol=1e-5)
+
+
+def test_sampling_of_two_pixels_by_hand():
+    # Twice as wide: output i samples (i + 1/2) / 2 - 1/2 = -1/4, 1/4, 3/4, 5/4, or i / 2 = 0, 1/2, 1, 3/2.
+    pixels = np.zeros(64)
+    pixels[[10, 11]] = 0, 8
+    for resize, expected in (("half_pixel", [0, 2, 6, 8]), ("tf1", [0, 4, 8, 8])):
+        np.testing.assert_array_equal(np.asarray(views.axis_weights([10], [2], [0], 4, resize))[0] @ pixels, expected)
+
+
+def test_brightness_then_contrast_about_the_windows_own_mean():
+    table = View("top_right", mirrored=True).table(4)
+    table[:, 4], table[:, 5] = [-40, 25, 0, 51], [0.3, 1.0, 0.5, 0.7]
+    found = np.asarray(show(IMAGES, table, 56, recolour=True))
+    for image, cut, (shift, factor) in zip(found, by_hand(View("top_right", True)), table[:, 4:6], strict=True):
+        lighter = np.clip(cut.astype(np.float64) + shift, 0, 255)
+        mean = lighter.mean((0, 1))
+        np.testing.assert_allclose(image, np.clip((lighter - mean) * factor + mean, 0, 255), atol=1e-3)
+
+
+def test_mixing_joins_the_first_with_the_last():
+    table = View().table(4)
+    table[:, 6] = [1, 0.25, 0.5, 0]
+    found = np.asarray(show(IMAGES, table, 64, recolour=False, mix=True))
+    share = table[:, 6].reshape(-1, 1, 1, 1)
+    np.testing.assert_allclose(found, share * IMAGES + (1 - share) * IMAGES[::-1], atol=1e-3)
+
+
+def test_draws_are_a_function_of_their_stream():
+    np.testing.assert_array_equal(MILANI.table(50, 3, 1), MILANI.table(50, 3, 1))
+    for other in ((3, 2), (4, 1)):
+        assert not np.array_equal(MILANI.table(50, 3, 1), MILANI.table(50, *other))
+
+
+@pytest.mark.parametrize(("drawn", "windows"), [(LE_YANG, 5), (MILANI_TRANSFER, 5), (MILANI, 1), (PLAIN, 1)])
+def test_every_window_and_its_mirror_image_come_equally_often(drawn, windows):
+    table = drawn.table(2000, 0)
+    found, counts = np.unique(table[:, :4], axis=0, return_counts=True)
+    kinds = windows * (2 if drawn.mirror else 1)
+    assert len(found) == kinds
+    assert np.abs(counts - 2000 / kinds).max() < 5 * np.sqrt(2000 / kinds)  # five standard deviations
+
+
+def test_brightness_and_contrast_fill_their_ranges_and_mixed_shares_theirs():
+    table = MILANI.table(5000, 1)
+    assert -51 <= table[:, 4].min() < -50 and 50 < table[:, 4].max() <= 51
+    assert 0.3 <= table[:, 5].min() < 0.31 and 0.99 < table[:, 5].max() <= 1
+    assert (table[:, 6] == 1).all()
+    mixed = RandomViews(mixup=0.2).table(5000, 1)[:, 6]
+    assert mixed.mean() == pytest.approx(0.5, abs=0.03) and ((mixed < 0.1) | (mixed > 0.9)).mean() > 0.6
 
 
 def test_every_view_has_its_own_description():
-    shown = [*TEN_CROP, View("center"), *(AugmentedView(s, n) for s in (0, 1) for n in (0, 1))]
-    assert len({str(describe(view)) for view in shown}) == len(shown)
+    drawn = [DrawnView(kind, s, n) for kind in (MILANI, MILANI_TRANSFER) for s in (0, 1) for n in (0, 1)]
+    shown = [*MILANI_TEN_CROP, View("center"), *drawn]
+    assert len({json.dumps(describe(view)) for view in shown}) == len(shown)
 
 
-def augmented(view, keys):
-    pixels = tf.data.Dataset.from_tensor_slices(tf.constant(keys, tf.int64)).map(
-        lambda key: image_ops.resize(view(tf.constant(IMAGE), key), 64), num_parallel_calls=4
-    )
-    return np.stack(list(pixels.as_numpy_iterator()))
+def test_descriptions_in_words():
+    assert PLAIN.description == "whole image"
+    assert MILANI.description == "whole image, random mirror image, random brightness and contrast"
+    assert LE_YANG.description == "one of 5 56x56 crops, random mirror image"
+    assert MILANI_TRANSFER.description == "whole image or one of 4 56x56 crops, random brightness and contrast"
+    assert RandomViews.from_json(json.loads(json.dumps(LE_YANG.__dict__))) == LE_YANG
 
 
-def test_an_augmented_view_depends_on_its_key_alone():
-    view = AugmentedView(seed=5, number=2)
-    together = augmented(view, range(8))
-    np.testing.assert_array_equal(augmented(view, [6, 1]), together[[6, 1]])
-    assert len(np.unique(together.reshape(8, -1), axis=0)) == 8
+ON_JAX = """
+import sys
+import numpy as np
+from tiny_imagenet_tf.data import views
+with np.load(sys.argv[1]) as stored:
+    found = views.show(stored["images"], stored["table"], 75, "tf1", recolour=True)
+np.save(sys.argv[2], np.asarray(found))
+"""
 
 
-def test_numbers_and_seeds_give_other_views():
-    shown = [augmented(AugmentedView(seed, number), [7]) for seed in (0, 1) for number in (0, 1)]
-    assert len(np.unique(np.reshape(shown, (4, -1)), axis=0)) == 4
-
-
-def test_all_five_windows_occur_about_equally_often():
-    view = AugmentedView(seed=0, number=0, brightness_delta=0.0, contrast_low=0.999, contrast_high=1.0)
-    windows = [IMAGE, IMAGE[:56, :56], IMAGE[:56, 8:], IMAGE[8:, :56], IMAGE[8:, 8:]]
-    counts = np.zeros(5, int)
-    for key in range(1000):
-        shown = view(tf.constant(IMAGE), tf.constant(key, tf.int64)).numpy()
-        fits = [shown.shape == w.shape and np.abs(shown - w).max() < 1 for w in windows]
-        assert sum(fits) == 1
-        counts[fits.index(True)] += 1
-    assert counts.min() > 140 and counts.max() < 260  # 200 expected, standard deviation 13
-
-
-def test_values_stay_in_range():
-    shown = augmented(AugmentedView(0, 0), range(50))
-    assert shown.dtype == np.float32 and shown.min() >= 0 and shown.max() <= 255
-
-
-def test_an_unknown_window_is_refused():
-    with pytest.raises(ValueError, match="corner='left'"):
-        View("left")(tf.constant(IMAGE), 0)
-
-
-def test_the_ten_crops_begin_with_the_whole_image():
-    assert views.TEN_CROP[0] == views.WHOLE
+def test_jax_shows_the_same(tmp_path):
+    table = MILANI_TRANSFER.table(4, 5)
+    np.savez(tmp_path / "in.npz", images=IMAGES, table=table)
+    command = [sys.executable, "-c", ON_JAX, str(tmp_path / "in.npz"), str(tmp_path / "out.npy")]
+    subprocess.run(command, check=True, env=os.environ | {"KERAS_BACKEND": "jax"}, capture_output=True)
+    here = np.asarray(show(IMAGES, table, 75, "tf1", recolour=True))
+    np.testing.assert_allclose(np.load(tmp_path / "out.npy") / 255, here / 255, atol=1e-5)

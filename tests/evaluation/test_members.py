@@ -9,6 +9,7 @@ import pytest
 from tiny_imagenet_tf.data import splits
 from tiny_imagenet_tf.evaluation import members
 from tiny_imagenet_tf.runs.run import Run
+from tiny_imagenet_tf.runs.summary import Summary, Validation
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def test_a_run_gives_its_snapshots_or_the_best(run):
 def test_a_snapshot_by_itself_still_knows_its_run(run, validation):
     (member,) = members.find([run.path / "snapshots" / "step-1.keras"])
     assert member.published is None, "the run has not ended"
-    run.write_summary({"published": "milani/baseline"})
+    run.write_summary(Summary("Baseline", Validation(12, 0.5), published="milani/baseline"))
     assert member.published == "milani/baseline"
     probabilities = member.probabilities(validation)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
@@ -67,7 +68,7 @@ def test_a_network_of_other_classes_is_refused(tmp_path, validation):
 def test_a_run_that_kept_predictions_only_joins_with_them(tmp_path, validation):
     run = Run(tmp_path)
     expected = np.full((len(validation), 4), 0.25)
-    run.write_validation_predictions(validation.file_names, validation.labels, validation.wnids, expected)
+    run.write_validation_predictions(validation, expected)
     (member,) = members.find([run.path])
     np.testing.assert_array_equal(member.probabilities(validation), expected)
     with pytest.raises(ValueError, match="other val images"):
@@ -99,8 +100,8 @@ def transfer_run(tmp_path, validation):
     x = keras.layers.AveragePooling2D(25)(x)
     keras.Model(images, keras.layers.Dense(4)(keras.layers.Flatten()(x))).save(run.path / "best.keras")
     predicted = np.full((len(validation), 4), 0.25)
-    run.write_validation_predictions(validation.file_names, validation.labels, validation.wnids, predicted)
-    run.write_summary({"validation": {"crops": "ten-crop"}, "published": None})
+    run.write_validation_predictions(validation, predicted)
+    run.write_summary(Summary("v3", Validation(12, 0.5, crops="ten")))
     return run
 
 
@@ -108,7 +109,7 @@ def test_a_run_of_transfer_learning_is_tested_as_it_was(transfer_run, validation
     (member,) = members.find([transfer_run.path])
     (by_file,) = members.find([transfer_run.path / "best.keras"])
     assert member == by_file
-    ten, whole = member.probabilities(validation, "ten"), member.probabilities(validation, "one")
+    ten, whole = member.probabilities(validation, "ten"), member.probabilities(validation, "whole")
     np.testing.assert_array_equal(member.probabilities(validation), ten)
     assert not np.allclose(ten, whole)
 
@@ -118,7 +119,7 @@ def test_what_a_run_has_predicted_need_not_be_predicted_again(transfer_run, vali
     for how in (None, "ten"):
         assert (member.probabilities(validation, how, stored=True) == 0.25).all()
     few = validation.take(np.arange(3))
-    for split, how in ((validation, "one"), (few, None)):
+    for split, how in ((validation, "whole"), (few, None)):
         assert not (member.probabilities(split, how, stored=True) == 0.25).all()
         expected = member.probabilities(split, how)
         np.testing.assert_array_equal(member.probabilities(split, how, stored=True), expected)

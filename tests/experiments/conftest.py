@@ -7,6 +7,7 @@ import keras
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # tiny_run is a program of its own, and a module of these tests
+import numpy as np
 import tiny_run
 
 from tiny_imagenet_tf.data import splits
@@ -24,7 +25,7 @@ def _restore_policy():
 def images(builder, train):
     """The made-up images: 24 to train on, 12 to measure with."""
     validation = splits.load(builder, "validation")
-    return Data(train, validation, validation, splits.load(builder, "test"))
+    return Data(train, np.arange(len(train)), np.arange(0), validation, splits.load(builder, "test"))
 
 
 @pytest.fixture

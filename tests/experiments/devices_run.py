@@ -1,49 +1,54 @@
 """A run without dropout on the devices named, of two logical CPUs; goes on where it stopped.
 
-python tests/training/devices_run.py RUN SOURCE DATA_DIR EPOCHS [CPU:0 [CPU:1]]
+python tests/experiments/devices_run.py RUN SOURCE DATA_DIR EPOCHS [CPU:0 [CPU:1]]
 """
 
 import sys
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 import tiny_run
 
 from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.data import splits
-from tiny_imagenet_tf.data.batches import NONE, TrainingBatches
-from tiny_imagenet_tf.evaluation import predict
-from tiny_imagenet_tf.experiments import fitting, losses
-from tiny_imagenet_tf.runs.snapshots import Snapshots
+from tiny_imagenet_tf.data.batches import ImageBatches
+from tiny_imagenet_tf.data.views import PLAIN
+from tiny_imagenet_tf.evaluation.metrics import negative_log_likelihood
+from tiny_imagenet_tf.evaluation.predict import Predictor
+from tiny_imagenet_tf.experiments import losses, replicas
+from tiny_imagenet_tf.experiments.fit import Keeping, compile_for_training, fit
+from tiny_imagenet_tf.models import preprocess
 
 
 def main(path: str, source: str, data_dir: str, epochs: str, *devices: str) -> None:
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     hardware.set_seed(0)
-    strategy = hardware.strategy(devices)
-    assert strategy.num_replicas_in_sync == max(1, len(devices))
+    placement = hardware.place(devices)
+    assert placement.replicas == max(1, len(devices))
     builder = splits.prepare(Path(source), Path(data_dir))
     train, validation = splits.load(builder, "train"), splits.load(builder, "validation")
-    loss = losses.smoothed_cross_entropy(0.1)
-    with strategy.scope():
-        model = tiny_run.network(4)
-        model.get_layer("dropout").rate = 0  # each device would draw its own
-        fitting.compile_for_training(model, keras.optimizers.SGD(0.1, 0.9), loss)
+    with placement.scope():
+        classifier = preprocess.classifier(tiny_run.network(4, dropout=0))  # each device would draw its own
+        model = preprocess.in_training(classifier, PLAIN)
+        compile_for_training(model, keras.optimizers.SGD(0.1, 0.9), losses.smoothed_cross_entropy(0.1))
+    predictor = Predictor(classifier)
 
     def measure() -> dict[str, float]:
-        scores = predict.scores(model, validation, predict.test_views(model, "one")[0])
-        value = float(loss(keras.ops.one_hot(validation.labels, 4), scores))
-        return {"val_loss": value, "val_accuracy": 0.0, "selection_accuracy": -value}
+        value = negative_log_likelihood(predictor.probabilities(validation), np.asarray(validation.labels))
+        return tiny_run.measured(-value)
+
+    saved = preprocess.deployed(classifier)
+
+    def save(file: Path) -> None:
+        with replicas.for_one_device(saved):
+            saved.save(file)
 
     run = tiny_run.make_run(Path(path))
-    snapshots = Snapshots(run.path / "snapshots", train.wnids)
-    batches = TrainingBatches(train, NONE, 4, seed=0)
-    fitting.fit(
-        model, batches, run, snapshots, epochs=int(epochs), measure=measure, measure_every=1, checkpoint_every=9,
-        verbose=0,
-    )  # fmt: skip
+    kept = Keeping(run, run.snapshots(train.wnids), measure, save, measure_every=1, checkpoint_every=9)
+    fit(model, ImageBatches(train, PLAIN, 4, seed=0), kept, epochs=int(epochs), verbose=0)
 
 
 if __name__ == "__main__":

@@ -8,27 +8,32 @@ import pytest
 import tiny_run
 
 from tiny_imagenet_tf.data import splits, synthetic
-from tiny_imagenet_tf.data.batches import LE_YANG, NONE
-from tiny_imagenet_tf.experiments import experiment, losses
+from tiny_imagenet_tf.evaluation.predict import Predictor
+from tiny_imagenet_tf.experiments import experiment
 from tiny_imagenet_tf.experiments.clock import Clock
-from tiny_imagenet_tf.experiments.options import TrainingConfig
-from tiny_imagenet_tf.runs.run import write_json
+from tiny_imagenet_tf.experiments.experiment import Study
+from tiny_imagenet_tf.experiments.options import RunOptions
+from tiny_imagenet_tf.models import preprocess
+from tiny_imagenet_tf.runs.files import write_json
+from tiny_imagenet_tf.runs.summary import Summary, Training, Validation
+
+STUDY = Study("recipe", "Baseline", "milani/baseline")
 
 
 @pytest.fixture
 def config(builder, tmp_path):
     tree = next(Path(builder.data_path).parents[4].glob("tiny-imagenet-200"))
     data_dir = Path(builder.data_path).parents[3]
-    return TrainingConfig(source=tree, data_dir=data_dir, runs=tmp_path, precision="float32", batch_size=4)
+    return RunOptions(source=tree, data_dir=data_dir, runs=tmp_path, precision="float32", batch_size=4)
 
 
 def test_val_picks_the_snapshots_unless_some_of_train_is_held_out(config):
-    data = experiment.begin("recipe", config, NONE).data
-    assert data.selection is data.validation and not data.held_out
+    data = experiment.begin(STUDY, config).data
+    assert data.selection is data.validation and not len(data.held_out)
     assert (len(data.train), len(data.validation), len(data.test)) == (24, 12, 5)
 
-    data = experiment.begin("recipe", dataclasses.replace(config, holdout=1 / 3), NONE).data
-    assert data.held_out
+    data = experiment.begin(STUDY, dataclasses.replace(config, holdout=1 / 3)).data
+    assert len(data.held_out) == 8
     assert (len(data.train), len(data.selection), len(data.validation)) == (16, 8, 12)
     assert not set(data.train.file_names) & set(data.selection.file_names)
     for split, images in ((data.train, 4), (data.selection, 2)):
@@ -37,27 +42,23 @@ def test_val_picks_the_snapshots_unless_some_of_train_is_held_out(config):
 
 def test_a_holdout_without_an_image_is_refused(config):
     with pytest.raises(ValueError, match="--holdout 0.05: less than half an image a class of 24 training images"):
-        experiment.begin("recipe", dataclasses.replace(config, holdout=0.05), NONE)
+        experiment.begin(STUDY, dataclasses.replace(config, holdout=0.05))
 
 
 @pytest.mark.parametrize(("holdout", "picking"), [(0, 0.25), (1 / 3, 1)])
-def test_held_out_images_pick_and_val_is_reported(config, monkeypatch, holdout, picking):
+def test_held_out_images_pick_and_val_is_reported(config, holdout, picking):
     """A network that knows the answers, but for val's classes other than the first."""
 
-    def scores(model, split, view):
+    def predict(split):
         known = split.labels * (0 if split.name == "validation" else 1)
-        return np.eye(4, dtype=np.float32)[known]
+        return np.eye(4)[known] * 0.97 + 0.01  # 0.98 for the answer, 0.01 for each other class
 
-    begun = experiment.begin("recipe", dataclasses.replace(config, holdout=holdout), NONE)
-    monkeypatch.setattr(experiment.crops, "scores", scores)
-    monkeypatch.setattr(experiment.fitting, "fit", lambda *arguments, measure, **others: measure())
-    model = tiny_run.network(4)
-    model.compile(loss=losses.smoothed_cross_entropy(0))
-    measured = begun.fit(model)
+    begun = experiment.begin(STUDY, dataclasses.replace(config, holdout=holdout))
+    measured = begun.measure(predict)
     assert measured["val_accuracy"] == 0.25
     assert measured["selection_accuracy"] == picking
-    right = -np.log(np.e / (np.e + 3))
-    assert measured["val_loss"] == pytest.approx(right + 3 / 4, rel=1e-6)  # a wrong answer costs 1 more
+    assert measured["val_loss"] == pytest.approx(-(np.log(0.98) + 3 * np.log(0.01)) / 4)
+    assert measured["val_top5"] == 1
 
 
 @pytest.mark.parametrize(
@@ -71,17 +72,19 @@ def test_held_out_images_pick_and_val_is_reported(config, monkeypatch, holdout, 
 def test_only_the_recipes_own_experiment_stands_in_the_papers_row(config, monkeypatch, options, title, key, note):
     if "demo" in options:  # on the images at hand
         monkeypatch.setattr(experiment.images.synthetic, "write", lambda folder, seed: config.source)
-    begun = experiment.begin("recipe", dataclasses.replace(config, **options), NONE)
-    begun.snapshots.offer(tiny_run.network(4).save, step=6, epoch=1, accuracy=0.5)
+    begun = experiment.begin(STUDY, dataclasses.replace(config, **options))
+    network = preprocess.deployed(preprocess.classifier(tiny_run.network(4)))
+    begun.snapshots.offer(network.save, step=6, epoch=1, accuracy=0.5)
     begun.run.write_metrics([{"step": 6, "accuracy": 0.25}])
-    begun.report(Clock(6, epoch=1), title="Baseline", published_key="milani/baseline")
+    best = Predictor.of(network)
+    begun.report(Clock(6, step=6), best.probabilities, crops="whole", train=Training(views="whole image"))
     summary = begun.run.summary
-    assert (summary["title"], summary["published"], summary["notes"][0]) == (title, key, note)
-    assert (summary["epochs"], summary["best_epoch"], summary["train"]["accuracy"]) == (1, 1, 0.25)
+    assert (summary.title, summary.published, summary.notes[0]) == (title, key, note)
+    assert (summary.epochs, summary.best_epoch, summary.recipe_epochs, summary.train.accuracy) == (1, 1, 30, 0.25)
 
 
 def test_a_fraction_is_of_train_and_val_alike(config):
-    data = experiment.begin("recipe", dataclasses.replace(config, fraction=0.5), NONE).data
+    data = experiment.begin(STUDY, dataclasses.replace(config, fraction=0.5)).data
     assert (len(data.train), len(data.validation)) == (12, 8)  # of 3 val images a class, 1.5 round to 2
 
 
@@ -91,7 +94,7 @@ def test_screening_prints_its_counts_beside_the_papers(config, tree, tmp_path, c
     corner, small = corner.split()[0] + "\t0\t0\t8\t8", small.split()[0] + "\t20\t20\t27\t27"
     boxes.write_text("\n".join([corner, small, *others]))
     config = dataclasses.replace(config, source=tree, data_dir=tmp_path / "prepared")
-    begun = experiment.begin("recipe", config, LE_YANG, screened=True)
+    begun = experiment.begin(STUDY, config, screened=True)
     assert begun.data.screened == 1 and len(begun.data.train) == 23
     assert corner.split()[0] not in begun.data.train.file_names
     printed = capsys.readouterr().out
@@ -99,34 +102,34 @@ def test_screening_prints_its_counts_beside_the_papers(config, tree, tmp_path, c
 
 
 def test_a_run_goes_on_with_the_images_it_was_begun_with_only(config, tmp_path, capsys):
-    begun = experiment.begin("recipe", config, NONE)
+    begun = experiment.begin(STUDY, config)
     assert f"--resume {begun.run.path}" in capsys.readouterr().out
-    again = experiment.begin("recipe", dataclasses.replace(config, resume=begun.run.path, epochs=9), NONE)
+    again = experiment.begin(STUDY, dataclasses.replace(config, resume=begun.run.path, epochs=9))
     assert again.run == begun.run and begun.run.config["epochs"] == 9
     assert len(begun.run.environment["resumed"]) == 1
 
     other = synthetic.write(tmp_path / "other", synthetic.Sizes(classes=4, train=6, validation=3, test=5), seed=1)
     changed = dataclasses.replace(config, resume=begun.run.path, source=other, data_dir=tmp_path / "other")
     with pytest.raises(ValueError, match="not those the run was begun with"):
-        experiment.begin("recipe", changed, NONE)
+        experiment.begin(STUDY, changed)
 
 
 def test_a_run_that_goes_on_has_no_figures_until_its_end(config):
-    run = experiment.begin("recipe", config, NONE).run
-    run.write_summary({"title": "shorter"})
-    experiment.begin("recipe", dataclasses.replace(config, resume=run.path), NONE)
+    run = experiment.begin(STUDY, config).run
+    run.write_summary(Summary("shorter", Validation(12, 0.5)))
+    experiment.begin(STUDY, dataclasses.replace(config, resume=run.path))
     assert not (run.path / "summary.json").exists()
 
 
 def test_a_run_goes_on_by_its_own_recipe_and_on_a_gpu_if_it_was_begun_in_float16(config):
-    run = experiment.begin("inception_regularized", config, NONE).run
-    run.write_summary({})
+    run = experiment.begin(Study("inception_regularized", "R"), config).run
+    run.write_summary(Summary("ended", Validation(12, 0.5)))
     again = dataclasses.replace(config, resume=run.path)
     with pytest.raises(ValueError, match="a run of recipes/inception_regularized.py"):
-        experiment.begin("inception_baseline", again, NONE)
+        experiment.begin(STUDY, again)
     write_json(run.path / "environment.json", run.environment | {"precision": "float16"})
     with pytest.raises(ValueError, match="begun in float16, which goes on on a GPU only"):
-        experiment.begin("inception_regularized", again, NONE)
+        experiment.begin(Study("inception_regularized", "R"), again)
     assert "resumed" not in run.environment and (run.path / "summary.json").exists(), "the run is left as it was"
 
 
@@ -134,11 +137,11 @@ def test_a_dataset_without_val_is_refused(tree, config, tmp_path):
     for file in (tree / "val" / "images").iterdir():
         file.unlink()
     with pytest.raises(ValueError, match="no validation images"):
-        experiment.begin("recipe", dataclasses.replace(config, source=tree, data_dir=tmp_path / "prepared"), NONE)
+        experiment.begin(STUDY, dataclasses.replace(config, source=tree, data_dir=tmp_path / "prepared"))
 
 
 def test_the_environment_says_what_and_how(config, builder):
-    environment = experiment.begin("recipe", config, NONE).run.environment
+    environment = experiment.begin(STUDY, config).run.environment
     assert environment["dataset"]["digests"]["train"] == splits.load(builder, "train").digest
     assert environment["dataset"]["counts"] == {"train": 24, "validation": 12, "test": 5}
     assert (environment["precision"], environment["seed"], environment["replicas"]) == ("float32", 0, 1)

@@ -7,14 +7,27 @@ from pathlib import Path
 
 import pytest
 
-from tiny_imagenet_tf.experiments.options import TrainingConfig, check_unchanged, command, read
+from tiny_imagenet_tf.experiments.options import (
+    PART,
+    POSITIVE,
+    RunOptions,
+    check_unchanged,
+    command,
+    option,
+    read,
+    rule_of,
+)
 from tiny_imagenet_tf.runs.run import Run
+from tiny_imagenet_tf.training.convnets import ConvnetOptions
+from tiny_imagenet_tf.training.inception import InceptionOptions
+from tiny_imagenet_tf.training.scratch import ScratchOptions
+from tiny_imagenet_tf.transfer.options import TransferOptions
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(TrainingConfig):
-    learning_rate: float = 0.1
-    label_smoothing: float = 0.1
+class Config(ScratchOptions):
+    learning_rate: float = option(0.1, POSITIVE)
+    label_smoothing: float = option(0.1, PART)
 
 
 def chosen(monkeypatch, *arguments) -> Config:
@@ -90,7 +103,7 @@ class Switched(Config):
 
 
 def test_what_makes_it_another_experiment_is_said_as_on_the_command_line():
-    same = Switched(epochs=1, fraction=0.5, holdout=0.1, seed=3, devices=("GPU:0",), demo=True, precision="float32")
+    same = Switched(epochs=1, fraction=0.5, holdout=0.1, seed=3, devices=("GPU:0",), precision="float32")
     assert Switched().departures == same.departures == ""
     other = dataclasses.replace(same, learning_rate=0.3, batch_size=50, augment=True, momentum=0.5)
     assert other.departures == "--batch-size 50 --learning-rate 0.3 --augment --momentum 0.5"
@@ -114,3 +127,29 @@ def test_tensorboard_is_asked_for_in_time(monkeypatch):
     Config().check()
     with pytest.raises(ValueError, match="--tensorboard"):
         Config(tensorboard=True).check()
+
+
+@dataclasses.dataclass(frozen=True)
+class Longer(Config):
+    """A recipe of one's own: a default of its own, and an option without a rule."""
+
+    learning_rate: float = 0.5
+    warmup_epochs: float = 1.0
+
+
+def test_an_overridden_option_keeps_its_rule_and_one_without_must_not_be_negative():
+    assert rule_of(Longer, "learning_rate") == POSITIVE
+    for name, value in (("learning_rate", 0.0), ("warmup_epochs", -3.0), ("warmup_epochs", float("nan"))):
+        with pytest.raises(ValueError, match=f"--{name.replace('_', '-')} {value}: must be"):
+            dataclasses.replace(Longer(), **{name: value}).check()
+
+
+@pytest.mark.parametrize("kind", [RunOptions, InceptionOptions, ConvnetOptions, TransferOptions])
+def test_every_option_of_a_recipe_has_a_rule(kind):
+    for field in dataclasses.fields(kind):
+        known = [vars(each).get("__dataclass_fields__", {}).get(field.name) for each in kind.__mro__]
+        assert any("rule" in each.metadata for each in known if each is not None), field.name
+
+
+def test_a_demo_takes_its_own_values_and_calls_none_of_them_a_departure():
+    assert Config.DEMO and dataclasses.replace(Config(), demo=True, **Config.DEMO).departures == ""

@@ -7,13 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tiny_run
 
 from tiny_imagenet_tf.data import splits
 from tiny_imagenet_tf.experiments import checkpoints
-from tiny_imagenet_tf.runs.snapshots import Snapshots
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,7 +35,7 @@ def assert_same(run, model_state, other, other_state):
     for mine, theirs in zip(model_state, other_state, strict=True):
         np.testing.assert_array_equal(mine, theirs)
     assert rows(run) == rows(other)
-    assert Snapshots(run.path / "snapshots").entries == Snapshots(other.path / "snapshots").entries
+    assert run.snapshots().entries == other.snapshots().entries
 
 
 @pytest.fixture(scope="module")
@@ -50,16 +50,14 @@ def test_an_uninterrupted_run_has_all_that_can_go_wrong(uninterrupted):
     assert [row["step"] for row in run.metrics] == [4, 6, 10, 12, 16, 18]
     assert [row["epoch"] for row in run.metrics][1::2] == [1, 2, 3]
     assert len({row["learning_rate"] for row in run.metrics}) > 1, "the plateau never came"
-    assert len(Snapshots(run.path / "snapshots").entries) > 1
+    assert len(run.snapshots().entries) > 1
 
 
 # 1: before any checkpoint. 3: between two. 4: with a measurement. 6: an epoch's end. 11: in a later epoch.
 @pytest.mark.parametrize("step", [1, 3, 4, 6, 11])
 def test_resuming_after_any_step_ends_the_same(run, images, uninterrupted, step):
     with pytest.raises(Interrupted):
-        tiny_run.train(
-            run, images.train, images.validation, callbacks=lambda clock: [tiny_run.At(clock, step, interrupt)]
-        )
+        tiny_run.train(run, images.train, images.validation, callbacks=[tiny_run.At(step, interrupt)])
     model = tiny_run.train(run, images.train, images.validation)
     assert_same(run, tiny_run.state(model), *uninterrupted)
 
@@ -67,12 +65,12 @@ def test_resuming_after_any_step_ends_the_same(run, images, uninterrupted, step)
 def test_resuming_restores_the_random_state_of_dropout(run, images):
     tiny_run.train(run, images.train, images.validation, epochs=1)
     model = tiny_run.train(run, images.train, images.validation, epochs=1)
-    dropout = model.get_layer("dropout")
+    dropout = tiny_run.layer(model, "dropout")
     assert dropout.seed_generator.state.numpy()[1] >= 6, "it has been drawn from at every step"
 
 
 def test_a_killed_process_goes_on_bit_for_bit(tmp_path, tree, uninterrupted):
-    command = [sys.executable, "tests/training/tiny_run.py", tmp_path / "run", tree, tmp_path / "prepared"]
+    command = [sys.executable, "tests/experiments/tiny_run.py", tmp_path / "run", tree, tmp_path / "prepared"]
     settings = {"cwd": ROOT, "env": os.environ | {"PYTHONPATH": str(ROOT)}}
 
     killed = subprocess.run([*command, "9"], **settings)
@@ -82,6 +80,55 @@ def test_a_killed_process_goes_on_bit_for_bit(tmp_path, tree, uninterrupted):
 
     with np.load(tmp_path / "run" / "final.npz") as final:
         assert_same(tiny_run.make_run(tmp_path / "run"), list(final.values()), *uninterrupted)
+
+
+@pytest.fixture(scope="module")
+def averaged(builder, tmp_path_factory):
+    """An uninterrupted run with Keras' averages of the weights, its callback that swaps them in, and mixup."""
+    run = tiny_run.make_run(tmp_path_factory.mktemp("averaged"))
+    images = splits.load(builder, "train"), splits.load(builder, "validation")
+    model = tiny_run.train(run, *images, callbacks=[keras.callbacks.SwapEMAWeights()], ema=True, mixup=0.4)
+    return run, tiny_run.state(model)
+
+
+def test_averages_are_measured_and_are_not_the_weights(averaged, images, tmp_path):
+    run, _ = averaged
+    plain = tiny_run.make_run(tmp_path / "plain")
+    tiny_run.train(plain, images.train, images.validation, mixup=0.4)
+    assert run.metrics[0]["loss"] == plain.metrics[0]["loss"]
+    assert run.metrics[0]["val_accuracy"] != plain.metrics[0]["val_accuracy"]
+
+
+@pytest.mark.parametrize("step", [3, 6, 8, 12])
+def test_keras_own_averaging_goes_on_to_the_very_weights(run, images, averaged, step):
+    options = {"ema": True, "mixup": 0.4}
+    stopped = [keras.callbacks.SwapEMAWeights(), tiny_run.At(step, interrupt)]
+    with pytest.raises(Interrupted):
+        tiny_run.train(run, images.train, images.validation, callbacks=stopped, **options)
+    swap = [keras.callbacks.SwapEMAWeights()]
+    model = tiny_run.train(run, images.train, images.validation, callbacks=swap, **options)
+    assert_same(run, tiny_run.state(model), *averaged)
+
+
+def test_averages_without_a_callback_end_as_the_weights_after_an_interruption_too(tmp_path, images):
+    finals = []
+    for name, step in (("whole", None), ("stopped", 7)):
+        run = tiny_run.make_run(tmp_path / name)
+        if step:
+            with pytest.raises(Interrupted):
+                stop = [tiny_run.At(step, interrupt)]
+                tiny_run.train(run, images.train, images.validation, ema=True, callbacks=stop)
+        finals.append((run, tiny_run.state(tiny_run.train(run, images.train, images.validation, ema=True))))
+    assert_same(*finals[0], *finals[1])
+
+
+def test_a_killed_process_with_averages_goes_on_bit_for_bit(tmp_path, tree, averaged):
+    command = [sys.executable, "tests/experiments/tiny_run.py", tmp_path / "run", tree, tmp_path / "prepared"]
+    settings = {"cwd": ROOT, "env": os.environ | {"PYTHONPATH": str(ROOT)}}
+    assert subprocess.run([*command, "9", "ema"], **settings).returncode == -signal.SIGKILL
+    subprocess.run([*command, "", "ema"], **settings, check=True)
+    with np.load(tmp_path / "run" / "final.npz") as final:
+        assert_same(tiny_run.make_run(tmp_path / "run"), list(final.values()), *averaged)
 
 
 def test_two_runs_with_one_seed_are_identical_and_with_another_not(tmp_path, images, uninterrupted):
@@ -101,25 +148,25 @@ def test_a_staircase_goes_on_where_it_was(run, images):
 
 def test_time_is_that_of_all_parts(run, images):
     tiny_run.train(run, images.train, images.validation, epochs=1)
-    with np.load(run.path / checkpoints.NAME) as stored:
+    with np.load(run.checkpoint) as stored:
         arrays = dict(stored)
     position = json.loads(arrays["position"].item())
-    np.savez(run.path / checkpoints.NAME, **arrays | {"position": json.dumps(position | {"seconds": 1e6})})
+    np.savez(run.checkpoint, **arrays | {"position": json.dumps(position | {"seconds": 1e6})})
     tiny_run.train(run, images.train, images.validation, epochs=2)
     assert run.metrics[-1]["seconds"] > 1e6 > run.metrics[0]["seconds"]
 
 
 def test_a_run_whose_checkpoint_is_gone_is_left_alone(run, images):
     tiny_run.train(run, images.train, images.validation, epochs=1)
-    (run.path / checkpoints.NAME).unlink()
-    rows, entries = run.metrics, Snapshots(run.path / "snapshots").entries
+    (run.checkpoint).unlink()
+    rows, entries = run.metrics, run.snapshots().entries
     with pytest.raises(checkpoints.CheckpointError, match="is gone"):
         tiny_run.train(run, images.train, images.validation)
-    assert (run.metrics, Snapshots(run.path / "snapshots").entries) == (rows, entries)
+    assert (run.metrics, run.snapshots().entries) == (rows, entries)
 
 
 def test_what_a_killed_writer_left_is_removed(run, images):
-    left = run.path / f".{checkpoints.NAME}.4711"
+    left = run.path / ".checkpoint.npz.4711"
     left.write_bytes(b"half a checkpoint")
     tiny_run.train(run, images.train, images.validation, epochs=1)
     assert not left.exists()
@@ -127,12 +174,12 @@ def test_what_a_killed_writer_left_is_removed(run, images):
 
 def test_a_checkpoint_of_another_network_is_refused(run, images):
     tiny_run.train(run, images.train, images.validation, epochs=1)
-    with np.load(run.path / checkpoints.NAME) as stored:
+    with np.load(run.checkpoint) as stored:
         arrays = dict(stored)
     position = json.loads(arrays["position"].item())
-    assert (position["epoch"], position["step"]) == (1, 0)
+    assert (position["step"], position["per_epoch"]) == (6, 6)
     name = next(name for name in arrays if name.startswith("model/") and name.endswith("/kernel"))
     arrays[name] = arrays[name][..., :-1]
-    np.savez(run.path / checkpoints.NAME, **arrays)
+    np.savez(run.checkpoint, **arrays)
     with pytest.raises(checkpoints.CheckpointError, match=f"{name} is"):
         tiny_run.train(run, images.train, images.validation)

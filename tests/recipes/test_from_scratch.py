@@ -10,14 +10,12 @@ import sys
 import time
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 
 from tiny_imagenet_tf.data import splits
 from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
-from tiny_imagenet_tf.runs.run import Run, write_json
-from tiny_imagenet_tf.runs.snapshots import Snapshots
+from tiny_imagenet_tf.runs.run import Run
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,9 +37,7 @@ def trained(recipe, source):
     """Model 1, softmax and SVM, after two epochs of 24 images."""
     convnets = recipe("convnets")
     pace = {"epochs": 2, "batch_size": 8, "measure_every": 2, "precision": "float32", "learning_rate": 1e-3}
-    before = keras.config.dtype_policy()
     yield [convnets.main(convnets.Config(**source, **pace, model=1, loss=loss)) for loss in ("softmax", "svm")]
-    keras.config.set_dtype_policy(before)
 
 
 def test_a_run_has_all_that_is_promised(trained, builder):
@@ -49,22 +45,21 @@ def test_a_run_has_all_that_is_promised(trained, builder):
     for run, loss in zip(trained, ("", "--loss svm "), strict=True):
         summary = run.summary
         title = f"Model 1 with --batch-size 8 {loss}--learning-rate 0.001"
-        assert (summary["published"], summary["title"]) == (None, title)
-        assert (summary["epochs"], summary["recipe_epochs"]) == (2, 40)
-        assert summary["train"]["images"] == 24 and summary["train"]["screened"] == 0
-        assert summary["validation"]["crops"] == "center crop"
+        assert (summary.published, summary.title) == (None, title)
+        assert (summary.epochs, summary.recipe_epochs) == (2, 40)
+        assert summary.train.images == 24 and summary.train.screened == 0
+        assert summary.validation.crops == "center"
         assert [row["step"] for row in run.metrics] == [2, 3, 5, 6]
         best = max(run.metrics, key=lambda row: row["selection_accuracy"])  # of equals the first
-        assert summary["best_epoch"] == best["epoch"]
-        assert summary["validation"]["top1"] == pytest.approx(best["val_accuracy"])
+        assert summary.best_epoch == best["epoch"]
+        assert summary.validation.top1 == pytest.approx(best["val_accuracy"])
         stored = run.read_validation_predictions()
         assert top_k_accuracy(stored["probabilities"], validation.labels) == pytest.approx(best["val_accuracy"])
         assert len((run.path / "predictions-test.txt").read_text().splitlines()) == 5
-        with np.load(run.path / "features-validation.npz") as features:
-            assert features["features"].shape == (12, 256)
+        assert run.read_features()["features"].shape == (12, 256)
         environment = run.environment
         assert environment["precision"] == "float32" and environment["dataset"]["counts"]["train"] == 24
-        assert any("24 of the official 100,000" in note for note in summary["notes"])
+        assert any("24 of the official 100,000" in note for note in summary.notes)
 
 
 def test_the_two_losses_are_two(trained):
@@ -83,28 +78,28 @@ def test_the_svm_loss_learns_gently_since_it_sums_over_the_wrong_classes(recipe,
 def test_the_ensemble_joins_runs_and_writes_a_run(recipe, trained, source, capsys):
     ensemble = recipe("ensemble")
     run = ensemble.main(ensemble.Config(tuple(run.path for run in trained), **source))
-    found = run.summary["ensemble"]
-    snapshots = sum(len(Snapshots(each.path / "snapshots").entries) for each in trained)
-    assert len(found["members"]) == len(found["accuracy_by_size"]) == snapshots >= 2
-    accuracies = [member["accuracy"] for member in found["members"]]
+    found = run.summary.ensemble
+    snapshots = sum(len(each.snapshots().entries) for each in trained)
+    assert len(found.members) == len(found.accuracy_by_size) == snapshots >= 2
+    accuracies = [accuracy for _, accuracy in found.members]
     assert accuracies == sorted(accuracies, reverse=True)
-    assert found["accuracy_by_size"][0] == accuracies[0]
-    assert run.summary["validation"]["top1"] == max(found["accuracy_by_size"])
-    assert found["accuracy_by_size"][found["best_size"] - 1] == max(found["accuracy_by_size"])
+    assert found.accuracy_by_size[0] == accuracies[0]
+    assert run.summary.validation.top1 == max(found.accuracy_by_size)
+    assert found.accuracy_by_size[found.best_size - 1] == max(found.accuracy_by_size)
     assert capsys.readouterr().out.count("*") == 1
     best = ensemble.main(ensemble.Config(tuple(run.path for run in trained), snapshots="best", **source))
-    assert len(best.summary["ensemble"]["members"]) == 2
+    assert len(best.summary.ensemble.members) == 2
 
 
 def test_an_ensemble_of_the_papers_says_of_its_members_how_long_they_trained(recipe, trained, source, tmp_path):
     run = Run(shutil.copytree(trained[0].path, tmp_path / "run"))
-    member = {"published": "milani/baseline", "notes": ["of the member's own images"], "epochs": 12}
-    write_json(run.path / "summary.json", run.summary | member)
+    member = {"published": "milani/baseline", "notes": ("of the member's own images",), "epochs": 12}
+    run.write_summary(dataclasses.replace(run.summary, **member))
     ensemble = recipe("ensemble")
     summary = ensemble.main(ensemble.Config((run.path,), **source)).summary
-    assert (summary["published"], summary["title"]) == ("milani/baseline_ensemble", "Baseline ens.")
-    assert (summary["epochs"], summary["recipe_epochs"], summary["train"]["images"]) == (12, 40, 24)
-    assert summary["notes"] == ["12 of the official 10,000 validation images", "5 of the official 10,000 test images"]
+    assert (summary.published, summary.title) == ("milani/baseline_ensemble", "Baseline ens.")
+    assert (summary.epochs, summary.recipe_epochs, summary.train.images) == (12, 40, 24)
+    assert summary.notes == ("12 of the official 10,000 validation images", "5 of the official 10,000 test images")
 
 
 def test_evaluate_agrees_with_the_summary_and_writes_predictions(recipe, trained, source, tmp_path):
@@ -112,9 +107,8 @@ def test_evaluate_agrees_with_the_summary_and_writes_predictions(recipe, trained
     options = {name: source[name] for name in ("source", "data_dir")}
     run = trained[0]
     figures = evaluate.main(evaluate.Config(run.path, **options))
-    assert figures["top-1"] == run.summary["validation"]["top1"]
-    snapshot = Snapshots(run.path / "snapshots")
-    assert evaluate.main(evaluate.Config(snapshot.path(snapshot.best), **options)) == figures
+    assert figures["top-1"] == run.summary.validation.top1
+    assert evaluate.main(evaluate.Config(run.snapshots().paths[-1], **options)) == figures
     ten = evaluate.main(evaluate.Config(run.path, crops="ten", output=tmp_path / "val.txt", **options))
     assert 0 <= ten["top-1"] <= 1
     assert len((tmp_path / "val.txt").read_text().splitlines()) == 12
@@ -154,7 +148,7 @@ def test_an_unknown_option_is_an_error():
 def test_the_demo_of_a_small_inception(name, tmp_path):
     call(name, "--demo", "--runs", tmp_path, "--width-multiplier", "0.125", "--epochs", "1", check=True)
     (path,) = tmp_path.iterdir()
-    assert Run(path).summary["published"] is None
+    assert Run(path).summary.published is None
 
 
 @pytest.mark.slow
@@ -174,7 +168,7 @@ def test_staged_initialisation_on_a_demo(tmp_path):
         check=True,
     )
     (path,) = tmp_path.iterdir()
-    assert "conv1_1, conv2_1, conv3_1, fc1, logits" in Run(path).summary["notes"][-1]
+    assert "conv1_1, conv2_1, conv3_1, fc1, logits" in Run(path).summary.notes[-1]
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """The golden table of all networks: printed by the recipe, repeated in the docs, complete."""
 
+import json
 import os
 import subprocess
 import sys
@@ -55,5 +56,7 @@ def test_no_network_is_missing_from_the_golden_table():
     assert listed == list(models.names())
 
 
-def test_the_docs_show_the_golden_table():
+def test_the_docs_show_the_golden_table_and_its_counts():
+    counts = {row.split("|")[1].strip(): int(row.split("|")[2].replace(",", "")) for row in GOLDEN.splitlines()[2:]}
+    assert json.loads((ROOT / "docs" / "networks.json").read_text()) == counts
     assert GOLDEN in (ROOT / "docs" / "networks.md").read_text(encoding="utf-8")

@@ -36,18 +36,18 @@ def test_an_unknown_option_is_an_error():
 @pytest.mark.parametrize("package", ["jinja2", "sklearn"])
 def test_a_missing_extra_is_named_with_its_command(tmp_path, package):
     done = report(tmp_path, without=package)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "needs the extra 'report'" in done.stderr and 'pip install -e ".[report]"' in done.stderr
     assert ("scikit-learn" if package == "sklearn" else package) in done.stderr
 
 
 def test_without_a_run_nothing_is_reported():
     done = report()
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "no run directory was given" in done.stderr
 
 
 def test_an_unfinished_run_is_named(tmp_path):
     done = report(tmp_path)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert f"{tmp_path} has no summary.json: only a finished run can be recorded or reported" in done.stderr

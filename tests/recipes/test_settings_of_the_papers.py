@@ -1,72 +1,72 @@
 """What the recipes that train from scratch hand to the network, the optimizer and the schedule: the papers' numbers."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import pytest
-import tensorflow as tf
 
 from tiny_imagenet_tf import published
-from tiny_imagenet_tf.data.batches import LE_YANG, MILANI, NONE
+from tiny_imagenet_tf.data.views import LE_YANG, MILANI, PLAIN
 from tiny_imagenet_tf.experiments import experiment
-from tiny_imagenet_tf.experiments.schedules import Plateau
+from tiny_imagenet_tf.hardware import Placement
 from tiny_imagenet_tf.models.convnets import TABLE_1
 from tiny_imagenet_tf.runs.run import Run
-from tiny_imagenet_tf.training import inception
+from tiny_imagenet_tf.training import convnets, inception
+from tiny_imagenet_tf.training.scratch import Scratch
 
 
 class Begun:
     """An experiment that trains nothing and keeps what it is given."""
 
-    classes = published.CLASSES
-    strategy = tf.distribute.get_strategy()
-    run = Run(Path("nowhere"))
+    classes, precision = published.CLASSES, "float32"
+    placement = Placement(1, lambda: keras.device("cpu"))
+    data = SimpleNamespace(validation=None)
 
-    def begin(self, recipe, config, augmentation, *, screened=False):
-        self.config, self.augmentation, self.screened = config, augmentation, screened
+    def __init__(self, folder: Path):
+        self.run, self.trained = Run(folder), []
+
+    def begin(self, study, options, *, devices=(), screened=False):
+        self.study, self.options, self.screened = study, options, screened
         return self
 
-    def fit(self, model, *, callbacks, epochs=None):
-        self.model, self.callbacks = model, callbacks
-
-    def report(self, clock, *, title, published_key, notes=()):
-        self.published = published.RESULTS[published_key]
-        assert title == self.published.name
-
-    def store_features(self, model):
-        pass
+    def part(self, name):
+        return self
 
 
 @pytest.fixture
-def begun(monkeypatch):
-    begun = Begun()
+def begun(monkeypatch, tmp_path):
+    begun = Begun(tmp_path)
     monkeypatch.setattr(experiment, "begin", begun.begin)
+    monkeypatch.setattr(Scratch, "fit", lambda self, **options: begun.trained.append((self, options)))
+    features = SimpleNamespace(features=lambda *_: None)
+    monkeypatch.setattr(Scratch, "report", lambda self, clock, **more: features)
+    monkeypatch.setattr(Run, "write_features", lambda *_: None)
     return begun
 
 
-@pytest.mark.parametrize(
-    ("name", "augmentation", "keep"), [("inception_baseline", NONE, None), ("inception_regularized", MILANI, 0.8)]
-)
-def test_the_inception_recipes(recipe, begun, monkeypatch, name, augmentation, keep):
-    stated = published.TRAINING[name.replace("inception_", "milani/")]
-    built = inception.compact_inception
+@pytest.mark.parametrize(("name", "views"), [("inception_baseline", PLAIN), ("inception_regularized", MILANI)])
+def test_the_inception_recipes(recipe, begun, monkeypatch, name, views):
+    key = name.replace("inception_", "milani/")
+    stated, built = published.TRAINING[key], inception.compact_inception
     monkeypatch.setattr(inception, "compact_inception", lambda **options: built(**options | {"width_multiplier": 0.05}))
     module = recipe(name)
     module.main(module.Config())
 
-    assert begun.published == published.RESULTS[name.replace("inception_", "milani/")]
-    assert begun.augmentation == augmentation and not begun.screened
-    assert begun.model.loss.label_smoothing == stated.label_smoothing == 0.1
-    rates = [layer.rate for layer in begun.model.layers if isinstance(layer, keras.layers.Dropout)]
+    assert published.RESULTS[begun.study.row].name == begun.study.title and begun.study.row == key
+    ((training, options),) = begun.trained
+    assert training.views == views and not begun.screened
+    assert training.model.loss.label_smoothing == stated.label_smoothing == 0.1
+    layers = training.classifier.layers[-1].layers
+    rates = [layer.rate for layer in layers if isinstance(layer, keras.layers.Dropout)]
     assert rates == ([] if stated.dropout_keep is None else [pytest.approx(1 - stated.dropout_keep)])
-    assert stated.dropout_keep == keep
-    optimizer = begun.model.optimizer
+    optimizer = training.model.optimizer
     assert isinstance(optimizer, keras.optimizers.Adam)
     assert (optimizer.beta_1, optimizer.beta_2) == (0.9, 0.999)
     assert optimizer.weight_decay == stated.weight_decay == 0.08
 
-    (schedule,) = begun.callbacks
-    schedule.set_model(begun.model)
+    (schedule,) = options["callbacks"]
+    schedule.set_model(training.model)
     for epoch in range(4):
         schedule.on_epoch_begin(epoch)
         stairs = epoch // stated.decay_every_epochs
@@ -77,28 +77,31 @@ def test_the_inception_recipes(recipe, begun, monkeypatch, name, augmentation, k
 @pytest.mark.parametrize("number", TABLE_1)
 def test_the_convnets_recipe(recipe, begun, monkeypatch, number):
     stated = published.TRAINING["le_yang/model_9" if number == 9 else "le_yang/model_8"]
-    module, asked = recipe("convnets"), {}
+    module, asked = recipe("convnets"), []
 
     def convnet(architecture, **options):
-        asked.update(options, architecture=architecture)
+        asked.append(options | {"architecture": architecture})
         return keras.Sequential([keras.Input((56, 56, 3)), keras.layers.Flatten(), keras.layers.Dense(200)])
 
-    monkeypatch.setattr(module, "convnet", convnet)
+    monkeypatch.setattr(convnets, "convnet", convnet)
     module.main(module.Config(model=number))
 
-    assert asked == {
+    assert asked[0] == {
         "architecture": TABLE_1[number].architecture,
         "activation": TABLE_1[number].activation,
         "classes": 200,
         "weight_decay": stated.weight_decay / 2,  # Caffe's convention
     }
-    assert begun.config.batch_size == stated.batch_size == 200
-    assert begun.augmentation == LE_YANG and begun.screened == (number >= 5)
-    optimizer = begun.model.optimizer
+    # The deep networks, 8 and 9, begin with a shallow one's weights (section 5.2.1).
+    assert [epochs["epochs"] for _, epochs in begun.trained] == ([5, 40] if number >= 8 else [40])
+    assert begun.options.batch_size == stated.batch_size == 200
+    training, options = begun.trained[-1]
+    assert training.views == LE_YANG and begun.screened == (number >= 5)
+    optimizer = training.model.optimizer
     assert isinstance(optimizer, keras.optimizers.SGD)
     assert float(optimizer.learning_rate) == pytest.approx(0.01 if number == 9 else 0.02, rel=1e-6)
     assert optimizer.momentum == stated.momentum == 0.9
-    assert begun.model.loss.label_smoothing == 0
-    (plateau,) = begun.callbacks
-    assert isinstance(plateau, Plateau)
-    assert begun.published == published.RESULTS[f"le_yang/model_{number}"]
+    assert training.model.loss.label_smoothing == 0
+    (plateau,) = options["callbacks"]
+    assert plateau.schedule(0, 0.0) == pytest.approx(float(optimizer.learning_rate), rel=1e-6)
+    assert begun.study.row == f"le_yang/model_{number}" and begun.options.departures == ""

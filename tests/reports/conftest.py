@@ -1,15 +1,17 @@
 """A finished run on made-up images, with everything a run may store."""
 
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tiny_imagenet_tf.data import splits, synthetic
+from tiny_imagenet_tf.data.views import MILANI_TRANSFER
 from tiny_imagenet_tf.reports.analysis import embedding
 from tiny_imagenet_tf.runs.run import Run
+from tiny_imagenet_tf.runs.summary import Ensemble, StoredView, Summary, Training, Validation
+from tiny_imagenet_tf.runs.transfer_values import open_store
 
 SIZES = synthetic.Sizes(classes=8, train=12, validation=6, test=2)
 SHARD_ROWS = 40
@@ -43,11 +45,9 @@ def made_up(tmp_path_factory) -> MadeUp:
     train, validation = splits.load(builder, "train"), splits.load(builder, "validation")
     random = np.random.default_rng(0)
     values = (4 * np.eye(8, 64)[train.labels] + random.normal(0, 0.3, (len(train), 64))).astype(np.float16)
-    store = folder / "store"
-    store.mkdir()
-    (store / "key.json").write_text(json.dumps({"shard_rows": SHARD_ROWS, "dataset_sha256": train.digest}))
-    for shard in range(-(-len(train) // SHARD_ROWS)):
-        np.save(store / f"shard-{shard:05d}.npy", values[shard * SHARD_ROWS : (shard + 1) * SHARD_ROWS])
+    store = open_store(folder / "store", {"dataset_sha256": train.digest}, len(train), SHARD_ROWS)
+    for shard in store.shards:
+        store.write(shard, values[store.shard_slice(shard)])
     runs = []
     for number, wrong_every in enumerate((4, 3)):
         run = Run.create(folder / "runs", f"made_up_{number + 1}", Asked(source, data_dir, 1e-3 * (number + 1)))
@@ -57,34 +57,22 @@ def made_up(tmp_path_factory) -> MadeUp:
         guesses[::wrong_every] = (guesses[::wrong_every] + 1) % 8
         probabilities = np.full((len(validation), 8), 0.05)
         probabilities[np.arange(len(validation)), guesses] = 0.65
-        run.write_validation_predictions(validation.file_names, validation.labels, validation.wnids, probabilities)
+        run.write_validation_predictions(validation, probabilities)
+        whole = StoredView(str(store.folder), len(train), {"view": "View", "window": "whole", "mirrored": False})
         run.write_summary(
-            {
-                "published": None,
-                "title": f"Made up {number + 1}",
-                "validation": {"images": len(validation), "top1": float((guesses == validation.labels).mean())},
-                "train": {"images": len(train)},
-                "notes": ["Made up <for a test>."],
-                "ensemble": {"accuracy_by_size": [0.4, 0.5, 0.45], "best_size": 2, "members": []},
-                "transfer_values": {
-                    "train": [
-                        {
-                            "folder": str(store),
-                            "rows": len(train),
-                            "view": {"view": "View", "window": "whole", "mirrored": False},
-                        }
-                    ]
-                },
-            }
+            Summary(
+                f"Made up {number + 1}",
+                Validation(len(validation), float((guesses == validation.labels).mean()), crops="whole"),
+                train=Training(len(train), "random", drawn=dataclasses.asdict(MILANI_TRANSFER)),
+                trunk="random",
+                notes=("Made up <for a test>.",),
+                ensemble=Ensemble((0.4, 0.5, 0.45), 2, ()),
+                transfer_values={"train": (whole,)},
+            )
         )
         runs.append(run)
-    np.savez(
-        runs[0].path / "features-validation.npz",
-        features=4 * np.eye(8, 16)[validation.labels] + random.normal(0, 0.3, (len(validation), 16)),
-        labels=validation.labels,
-        file_names=validation.file_names,
-        wnids=np.array(validation.wnids),
-    )
+    features = 4 * np.eye(8, 16)[validation.labels] + random.normal(0, 0.3, (len(validation), 16))
+    runs[0].write_features(validation, features)
     return MadeUp(*runs, train, validation, values)
 
 

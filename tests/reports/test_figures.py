@@ -4,9 +4,8 @@ import matplotlib
 import numpy as np
 import pytest
 
-from tiny_imagenet_tf.reports.analysis import embedding
 from tiny_imagenet_tf.reports.analysis.calibration import calibration
-from tiny_imagenet_tf.reports.figures import curves, errors, pictures, style
+from tiny_imagenet_tf.reports.figures import curves, errors, pictures, scatter, style
 
 ROWS = [{"epoch": 0.5, "val_accuracy": 0.2}, {"epoch": 1, "accuracy": 0.3, "val_accuracy": 0.4}]
 
@@ -86,7 +85,7 @@ def test_scatter_draws_each_class_in_its_colour_with_a_label_where_it_is_densest
     labels = np.arange(classes).repeat(3)
     where = np.stack([labels, [0, 1, 1.01] * classes], axis=1).astype(float)
     colours = [style.COLOURS[i % 8] for i in range(classes)]
-    axes = embedding.scatter(where, labels, [f"class {i}" for i in range(classes)], colours).axes[0]
+    axes = scatter.scatter(where, labels, [f"class {i}" for i in range(classes)], colours).axes[0]
     assert axes.collections[1].get_offsets().tolist() == [[1, 0], [1, 1], [1, 1.01]]
     assert matplotlib.colors.to_hex(axes.collections[1].get_facecolor()[0]) == colours[1].lower()
     assert axes.texts[1].get_text() == ("class 1" if classes == 3 else "2")

@@ -2,16 +2,22 @@
 
 import dataclasses
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from tiny_imagenet_tf.data.views import LE_YANG, MILANI, MILANI_TEN_CROP, MILANI_TRANSFER
 from tiny_imagenet_tf.reports import page, report
 from tiny_imagenet_tf.reports.analysis.class_names import UnknownClass
 from tiny_imagenet_tf.reports.analysis.predictions import Predictions
 from tiny_imagenet_tf.reports.sections import activations, errors, images, runs
 from tiny_imagenet_tf.reports.subject import Subject
-from tiny_imagenet_tf.runs.run import Run, write_json
+from tiny_imagenet_tf.runs.files import write_json
+from tiny_imagenet_tf.runs.run import Run
+from tiny_imagenet_tf.runs.summary import Summary, Training, Validation
+
+IMAGE = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +107,7 @@ def test_the_gain_of_an_ensemble_is_on_its_best_network(made_up, subject, bare):
     assert runs.ensembles([subject]).text == f"Made up 1: {told}"
     both = runs.ensembles([subject, Subject(made_up.second, None)])
     assert both.text == f"Made up 1: {told} Made up 2: {told}"
-    write_json(bare.path / "summary.json", bare.summary | {"ensemble": None})
+    bare.write_summary(dataclasses.replace(bare.summary, ensemble=None))
     assert runs.ensembles([Subject(bare, None)]) is None
 
 
@@ -152,28 +158,36 @@ def test_features_of_val_belong_to_their_files(made_up, subject, quick_tsne):
     assert list(points.labels) == made_up.validation.labels.tolist()
 
 
-@pytest.mark.parametrize(
-    ("recipe", "size", "told"),
-    [
-        ("convnets", 56, "as the recipe convnets draws them"),
-        ("inception_regularized", 64, "as the recipe inception_regularized draws them"),
-        ("transfer_v3", None, "of transfer learning v3"),
-    ],
-)
-def test_augmented_examples_are_drawn_as_the_recipe_draws_them(made_up, recipe, size, told):
-    drawing = images.augmented(made_up.train, 5, {"recipe": recipe, "seed": 1})
-    assert told in drawing.caption
+@pytest.mark.parametrize("drawn", [MILANI, LE_YANG, MILANI_TRANSFER], ids=lambda each: each.description)
+def test_augmented_examples_are_the_runs_own_views(drawn):
+    drawing = images.augmented(IMAGE, drawn, seed=1)
+    assert drawn.description in drawing.caption
     whole, *shown = [axes.images[0].get_array() for axes in drawing.figure.axes]
-    assert whole.shape == (64, 64, 3) and len(shown) == 11
-    assert {image.shape[0] for image in shown} == ({size} if size else {56, 64})
+    assert (whole == IMAGE).all() and len(shown) == 11
+    assert {image.shape[0] for image in shown} == {drawn.size}
     assert len({image.tobytes() for image in shown}) > 1
 
 
+@pytest.mark.parametrize(
+    ("drawn", "crops", "trunk", "expected"),
+    [
+        (None, "whole", None, {"samples", "ten-crops"}),
+        (LE_YANG, "center", None, {"samples", "ten-crops", "augmented"}),
+        (MILANI_TRANSFER, "ten", "random", {"samples", "ten-crops", "augmented", "rescaling"}),
+    ],
+)
+def test_a_report_shows_what_the_run_showed(made_up, subject, bare, drawn, crops, trunk, expected):
+    train = Training(96, drawn=None if drawn is None else dataclasses.asdict(drawn))
+    bare.write_summary(Summary("A run", Validation(48, 0.5, crops=crops), train=train, trunk=trunk))
+    shown = images.data(Subject(bare, subject.images)).blocks
+    assert {block.name for block in shown} == expected
+
+
 def test_ten_crops_are_five_windows_and_their_mirror_images():
-    image = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
-    shown = [axes.images[0].get_array() for axes in images.ten_crops(image).figure.axes]
+    drawing = images.ten_crops(IMAGE, MILANI_TEN_CROP)
+    shown = [axes.images[0].get_array() for axes in drawing.figure.axes]
     assert len(shown) == 10
-    assert (shown[0] == image).all() and (shown[4] == image[8:, 8:]).all()
+    assert (shown[0] == IMAGE).all() and (shown[4] == IMAGE[8:, 8:]).all()
     assert all((mirrored == plain[:, ::-1]).all() for plain, mirrored in zip(shown[:5], shown[5:], strict=True))
 
 
@@ -213,7 +227,8 @@ def test_images_of_other_classes_or_of_a_demo_are_not_shown(made_up, bare):
     shutil.copy(made_up.first.path / "predictions-validation.npz", bare.path)
     assert Subject.open(bare).images is not None
     answers = bare.read_validation_predictions()
-    bare.write_validation_predictions(**answers | {"wnids": answers["wnids"][::-1]})
+    turned = SimpleNamespace(**answers | {"wnids": answers["wnids"][::-1]})
+    bare.write_validation_predictions(turned, answers["probabilities"])
     assert "other classes" in Subject.open(bare).without_images
     write_json(bare.path / "config.json", bare.config | {"demo": True})
     found = Subject.open(bare)

@@ -1,33 +1,28 @@
 """The papers' tables beside ours: every row, nothing of theirs in our columns, README up to date."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from tiny_imagenet_tf import published
-from tiny_imagenet_tf.reports import tables
+from tiny_imagenet_tf.reports import markers, tables
+from tiny_imagenet_tf.reports.table import NOTHING, Table
 from tiny_imagenet_tf.runs import records
+from tiny_imagenet_tf.runs.records import Record
+from tiny_imagenet_tf.runs.summary import Summary, Training, Validation
 
 ROOT = Path(__file__).parents[2]
 
 
-def record(key="milani/transfer_v3", *, title="Transfer Learning v3", train=100_000, epochs=20, screened=0, **summary):
-    return {
-        "name": "v3",
-        "config": {"recipe": "transfer_v3", "epochs": epochs},
-        "environment": {"device": "a CPU", "commit": "0123456789abcdef"},
-        "summary": {
-            "published": key,
-            "title": title,
-            "train": {"images": train, "screened": screened},
-            "validation": {"images": 5000, "top1": 0.74, "top5": 0.91, "crops": "ten-crop"},
-            "trunk": "inception_v3_2015.weights.h5",
-            "selection": "the last epoch",
-            "hours": 0.9,
-            "notes": ["one more thing."],
-            **summary,
-        },
-    }
+def record(key="milani/transfer_v3", *, title="Transfer Learning v3", train=100_000, epochs=20, screened=0, **more):
+    defaults = {
+        "trunk": "inception_v3_2015.weights.h5", "selection": "the last epoch", "hours": 0.9,
+        "notes": ("one more thing.",), "train": Training(train, screened=screened),
+    }  # fmt: skip
+    summary = Summary(title, Validation(5000, 0.74, 0.91, "ten"), published=key, **defaults | more)
+    config = {"recipe": "transfer_v3", "epochs": epochs}
+    return Record("v3", summary, [], config, {"device": "a CPU", "commit": "0123456789abcdef"})
 
 
 def row(table, name):
@@ -40,7 +35,7 @@ def test_without_runs_every_row_of_the_papers_is_not_run():
     assert [len(table.rows) for table in (first, second, configurations, nine)] == [4, 5, 9, 10]
     for table in (first, second, nine):
         start = table.columns.index("Here: val")
-        assert all(cells[start:] == (tables.NOT_RUN,) + (tables.NOTHING,) * 7 for cells in table.rows)
+        assert all(cells[start:] == (tables.NOT_RUN,) + (NOTHING,) * 7 for cells in table.rows)
     assert all(cells[-1] == "not counted" for cells in configurations.rows)
 
 
@@ -58,8 +53,8 @@ def test_the_papers_numbers_are_printed_as_error_and_accuracy():
         "Nonlinear": "ReLU",
         "Screen": "yes",
         "Paper: val": "40.50 % (59.50 %)",
-        "Paper: test": tables.NOTHING,
-        **dict.fromkeys(tables.OURS, tables.NOTHING),
+        "Paper: test": NOTHING,
+        **dict.fromkeys(tables.OURS, NOTHING),
         "Here: val": tables.NOT_RUN,
     }
 
@@ -101,7 +96,7 @@ def test_a_run_stands_beside_its_row_with_what_it_was_measured_on():
 )
 def test_a_run_that_did_less_than_the_paper_is_labelled(changes, label):
     result = record(**changes)
-    name = published.RESULTS[result["summary"]["published"]].name
+    name = published.RESULTS[result.summary.published].name
     labelled = {cells[0] for table in tables.all_tables([result], {}) for cells in table.rows if "partial" in cells[0]}
     assert labelled == {f"{name} (**partial**: {label})"}
 
@@ -125,13 +120,18 @@ def test_a_run_of_no_row_goes_into_a_table_of_its_own():
     assert others.rows[0][:2] == ("Something else", "26.00 % (74.00 %)")
 
 
-def test_counts_of_the_networks_are_read_from_the_listing():
-    listing = "text\n|  network | parameters |\n|---:|---:|\n| le_yang_model_1 |  1,969,544 | 0.275 |\n"
-    sizes = tables.read_network_sizes(listing)
-    assert sizes == {"le_yang_model_1": 1_969_544}
+def test_counts_of_the_networks_stand_beside_the_printed_ones():
+    sizes = {"le_yang_model_1": 1_969_544}
     assert tables.le_yang_networks(sizes).rows[0] == ("Model 1", "5", "1.97 M", "1,969,544")
     assert tables.le_yang_networks(sizes).rows[4] == ("Model 5", "8", "14.20 M", "not counted")
     assert tables.le_yang_networks(sizes).rows[8] == ("Model 9", "16", "138 M", "not counted")
+
+
+def test_the_short_table_has_six_rows_and_says_what_is_missing():
+    lines = tables.section("short", [record(partial="half of it")], {}).splitlines()
+    assert len(lines) == 2 + 6 and all(line.count("|") == 5 for line in lines)
+    assert lines[2] == "| Milani 2017: TL v3 | 76.70 % | 74.00 % | half of it |"
+    assert lines[3].endswith("| not run | – |")  # noqa: RUF001
 
 
 def test_what_all_runs_say_is_said_once():
@@ -142,27 +142,18 @@ def test_what_all_runs_say_is_said_once():
 
 
 def test_markdown_of_a_table():
-    table = tables.Table("Title", "What it is.", ("a", "b"), (("1", "2"),), ("a note",))
+    table = Table("Title", "What it is.", ("a", "b"), (("1", "2"),), ("a note",))
     assert table.markdown() == "### Title\n\nWhat it is.\n\n| a | b |\n| --- | ---: |\n| 1 | 2 |\n\n- a note"
 
 
-def test_the_section_is_cut_out_with_its_markers():
-    assert tables.current_section(f"a {tables.BEGIN} x {tables.END} b") == f"{tables.BEGIN} x {tables.END}"
-
-
-@pytest.mark.parametrize("readme", ["", tables.BEGIN, f"{tables.END}{tables.BEGIN}", tables.BEGIN * 2 + tables.END])
-def test_a_readme_without_markers_is_refused(readme):
-    with pytest.raises(ValueError, match="README needs"):
-        tables.current_section(readme)
-
-
-def test_readme_shows_what_results_hold():
-    readme, networks = ROOT / "README.md", ROOT / "docs" / "networks.md"
-    sizes = tables.read_network_sizes(networks.read_text(encoding="utf-8"))
-    written = tables.current_section(readme.read_text(encoding="utf-8"))
-    assert written == tables.readme_section(records.read(ROOT / "results"), sizes), (
-        "README and results/ differ: run python recipes/record_result.py"
-    )
+@pytest.mark.parametrize("page", ["README.md", "docs/results.md"])
+def test_the_pages_show_what_results_hold(page, tmp_path):
+    copy, sizes = tmp_path / "page.md", json.loads((ROOT / "docs" / "networks.json").read_text())
+    written = (ROOT / page).read_text(encoding="utf-8")
+    copy.write_text(written, encoding="utf-8")
+    found = records.read(ROOT / "results")
+    markers.replace(copy, "results", lambda asked: tables.section(asked, found, sizes))
+    assert copy.read_text(encoding="utf-8") == written, "run python recipes/record_result.py"
 
 
 @pytest.mark.parametrize(
@@ -174,21 +165,21 @@ def test_readme_shows_what_results_hold():
         ("decoupled", "`decoupled`"),
     ],
 )
-def test_readme_quotes_the_runs_that_chose_the_weight_decay(name, row):
-    (record,) = (record for record in records.read(ROOT / "results" / "weight_decay") if record["name"] == name)
-    last = record["metrics"][-1]
-    best = record["summary"]["validation"]["top1"]
+def test_the_docs_quote_the_runs_that_chose_the_weight_decay(name, row):
+    (record,) = (record for record in records.read(ROOT / "results" / "weight_decay") if record.name == name)
+    last = record.metrics[-1]
+    best = record.summary.validation.top1
     quoted = f"| {row} | {last['loss']:.3f} | {100 * last['accuracy']:.1f} % | {100 * best:.1f} % |"
-    assert quoted in (ROOT / "README.md").read_text(encoding="utf-8")
-    assert record["config"]["weight_decay"] == (0 if name == "none" else 0.08)
+    assert quoted in (ROOT / "docs" / "from_scratch.md").read_text(encoding="utf-8")
+    assert record.config["weight_decay"] == (0 if name == "none" else 0.08)
     if name != "none":
-        assert record["config"]["weight_decay_convention"] == name
+        assert record.config["weight_decay_convention"] == name
 
 
 def test_the_analysis_quotes_the_runs_that_tell_l2_from_ten_crops():
     stored = records.read(ROOT / "results") + records.read(ROOT / "results" / "l2")
     found = {
-        (record["config"]["recipe"], record["config"].get("weight_decay")): record["summary"]["validation"]["top1"]
+        (record.config["recipe"], record.config.get("weight_decay")): record.summary.validation.top1
         for record in stored
     }
     text = (ROOT / "docs" / "analysis.md").read_text(encoding="utf-8")

@@ -4,8 +4,11 @@ import dataclasses
 
 import pytest
 
+from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs import records
+from tiny_imagenet_tf.runs.records import Record
 from tiny_imagenet_tf.runs.run import Run
+from tiny_imagenet_tf.runs.summary import StoredView, Summary, Validation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,23 +23,28 @@ def run(tmp_path):
     run.write_environment(device="a CPU", seed=1)
     run.write_metrics([{"epoch": 1, "val_accuracy": 0.5}])
     run.write_summary(
-        {
-            "title": "TL v3",
-            "trunk": "/weights/kept/here/inception_v3_2015.weights.h5",
-            "hours": 0.9,
-            "transfer_values": {"train": [{"folder": "/transfer/values/0fe4"}]},
-        }
+        Summary(
+            "TL v3",
+            Validation(12, 0.5, 0.9, "ten"),
+            trunk="/weights/kept/here/inception_v3_2015.weights.h5",
+            hours=0.9,
+            transfer_values={"train": (StoredView("/transfer/values/0fe4", 24, {"view": "View"}),)},
+        )
     )
     return run
 
 
-def test_the_record_merges_summary_config_and_environment(run):
-    record = records.from_run(run, "v3")
-    assert record["name"] == "v3"
-    assert record["config"] == {"recipe": "transfer_v3", "source": "tiny-imagenet-200", "epochs": 10}
-    assert record["summary"] == {"title": "TL v3", "trunk": "inception_v3_2015.weights.h5", "hours": 0.9}
-    assert record["environment"]["device"] == "a CPU"
-    assert record["metrics"] == [{"epoch": 1, "val_accuracy": 0.5}]
+def test_the_record_merges_summary_config_and_environment(run, tmp_path):
+    path = records.write(tmp_path / "results", records.from_run(run, "v3"))
+    assert "/somewhere" not in path.read_text() and "/weights" not in path.read_text()
+    (record,) = records.read(tmp_path / "results")
+    assert record.name == "v3"
+    assert record.config == {"recipe": "transfer_v3", "source": "tiny-imagenet-200", "epochs": 10}
+    summary = record.summary
+    assert (summary.title, summary.trunk, summary.hours) == ("TL v3", "inception_v3_2015.weights.h5", 0.9)
+    assert summary.transfer_values == {} and summary.validation == Validation(12, 0.5, 0.9, "ten")
+    assert record.environment["device"] == "a CPU"
+    assert record.metrics == [{"epoch": 1, "val_accuracy": 0.5}]
 
 
 @pytest.mark.parametrize(
@@ -54,18 +62,22 @@ def test_of_a_path_only_the_last_part_stays(said, kept):
     assert records.without_paths(said) == kept
 
 
+def named(name, title):
+    return Record(name, Summary(title, Validation(12, 0.5)), [], {}, {})
+
+
 def test_records_are_read_back_sorted_by_name(tmp_path):
     for name in ("b", "a", "a"):  # the same experiment again takes the place of its record
-        path = records.write(tmp_path / "results", {"name": name, "summary": {"title": name}})
+        path = records.write(tmp_path / "results", named(name, name))
     assert path.name == "a.json"
-    assert [record["name"] for record in records.read(tmp_path / "results")] == ["a", "b"]
+    assert [record.name for record in records.read(tmp_path / "results")] == ["a", "b"]
 
 
 def test_a_record_of_another_experiment_is_not_overwritten(tmp_path):
-    records.write(tmp_path, {"name": "convnets", "summary": {"title": "Model 8"}})
-    with pytest.raises(ValueError, match="convnets.json is the record of Model 8, not of Model 9"):
-        records.write(tmp_path, {"name": "convnets", "summary": {"title": "Model 9"}})
-    assert records.read(tmp_path)[0]["summary"]["title"] == "Model 8"
+    records.write(tmp_path, named("convnets", "Model 8"))
+    with pytest.raises(UserError, match="convnets.json is the record of Model 8, not of Model 9"):
+        records.write(tmp_path, named("convnets", "Model 9"))
+    assert records.read(tmp_path)[0].summary.title == "Model 8"
 
 
 def test_no_folder_is_no_records(tmp_path):
@@ -74,9 +86,5 @@ def test_no_folder_is_no_records(tmp_path):
 
 def test_a_run_that_did_not_end_is_refused(tmp_path):
     unfinished = Run.create(tmp_path, "transfer_v3", Asked())
-    with pytest.raises(FileNotFoundError, match="only a finished run"):
-        records.finished_run(unfinished.path)
-
-
-def test_a_finished_run_is_opened(run):
-    assert records.finished_run(run.path) == run
+    with pytest.raises(UserError, match="only a finished run"):
+        records.from_run(unfinished, "v3")

@@ -1,11 +1,14 @@
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from tiny_imagenet_tf import runs
-from tiny_imagenet_tf.runs.run import Run, replacing
+from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.runs import environment
+from tiny_imagenet_tf.runs.files import replacing
+from tiny_imagenet_tf.runs.run import Run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,12 +36,17 @@ def test_two_runs_of_one_second_have_their_own_folders(tmp_path):
 
 
 def test_predictions_come_back_without_pickle(run):
-    run.write_validation_predictions(["val_0.JPEG"], [1], ("n1", "n2"), [[0.25, 0.75]])
+    val = SimpleNamespace(file_names=["val_0.JPEG"], labels=[1], wnids=("n1", "n2"))
+    assert not run.has_predictions and run.read_features() is None
+    run.write_validation_predictions(val, [[0.25, 0.75]])
+    run.write_features(val, np.ones((1, 3)))
+    assert run.has_predictions and run.read_features()["features"].shape == (1, 3)
     read = run.read_validation_predictions()
     assert read["file_names"].tolist() == ["val_0.JPEG"] and read["wnids"].tolist() == ["n1", "n2"]
     assert read["probabilities"].tolist() == [[0.25, 0.75]] and read["probabilities"].dtype == np.float32
-    run.write_test_predictions(["test_0.JPEG", "test_1.JPEG"], [1, 0], ("n1", "n2"))
-    assert (run.path / runs.TEST_PREDICTIONS).read_text() == "test_0.JPEG n2\ntest_1.JPEG n1\n"
+    test = SimpleNamespace(file_names=["test_0.JPEG", "test_1.JPEG"], wnids=("n1", "n2"))
+    run.write_test_predictions(test, [1, 0])
+    assert (run.path / "predictions-test.txt").read_text() == "test_0.JPEG n2\ntest_1.JPEG n1\n"
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
@@ -61,11 +69,11 @@ def test_the_environment_names_versions_and_no_paths(run, monkeypatch):
 
 
 def test_a_run_that_did_not_end_has_no_summary(run):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(UserError, match="only a finished run"):
         _ = run.summary
 
 
 def test_outside_a_checkout_nothing_is_said_of_changes(monkeypatch):
-    monkeypatch.setattr(runs, "_git", lambda *arguments: None)
-    described = runs.describe_environment()
+    monkeypatch.setattr(environment, "_git", lambda *arguments: None)
+    described = environment.describe_environment()
     assert described["commit"] is None and described["uncommitted_changes"] is None

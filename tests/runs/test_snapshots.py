@@ -1,9 +1,7 @@
 """The rule of Milani section 3.4, on accuracies made up, and an index that outlives any kill."""
 
-import keras
 import numpy as np
 import pytest
-import tiny_run
 
 from tiny_imagenet_tf.runs.snapshots import Snapshots
 
@@ -93,18 +91,6 @@ def test_a_kill_at_any_moment_leaves_an_index_of_whole_files(snapshots, tmp_path
     again.offer(lambda path: path.write_text("0.4"), step=4, epoch=0.4, accuracy=0.4)
     assert [entry.step for entry in again.entries] == [2, 3, 4]
     assert files(tmp_path) == [entry.file for entry in again.entries]
-
-
-def test_a_snapshot_is_the_network_at_its_step_without_the_optimizer(run, images):
-    tiny_run.train(run, images.train, images.validation)
-    snapshots = Snapshots(run.path / "snapshots")
-    assert snapshots.wnids == images.train.wnids
-    measured = {row["step"]: row["selection_accuracy"] for row in run.metrics}
-    assert snapshots.best.accuracy == max(measured.values())
-    for entry in snapshots.entries:
-        model = keras.saving.load_model(snapshots.path(entry))
-        assert tiny_run.accuracy(model, images.validation) == entry.accuracy == measured[entry.step]
-        assert getattr(model, "optimizer", None) is None
 
 
 def test_a_limit_below_one_is_refused(tmp_path):

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from tiny_imagenet_tf.runs.transfer_values import StoreError, open_store
+from tiny_imagenet_tf.runs.transfer_values import StoreError, existing_store, open_store
 
 VALUES = np.random.default_rng(0).random((7, 4)).astype("float16")
 
@@ -89,3 +89,11 @@ def test_a_full_disk_leaves_no_half_shard(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         store.write(0, VALUES[:3])
     assert [path.name for path in store.folder.iterdir()] == ["key.json"]
+
+
+def test_some_rows_are_read_in_the_order_asked_for(store):
+    np.testing.assert_array_equal(store.read_rows(np.array([6, 0, 4, 4])), VALUES[[6, 0, 4, 4]].astype("float32"))
+    (store.folder / "shard-00001.json").unlink()
+    with pytest.raises(StoreError, match="not on this machine"):
+        store.read_rows(np.array([4]))
+    assert existing_store(store.folder) == store and existing_store(store.folder / "nowhere") is None

@@ -1,23 +1,45 @@
 import numpy as np
-import tensorflow as tf
+import pytest
 
 from tiny_imagenet_tf import hardware
+from tiny_imagenet_tf.data import views
+from tiny_imagenet_tf.data.views import MILANI_TRANSFER, DrawnView, View
 from tiny_imagenet_tf.transfer import engine
+from tiny_imagenet_tf.transfer.engine import Engine
 
-IMAGES = np.random.default_rng(0).uniform(-1, 1, (5, 75, 75, 3)).astype("float32")
+IMAGES = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)
+VIEWS = [View(), View("bottom_left", mirrored=True), DrawnView(MILANI_TRANSFER, 0, 1)]
 
 
-def test_float32_gives_what_predict_gives(small_trunk):
-    extract = engine.extractor(small_trunk.model, "float32")
-    expected = small_trunk.model.predict(IMAGES, verbose=0)
-    np.testing.assert_allclose(extract(tf.constant(IMAGES)), expected, atol=1e-7, rtol=1e-4)
-    np.testing.assert_allclose(extract(tf.constant(IMAGES[:2])), expected[:2], atol=1e-7, rtol=1e-4)
+def by_hand(trunk, view, resize="half_pixel"):
+    """What predict makes of the images in a view."""
+    shown = views.show(IMAGES, view.table(5), 75, resize, recolour=isinstance(view, DrawnView))
+    return trunk.model.predict(np.asarray(shown) / 127.5 - 1, verbose=0)
+
+
+@pytest.mark.parametrize("resize", ["half_pixel", "tf1"])
+@pytest.mark.parametrize("view", VIEWS, ids=["whole", "mirrored corner", "random"])
+def test_float32_gives_what_predict_gives(small_trunk, view, resize):
+    extract, table = Engine(small_trunk, "float32", resize).extractor(view), view.table(5)
+    expected = by_hand(small_trunk, view, resize)
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(extract(IMAGES, table), expected, atol=1e-4 * scale)
+    np.testing.assert_allclose(extract(IMAGES[:2], table[:2]), expected[:2], atol=1e-4 * scale)
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=["whole", "mirrored corner", "random"])
+def test_where_nothing_is_frozen_the_values_are_the_same(small_trunk, view, monkeypatch):
+    """The way of a GPU, and of JAX."""
+    frozen = Engine(small_trunk, "float32").extractor(view)(IMAGES, view.table(5))
+    monkeypatch.setattr(engine, "freezes", lambda: False)
+    compiled = Engine(small_trunk, "float32").extractor(view)(IMAGES, view.table(5))
+    np.testing.assert_allclose(compiled, frozen, atol=1e-4 * np.abs(frozen).max())
 
 
 def test_bfloat16_is_close_and_does_not_leak_into_float32(small_trunk):
-    exact = engine.extractor(small_trunk.model, "float32")
-    fast = engine.extractor(small_trunk.model, "bfloat16")
-    before, approximate, after = exact(IMAGES), fast(IMAGES), exact(IMAGES)
+    table = views.WHOLE.table(5)
+    exact, fast = (Engine(small_trunk, each).extractor(views.WHOLE) for each in ("float32", "bfloat16"))
+    before, approximate, after = exact(IMAGES, table), fast(IMAGES, table), exact(IMAGES, table)
     np.testing.assert_array_equal(before, after)
     np.testing.assert_allclose(approximate, before, atol=0.05 * np.abs(before).max())
     if hardware.cpu_has_bfloat16() and not hardware.has_gpu():
@@ -25,5 +47,5 @@ def test_bfloat16_is_close_and_does_not_leak_into_float32(small_trunk):
 
 
 def test_it_is_repeatable(small_trunk):
-    extract = engine.extractor(small_trunk.model, "float32")
-    np.testing.assert_array_equal(extract(IMAGES), extract(IMAGES))
+    extract, table = Engine(small_trunk, "float32").extractor(VIEWS[2]), VIEWS[2].table(5)
+    np.testing.assert_array_equal(extract(IMAGES, table), extract(IMAGES, table))

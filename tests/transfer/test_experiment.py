@@ -1,25 +1,32 @@
 import dataclasses
 import json
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-from tiny_imagenet_tf.transfer.config import TransferConfig
-from tiny_imagenet_tf.transfer.reporting import Experiment
 
-from tiny_imagenet_tf.data import pipelines, splits, views
-from tiny_imagenet_tf.evaluation import metrics
+from tiny_imagenet_tf.data import splits, views
+from tiny_imagenet_tf.data.batches import in_order
+from tiny_imagenet_tf.data.views import MILANI_TRANSFER, RandomViews
+from tiny_imagenet_tf.errors import NonFiniteLoss
+from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
+from tiny_imagenet_tf.evaluation.predict import Predictor
+from tiny_imagenet_tf.experiments import checkpoints
+from tiny_imagenet_tf.experiments.experiment import Study
+from tiny_imagenet_tf.runs.transfer_values import existing_store
 from tiny_imagenet_tf.transfer import experiment
 from tiny_imagenet_tf.transfer.experiment import run
+from tiny_imagenet_tf.transfer.options import TransferOptions
 
-V3 = Experiment("transfer_v3", "Transfer Learning v3", "milani/transfer_v3")
+V3 = Study("transfer_v3", "Transfer Learning v3", "milani/transfer_v3")
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory, builder):
     """A small run of everything: ten-crop, stored augmented views of half the images, a held-out slice."""
     folder = tmp_path_factory.mktemp("experiment")
-    return TransferConfig(
+    return TransferOptions(
         data_dir=builder.data_path.parents[1],
         weights="random",
         input_size=75,
@@ -32,6 +39,7 @@ def config(tmp_path_factory, builder):
         crops="ten",
         holdout=0.2,
         epochs=2,
+        batch_size=4,
         learning_rate=0.05,
     )
 
@@ -50,6 +58,7 @@ def test_the_run_directory_holds_what_it_should(finished, config):
         "summary.json",
         "snapshots",
         "best.keras",
+        "checkpoint.npz",
         "predictions-validation.npz",
         "predictions-test.txt",
     }
@@ -57,7 +66,7 @@ def test_the_run_directory_holds_what_it_should(finished, config):
     environment = finished.environment
     assert environment["precision"] == "float32" and environment["seed"] == 0
     assert environment["dataset"]["counts"] == {"train": 24, "validation": 12, "test": 5}
-    assert len(environment["weights_sha256"]) == 64
+    assert len(stores_of(finished)["train"][0].key["weights_sha256"]) == 64
     assert [row["epoch"] for row in finished.metrics] == [1, 2]
     assert {"learning_rate", "loss", "accuracy", "val_loss", "val_accuracy", "seconds"} <= set(finished.metrics[0])
 
@@ -65,18 +74,26 @@ def test_the_run_directory_holds_what_it_should(finished, config):
 def test_the_summary_says_what_was_done(finished):
     summary = finished.summary
     options = "--input-size 75 --augment --crops ten --learning-rate 0.05"
-    assert (summary["published"], summary["title"]) == (None, f"Transfer Learning v3 with {options}")
-    assert summary["recipe_epochs"] == 10
-    assert summary["validation"]["images"] == 12 and summary["validation"]["crops"] == "ten-crop"
-    assert summary["train"]["images"] == 20  # of 24: one of each class is held out
-    assert summary["train"]["views"] == "whole image; 2 augmented views of 12 images"
-    assert summary["selection"] == "best epoch on held-out training images"
-    assert summary["partial"] == "augmented views of 50% of the images"
-    assert "the trunk's weights are random" in summary["notes"]
-    assert "24 of the official 100,000 train images" in summary["notes"]
-    assert summary["hours"] * 3600 == pytest.approx(sum(summary["seconds"].values()))
-    assert summary["seconds"]["extraction"] > 0
-    assert [entry["rows"] for entry in summary["transfer_values"]["train"]] == [24, 12, 12]
+    assert (summary.published, summary.title) == (None, f"Transfer Learning v3 with --batch-size 4 {options}")
+    assert (summary.epochs, summary.recipe_epochs) == (2, 10)
+    assert (summary.validation.images, summary.validation.crops) == (12, "ten")
+    assert summary.train.images == 20  # of 24: one of each class is held out
+    assert summary.train.views == "whole image; 2 augmented views of 12 images"
+    assert RandomViews.from_json(summary.train.drawn) == MILANI_TRANSFER
+    assert summary.selection == "best of the measurements on held-out training images"
+    assert summary.partial == "augmented views of 50% of the images"
+    assert (summary.trunk, summary.backbone) == ("random", "inception_v3")
+    assert {"the backbone's weights are random", "24 of the official 100,000 train images"} < set(summary.notes)
+    extraction = sum(store.seconds for stores in stores_of(finished).values() for store in stores)
+    assert summary.hours * 3600 == pytest.approx(extraction + finished.metrics[-1]["seconds"], rel=0.2)
+    assert [view.rows for view in summary.transfer_values["train"]] == [24, 12, 12]
+
+
+def stores_of(run):
+    return {
+        name: [existing_store(Path(view.folder)) for view in stored]
+        for name, stored in run.summary.transfer_values.items()
+    }
 
 
 def test_the_model_scores_raw_images_as_the_run_did(finished, builder):
@@ -84,21 +101,56 @@ def test_the_model_scores_raw_images_as_the_run_did(finished, builder):
     validation = splits.load(builder, "validation")
     assert predictions["file_names"].tolist() == validation.file_names.tolist()
     assert predictions["wnids"].tolist() == list(validation.wnids)
-    model = keras.saving.load_model(finished.path / "best.keras")
+    model = keras.saving.load_model(finished.classifier)
     assert model.input_shape == (None, 64, 64, 3) and model.input.dtype == "uint8"
-    # The model sees whole images: ten crops, two of them whole, cannot be had from it alone.
-    whole = model.predict(pipelines.images(validation), verbose=0)
-    by_hand = []
-    for view in views.TEN_CROP:
-        inputs = pipelines.network_inputs(validation, view, size=75, resize="half_pixel", batch_size=12)
-        head, trunk = model.layers[-1], model.get_layer("trunk")
-        by_hand.append(head.predict(trunk.predict(inputs, verbose=0), verbose=0))
-    np.testing.assert_allclose(whole, by_hand[0], atol=1e-3)
+    predictor = Predictor.load(finished.classifier)
+    whole = model.predict(in_order(validation, 12), verbose=0)
+    np.testing.assert_allclose(whole, predictor.scores(validation, views.WHOLE), atol=1e-5)
     # The run's values went through float16.
-    np.testing.assert_allclose(predictions["probabilities"], metrics.combine(by_hand), atol=1e-3)
-    assert finished.summary["validation"]["top1"] == metrics.top_k_accuracy(
-        predictions["probabilities"], validation.labels
-    )
+    ten = predictor.probabilities(validation, views.MILANI_TEN_CROP)
+    np.testing.assert_allclose(predictions["probabilities"], ten, atol=1e-3)
+    assert finished.summary.validation.top1 == top_k_accuracy(predictions["probabilities"], validation.labels)
+
+
+def test_the_best_epoch_is_reported_and_snapshots_are_heads(finished):
+    best = max(finished.metrics, key=lambda row: row["selection_accuracy"])  # of equals the first
+    assert finished.summary.best_epoch == best["epoch"]
+    assert finished.summary.validation.top1 == best["val_accuracy"]
+    head = keras.saving.load_model(finished.snapshots().paths[-1])
+    assert head.input_shape == (None, 2048)
+
+
+class Interrupted(Exception):
+    pass
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_a_head_that_was_stopped_ends_as_one_that_was_not(finished, config, monkeypatch, epochs):
+    """Stopped after an epoch, or between the last one and the report."""
+    save, saved = checkpoints.save, []
+
+    def stop(*arguments):
+        save(*arguments)
+        saved.append(arguments)
+        if len(saved) == epochs:
+            raise Interrupted
+
+    monkeypatch.setattr(checkpoints, "save", stop)
+    with pytest.raises(Interrupted):
+        run(V3, dataclasses.replace(config, runs=config.runs / f"stopped_{epochs}"))
+    monkeypatch.undo()
+    (path,) = (config.runs / f"stopped_{epochs}").iterdir()
+    resumed = run(V3, dataclasses.replace(config, runs=config.runs / f"stopped_{epochs}", resume=path))
+    assert resumed.path == path and len(resumed.environment["resumed"]) == 1
+    for name in ("checkpoint.npz", "predictions-validation.npz"):
+        with np.load(path / name) as mine, np.load(finished.path / name) as theirs:
+            for array in set(theirs.files) - {"position"}:
+                np.testing.assert_array_equal(mine[array], theirs[array], err_msg=array)
+
+
+def test_a_rate_at_which_the_loss_overflows_is_a_clear_error(config):
+    with pytest.raises(NonFiniteLoss, match="smaller --learning-rate"):
+        run(V3, dataclasses.replace(config, learning_rate=1e38, augment=False, crops="whole"))
 
 
 def test_predictions_of_the_test_split_are_in_the_challenges_form(finished, builder):
@@ -118,20 +170,18 @@ def test_a_seed_fixes_the_run(finished, config):
 
 
 def test_fresh_views_every_epoch_leave_the_trunk_alone(config, monkeypatch):
-    built = []
-    build = experiment.trunks.build
+    built, before, build = [], [], experiment.backbones.build
 
     def remember(*args, **kwargs):
         built.append(build(*args, **kwargs))
         before.append([variable.numpy() for variable in built[-1].model.variables])
         return built[-1]
 
-    before = []
-    monkeypatch.setattr(experiment.trunks, "build", remember)
+    monkeypatch.setattr(experiment.backbones, "build", remember)
     fresh = dataclasses.replace(config, augmented_views=0, crops="whole", holdout=0, epochs=1, weight_decay=0)
     finished = run(V3, fresh)
-    assert finished.summary["train"]["views"] == "new augmented view each epoch"
-    assert finished.metrics[0]["loss"] > 0
+    assert finished.summary.train.views == "new augmented view each epoch"
+    assert finished.metrics[0]["loss"] > 0 and "penalty" not in finished.metrics[0]
     for old, variable in zip(before[0], built[0].model.variables, strict=True):
         np.testing.assert_array_equal(old, variable.numpy(), err_msg=variable.path)
 
@@ -146,11 +196,6 @@ def test_tensorboard_gets_every_epoch(config):
     assert [event.step for event in events.Tensors("val_accuracy")] == [1, 2]
 
 
-def test_weight_decay_conventions():
-    assert TransferConfig(weight_decay=0.0116).keras_weight_decay == 0.0058
-    assert TransferConfig(weight_decay=0.0116, weight_decay_convention="keras").keras_weight_decay == 0.0116
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -158,13 +203,14 @@ def test_weight_decay_conventions():
         ({"holdout": 1}, "--holdout 1"),
         ({"dropout_keep": 1.5}, "--dropout-keep 1.5"),
         ({"epochs": 0}, "--epochs 0"),
-        ({"augmented_views": -1}, "--augmented-views"),
-        ({"input_size": 64}, "--input-size 64"),
+        ({"augmented_views": -1}, "--augmented-views -1: must be at least 0"),
+        ({"input_size": 0}, "--input-size 0"),
+        ({"learning_rate": float("nan")}, "--learning-rate nan"),
     ],
 )
 def test_senseless_options_are_refused_by_name(options, message):
     with pytest.raises(ValueError, match=message):
-        TransferConfig(**options).check()
+        TransferOptions(**options).check()
 
 
 def test_config_json_is_plain(finished):

@@ -2,8 +2,11 @@ import keras
 import numpy as np
 import pytest
 
+from tiny_imagenet_tf.data.batches import Steps
+from tiny_imagenet_tf.experiments.fit import compile_for_training
+from tiny_imagenet_tf.experiments.losses import smoothed_cross_entropy
 from tiny_imagenet_tf.models.heads import transfer_head
-from tiny_imagenet_tf.transfer.pool import ValuePool, compile_for_training, fit
+from tiny_imagenet_tf.transfer.pool import ValueBatches, ValuePool
 
 RNG = np.random.default_rng(0)
 CENTRES = RNG.normal(0, 1, (3, 8))
@@ -18,13 +21,18 @@ def pool(views=WHOLE, labels=LABELS):
     return ValuePool.from_views(list(views), labels)
 
 
+def batches_of(pool, batch_size, classes=3, seed=0):
+    return ValueBatches(pool, Steps(len(pool.labels), batch_size, seed), classes)
+
+
 def epoch(batches, number):
-    pairs = [(v.numpy(), o.numpy()) for v, o in batches(number)]
+    each = batches.steps.per_epoch
+    pairs = [(v.numpy(), o.numpy()) for v, o in batches.dataset(number * each, (number + 1) * each)]
     return np.concatenate([v for v, _ in pairs]), np.concatenate([o for _, o in pairs]).argmax(-1)
 
 
 def test_an_epoch_shows_every_image_once_with_its_label():
-    values, labels = epoch(pool().batches(batch_size=7, classes=3, seed=0), 0)
+    values, labels = epoch(batches_of(pool(), 6), 0)
     order = [int(np.flatnonzero((row == VALUES).all(axis=1))[0]) for row in values]
     assert sorted(order) == list(range(60)) and order != list(range(60))
     assert labels.tolist() == LABELS[order].tolist()
@@ -32,11 +40,11 @@ def test_an_epoch_shows_every_image_once_with_its_label():
 
 
 def test_epochs_differ_and_a_seed_fixes_them():
-    batches = pool().batches(batch_size=7, classes=3, seed=0)
+    batches = batches_of(pool(), 6)
     first, second = epoch(batches, 0)[0], epoch(batches, 1)[0]
     assert (first != second).any()
-    np.testing.assert_array_equal(epoch(pool().batches(batch_size=7, classes=3, seed=0), 1)[0], second)
-    assert (epoch(pool().batches(batch_size=7, classes=3, seed=1), 0)[0] != first).any()
+    np.testing.assert_array_equal(epoch(batches_of(pool(), 6), 1)[0], second)
+    assert (epoch(batches_of(pool(), 6, seed=1), 0)[0] != first).any()
 
 
 def test_views_are_drawn_evenly_and_some_images_have_fewer():
@@ -45,7 +53,7 @@ def test_views_are_drawn_evenly_and_some_images_have_fewer():
     extra = np.stack([images[2:], np.ones(2)], -1).astype("float16")
     two = pool(((whole, images), (extra, images[2:])), labels=np.zeros(4, int))
     assert two.counts.tolist() == [1, 1, 2, 2]
-    batches = two.batches(batch_size=4, classes=1, seed=0)
+    batches = batches_of(two, 4, classes=1)
     shown = np.concatenate([epoch(batches, number)[0] for number in range(100)])
     for image, low, high in ((0, 0, 0), (1, 0, 0), (2, 0.3, 0.7), (3, 0.3, 0.7)):
         share = shown[shown[:, 0] == image][:, 1].mean()
@@ -60,65 +68,52 @@ def test_an_image_without_values_is_refused():
 
 def test_only_some_images():
     some = pool().only(np.array([4, 40]))
-    values, labels = epoch(some.batches(batch_size=2, classes=3, seed=0), 0)
+    values, labels = epoch(batches_of(some, 2), 0)
     assert sorted(map(tuple, values)) == sorted(map(tuple, VALUES[[4, 40]].astype("float32")))
     assert sorted(labels) == sorted(LABELS[[4, 40]])
 
 
-def trained(seed=0, epochs=4, **options):
+def test_from_any_step_on_the_batches_are_the_same():
+    extra = (VALUES[:30] + 1, np.arange(30))
+    batches = batches_of(pool((*WHOLE, extra)), 6)
+    whole = [values.numpy() for values, _ in batches.dataset(0, 25)]
+    rest = [values.numpy() for values, _ in batches.dataset(13, 25)]
+    np.testing.assert_array_equal(rest, whole[13:])
+
+
+@pytest.mark.parametrize(("images", "together"), [(60, 10), (101 * 6, 1), (1000 * 6, 50), (90 * 6, 45)])
+def test_the_steps_of_an_execution_divide_an_epoch(images, together):
+    batches = ValueBatches(pool(), Steps(images, 6, 0), 3)
+    assert batches.steps_per_execution == together
+
+
+def trained(together, seed=5):
     keras.utils.set_random_seed(seed)
-    head = transfer_head(8, 3)
-    compile_for_training(
-        head, learning_rate=0.1, decay_per_epoch=0.5, steps_per_epoch=6, label_smoothing=0.1, **options
-    )
-    accuracies = iter([0.2, 0.7, 0.7, 0.4])
-    weights = []
-
-    def measure():
-        weights.append(head.get_weights())
-        accuracy = next(accuracies)
-        return {"val_accuracy": accuracy, "val_top5": 1.0, "selection_accuracy": accuracy}
-
-    rows = fit(head, pool().batches(batch_size=10, classes=3, seed=seed), epochs=epochs, measure=measure)
-    return head, rows, weights
+    head, batches = transfer_head(8, 3), batches_of(pool(), 6)
+    compile_for_training(head, keras.optimizers.Adam(0.1), smoothed_cross_entropy(0.1), steps_per_execution=together)
+    rows = head.fit(batches.dataset(0, 40), epochs=4, steps_per_epoch=10, shuffle=False, verbose=0).history
+    return head.get_weights(), rows
 
 
-def test_the_learning_rate_falls_once_an_epoch():
-    _, rows, _ = trained()
-    np.testing.assert_allclose([row["learning_rate"] for row in rows], [0.1, 0.05, 0.025, 0.0125], rtol=1e-6)
-
-
-def test_it_learns_and_keeps_the_first_best_epoch():
-    head, rows, weights = trained()
-    assert rows[-1]["accuracy"] > 0.9 and rows[-1]["loss"] < rows[0]["loss"]
-    for kept, second in zip(head.get_weights(), weights[1], strict=True):
-        np.testing.assert_array_equal(kept, second)
-
-
-def test_two_runs_with_one_seed_are_identical():
-    for a, b in zip(trained(5)[2][-1], trained(5)[2][-1], strict=True):
+def test_it_learns_and_two_runs_with_one_seed_are_identical():
+    (weights, rows), (again, _) = trained(10), trained(10)
+    assert rows["accuracy"][-1] > 0.9 and rows["data_loss"][-1] < rows["data_loss"][0]
+    for a, b in zip(weights, again, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
 def test_steps_per_execution_changes_nothing():
-    for a, b in zip(trained(5)[2][-1], trained(5, steps_per_execution=1)[2][-1], strict=True):
+    for a, b in zip(trained(10)[0], trained(1)[0], strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
 def test_the_loss_is_equation_1():
-    head = transfer_head(8, 3)
-    compile_for_training(head, learning_rate=0.1, decay_per_epoch=1, steps_per_epoch=1, label_smoothing=0.1)
+    head = transfer_head(8, 3, weight_decay=0.1)
+    compile_for_training(head, keras.optimizers.Adam(0.1), smoothed_cross_entropy(0.1))
     scores = head.predict(VALUES.astype("float32"), verbose=0).astype("float64")
     log_p = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
     q = 0.1 / 3 + 0.9 * np.eye(3)[LABELS]
-    loss, _ = head.evaluate(VALUES.astype("float32"), np.eye(3)[LABELS], verbose=0)
-    assert loss == pytest.approx(-(q * log_p).sum(axis=1).mean(), rel=1e-5)
-
-
-def test_a_loss_that_is_not_finite_stops_the_run():
-    head = transfer_head(8, 3)
-    compile_for_training(head, learning_rate=0.1, decay_per_epoch=1, steps_per_epoch=6, label_smoothing=0.1)
-    broken = VALUES.copy()
-    broken[5] = np.nan
-    with pytest.raises(FloatingPointError, match="the loss of epoch 1 is nan"):
-        fit(head, pool(((broken, np.arange(60)),)).batches(batch_size=10, classes=3, seed=0), epochs=2, measure=dict)
+    found = head.evaluate(VALUES.astype("float32"), np.eye(3)[LABELS], verbose=0, return_dict=True)
+    assert found["data_loss"] == pytest.approx(-(q * log_p).sum(axis=1).mean(), rel=1e-5)
+    penalty = 0.1 * float(np.square(head.get_layer("logits").kernel).sum())
+    assert found["loss"] - found["data_loss"] == pytest.approx(penalty, rel=1e-4)

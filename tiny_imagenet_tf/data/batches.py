@@ -7,7 +7,7 @@ with the very batches of one that was not.
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -75,7 +75,7 @@ class Steps:
             A finite dataset whose elements are those arrays, cut into batches; what is skipped costs nothing.
         """
 
-        def epochs():
+        def epochs() -> Iterator[tuple[np.ndarray, ...]]:
             for epoch in range(first // self.per_epoch, -(-last // self.per_epoch)):
                 begin = max(first - epoch * self.per_epoch, 0) * self.batch_size
                 end = min(last - epoch * self.per_epoch, self.per_epoch) * self.batch_size

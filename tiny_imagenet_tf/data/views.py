@@ -183,8 +183,9 @@ def axis_weights(start: Any, length: Any, mirrored: Any, size: int, resize: Resi
         float32 (images, size, 64); each row sums to 1, and has a single 1 where nothing is resized.
     """
     start, length, mirrored = (ops.expand_dims(ops.cast(value, "float32"), 1) for value in (start, length, mirrored))
-    place, scale = ops.arange(size, dtype="float32")[None], length / size
-    place = (place + 0.5) * scale - 0.5 if resize == "half_pixel" else place * scale
+    index, scale = ops.arange(size, dtype="float32")[None], length / size
+    place = (index + 0.5) * scale - 0.5 if resize == "half_pixel" else index * scale
+    place = ops.where(length == size, index, place)  # exactly: compilers turn a quotient into a product
     place = ops.minimum(ops.maximum(place, 0.0), length - 1)
     place = start + ops.where(mirrored > 0, length - 1 - place, place)
     return ops.relu(1 - ops.abs(ops.expand_dims(place, 2) - ops.arange(IMAGE_SIZE, dtype="float32")))

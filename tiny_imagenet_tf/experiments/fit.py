@@ -169,6 +169,10 @@ class Supervisor(keras.callbacks.Callback):
         if keeping.tensorboard:
             self._writer = tf.summary.create_file_writer(str(keeping.run.path / "tensorboard"))
 
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Looks at the model once: on JAX each look fetches all of its state."""
+        self._penalized = any(variable.regularizer for variable in self.model.trainable_variables)
+
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Takes the state of the last step up again, which others may have touched since, all but the rate they set."""
         self._began, self._steps, self._seconds = self._clock.step, 0, 0.0
@@ -196,6 +200,7 @@ class Supervisor(keras.callbacks.Callback):
                 self._seconds + time.perf_counter() - self._started,
             )
         self._show(logs)
+        checkpointed = measured or _passed(before, clock, keeping.checkpoint_every)
         if measured:
             stop_unless_finite(clock, "the loss", float(logs["loss"]))
             stop_unless_finite(clock, "a weight", *self.model.get_weights())
@@ -208,7 +213,7 @@ class Supervisor(keras.callbacks.Callback):
             keeping.run.write_metrics([*keeping.run.metrics, row | {"seconds": clock.seconds}])
             logs["val_accuracy"] = row["val_accuracy"]
             self._log(row)
-        if measured or _passed(before, clock, keeping.checkpoint_every):
+        if checkpointed:
             checkpoints.save(keeping.run.checkpoint, self.model, clock)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
@@ -219,7 +224,7 @@ class Supervisor(keras.callbacks.Callback):
         """Puts on the progress bar the loss of the data, the penalty of the weights, and images a second."""
         total = logs["loss"]
         logs["loss"] = logs.pop(DataLoss.NAME)
-        if any(variable.regularizer for variable in self.model.trainable_variables):
+        if self._penalized:
             logs["penalty"] = total - logs["loss"]
         if self._steps:
             logs["images_per_second"] = self._steps * self._batch_size / self._seconds

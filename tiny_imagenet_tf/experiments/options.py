@@ -127,10 +127,10 @@ class RunOptions:
             value = getattr(self, field.name)
             if not rule_of(type(self), field.name).departs or value == getattr(own, field.name):
                 continue
-            no = f"--no-{field.name.replace('_', '-')}"
-            found.append(
-                (flag(field.name) if value else no) if isinstance(value, bool) else f"{flag(field.name)} {value}"
-            )
+            if isinstance(value, bool):
+                found.append(flag(field.name if value else f"no_{field.name}"))
+            else:
+                found.append(f"{flag(field.name)} {Path(value).name if isinstance(value, str) else value}")
         return " ".join(found)
 
 

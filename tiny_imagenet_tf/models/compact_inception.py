@@ -12,6 +12,8 @@ for 64x64 images; its numbers are in the figure alone. What this module takes fr
   the released Inception-v3.
 """
 
+from typing import Any
+
 import keras
 from keras import layers
 
@@ -23,15 +25,15 @@ SMALLEST_IMAGE = 15  # pixels: 15, 7, 5, 3 through the stem, then 2 and 1
 
 
 def compact_inception(
-    input_shape=(IMAGE_SIZE, IMAGE_SIZE, 3),
-    classes=CLASSES,
+    input_shape: tuple[int | None, int | None, int] = (IMAGE_SIZE, IMAGE_SIZE, 3),
+    classes: int = CLASSES,
     *,
-    width_multiplier=1.0,
-    dropout_rate=0.0,
-    scale=False,
-    weight_decay=0.0,
-    name="compact_inception",
-):
+    width_multiplier: float = 1.0,
+    dropout_rate: float = 0.0,
+    scale: bool = False,
+    weight_decay: float = 0.0,
+    name: str = "compact_inception",
+) -> keras.Model:
     """Milani's compact Inception; 2,582,660 parameters as it stands.
 
     The count has everything: the kernels of 66 convolutions, 2,395,344; beta, moving mean and moving
@@ -58,7 +60,7 @@ def compact_inception(
     if not width_multiplier > 0:
         raise ValueError(f"width_multiplier must be above 0, got {width_multiplier!r}")
 
-    def w(*widths):
+    def w(*widths: int) -> Any:
         scaled = [max(1, round(width * width_multiplier)) for width in widths]
         return scaled if len(scaled) > 1 else scaled[0]
 

@@ -17,9 +17,10 @@ where the unwritten last layer is one more affine. Softmax or SVM is a matter of
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import keras
-from keras import layers
+from keras import KerasTensor, layers
 
 from tiny_imagenet_tf.models.layers import image_input, l2, logits, valid_rate
 from tiny_imagenet_tf.published import CLASSES, CROP_SIZE, LE_YANG_DROPOUT_KEEP, LE_YANG_LEAKY_RELU_SLOPE
@@ -84,7 +85,7 @@ TABLE_1 = {
 }  # fmt: skip
 
 
-def le_yang(model, **options):
+def le_yang(model: int, **options: Any) -> keras.Model:
     """One of the nine models of Table 1, for 56x56 crops.
 
     Args:
@@ -105,15 +106,15 @@ def le_yang(model, **options):
 
 
 def convnet(
-    architecture,
-    input_shape=(CROP_SIZE, CROP_SIZE, 3),
-    classes=CLASSES,
+    architecture: str,
+    input_shape: tuple[int | None, int | None, int] = (CROP_SIZE, CROP_SIZE, 3),
+    classes: int = CLASSES,
     *,
-    activation="relu",
-    dropout_rate=1 - LE_YANG_DROPOUT_KEEP,
-    weight_decay=0.0,
-    name="convnet",
-):
+    activation: str = "relu",
+    dropout_rate: float = 1 - LE_YANG_DROPOUT_KEEP,
+    weight_decay: float = 0.0,
+    name: str = "convnet",
+) -> keras.Model:
     """A plain convolutional network from one line of Table 1's words; see the module.
 
     Convolutions are "same" with stride 1, maxpool is 2x2 with stride 2: that makes the table's 56, 28, 14
@@ -155,12 +156,12 @@ def convnet(
 class _Words:
     """Turns one word after the other into layers, and counts stages and places to name them."""
 
-    def __init__(self, activation, dropout_rate, regularizer):
+    def __init__(self, activation: str, dropout_rate: float, regularizer):
         self.activation, self.dropout_rate = activation, dropout_rate
         self.kernel = {"kernel_initializer": "glorot_uniform", "kernel_regularizer": regularizer}
         self.stage, self.place, self.fcs, self.dropouts = 1, 0, 0, 0
 
-    def __call__(self, word, x):
+    def __call__(self, word, x: KerasTensor):
         match = re.fullmatch(r"conv([1-9]\d*)-([1-9]\d*)|fc-([1-9]\d*)|maxpool|dropout", word)
         if not match:
             raise ValueError(f"{word!r} is none of convK-W, fc-W, maxpool, dropout")
@@ -173,19 +174,19 @@ class _Words:
             return self.fc(x, units)
         return self.maxpool(x) if word == "maxpool" else self.dropout(x)
 
-    def conv(self, x, kernel_size, width):
+    def conv(self, x: KerasTensor, kernel_size: int, width: int) -> KerasTensor:
         self.place += 1
         name = f"conv{self.stage}_{self.place}"
         x = layers.Conv2D(width, kernel_size, padding="same", name=name, **self.kernel)(x)
         return _ACTIVATIONS[self.activation](x, f"{name}_{self.activation}")
 
-    def fc(self, x, units):
+    def fc(self, x: KerasTensor, units: int) -> KerasTensor:
         self.fcs += 1
         name = f"fc{self.fcs}"
         x = layers.Dense(units, name=name, **self.kernel)(_flat(x))
         return _ACTIVATIONS[self.activation](x, f"{name}_{self.activation}")
 
-    def maxpool(self, x):
+    def maxpool(self, x: KerasTensor) -> KerasTensor:
         sides = [x.shape[axis] for axis in _spatial_axes()]
         if any(side is not None and side < 2 for side in sides):
             raise ValueError(f"nothing left for maxpool {self.stage} to halve, got maps of {sides}")
@@ -193,12 +194,12 @@ class _Words:
         self.stage, self.place = self.stage + 1, 0
         return layers.MaxPooling2D(2, name=name)(x)
 
-    def dropout(self, x):
+    def dropout(self, x: KerasTensor) -> KerasTensor:
         self.dropouts += 1
         return layers.Dropout(self.dropout_rate, name=f"dropout{self.dropouts}")(x)
 
 
-def _flat(x):
+def _flat(x: KerasTensor):
     return layers.Flatten(name="flatten")(x) if len(x.shape) == 4 else x
 
 
@@ -206,7 +207,7 @@ def _spatial_axes():
     return (1, 2) if keras.config.image_data_format() == "channels_last" else (2, 3)
 
 
-def _prelu(x, name):
+def _prelu(x: KerasTensor, name: str):
     shared_axes = _spatial_axes() if len(x.shape) == 4 else None
     return layers.PReLU(keras.initializers.Constant(0.25), shared_axes=shared_axes, name=name)(x)
 

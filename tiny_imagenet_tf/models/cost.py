@@ -2,13 +2,14 @@
 
 from math import prod
 
+import keras
 from keras import layers
 
 _POOLS = (layers.MaxPooling2D, layers.AveragePooling2D)
 _GLOBAL_POOLS = (layers.GlobalMaxPooling2D, layers.GlobalAveragePooling2D)
 
 
-def forward_flop(model):
+def forward_flop(model: keras.Model) -> int:
     """Floating point operations of one image's way through a network, at inference.
 
     A multiply-add counts 2, a bias 1 a value. Batch normalization counts 2 a value (a factor and a term),

@@ -5,9 +5,6 @@ layer is its place: the inputs of every layer are ordered, so walking back from 
 networks meets their layers in pairs.
 """
 
-import warnings
-from pathlib import Path
-
 import keras
 
 # What must agree for two layers to compute the same, apart from their weights.
@@ -20,7 +17,7 @@ _SETTINGS = {
 }
 
 
-def copy_by_structure(source, target):
+def copy_by_structure(source: keras.Model, target: keras.Model) -> None:
     """Copies the weights of one network's convolutional part into another's.
 
     Heads (everything after the last 4D map) are neither compared nor copied.
@@ -34,35 +31,6 @@ def copy_by_structure(source, target):
     pairs = _paired_layers(_last_map(source), _last_map(target))
     for theirs, ours in pairs:
         ours.set_weights(theirs.get_weights())
-
-
-def keras_inception_v3(model_or_path):
-    """A `keras.applications.InceptionV3`, from itself or from a file of its weights without top.
-
-    Args:
-        model_or_path: a Keras model, handed back as it is, or the path of a `.h5` or `.weights.h5` file.
-
-    Returns:
-        A Keras model.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file does not fit the network.
-    """
-    if isinstance(model_or_path, keras.Model):
-        return model_or_path
-    path = Path(model_or_path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no weights file {path}")
-    model = keras.applications.InceptionV3(weights=None, include_top=False, pooling="avg")
-    try:
-        with warnings.catch_warnings():  # of a wrong file Keras warns 150 times before it raises
-            warnings.filterwarnings("ignore", "Skipping nested container", UserWarning)
-            model.load_weights(path)
-    except (ValueError, OSError, KeyError) as error:
-        reason = str(error).split("List of objects")[0].strip()  # the list names all 188 layers
-        raise ValueError(f"{path} does not hold Inception-v3's weights without top: {reason}") from error
-    return model
 
 
 def _last_map(model):

@@ -1,5 +1,7 @@
 """Classifiers on stored transfer values (Milani section 4.1 and Fig. 7)."""
 
+from collections.abc import Sequence
+
 import keras
 from keras import layers
 
@@ -8,14 +10,14 @@ from tiny_imagenet_tf.published import CLASSES, TRANSFER_VALUES
 
 
 def transfer_head(
-    features=TRANSFER_VALUES,
-    classes=CLASSES,
+    features: int = TRANSFER_VALUES,
+    classes: int = CLASSES,
     *,
-    hidden=(),
-    dropout_rate=0.0,
-    weight_decay=0.0,
-    name="transfer_head",
-):
+    hidden: Sequence[int] = (),
+    dropout_rate: float = 0.0,
+    weight_decay: float = 0.0,
+    name: str = "transfer_head",
+) -> keras.Model:
     """The fully connected layer that replaces Inception-v3's, as a model of its own.
 
     Args:

@@ -5,10 +5,9 @@ Vision". The widths below are those of the released network, as Keras has it: 94
 """
 
 import keras
-from keras import layers
+from keras import KerasTensor, layers
 
 from tiny_imagenet_tf.blocks import conv_bn, inception_dim, inception_type1, inception_type2, inception_type3
-from tiny_imagenet_tf.models.graph_weights import copy_by_structure, keras_inception_v3
 from tiny_imagenet_tf.models.layers import image_input, logits
 from tiny_imagenet_tf.published import INCEPTION_V3_IMAGE_SIZE
 
@@ -18,14 +17,14 @@ _POOLINGS = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPoolin
 
 
 def inception_v3(
-    input_shape=(INCEPTION_V3_IMAGE_SIZE, INCEPTION_V3_IMAGE_SIZE, 3),
-    classes=None,
+    input_shape: tuple[int | None, int | None, int] = (INCEPTION_V3_IMAGE_SIZE, INCEPTION_V3_IMAGE_SIZE, 3),
+    classes: int | None = None,
     *,
-    pooling="avg",
-    dropout_rate=0.0,
-    weight_decay=0.0,
-    name="inception_v3",
-):
+    pooling: str | None = "avg",
+    dropout_rate: float = 0.0,
+    weight_decay: float = 0.0,
+    name: str = "inception_v3",
+) -> keras.Model:
     """Inception-v3: a trunk that gives transfer values, or with `classes` a classifier.
 
     The output of each block is the layer of Keras' name, `mixed0` to `mixed10`. Images come as
@@ -64,30 +63,7 @@ def inception_v3(
     return keras.Model(images, x, name=name)
 
 
-def load_keras_weights(model, keras_model_or_path):
-    """Copies Keras' Inception-v3 weights into `model`, layer to layer by the structure of both graphs.
-
-    Both networks are walked from their last map back to the images; every pair of layers met must be of one
-    kind and have the same settings and weight shapes. Names and the order of layers play no part. Nothing is
-    copied unless everything fits. A head of `model` keeps its weights.
-
-    Args:
-        model: from `inception_v3`, with or without a head.
-        keras_model_or_path: a `keras.applications.InceptionV3`, with or without its top, or the path of its
-            weights without top (`.h5` or `.weights.h5`, float16 or float32).
-
-    Returns:
-        `model`, for chaining.
-
-    Raises:
-        ValueError: the other network or file is not an Inception-v3; the message names what differs.
-        FileNotFoundError: there is no such file.
-    """
-    copy_by_structure(keras_inception_v3(keras_model_or_path), model)
-    return model
-
-
-def _trunk(x, options):
+def _trunk(x: KerasTensor, options):
     """Images to the last map, 8x8x2048; shapes in the comments are for 299x299x3."""
     x = conv_bn(x, 32, 3, strides=2, padding="valid", name="stem1", **options)  # 149x149x32
     x = conv_bn(x, 32, 3, padding="valid", name="stem2", **options)  # 147x147x32

@@ -1,12 +1,12 @@
 """The two ends of every network: images in, logits out."""
 
 import keras
-from keras import layers
+from keras import KerasTensor, layers
 
 from tiny_imagenet_tf.published import CLASSES
 
 
-def image_input(input_shape, *, name="images"):
+def image_input(input_shape: tuple[int | None, int | None, int], *, name: str = "images") -> KerasTensor:
     """The input of a network.
 
     Args:
@@ -27,7 +27,9 @@ def image_input(input_shape, *, name="images"):
     return keras.Input((channels, height, width) if channels_first else (height, width, channels), name=name)
 
 
-def logits(x, *, classes=CLASSES, dropout_rate=0.0, weight_decay=0.0):
+def logits(
+    x: KerasTensor, *, classes: int = CLASSES, dropout_rate: float = 0.0, weight_decay: float = 0.0
+) -> KerasTensor:
     """Dropout if asked for, then the last fully connected layer, in float32 under any precision policy.
 
     Args:
@@ -49,14 +51,14 @@ def logits(x, *, classes=CLASSES, dropout_rate=0.0, weight_decay=0.0):
     return layers.Dense(classes, dtype="float32", kernel_regularizer=l2(weight_decay), name="logits")(x)
 
 
-def valid_rate(rate):
+def valid_rate(rate: float) -> float:
     """The rate, if it is one: ValueError unless 0 <= rate < 1."""
     if not 0 <= rate < 1:
         raise ValueError(f"dropout_rate is the fraction dropped, from 0 to below 1, got {rate!r}")
     return rate
 
 
-def l2(weight_decay):
+def l2(weight_decay: float) -> keras.regularizers.L2 | None:
     """Keras' `L2(weight_decay)`, or None for 0: ValueError when negative."""
     if weight_decay < 0:
         raise ValueError(f"weight_decay must be 0 or more, got {weight_decay!r}")

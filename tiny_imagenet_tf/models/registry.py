@@ -1,6 +1,9 @@
 """Every network of both papers, by name."""
 
 from functools import partial
+from typing import Any
+
+import keras
 
 from tiny_imagenet_tf.models.compact_inception import compact_inception
 from tiny_imagenet_tf.models.convnets import TABLE_1, le_yang
@@ -15,12 +18,12 @@ NETWORKS = {
 }
 
 
-def names():
+def names() -> tuple[str, ...]:
     """The names of all networks, in the order of the papers."""
     return tuple(NETWORKS)
 
 
-def build(name, **options):
+def build(name: str, **options: Any) -> keras.Model:
     """Builds a network.
 
     Args:

@@ -113,7 +113,7 @@ def shortfalls(result: Record) -> tuple[str, ...]:
     screened = train.screened  # Le & Yang left these out, too
     if train.images is not None and train.images + screened < published.TRAIN_IMAGES:
         before = " before screening" if screened else ""
-        found.append(f"{train['images'] + screened:,} of {published.TRAIN_IMAGES:,} train images{before}")
+        found.append(f"{train.images + screened:,} of {published.TRAIN_IMAGES:,} train images{before}")
     found += _missing_epochs(result)
     if summary.partial:
         found.append(summary.partial)

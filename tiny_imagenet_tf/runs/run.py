@@ -23,7 +23,7 @@ Every file is written to a temporary name and renamed.
 import dataclasses
 import datetime
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,18 @@ class Run:
         write_json(path / "config.json", {"recipe": recipe, **dataclasses.asdict(config)})
         return run
 
+    @classmethod
+    def finished(cls, path: Path) -> "Run":
+        """Returns the run of a directory that has its figures.
+
+        Raises:
+            UserError: the run did not end, or there is none.
+        """
+        run = cls(path)
+        if not run.ended:
+            raise UserError(f"{path} has no summary.json: only a finished run can be recorded or reported")
+        return run
+
     def make(self) -> "Run":
         """Makes the folders, where they are missing, and returns the run."""
         (self.path / "snapshots").mkdir(parents=True, exist_ok=True)
@@ -87,9 +99,7 @@ class Run:
         Raises:
             UserError: the run did not end.
         """
-        if not self.ended:
-            raise UserError(f"{self.path} has no summary.json: only a finished run can be recorded or reported")
-        return Summary.from_json(read_json(self.path / "summary.json"))
+        return Summary.from_json(read_json(self.finished(self.path).path / "summary.json"))
 
     @property
     def metrics(self) -> list[dict[str, float]]:
@@ -141,6 +151,12 @@ class Run:
     def write_summary(self, summary: Summary) -> None:
         """Stores the figures to report."""
         write_json(self.path / "summary.json", summary.to_json())
+
+    def write_classifier(self, save: Callable[[Path], None]) -> None:
+        """Stores the classifier; ``save`` writes it to the path it is given."""
+        part = self.path / ".part-best.keras"  # Keras wants the ending
+        save(part)
+        part.replace(self.classifier)
 
     def write_validation_predictions(self, split: Any, probabilities: np.ndarray) -> None:
         """Stores the class probabilities (n, classes) of the validation images of a split, in its order."""

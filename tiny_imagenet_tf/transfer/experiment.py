@@ -155,9 +155,7 @@ def _save(begun: Experiment, trunk: Trunk, head: keras.Model) -> None:
     """Saves the classifier on raw images, in float32 whatever computed the values."""
     if engine.trunk_dtype(begun.precision) != "float32":
         trunk = _trunk(begun.options, "float32")
-    part = begun.run.path / ".best.keras"
-    preprocess.deployed(_joined(trunk, head), resize=begun.options.resize).save(part)
-    part.rename(begun.run.classifier)
+    begun.run.write_classifier(preprocess.deployed(_joined(trunk, head), resize=begun.options.resize).save)
 
 
 def _notes(options: TransferOptions, trunk: Trunk) -> list[str]:

@@ -5,6 +5,8 @@ from typing import Literal
 
 import matplotlib
 from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 
 # Okabe and Ito, "Color Universal Design", 2008; the yellow is left out, for it fades on paper.
@@ -55,12 +57,12 @@ def to_bytes(figure: Figure, kind: Literal["svg", "png"]) -> bytes:
     return buffer.getvalue()
 
 
-def percent_axis(axis) -> None:
+def percent_axis(axis: Axis) -> None:
     """Labels an axis of fractions in percent."""
     axis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
 
 
-def bare(axes) -> None:
+def bare(axes: Axes) -> None:
     """Takes ticks, grid and frame away, for a picture."""
     axes.set(xticks=[], yticks=[])
     axes.grid(False)

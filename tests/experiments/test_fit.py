@@ -10,43 +10,55 @@ import keras
 import numpy as np
 import pytest
 import tiny_run
-from tiny_imagenet_tf.experiments.callbacks import NonFiniteLoss, TensorBoard
 
 from tiny_imagenet_tf import hardware
-from tiny_imagenet_tf.data.batches import NONE, TrainingBatches
-from tiny_imagenet_tf.experiments import checkpoints, fitting, losses
+from tiny_imagenet_tf.data.batches import ImageBatches
+from tiny_imagenet_tf.data.views import PLAIN
+from tiny_imagenet_tf.errors import NonFiniteLoss
+from tiny_imagenet_tf.evaluation.predict import Predictor
+from tiny_imagenet_tf.experiments import checkpoints, losses
+from tiny_imagenet_tf.experiments.experiment import policy
+from tiny_imagenet_tf.experiments.fit import compile_for_training, fit
+from tiny_imagenet_tf.models import preprocess
 from tiny_imagenet_tf.models.convnets import TABLE_1, le_yang
 from tiny_imagenet_tf.runs.run import Run
-from tiny_imagenet_tf.runs.snapshots import Snapshots
 
 ROOT = Path(__file__).parents[2]
-ROW = {"epoch", "step", "learning_rate", "loss", "penalty", "accuracy", "val_loss", "val_accuracy"} | {
+ROW = {
+    "epoch", "step", "learning_rate", "loss", "penalty", "accuracy", "val_loss", "val_accuracy", "val_top5",
     "selection_accuracy", "seconds",
 }  # fmt: skip
 
 
+def fitted(run, images, *, network=None, loss=None, rate=0.1, batch_size=6, measure=None, callbacks=(), **options):
+    """A tiny network after an epoch of plain images; returns it, behind its views, and its batches."""
+    classifier = preprocess.classifier(network or tiny_run.network(4))
+    model = preprocess.in_training(classifier, PLAIN)
+    compile_for_training(model, keras.optimizers.SGD(rate), loss or losses.smoothed_cross_entropy(0.1))
+    batches = ImageBatches(images.train, PLAIN, batch_size, seed=0)
+    options = {"measure_every": 9, "checkpoint_every": 9} | options
+    kept = tiny_run.keeping(run, images.train, classifier, measure or (lambda: tiny_run.measured(0.5)), **options)
+    fit(model, batches, kept, epochs=1, callbacks=callbacks)
+    return model, batches
+
+
 def test_a_row_holds_means_over_the_epoch_so_far(run, images):
     """With a learning rate of 0 nothing changes, so the means can be computed from outside."""
-    model = tiny_run.network(4)
-    batches = TrainingBatches(images.train, NONE, 12, seed=0)
+    measured = {"val_loss": 1.5, "val_accuracy": 0.25, "val_top5": 0.75, "selection_accuracy": 0.5}
     loss = losses.smoothed_cross_entropy(0.1)
-    fitting.compile_for_training(model, keras.optimizers.SGD(0.0), loss)
-    model.get_layer("dropout").rate = 0
-    measure = lambda: {"val_loss": 1.5, "val_accuracy": 0.25, "selection_accuracy": 0.5}  # noqa: E731
-    snapshots = Snapshots(run.path / "snapshots", images.train.wnids)
-    fitting.fit(
-        model, batches, run, snapshots, epochs=1, measure=measure, measure_every=1, checkpoint_every=9, verbose=0
+    network = tiny_run.network(4, dropout=0)
+    model, batches = fitted(
+        run, images, network=network, rate=0.0, batch_size=12, measure=lambda: dict(measured), measure_every=1
     )
     first, second = run.metrics
     assert first.keys() == ROW
     assert (first["epoch"], first["step"], second["epoch"], second["step"]) == (0.5, 1, 1, 2)
-    assert (second["val_loss"], second["val_accuracy"], second["learning_rate"]) == (1.5, 0.25, 0.0)
-    assert [entry.accuracy for entry in snapshots.entries] == [0.5], "selection_accuracy decides; a tie is not kept"
+    assert measured.items() <= second.items() and second["learning_rate"] == 0
+    assert [entry.accuracy for entry in run.snapshots().entries] == [0.5], "selection_accuracy decides; no tie is kept"
 
-    pairs = list(batches.epoch(0))
-    kernels = [layer.kernel for layer in model.layers if getattr(layer, "kernel_regularizer", None)]
-    penalty = 1e-3 * sum(float(np.square(kernel.numpy()).sum()) for kernel in kernels)
-    scores = [model(images, training=True).numpy() for images, _ in pairs]
+    pairs = list(batches.dataset(0, 2))
+    penalty = 1e-3 * float(np.square(network.get_layer("first_conv").kernel).sum())
+    scores = [model(list(shown), training=True).numpy() for shown, _ in pairs]
     expected = [float(loss(truth, score)) for (_, truth), score in zip(pairs, scores, strict=True)]
     assert first["loss"] == pytest.approx(expected[0], rel=1e-4)
     assert second["loss"] == pytest.approx(np.mean(expected), rel=1e-4)
@@ -55,25 +67,8 @@ def test_a_row_holds_means_over_the_epoch_so_far(run, images):
     assert second["accuracy"] == pytest.approx(np.mean(right))
 
 
-def fit_on_the_screen(model, loss, run, images):
-    """An epoch of four steps with the progress bar, measured at its end."""
-    fitting.compile_for_training(model, keras.optimizers.SGD(0.1), loss)
-    fitting.fit(
-        model,
-        TrainingBatches(images.train, NONE, 6, seed=0),
-        run,
-        Snapshots(run.path / "snapshots", images.train.wnids),
-        epochs=1,
-        measure=lambda: {"val_loss": 0.0, "val_accuracy": 0.5, "selection_accuracy": 0.5},
-        measure_every=9,
-        checkpoint_every=9,
-    )
-
-
 def test_a_network_without_weight_penalty_shows_none(run, images, capsys):
-    model = tiny_run.network(4)
-    model.get_layer("first_conv").kernel.regularizer = None
-    fit_on_the_screen(model, losses.smoothed_cross_entropy(0.1), run, images)
+    fitted(run, images, network=tiny_run.network(4, penalty=0))
     assert run.metrics[0].keys() == ROW - {"penalty"}
     assert "penalty" not in capsys.readouterr().out
 
@@ -81,33 +76,43 @@ def test_a_network_without_weight_penalty_shows_none(run, images, capsys):
 class BadUpdate(keras.callbacks.Callback):
     """Lets one step leave weights that are not finite behind a loss that still is."""
 
-    def __init__(self, clock, step):
+    def __init__(self, step):
         super().__init__()
-        self._clock, self._step = clock, step
+        self._step = step
 
     def on_train_batch_begin(self, batch, logs=None):
-        if self._clock.total_steps == self._step - 1:
+        if int(self.model.optimizer.iterations) == self._step - 1:
             self.model.optimizer.learning_rate = math.nan
 
 
-# 8 would be a checkpoint, 10 a measurement and 12 an epoch's end; after 9 the loss shows it.
+# 8 would be a checkpoint, 10 a measurement and 12 an epoch's end; after 9 the measurement shows it.
 @pytest.mark.parametrize(("step", "stops_at"), [(8, 8), (9, 10), (10, 10), (12, 12)])
 def test_numbers_that_are_not_finite_stop_the_run_and_keep_what_was_good(run, images, step, stops_at):
     with pytest.raises(NonFiniteLoss, match=f"step {stops_at}, epoch {stops_at / 6:.2f}"):
-        tiny_run.train(run, images.train, images.validation, callbacks=lambda clock: [BadUpdate(clock, step)])
-    position = checkpoints.read_position(run.path / checkpoints.NAME)
-    assert 6 * position["epoch"] + position["step"] < stops_at
+        tiny_run.train(run, images.train, images.validation, callbacks=[BadUpdate(step)])
+    assert checkpoints.read_clock(run.checkpoint, 6).step < stops_at
     assert all(row["step"] < stops_at for row in run.metrics)
-    with np.load(run.path / checkpoints.NAME) as stored:
+    with np.load(run.checkpoint) as stored:
         assert all(np.isfinite(stored[name]).all() for name in stored.files if name != "position")
-    snapshots = Snapshots(run.path / "snapshots")
+    snapshots = run.snapshots()
     assert all(entry.step < stops_at for entry in snapshots.entries)
-    assert np.isfinite(tiny_run.accuracy(keras.saving.load_model(snapshots.path(snapshots.best)), images.validation))
+    assert np.isfinite(tiny_run.accuracy(Predictor.load(snapshots.paths[-1]), images.validation))
+
+
+def test_a_snapshot_is_the_network_at_its_step_without_the_optimizer(run, images):
+    tiny_run.train(run, images.train, images.validation)
+    snapshots = run.snapshots()
+    assert snapshots.wnids == images.train.wnids
+    measured = {row["step"]: row["selection_accuracy"] for row in run.metrics}
+    assert snapshots.best.accuracy == max(measured.values())
+    for entry in snapshots.entries:
+        saved = Predictor.load(snapshots.path(entry))
+        assert tiny_run.accuracy(saved, images.validation) == entry.accuracy == measured[entry.step]
+        assert getattr(keras.saving.load_model(snapshots.path(entry)), "optimizer", None) is None
 
 
 def test_the_screen_shows_loss_accuracy_and_speed(run, images, capsys):
-    model = tiny_run.network(4)
-    fit_on_the_screen(model, losses.MulticlassHinge(), run, images)
+    fitted(run, images, loss=losses.MulticlassHinge())
     last = capsys.readouterr().out.strip().splitlines()[-1]
     for word in ("4/4", "loss: ", "penalty: ", "accuracy: ", "images_per_second: ", "val_accuracy: 0.5"):
         assert word in last
@@ -123,28 +128,15 @@ def test_the_screen_shows_what_the_rows_hold_and_the_steps_that_remain(run, imag
         raise Interrupted
 
     values = iter([0.1, 0.5, 0.7])
-
-    def fit(**options):
-        model = tiny_run.network(4)
-        fitting.compile_for_training(model, keras.optimizers.SGD(0.1), losses.smoothed_cross_entropy(0.1))
-
-        def measure():
-            return dict.fromkeys(("val_loss", "val_accuracy", "selection_accuracy"), next(values))
-
-        snapshots = Snapshots(run.path / "snapshots", images.train.wnids)
-        batches = TrainingBatches(images.train, NONE, 6, seed=0)  # 4 steps
-        fitting.fit(
-            model, batches, run, snapshots, epochs=1, measure=measure, measure_every=2, checkpoint_every=9, **options
-        )
-
+    measure = lambda: tiny_run.measured(next(values))  # noqa: E731
     with pytest.raises(Interrupted):
-        fit(callbacks=lambda clock: [tiny_run.At(clock, 3, interrupt)])
+        fitted(run, images, measure=measure, measure_every=2, callbacks=[tiny_run.At(3, interrupt)])
     capsys.readouterr()
-    fit()
+    fitted(run, images, measure=measure, measure_every=2)
     shown = capsys.readouterr().out
     assert "2/2" in shown and "/4" not in shown
     row = run.metrics[-1]
-    assert f"accuracy: {row['accuracy']:.4f} - loss: {row['loss']:.4f}" in shown
+    assert f"accuracy: {row['accuracy']:.4f}" in shown and f"loss: {row['loss']:.4f}" in shown
     assert "val_accuracy: 0.5000" in shown
 
 
@@ -152,18 +144,20 @@ def test_tensorboard_gets_every_measurement(run, images):
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    tiny_run.train(run, images.train, images.validation, callbacks=lambda clock: [TensorBoard(run, clock)])
+    fitted(run, images, measure_every=2, tensorboard=True)
     written = EventAccumulator(str(run.path / "tensorboard")).Reload().Tensors("val_accuracy")
-    assert [event.step for event in written] == [row["step"] for row in run.metrics]
+    assert [event.step for event in written] == [row["step"] for row in run.metrics] == [2, 4]
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_scores_loss_and_variables_stay_in_float32(images, precision):
-    keras.config.set_dtype_policy(hardware.training_policy(precision))
-    model = tiny_run.network(4)
-    fitting.compile_for_training(model, keras.optimizers.SGD(0.01), losses.smoothed_cross_entropy(0.1))
-    (shown, truth) = next(iter(TrainingBatches(images.train, NONE, 4, seed=0).epoch(0)))
-    assert model.get_layer("first_conv").compute_dtype == precision
+    with policy(precision):
+        model = preprocess.in_training(preprocess.classifier(tiny_run.network(4)), PLAIN)
+        compile_for_training(model, keras.optimizers.SGD(0.01), losses.smoothed_cross_entropy(0.1))
+    (shown, truth) = next(iter(ImageBatches(images.train, PLAIN, 4, seed=0).dataset(0, 1)))
+    shown = list(shown)
+    assert tiny_run.layer(model, "first_conv").compute_dtype == precision
+    assert model.get_layer("shown").compute_dtype == "float32"
     assert model(shown).dtype == "float32"
     assert {variable.dtype for variable in model.trainable_variables} == {"float32"}
     loss = model.compute_loss(y=truth, y_pred=model(shown))
@@ -177,7 +171,7 @@ def test_scores_loss_and_variables_stay_in_float32(images, precision):
 def test_each_model_of_table_1_takes_a_step(number):
     hardware.set_seed(0)
     model = le_yang(number, classes=4)  # without weight decay, which would move a kernel that no gradient reaches
-    fitting.compile_for_training(model, keras.optimizers.SGD(0.01, 0.9), losses.smoothed_cross_entropy(0))
+    compile_for_training(model, keras.optimizers.SGD(0.01, 0.9), losses.smoothed_cross_entropy(0))
     shown = np.random.default_rng(0).uniform(-1, 1, (2, 56, 56, 3)).astype(np.float32)
     before = [layer.kernel.numpy().copy() for layer in model.layers if hasattr(layer, "kernel")]
     assert math.isfinite(model.train_on_batch(shown, np.eye(4, dtype=np.float32)[:2])[0])
@@ -194,9 +188,8 @@ def test_losses_do_not_depend_on_the_devices_nor_on_an_interruption(tmp_path, tr
         found, expected = ([row[name] for row in each.metrics] for each in (run, without_devices))
         assert len(set(expected)) == 12
         np.testing.assert_allclose(found, expected, atol=1e-4, err_msg=name)
-    snapshots = Snapshots(run.path / "snapshots")
-    saved = keras.saving.load_model(snapshots.path(snapshots.best))
-    assert not saved.get_layer("first_bn").synchronized, "it loads on any backend"
+    saved = keras.saving.load_model(run.snapshots().paths[-1])
+    assert not tiny_run.layer(saved, "first_bn").synchronized, "it loads on any backend"
 
 
 @pytest.fixture(scope="module")
@@ -207,11 +200,19 @@ def without_devices(tmp_path_factory, builder):
 
 def run_on(devices: list[str], folder: Path, tree: Path, epochs: int) -> Run:
     """A run in a process with two logical CPUs; called again, it goes on."""
-    command = [sys.executable, "tests/training/devices_run.py", folder / "run", tree, folder / "data", epochs, *devices]
+    command = [
+        sys.executable,
+        "tests/experiments/devices_run.py",
+        folder / "run",
+        tree,
+        folder / "data",
+        epochs,
+        *devices,
+    ]
     subprocess.run(map(str, command), cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True)
     return Run(folder / "run")
 
 
 def test_a_device_that_is_not_there_is_named():
     with pytest.raises(ValueError, match="--devices GPU:7"):
-        hardware.strategy(["GPU:7"])
+        hardware.place(["GPU:7"])

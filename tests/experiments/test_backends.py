@@ -1,0 +1,47 @@
+"""The same run on TensorFlow and on JAX."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tiny_imagenet_tf.runs.run import Run
+
+ROOT = Path(__file__).parents[2]
+
+
+def start(program, *arguments, backend):
+    command = [sys.executable, f"tests/experiments/{program}.py", *map(str, arguments)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "KERAS_BACKEND": backend}
+    return subprocess.run(command, cwd=ROOT, env=environment)
+
+
+def test_jax_and_tensorflow_agree_on_losses_and_measurements(tmp_path, tree):
+    runs = []
+    for backend in ("tensorflow", "jax"):
+        arguments = (tmp_path / backend, tree, tmp_path / "data", tmp_path / "weights.npz")
+        assert start("backend_run", *arguments, backend=backend).returncode == 0
+        runs.append(Run(tmp_path / backend).metrics)
+    assert len(runs[0]) == len(runs[1]) == 6
+    for name in ("loss", "penalty", "val_loss"):
+        theirs, ours = ([row[name] for row in rows] for rows in runs)
+        np.testing.assert_allclose(ours, theirs, atol=1e-3, err_msg=name)
+        assert len({round(value, 4) for value in ours}) == 6, "they all change"
+
+
+@pytest.mark.parametrize("ema", ["", "ema"])
+def test_a_killed_process_goes_on_bit_for_bit_on_jax(tmp_path, tree, ema):
+    finals = []
+    for name, kill_at in (("whole", None), ("killed", "9")):
+        arguments = (tmp_path / name, tree, tmp_path / "data")
+        if kill_at:
+            assert start("tiny_run", *arguments, kill_at, ema, backend="jax").returncode == -signal.SIGKILL
+        assert start("tiny_run", *arguments, "", ema, backend="jax").returncode == 0
+        with np.load(tmp_path / name / "final.npz") as final:
+            finals.append(dict(final))
+    for name, expected in finals[0].items():
+        np.testing.assert_array_equal(finals[1][name], expected, err_msg=name)

@@ -1,0 +1,232 @@
+"""Backbones as records: what they compute, and in which files their weights are found."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.models import preprocess
+from tiny_imagenet_tf.models.backbones import BACKBONES, WeightsError, build, find
+from tiny_imagenet_tf.models.heads import transfer_head
+
+V3 = find("inception_v3")
+
+
+IMAGES = np.random.default_rng(0).uniform(-1, 1, (3, 75, 75, 3)).astype("float32")
+
+
+@pytest.fixture(scope="module")
+def small_trunk():
+    return build(V3, "random", input_size=75, seed=3)
+
+
+def test_values_and_parameters(small_trunk):
+    assert small_trunk.model.count_params() == 21_802_784
+    values = small_trunk.model.predict(IMAGES, verbose=0)
+    assert values.shape == (3, 2048) and values.dtype == np.float32
+
+
+def test_it_is_frozen_and_does_not_tell_training_from_inference(small_trunk):
+    model = small_trunk.model
+    assert model.trainable_variables == []
+    before = [variable.numpy() for variable in model.variables]
+    training, inference = model(IMAGES, training=True), model(IMAGES, training=False)
+    np.testing.assert_array_equal(training, inference)
+    for old, variable in zip(before, model.variables, strict=True):
+        np.testing.assert_array_equal(old, variable.numpy(), err_msg=variable.path)
+
+
+def test_random_weights_are_fixed_by_the_seed(small_trunk):
+    again = build(V3, "random", input_size=75, seed=3)
+    assert again.description == small_trunk.description
+    other = build(V3, "random", input_size=75, seed=4)
+    assert other.description["weights_sha256"] != small_trunk.description["weights_sha256"]
+
+
+def test_our_own_blocks_give_the_same_values(small_trunk, tmp_path):
+    file = tmp_path / "random.weights.h5"
+    network = keras.applications.InceptionV3(weights=None, include_top=False, pooling="avg")
+    network.set_weights(small_trunk.model.get_weights())
+    network.save_weights(file)
+    values = []
+    for name in ("inception_v3", "inception_v3_blocks"):
+        each = build(find(name), str(file), input_size=75)
+        assert each.label == "random.weights.h5" and each.description["backbone"] == name
+        values.append(each.model.predict(IMAGES, verbose=0))
+    np.testing.assert_allclose(values[0], values[1], atol=1e-7, rtol=1e-4)
+    np.testing.assert_array_equal(values[0], small_trunk.model.predict(IMAGES, verbose=0))
+
+
+@pytest.mark.parametrize(("layer", "width"), [("mixed0", 256), ("mixed8", 1280), (None, 2048)])
+def test_any_block_can_be_the_last(layer, width):
+    model = build(V3, "random", layer=layer, input_size=75).model
+    assert model.output_shape == (None, width)
+
+
+def test_a_block_is_averaged_over_its_positions(small_trunk):
+    values = build(V3, "random", layer="mixed10", input_size=75, seed=3).model.predict(IMAGES, verbose=0)
+    np.testing.assert_allclose(values, small_trunk.model.predict(IMAGES, verbose=0), atol=1e-7, rtol=1e-4)
+
+
+def test_an_unknown_layer_is_answered_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"--layer mixed99: .* mixed10"):
+        build(V3, "random", layer="mixed99", input_size=75)
+
+
+def test_too_small_an_input_is_refused():
+    with pytest.raises(ValueError, match="--input-size 64: inception_v3 takes 75 pixels or more"):
+        build(V3, "random", input_size=64)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory, small_trunk):
+    """Files with the trunk's weights in them, under every head and in every form."""
+    folder, weights = tmp_path_factory.mktemp("kept"), small_trunk.model.get_weights()
+    base = keras.applications.InceptionV3(weights=None, include_top=False)
+    base.set_weights(weights)
+    with_top = keras.applications.InceptionV3(weights=None)
+    with_top.set_weights(weights + with_top.get_weights()[-2:])
+    pooled = keras.layers.GlobalAveragePooling2D()(base.output)
+    flat = keras.Model(base.input, keras.layers.Dense(200)(pooled))
+    top = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(200)]
+    nested = keras.Sequential([keras.Input((299, 299, 3)), base, *top])
+    own = keras.Model(small_trunk.model.input, transfer_head(2048, 4)(small_trunk.model.output), name="network")
+    with_top.save_weights(folder / "top.weights.h5")
+    base.save(folder / "model.keras")
+    flat.save_weights(folder / "flat.weights.h5")
+    flat.save(folder / "flat.h5")
+    nested.save(folder / "nested.keras")
+    nested.save_weights(folder / "nested.weights.h5")
+    nested.save(folder / "nested.h5")
+    preprocess.deployed(preprocess.classifier(own)).save(folder / "best.keras")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "top.weights.h5", "model.keras", "flat.weights.h5", "flat.h5", "nested.keras", "nested.weights.h5", "nested.h5",
+        "best.keras",
+    ],
+)  # fmt: skip
+def test_the_network_is_found_under_every_head(small_trunk, kept, name):
+    loaded = build(V3, str(kept / name), input_size=75)
+    assert loaded.description["weights_sha256"] == small_trunk.description["weights_sha256"]
+    assert loaded.label == name
+
+
+def test_the_real_file(shared_weights):
+    real = build(V3, str(shared_weights), input_size=75)
+    assert real.label == "inception_v3_2015.weights.h5"
+    kernel = real.model.layers[1].kernel.numpy()
+    assert kernel.shape == (3, 3, 3, 32) and 0.01 < kernel.std() < 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name == "mobilenet_v3_large" else pytest.mark.slow) for name in BACKBONES],
+)
+def test_every_backbone_is_built_and_takes_its_smallest_image(name):
+    backbone = find(name)
+    trunk = build(backbone, "random", input_size=backbone.smallest)
+    values = trunk.model.predict(np.zeros((1, backbone.smallest, backbone.smallest, 3), np.float32), verbose=0)
+    assert values.ndim == 2 and np.isfinite(values).all() and values.dtype == np.float32
+    assert trunk.description["backbone"] == name and trunk.description["pixels"] == backbone.pixels
+
+
+@pytest.mark.parametrize("name", [name for name in BACKBONES if "blocks" not in name])
+def test_pixel_ranges_are_those_of_keras_own_preprocessing(name, monkeypatch):
+    """Scaled by us, then by nobody: Keras' function for the same network gives the same numbers."""
+    module = {
+        "inception_v3": "inception_v3", "inception_resnet_v2": "inception_resnet_v2", "xception": "xception",
+        "resnet50": "resnet50", "resnet50_v2": "resnet_v2", "efficientnet_v2_b0": "efficientnet_v2",
+        "efficientnet_v2_s": "efficientnet_v2", "convnext_tiny": "convnext", "mobilenet_v3_large": "mobilenet_v3",
+    }[name]  # fmt: skip
+    pixels = np.random.default_rng(0).uniform(0, 255, (1, 4, 4, 3)).astype(np.float32)
+    theirs = getattr(keras.applications, module).preprocess_input(pixels.copy())
+    images = keras.Input((4, 4, 3))
+    ours = keras.Model(images, preprocess.scaled(images, BACKBONES[name].pixels)).predict(pixels, verbose=0)
+    np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+def small_file(path, scales=False, dtype="float32"):
+    """A network of one's own with a head."""
+    x = images = keras.Input((40, 40, 3), dtype=dtype)
+    if scales:
+        x = keras.layers.Rescaling(1 / 255)(x)
+    x = keras.layers.Conv2D(6, 3, padding="same", name="convolution")(x)
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    model = keras.Model(images, keras.layers.Dense(5, activation="softmax")(x))
+    model.save(path)
+    return model
+
+
+def test_any_keras_file_is_a_backbone_up_to_what_its_head_reads(tmp_path):
+    model = small_file(tmp_path / "mine.keras")
+    trunk = build(find(str(tmp_path / "mine.keras"), "0..1"))
+    assert (trunk.label, trunk.size, trunk.description["layer"]) == ("mine.keras", 40, "pool")
+    images = np.random.default_rng(0).uniform(0, 1, (2, 40, 40, 3)).astype(np.float32)
+    expected = keras.Model(model.inputs, model.get_layer("pool").output).predict(images, verbose=0)
+    np.testing.assert_allclose(trunk.model.predict(images, verbose=0), expected, atol=1e-6)
+    other = build(find(str(tmp_path / "mine.keras"), "0..1"), input_size=32)
+    assert other.model.input_shape == (None, 32, 32, 3)
+    for mine, theirs in zip(other.model.get_weights(), trunk.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_files_pixel_range_is_asked_for_unless_it_scales_them_itself(tmp_path):
+    small_file(tmp_path / "mine.keras")
+    with pytest.raises(UserError, match="which pixel range does it expect"):
+        find(str(tmp_path / "mine.keras"))
+    small_file(tmp_path / "scales.keras", scales=True)
+    assert find(str(tmp_path / "scales.keras")).pixels == "0..255"
+
+
+def test_what_is_no_backbone_is_refused_with_those_there_are(tmp_path):
+    with pytest.raises(UserError, match="--backbone vgg99: neither a .keras file nor one of inception_v3, "):
+        find("vgg99")
+    with pytest.raises(UserError, match="--pixels 0..1: inception_v3 takes -1..1"):
+        find("inception_v3", "0..1")
+    with pytest.raises(WeightsError, match="has weights of its own"):
+        small_file(tmp_path / "mine.keras")
+        build(find(str(tmp_path / "mine.keras"), "0..1"), "some.h5")
+    transfer_head(8, 3).save(tmp_path / "head.keras")
+    with pytest.raises(UserError, match="not one RGB image"):
+        find(str(tmp_path / "head.keras"), "0..1")
+
+
+def other_network(path):
+    images = keras.Input((32, 32, 3))
+    keras.Model(images, keras.layers.Conv2D(4, 3)(images)).save_weights(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "message"),
+    [
+        ("other.weights.h5", other_network, "not the weights of inception_v3, or the file is damaged"),
+        ("mine.keras", small_file, "no inception_v3 is in it"),
+        ("text.h5", lambda path: path.write_text("no"), "not an HDF5 file, or damaged"),
+        ("text.keras", lambda path: path.write_text("no"), "not a model that Keras can load"),
+        ("weights.pkl", lambda path: path.write_text("no"), r"must end in \.keras"),
+        ("nowhere.h5", lambda path: None, "no such file"),
+    ],
+)
+def test_what_is_not_the_network_is_refused_by_name(tmp_path, name, write, message):
+    write(tmp_path / name)
+    with pytest.raises(WeightsError, match=message) as caught:
+        build(V3, str(tmp_path / name), input_size=75)
+    assert name in str(caught.value)
+
+
+def test_without_network_the_error_says_what_helps():
+    def fail(weights=None, **_):
+        if weights:
+            raise Exception("URL fetch failure on somewhere: [Errno -2]\nmore")
+
+    with pytest.raises(WeightsError) as caught:
+        build(dataclasses.replace(V3, build=fail))
+    for part in ("URL fetch failure", "--weights PATH", "--source PATH", "~/.keras/models", "--demo"):
+        assert part in str(caught.value)
+    assert len(str(caught.value).splitlines()) <= 7

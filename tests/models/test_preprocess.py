@@ -1,0 +1,63 @@
+"""From uint8 images to what a network reads, and the saved model."""
+
+import keras
+import numpy as np
+import pytest
+
+from tiny_imagenet_tf.data import views
+from tiny_imagenet_tf.data.views import LE_YANG, MILANI, PLAIN, View
+from tiny_imagenet_tf.models import preprocess
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+
+
+def flat(size: int) -> keras.Model:
+    """A network whose scores are its pixels."""
+    images = keras.Input((size, size, 3))
+    return keras.Model(images, keras.layers.Flatten()(images))
+
+
+@pytest.mark.parametrize("drawn", [PLAIN, MILANI, LE_YANG], ids=lambda each: each.description)
+def test_in_training_a_classifier_is_shown_its_table_of_views(drawn):
+    model = preprocess.in_training(preprocess.classifier(flat(drawn.size)), drawn)
+    table = drawn.table(3, 1)
+    expected = np.asarray(views.show(IMAGES, table, drawn.size, recolour=drawn.brightness_contrast)) / 127.5 - 1
+    found = model.predict([IMAGES, table], verbose=0)
+    np.testing.assert_allclose(found, expected.reshape(3, -1), atol=1e-6)  # compiled, and op by op
+
+
+@pytest.mark.parametrize(
+    ("pixels", "black", "white"),
+    [("-1..1", [-1] * 3, [1] * 3), ("0..1", [0] * 3, [1] * 3), ("0..255", [0] * 3, [255] * 3),
+     ("caffe", [-103.939, -116.779, -123.68], [151.061, 138.221, 131.32])],
+)  # fmt: skip
+def test_pixels_are_scaled_to_the_networks_range(pixels, black, white):
+    model = preprocess.classifier(flat(1), pixels)
+    found = model.predict(np.array([0, 255], np.float32).reshape(2, 1, 1, 1) * np.ones((1, 1, 1, 3)), verbose=0)
+    np.testing.assert_allclose(found, [black, white], atol=1e-4)
+
+
+def test_caffe_is_blue_first():
+    red = np.array([255, 0, 0], np.float32).reshape(1, 1, 1, 3)
+    np.testing.assert_allclose(
+        preprocess.classifier(flat(1), "caffe").predict(red, verbose=0)[0], [-103.939, -116.779, 131.32], atol=1e-4
+    )
+
+
+def test_at_test_time_nothing_is_resized_that_need_not_be():
+    assert [layer.name for layer in preprocess.preprocess(View(), 64).layers] == ["images", "to_float"]
+    center = preprocess.preprocess(View("center"), 56).predict(IMAGES, verbose=0)
+    np.testing.assert_array_equal(center, IMAGES[:, 4:60, 4:60])
+
+
+@pytest.mark.parametrize("resize", ["half_pixel", "tf1"])
+def test_a_saved_model_loads_with_plain_keras_and_shows_images_as_the_table_does(resize, tmp_path):
+    view = View("top_right", mirrored=True)
+    preprocess.deployed(preprocess.classifier(flat(75), "0..255"), view, resize).save(tmp_path / "model.keras")
+    model = keras.saving.load_model(tmp_path / "model.keras")
+    assert model.input_shape == (None, 64, 64, 3) and model.input.dtype == "uint8"
+    assert [layer.name for layer in model.layers][1:] == ["preprocess", "classifier"]
+    expected = np.asarray(views.show(IMAGES, view.table(3), 75, resize, recolour=False)).reshape(3, -1)
+    np.testing.assert_allclose(model.predict(IMAGES, verbose=0), expected, atol=1e-3)
+    whole = preprocess.deployed(preprocess.classifier(flat(75)), resize=resize)
+    assert preprocess.resize_of(whole.get_layer("preprocess"), 75) == resize
