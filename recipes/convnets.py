@@ -4,14 +4,14 @@ Batches of 200, SGD with momentum 0.9, a learning rate of 0.02 (model 9: 0.01) t
 accuracy stops improving, weight decay 1e-4 (model 9: 5e-4) in Caffe's convention, sum(w^2)/2. A training image is
 shown as one of ten: five 56x56 crops and their mirror images; a test image as its centre crop. Models 5 to 9 are
 trained on screened images. Models 8 and 9, the deep ones,
-begin with the weights of a shallow network (section 5.2.1; --staged, --no-staged). The paper
+begin with the weights of a shallow network (section 5.2.1; --staged always, --staged never). The paper
 gives the rates and decays of models 8 and 9 only; models 1 to 7 take model 8's.
 
 Paper, val accuracy in percent, models 1 to 9: 37.27, 28.20, 38.29, 39.55, 29.00, 40.19, 42.07, 46.45, 59.50.
 Time on 2 CPU cores: from half an hour an epoch (model 6) to hours (models 7 to 9); made for a GPU.
 
     python recipes/convnets.py --model 6
-    python recipes/convnets.py --model 9 --staged
+    python recipes/convnets.py --model 6 --staged always
     python recipes/convnets.py --model 1 --loss svm --fraction 0.25 --epochs 4
     python recipes/convnets.py --model 1 --demo
 """

@@ -17,10 +17,11 @@ There are no custom objects: a model made of blocks saves and loads with plain K
 
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
-from typing import Any, Literal
+from typing import Any, Literal, Required, TypedDict, Unpack
 
 import keras
-from keras import KerasTensor, layers
+from keras import KerasTensor as Tensor
+from keras import layers
 
 Size = int | tuple[int, int]  # of a kernel; or (height, width)
 Widths = Sequence[int]
@@ -28,17 +29,23 @@ Padding = Literal["same", "valid"]
 Convolution = tuple[int, Size]  # filters, and the kernel's size
 
 
+class Options(TypedDict, total=False):
+    """What every block takes; see the module."""
+
+    name: Required[str]
+    scale: bool
+    weight_decay: float
+
+
 def conv_bn(
-    x: KerasTensor,
+    x: Tensor,
     filters: int,
     kernel_size: Size,
     *,
     strides: int = 1,
     padding: Padding = "same",
-    scale: bool = False,
-    weight_decay: float = 0.0,
-    name: str,
-) -> KerasTensor:
+    **options: Unpack[Options],
+) -> Tensor:
     """Convolution without bias, batch normalization, ReLU.
 
     Args:
@@ -47,7 +54,7 @@ def conv_bn(
         kernel_size: an int, or (height, width).
         strides: an int.
         padding: "same" or "valid".
-        scale, weight_decay, name: see the module. The layers are `name_conv`, `name_bn` and `name`.
+        options: see the module. The layers are `name_conv`, `name_bn` and `name`.
 
     Returns:
         H' x W' x filters with H' = ceil(H / strides), or ceil((H - height + 1) / strides) when "valid".
@@ -55,22 +62,20 @@ def conv_bn(
     Raises:
         ValueError: x is not 4D or smaller than a valid kernel, or an argument is out of range.
     """
-    block = _Block("conv_bn", name, x, scale=scale, weight_decay=weight_decay)
+    block = _Block("conv_bn", x, **options)
     return block.conv(x, "", filters, kernel_size, strides=strides, padding=padding)
 
 
 def inception_type1(
-    x: KerasTensor,
+    x: Tensor,
     *,
     conv1x1: int,
     single: Widths,
     double: Widths,
     pool: int,
     middle_size: int = 5,
-    scale: bool = False,
-    weight_decay: float = 0.0,
-    name: str,
-) -> KerasTensor:
+    **options: Unpack[Options],
+) -> Tensor:
     """Inception type-1, Fig. 4(a): for large maps (35x35 in Inception-v3, 27x27 in the compact network).
 
     Args:
@@ -81,7 +86,7 @@ def inception_type1(
         pool: width of the 1x1 convolution after the 3x3 average pool.
         middle_size: kernel size of `single`'s second convolution. 5 as in the released Inception-v3;
             the figure shows 3.
-        scale, weight_decay, name: see the module.
+        options: see the module.
 
     Returns:
         H x W x (conv1x1 + single[-1] + double[-1] + pool), in this order.
@@ -89,7 +94,7 @@ def inception_type1(
     Raises:
         ValueError: x is not 4D, a width is not a positive integer, or there are too many or too few.
     """
-    block = _Block("inception_type1", name, x, scale=scale, weight_decay=weight_decay)
+    block = _Block("inception_type1", x, **options)
     block.odd("middle_size", middle_size)
     reduce1, middle = block.widths("single", single, 2)
     reduce2, first, second = block.widths("double", double, 3)
@@ -102,17 +107,8 @@ def inception_type1(
 
 
 def inception_type2(
-    x: KerasTensor,
-    *,
-    conv1x1: int,
-    single: Widths,
-    double: Widths,
-    pool: int,
-    n: int = 7,
-    scale: bool = False,
-    weight_decay: float = 0.0,
-    name: str,
-) -> KerasTensor:
+    x: Tensor, *, conv1x1: int, single: Widths, double: Widths, pool: int, n: int = 7, **options: Unpack[Options]
+) -> Tensor:
     """Inception type-2, Fig. 4(b): n x n convolutions as 1 x n and n x 1, for middle-sized maps.
 
     Args:
@@ -122,7 +118,7 @@ def inception_type2(
         double: (1x1, nx1, 1xn, nx1, 1xn) widths.
         pool: width of the 1x1 convolution after the 3x3 average pool.
         n: odd, 7 in both networks.
-        scale, weight_decay, name: see the module.
+        options: see the module.
 
     Returns:
         H x W x (conv1x1 + single[-1] + double[-1] + pool), in this order.
@@ -130,7 +126,7 @@ def inception_type2(
     Raises:
         ValueError: x is not 4D, n is even, a width is not a positive integer, or their number is wrong.
     """
-    block = _Block("inception_type2", name, x, scale=scale, weight_decay=weight_decay)
+    block = _Block("inception_type2", x, **options)
     block.odd("n", n)
     row, column = (1, n), (n, 1)
     single = block.widths("single", single, 3)
@@ -144,16 +140,8 @@ def inception_type2(
 
 
 def inception_type3(
-    x: KerasTensor,
-    *,
-    conv1x1: int,
-    single: Widths,
-    double: Widths,
-    pool: int,
-    scale: bool = False,
-    weight_decay: float = 0.0,
-    name: str,
-) -> KerasTensor:
+    x: Tensor, *, conv1x1: int, single: Widths, double: Widths, pool: int, **options: Unpack[Options]
+) -> Tensor:
     """Inception type-3, Fig. 4(c): two branches end in a 1x3 and a 3x1 side by side, for small maps.
 
     Args:
@@ -162,7 +150,7 @@ def inception_type3(
         single: (1x1, 1x3, 3x1) widths; the 1x3 and the 3x1 both read the 1x1.
         double: (1x1, 3x3, 1x3, 3x1) widths; the 1x3 and the 3x1 both read the 3x3.
         pool: width of the 1x1 convolution after the 3x3 average pool.
-        scale, weight_decay, name: see the module.
+        options: see the module.
 
     Returns:
         H x W x (conv1x1 + sum(single[-2:]) + sum(double[-2:]) + pool), in this order.
@@ -170,7 +158,7 @@ def inception_type3(
     Raises:
         ValueError: x is not 4D, a width is not a positive integer, or their number is wrong.
     """
-    block = _Block("inception_type3", name, x, scale=scale, weight_decay=weight_decay)
+    block = _Block("inception_type3", x, **options)
     reduce1, *split1 = block.widths("single", single, 3)
     reduce2, middle, *split2 = block.widths("double", double, 4)
     stem1 = block.chain(x, "single", [(reduce1, 1)])
@@ -184,14 +172,8 @@ def inception_type3(
 
 
 def inception_dim(
-    x: KerasTensor,
-    *,
-    branches: Mapping[str, Sequence[Convolution]],
-    padding: Padding = "valid",
-    scale: bool = False,
-    weight_decay: float = 0.0,
-    name: str,
-) -> KerasTensor:
+    x: Tensor, *, branches: Mapping[str, Sequence[Convolution]], padding: Padding = "valid", **options: Unpack[Options]
+) -> Tensor:
     """Inception dim, Fig. 4(d): halves the map without a bottleneck; convolutions and a pool, both stride 2.
 
     The branches are data, because Inception-v3 has two such blocks with different ones. The figure's is
@@ -203,7 +185,7 @@ def inception_dim(
             each branch has stride 2 and this block's padding, those before it stride 1 and "same".
         padding: of the strided convolutions and of the 3x3 maximum pool. "valid" as in Inception-v3 halves
             35 to 17; "same" halves 27 to 14.
-        scale, weight_decay, name: see the module.
+        options: see the module.
 
     Returns:
         H' x W' x (last width of each branch, in order, + C), with H' = (H - 1) // 2 when "valid" and
@@ -213,7 +195,7 @@ def inception_dim(
         ValueError: x is not 4D or too small to be reduced, there is no branch, or a width is not a positive
             integer.
     """
-    block = _Block("inception_dim", name, x, scale=scale, weight_decay=weight_decay)
+    block = _Block("inception_dim", x, **options)
     block.check_padding(padding)
     block.check_size(x, (3, 3) if padding == "valid" else (2, 2))
     if not isinstance(branches, Mapping) or not branches:
@@ -221,14 +203,14 @@ def inception_dim(
     reduced = [
         block.chain(x, branch, convolutions, strides=2, padding=padding) for branch, convolutions in branches.items()
     ]
-    pooled = layers.MaxPooling2D(3, strides=2, padding=padding, name=f"{name}_pool")(x)
+    pooled = layers.MaxPooling2D(3, strides=2, padding=padding, name=f"{block.name}_pool")(x)
     return block.concatenate(*reduced, pooled)
 
 
 class _Block:
     """What the blocks share: one name, the options of every convolution, and errors that say where."""
 
-    def __init__(self, kind, name: str, x: KerasTensor, *, scale: bool, weight_decay: float):
+    def __init__(self, kind: str, x: Tensor, *, name: str, scale: bool = False, weight_decay: float = 0.0):
         self.kind, self.name, self.scale = kind, name, bool(scale)
         if not isinstance(name, str) or not name:
             raise self.error("name must be a string that is not empty", name)
@@ -262,21 +244,14 @@ class _Block:
         if value not in ("same", "valid"):
             raise self.error('padding must be "same" or "valid"', value)
 
-    def check_size(self, x: KerasTensor, at_least: tuple[int, int]) -> None:
+    def check_size(self, x: Tensor, at_least: tuple[int, int]) -> None:
         size = tuple(x.shape[axis] for axis in self.spatial_axes)
         if any(side is not None and side < least for side, least in zip(size, at_least, strict=True)):
             raise self.error(f"the map must be at least {at_least} high and wide", size)
 
     def conv(
-        self,
-        x: KerasTensor,
-        suffix: str,
-        filters: int,
-        kernel_size: Size,
-        *,
-        strides: int = 1,
-        padding: Padding = "same",
-    ) -> KerasTensor:
+        self, x: Tensor, suffix: str, filters: int, kernel_size: Size, *, strides: int = 1, padding: Padding = "same"
+    ) -> Tensor:
         name = self.name + suffix
         sides = kernel_size if isinstance(kernel_size, Sequence) else (kernel_size, kernel_size)
         if len(sides) != 2:
@@ -299,13 +274,13 @@ class _Block:
 
     def chain(
         self,
-        x: KerasTensor,
+        x: Tensor,
         branch: str,
         convolutions: Sequence[Convolution],
         *,
         strides: int = 1,
         padding: Padding = "same",
-    ) -> KerasTensor:
+    ) -> Tensor:
         """Convolutions one after the other; strides and padding are the last one's."""
         convolutions = list(convolutions)
         if not convolutions or any(len(convolution) != 2 for convolution in convolutions):
@@ -315,18 +290,15 @@ class _Block:
             x = self.conv(x, f"_{branch}_{index}", filters, kernel_size, **last)
         return x
 
-    def split(self, x: KerasTensor, branch: str, widths: Widths) -> KerasTensor:
+    def split(self, x: Tensor, branch: str, widths: Widths) -> Tensor:
         """A 1x3 and a 3x1 convolution side by side."""
         row, column = widths
-        sides = [
-            self.conv(x, f"_{branch}_1x3", row, (1, 3)),
-            self.conv(x, f"_{branch}_3x1", column, (3, 1)),
-        ]
+        sides = [self.conv(x, f"_{branch}_1x3", row, (1, 3)), self.conv(x, f"_{branch}_3x1", column, (3, 1))]
         return layers.Concatenate(self.channel_axis, name=f"{self.name}_{branch}")(sides)
 
-    def average_pool(self, x: KerasTensor, filters: int) -> KerasTensor:
+    def average_pool(self, x: Tensor, filters: int) -> Tensor:
         x = layers.AveragePooling2D(3, strides=1, padding="same", name=f"{self.name}_pool")(x)
         return self.conv(x, "_pool_1x1", filters, 1)
 
-    def concatenate(self, *branches: KerasTensor) -> KerasTensor:
+    def concatenate(self, *branches: Tensor) -> Tensor:
         return layers.Concatenate(self.channel_axis, name=self.name)(list(branches))

@@ -83,9 +83,6 @@ RESULTS = {
     "le_yang/ensemble_8_9": LE_YANG_TABLE_2[9],
 }
 
-MILANI_ZHAI_TEST_ERROR_PERCENT = 44.6  # section 1, the other CS 231N entry it compares with
-LE_YANG_ENSEMBLE_OF_ALL_VAL_ACCURACY = 0.54  # section 5.3.5; two models for architecture 3 (models 3 and 4)
-
 
 # --- Training settings -------------------------------------------------------------------------------
 
@@ -143,12 +140,7 @@ TRAINING = {
     ),
 }  # fmt: skip
 
-MILANI_TRANSFER_BATCH_SIZES_TRIED = (25, 100)  # section 4.1, from and to
-MILANI_MINUTES_AN_EPOCH_ON_A_K80 = (20, 30)  # section 3.2
-MILANI_REGULARIZED_TRAINING_HOURS = 30  # section 3.3: "over 30 hours" on one GPU
-MILANI_TRANSFER_TRAINING_MINUTES = 5  # section 4.2: "under 5 minutes", on stored transfer values
 MILANI_MAX_SNAPSHOTS = 20  # section 3.4
-MILANI_BEST_ENSEMBLE_SIZE = 9  # section 3.4 and Fig. 6, the baseline's snapshots
 
 
 # --- The data and the networks -----------------------------------------------------------------------
@@ -160,7 +152,6 @@ IMAGE_SIZE = 64  # both papers; pixels
 CROP_SIZE = 56  # Le & Yang section 4.2.1; Milani's corner crops, section 4.2; pixels
 INCEPTION_V3_IMAGE_SIZE = 299  # Milani section 4.1; pixels
 TRANSFER_VALUES = 2048  # Milani section 4.1; activations an image
-MILANI_GRAYSCALE_PERCENT = 1.8  # section 2, "around"; the official train split has 1.821 %
 
 LE_YANG_SCREENED_IMAGES = 1535  # section 5.3.3: less than a quarter of the object in a crop
 LE_YANG_SMALL_OBJECT_IMAGES = 1891  # section 5.3.3: not screened, object smaller than 8x8 pixels

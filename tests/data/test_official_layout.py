@@ -8,11 +8,7 @@ FIRST = "train/n99990000/images/n99990000_0.JPEG"
 
 def test_reads_everything(tree):
     layout = read(tree)
-    assert {split: len(found) for split, found in layout.examples.items()} == {
-        "train": 24,
-        "validation": 12,
-        "test": 5,
-    }
+    assert {split: len(found) for split, found in layout.examples.items()} == {"train": 24, "validation": 12, "test": 5}
     assert layout.wnids == ("n99990000", "n99990001", "n99990002", "n99990003")
     assert layout.words["n99990001"] == "plain square"
     assert layout.missing == ()

@@ -153,3 +153,11 @@ def test_every_option_of_a_recipe_has_a_rule(kind):
 
 def test_a_demo_takes_its_own_values_and_calls_none_of_them_a_departure():
     assert Config.DEMO and dataclasses.replace(Config(), demo=True, **Config.DEMO).departures == ""
+
+
+def test_a_path_that_cannot_be_used_is_named_before_anything_is_made(tmp_path):
+    with pytest.raises(ValueError, match="--source .*nowhere: no such file or folder"):
+        dataclasses.replace(Config(), source=tmp_path / "nowhere").check()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="--runs .*file: a file, not a folder"):
+        dataclasses.replace(Config(), runs=tmp_path / "file").check()

@@ -172,10 +172,7 @@ def test_kernels_are_glorot_uniform_and_biases_zero():
             "conv3-4 maxpool " * 2 + "conv3-5 " + "fc-6 " * 2,
             ["Conv2D", "ReLU", "MaxPooling2D"] * 2 + ["Conv2D", "ReLU", "Flatten"] + ["Dense", "ReLU"] * 2,
         ),
-        (
-            "conv3-4 maxpool " * 3 + "fc-6 ",
-            ["Conv2D", "ReLU", "MaxPooling2D"] * 3 + ["Flatten", "Dense", "ReLU"],
-        ),
+        ("conv3-4 maxpool " * 3 + "fc-6 ", ["Conv2D", "ReLU", "MaxPooling2D"] * 3 + ["Flatten", "Dense", "ReLU"]),
         (
             "conv3-4 conv3-4 maxpool " * 2 + "fc-6 " * 0,
             ["Conv2D", "ReLU", "Conv2D", "ReLU", "MaxPooling2D"] * 2 + ["Flatten"],

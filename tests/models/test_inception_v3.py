@@ -141,11 +141,7 @@ def test_bad_arguments(options, message):
 
 
 @pytest.mark.parametrize(
-    ("options", "output"),
-    [
-        ({"pooling": "max"}, (None, 2048)),
-        ({"pooling": None}, (None, 1, 1, 2048)),
-    ],
+    ("options", "output"), [({"pooling": "max"}, (None, 2048)), ({"pooling": None}, (None, 1, 1, 2048))]
 )
 def test_outputs(options, output):
     assert inception_v3((75, 75, 3), **options).output_shape == output

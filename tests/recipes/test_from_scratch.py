@@ -135,7 +135,7 @@ def test_a_finished_run_can_be_made_longer(recipe, trained, source):
 def test_staged_needs_a_network_with_something_to_leave_out(recipe, source):
     convnets = recipe("convnets")
     with pytest.raises(ValueError, match="model 1"):
-        convnets.main(convnets.Config(**source, model=1, staged=True))
+        convnets.main(convnets.Config(**source, model=1, staged="always"))
 
 
 def test_an_unknown_option_is_an_error():
@@ -159,6 +159,7 @@ def test_staged_initialisation_on_a_demo(tmp_path):
         "--model",
         6,
         "--staged",
+        "always",
         "--staged-epochs",
         1,
         "--epochs",
@@ -176,8 +177,8 @@ def test_staged_initialisation_on_a_demo(tmp_path):
     ("network", "kill_when"),
     [
         (["--model", "1", "--epochs", "3"], "checkpoint.npz"),
-        (["--model", "6", "--epochs", "1", "--staged", "--staged-epochs", "2"], "shallow/checkpoint.npz"),
-        (["--model", "6", "--epochs", "1", "--staged", "--staged-epochs", "1"], "snapshots/index.json"),
+        (["--model", "6", "--epochs", "1", "--staged", "always", "--staged-epochs", "2"], "shallow/checkpoint.npz"),
+        (["--model", "6", "--epochs", "1", "--staged", "always", "--staged-epochs", "1"], "snapshots/index.json"),
     ],
     ids=["whole", "in the shallow network", "between shallow and deep"],
 )

@@ -83,7 +83,7 @@ def test_a_record_of_another_experiment_is_kept(run, tmp_path):
     run.write_summary(dataclasses.replace(run.summary, title="Another"))
     done = record_result(tmp_path, run.path, "--name", "mine")
     assert done.returncode == 2
-    assert "is the record of Transfer learning, vanilla, not of Another; give this one another --name" in done.stderr
+    assert "is the record of Transfer learning, vanilla, not of Another; give it another --name" in done.stderr
     assert (tmp_path / "page.md").read_text() == readme
 
 

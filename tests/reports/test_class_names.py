@@ -4,10 +4,7 @@ import pytest
 
 from tiny_imagenet_tf.reports.analysis.class_names import ClassNames, UnknownClass
 
-NAMES = ClassNames(
-    ("n1", "n2", "n3", "n4"),
-    {"n1": "plunger, plumber's helper", "n2": "crane", "n3": "crane, machine"},
-)
+NAMES = ClassNames(("n1", "n2", "n3", "n4"), {"n1": "plunger, plumber's helper", "n2": "crane", "n3": "crane, machine"})
 
 
 def test_short_names_are_first_names_and_differ():

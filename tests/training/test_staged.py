@@ -12,10 +12,7 @@ from tiny_imagenet_tf.training import staged
     [
         (1, "conv5-64 maxpool conv5-64 maxpool conv5-128 maxpool fc-256 dropout"),
         (6, "conv3-64 maxpool conv3-128 maxpool conv3-256 dropout maxpool fc-1024 dropout"),
-        (
-            9,
-            "conv3-64 maxpool conv3-128 maxpool conv3-256 maxpool conv3-512 fc-4096 dropout fc-4096 dropout",
-        ),
+        (9, "conv3-64 maxpool conv3-128 maxpool conv3-256 maxpool conv3-512 fc-4096 dropout fc-4096 dropout"),
     ],
 )
 def test_the_first_convolution_of_each_stage_and_all_that_is_fully_connected(model, shallow):

@@ -36,11 +36,7 @@ class Batches(Protocol):
 
 
 def compile_for_training(
-    model: keras.Model,
-    optimizer: keras.optimizers.Optimizer,
-    loss: keras.losses.Loss,
-    *,
-    steps_per_execution: int = 1,
+    model: keras.Model, optimizer: keras.optimizers.Optimizer, loss: keras.losses.Loss, *, steps_per_execution: int = 1
 ) -> None:
     """Compiles a network with what :func:`fit` shows: the loss without the weight penalty, and the accuracy.
 
@@ -248,13 +244,22 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
     if not _averages(model):
         yield
         return
-    kept = [np.array(keras.ops.convert_to_numpy(variable)) for variable in model.trainable_variables]
+    kept = _copies(model)
     model.optimizer.finalize_variable_values(model.trainable_variables)
+    _assign(model, _copies(model))  # on JAX they are the averages' own arrays, which prediction may use up
     try:
         yield
     finally:
-        for variable, value in zip(model.trainable_variables, kept, strict=True):
-            variable.assign(value)
+        _assign(model, kept)
+
+
+def _copies(model: keras.Model) -> list[np.ndarray]:
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in model.trainable_variables]
+
+
+def _assign(model: keras.Model, values: Sequence[np.ndarray]) -> None:
+    for variable, value in zip(model.trainable_variables, values, strict=True):
+        variable.assign(value)
 
 
 def _averages(model: keras.Model) -> bool:

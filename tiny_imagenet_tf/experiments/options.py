@@ -115,6 +115,10 @@ class RunOptions:
         """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
         for field in dataclasses.fields(self):
             rule_of(type(self), field.name).check(field.name, getattr(self, field.name))
+        if self.source is not None and not self.demo and not self.source.expanduser().exists():
+            raise UserError(f"--source {self.source}: no such file or folder")
+        if self.runs.exists() and not self.runs.is_dir():
+            raise UserError(f"--runs {self.runs}: a file, not a folder")
         if self.tensorboard and importlib.util.find_spec("tensorboard") is None:
             raise UserError('--tensorboard: TensorBoard is not installed; pip install -e ".[tensorboard]"')
 

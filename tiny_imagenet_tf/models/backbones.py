@@ -231,12 +231,12 @@ def _containers(backbone: Backbone, classes: list[int]) -> Iterator[tuple[str, k
     """The networks that a file of weights alone may be of."""
     shape = {"input_shape": (backbone.input_size, backbone.input_size, 3)}
     build = keras.applications.InceptionV3 if backbone.build is _blocks else backbone.build
-    yield "without its top", build(weights=None, include_top=False, **shape)
     for count in classes:
         yield f"with a top of {count} classes", build(weights=None, include_top=True, classes=count, **shape)
         base = build(weights=None, include_top=False, **shape)
         top = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(count)]
         yield f"nested, with {count} classes", keras.Sequential([keras.Input(shape["input_shape"]), base, *top])
+    yield "without its top", build(weights=None, include_top=False, **shape)
 
 
 def _classes(file: h5py.File) -> list[int]:

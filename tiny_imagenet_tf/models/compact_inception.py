@@ -72,13 +72,7 @@ def compact_inception(
 
     for index, inner in enumerate((16, 24), start=1):
         x = inception_type1(  # 27x27x144
-            x,
-            conv1x1=w(32),
-            single=w(inner, 32),
-            double=w(32, 48, 48),
-            pool=w(32),
-            name=f"type1_{index}",
-            **options,
+            x, conv1x1=w(32), single=w(inner, 32), double=w(32, 48, 48), pool=w(32), name=f"type1_{index}", **options
         )
     branches = {"single": [(w(116), 3)], "double": [(w(16), 1), (w(28), 3), (w(28), 3)]}
     x = inception_dim(x, branches=branches, padding="same", name="dim1", **options)  # 14x14x288
@@ -100,13 +94,7 @@ def compact_inception(
     x = inception_dim(x, branches=branches, padding="same", name="dim2", **options)  # 7x7x576
 
     x = inception_type3(  # 7x7x864
-        x,
-        conv1x1=w(144),
-        single=w(160, 160, 160),
-        double=w(192, 160, 160, 160),
-        pool=w(80),
-        name="type3",
-        **options,
+        x, conv1x1=w(144), single=w(160, 160, 160), double=w(192, 160, 160, 160), pool=w(80), name="type3", **options
     )
     x = layers.GlobalAveragePooling2D(dtype="float32", name="features")(x)  # 864
     x = logits(x, classes=classes, dropout_rate=dropout_rate, weight_decay=weight_decay)

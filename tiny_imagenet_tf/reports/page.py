@@ -36,7 +36,6 @@ class Drawing:
     caption: str
     kind: Literal["line", "picture"] = "line"
     in_page: bool = True
-    block: str = dataclasses.field(default="drawing", init=False)
 
     @property
     def file_name(self) -> str:
@@ -61,7 +60,6 @@ class Tabulated:
     """A table of text."""
 
     table: Table
-    block: str = dataclasses.field(default="table", init=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +85,6 @@ class Scatter:
     files: Sequence[str]
     sprite: Sprite | None
     caption: str
-    block: str = dataclasses.field(default="scatter", init=False)
 
     @property
     def data(self) -> dict:
@@ -121,7 +118,6 @@ class ClassTable:
 
     rows: tuple[ClassRow, ...]
     sprite: Sprite | None
-    block: str = dataclasses.field(default="classes", init=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,7 +141,6 @@ class Gallery:
     classes: Sequence[str]
     sprite: Sprite | None
     caption: str
-    block: str = dataclasses.field(default="gallery", init=False)
 
     @property
     def data(self) -> dict:
@@ -197,6 +192,7 @@ def render(title: str, sections: Sequence[Section]) -> str:
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["light_markdown"] = light_markdown
+    environment.filters["kind"] = lambda block: type(block).__name__
     return environment.get_template("report.html").render(
         title=title,
         sections=sections,

@@ -28,9 +28,9 @@ class ConvnetOptions(ScratchOptions):
     """Column of Table 1. Models 7 and 8 are one network as printed."""
     loss: Literal["softmax", "svm"] = option("softmax")
     """Multinomial logistic, or multiclass SVM (section 4.1). Paper: its nine results are softmax's."""
-    staged: bool | None = option(None)
-    """Train a shallow network first: the first convolution of each stage and the fully connected layers. Paper, and
-    default: for the deep networks, models 8 and 9."""
+    staged: Literal["deep", "always", "never"] = option("deep")
+    """When to train a shallow network first, of the first convolution of each stage and the fully connected layers.
+    Paper: for deep networks, that is models 8 and 9."""
     staged_epochs: int = option(5, POSITIVE, departs=False)
     """Of the shallow network. Paper: not given."""
 
@@ -58,10 +58,11 @@ class ConvnetOptions(ScratchOptions):
 def run(options: ConvnetOptions) -> Run:
     """Trains one of the nine, and returns the run's directory."""
     column, stated = TABLE_1[options.model], published.TRAINING[f"le_yang/model_{9 if options.model == 9 else 8}"]
-    has_shallower = staged.shallow(column.architecture) != column.architecture
-    if options.staged and not has_shallower:
-        raise UserError(f"--staged: model {options.model} has one convolution a stage, there is no shallower network")
-    in_stages = options.model >= 8 if options.staged is None else options.staged
+    if options.staged == "always" and staged.shallow(column.architecture) == column.architecture:
+        raise UserError(
+            f"--staged always: model {options.model} has one convolution a stage, there is no shallower network"
+        )
+    in_stages = options.staged == "always" or (options.staged == "deep" and options.model >= 8)
     study = Study("convnets", f"Model {options.model}", f"le_yang/model_{options.model}")
     screened = published.LE_YANG_TABLE_2_SCREENED[options.model - 1]
     begun = experiment.begin(study, options, devices=options.devices, screened=screened)

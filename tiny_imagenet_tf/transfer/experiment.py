@@ -124,9 +124,10 @@ def _train(begun: Experiment, trunk: Trunk, values: Values) -> None:
         return combine(network.predict(each.astype(np.float32), batch_size=1000, verbose=0) for each in crops)
 
     staircase = schedules.staircase_callback(options.learning_rate, options.learning_rate_decay_per_epoch)
-    clock = begun.fit(model, batches, predict, head.save, callbacks=[staircase])
+    never_compiled = keras.Model(head.inputs, head.outputs, name=head.name)  # saves the layers alone
+    clock = begun.fit(model, batches, predict, never_compiled.save, callbacks=[staircase])
 
-    best = keras.saving.load_model(begun.snapshots.paths[-1], compile=False)
+    best = keras.saving.load_model(begun.snapshots.paths[-1])
     _save(begun, trunk, best)
     extraction = [store.seconds for stores in values.stores.values() for store in stores]
     unknown = extraction.count(None)

@@ -53,10 +53,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             layout = official_layout.read(Path(root), on_file=progress.update)
         self.info.features["label"].names = layout.wnids
         self.info.metadata.update(
-            words=layout.words,
-            digests=layout.digests,
-            grayscale=layout.grayscale,
-            missing=list(layout.missing),
+            words=layout.words, digests=layout.digests, grayscale=layout.grayscale, missing=list(layout.missing)
         )
         return {split: self._generate_examples(found) for split, found in layout.examples.items() if found}
 
@@ -64,10 +61,5 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         for example in examples:
             yield (
                 example.path.name,
-                {
-                    "image": example.path,
-                    "label": example.label,
-                    "box": example.box,
-                    "file_name": example.path.name,
-                },
+                {"image": example.path, "label": example.label, "box": example.box, "file_name": example.path.name},
             )

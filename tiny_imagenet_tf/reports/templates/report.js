@@ -136,7 +136,7 @@ if (galleryData) {
     grid.replaceChildren(...found.slice(0, limit).map(([i, file, label, answer, share]) => {
       const figure = make("figure", "");
       if (cell) {
-        const image = make("span", "", "cell sprite-gallery");
+        const image = make("span", "", "cell sprite-Gallery");
         image.title = file;
         showCell(image, i, cell, columns, 96 / cell);
         figure.append(image);
