@@ -70,7 +70,7 @@ def measure(config: Config, split: splits.Split, precision: hardware.Precision) 
     drawn = views.MILANI if config.augment else views.PLAIN
     with policy(precision):
         network = compact_inception(width_multiplier=config.width_multiplier)
-        model = preprocess.in_training(preprocess.classifier(network), drawn)
+        model = preprocess.behind_views(preprocess.classifier(network), drawn)
         compile_for_training(model, keras.optimizers.Adam(1e-3), smoothed_cross_entropy(0.1))
     total = config.warm_up + config.steps
     rows = np.arange(total * config.batch_size) % len(split)

@@ -9,6 +9,8 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # TensorFlow itself turns it on for the newest CPUs only
 
+import keras
+
 from tiny_imagenet_tf.data import splits, synthetic
 
 # Real data (data/unpack FOLDER writes tiny-imagenet-200) and weights (weights/), where somebody has put them.
@@ -33,6 +35,17 @@ def builder(tmp_path_factory):
 def train(builder):
     """The made-up training split."""
     return splits.load(builder, "train")
+
+
+@pytest.fixture(scope="session")
+def tiny_backbone(tmp_path_factory) -> str:
+    """A file that does for a backbone where a test is not about the network: 40x40 pixels in -1..1 to 12 values."""
+    keras.utils.set_random_seed(3)
+    x = images = keras.Input((40, 40, 3))
+    x = keras.layers.Conv2D(12, 7, strides=5, activation="relu")(x)
+    path = tmp_path_factory.mktemp("backbone") / "tiny.keras"
+    keras.Model(images, keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)).save(path)
+    return str(path)
 
 
 @pytest.fixture(scope="session")

@@ -62,7 +62,7 @@ def test_a_saved_model_is_shown_crops_as_it_shows_whole_ones_to_itself(train, re
     preprocess.deployed(preprocess.classifier(network), resize=resize).save(tmp_path / "best.keras")
     saved, predictor = keras.saving.load_model(tmp_path / "best.keras"), Predictor.load(tmp_path / "best.keras")
     assert predictor.resize == resize and predictor.views("ten") == MILANI_TEN_CROP
-    np.testing.assert_array_equal(predictor.scores(few, WHOLE), saved.predict(in_order(few, 3), verbose=0))
+    np.testing.assert_allclose(predictor.scores(few, WHOLE), saved.predict(in_order(few, 3), verbose=0), atol=1e-5)
     for view in (WHOLE, View("bottom_right", mirrored=True)):
         shown = views.show(pixels(few).astype(np.uint8), view.table(3), 75, resize, recolour=False)
         expected = network.predict(np.asarray(shown) / 127.5 - 1, verbose=0)

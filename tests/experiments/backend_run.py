@@ -32,7 +32,7 @@ def main(path: str, source: str, data_dir: str, weights: str) -> None:
     else:
         np.savez(weights, **{f"{number:03}": value for number, value in enumerate(network.get_weights())})
     classifier = preprocess.classifier(network)
-    model = preprocess.in_training(classifier, MILANI)
+    model = preprocess.behind_views(classifier, MILANI)
     compile_for_training(model, keras.optimizers.SGD(0.05, 0.9), losses.smoothed_cross_entropy(0.1))
     predictor, run = Predictor(classifier), tiny_run.make_run(Path(path))
 

@@ -32,7 +32,7 @@ def main(path: str, source: str, data_dir: str, epochs: str, *devices: str) -> N
     train, validation = splits.load(builder, "train"), splits.load(builder, "validation")
     with placement.scope():
         classifier = preprocess.classifier(tiny_run.network(4, dropout=0))  # each device would draw its own
-        model = preprocess.in_training(classifier, PLAIN)
+        model = preprocess.behind_views(classifier, PLAIN)
         compile_for_training(model, keras.optimizers.SGD(0.1, 0.9), losses.smoothed_cross_entropy(0.1))
     predictor = Predictor(classifier)
 

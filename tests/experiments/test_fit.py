@@ -33,7 +33,7 @@ ROW = {
 def fitted(run, images, *, network=None, loss=None, rate=0.1, batch_size=6, measure=None, callbacks=(), **options):
     """A tiny network after an epoch of plain images; returns it, behind its views, and its batches."""
     classifier = preprocess.classifier(network or tiny_run.network(4))
-    model = preprocess.in_training(classifier, PLAIN)
+    model = preprocess.behind_views(classifier, PLAIN)
     compile_for_training(model, keras.optimizers.SGD(rate), loss or losses.smoothed_cross_entropy(0.1))
     batches = ImageBatches(images.train, PLAIN, batch_size, seed=0)
     options = {"measure_every": 9, "checkpoint_every": 9} | options
@@ -152,7 +152,7 @@ def test_tensorboard_gets_every_measurement(run, images):
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_scores_loss_and_variables_stay_in_float32(images, precision):
     with policy(precision):
-        model = preprocess.in_training(preprocess.classifier(tiny_run.network(4)), PLAIN)
+        model = preprocess.behind_views(preprocess.classifier(tiny_run.network(4)), PLAIN)
         compile_for_training(model, keras.optimizers.SGD(0.01), losses.smoothed_cross_entropy(0.1))
     (shown, truth) = next(iter(ImageBatches(images.train, PLAIN, 4, seed=0).dataset(0, 1)))
     shown = list(shown)

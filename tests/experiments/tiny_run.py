@@ -73,7 +73,7 @@ def train(
     hardware.set_seed(seed)
     views = RandomViews(**MILANI.__dict__ | {"mixup": mixup})
     classifier = preprocess.classifier(network(len(train_split.wnids)))
-    model = preprocess.in_training(classifier, views)
+    model = preprocess.behind_views(classifier, views)
     optimizer = keras.optimizers.Adam(1e-2, use_ema=ema, ema_momentum=0.9)
     compile_for_training(model, optimizer, losses.smoothed_cross_entropy(0.1))
     predictor = Predictor(classifier)

@@ -8,7 +8,7 @@ import pytest
 
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.models import preprocess
-from tiny_imagenet_tf.models.backbones import BACKBONES, WeightsError, build, find
+from tiny_imagenet_tf.models.backbones import BACKBONES, Backbone, WeightsError, build, find
 from tiny_imagenet_tf.models.heads import transfer_head
 
 V3 = find("inception_v3")
@@ -80,20 +80,36 @@ def test_too_small_an_input_is_refused():
         build(V3, "random", input_size=64)
 
 
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory, small_trunk):
-    """Files with the trunk's weights in them, under every head and in every form."""
-    folder, weights = tmp_path_factory.mktemp("kept"), small_trunk.model.get_weights()
-    base = keras.applications.InceptionV3(weights=None, include_top=False)
+def tiny(weights=None, include_top=False, input_shape=(32, 32, 3), pooling=None, classes=10):
+    """A network that somebody adds, with the arguments of ``keras.applications``."""
+    x = images = keras.Input(input_shape)
+    x = keras.layers.Conv2D(6, 3, strides=2, name="tiny_convolution")(x)
+    x = keras.layers.BatchNormalization(name="tiny_normalization")(x)
+    if include_top or pooling:
+        x = keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)
+    if include_top:
+        x = keras.layers.Dense(classes, name="predictions")(x)
+    return keras.Model(images, x)
+
+
+TINY = Backbone("tiny", tiny, "0..1", input_size=32, smallest=8)
+
+
+@pytest.fixture(scope="module", params=[TINY, pytest.param(V3, marks=pytest.mark.slow)], ids=lambda each: each.name)
+def kept(request, tmp_path_factory):
+    """A backbone, and files with its weights in them, under every head and in every form."""
+    backbone, folder = request.param, tmp_path_factory.mktemp("kept")
+    trunk = build(backbone, "random", seed=5)
+    base, with_top = backbone.build(weights=None, include_top=False), backbone.build(weights=None, include_top=True)
+    weights = trunk.model.get_weights()
     base.set_weights(weights)
-    with_top = keras.applications.InceptionV3(weights=None)
     with_top.set_weights(weights + with_top.get_weights()[-2:])
     pooled = keras.layers.GlobalAveragePooling2D()(base.output)
     flat = keras.Model(base.input, keras.layers.Dense(200)(pooled))
     top = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(200)]
-    nested = keras.Sequential([keras.Input((299, 299, 3)), base, *top])
-    values = small_trunk.model(small_trunk.model.input, training=False)
-    own = keras.Model(small_trunk.model.input, transfer_head(2048, 4)(values), name="network")
+    nested = keras.Sequential([keras.Input((backbone.input_size, backbone.input_size, 3)), base, *top])
+    values = trunk.model(trunk.model.input, training=False)
+    own = keras.Model(trunk.model.input, transfer_head(values.shape[-1], 4)(values), name="network")
     with_top.save_weights(folder / "top.weights.h5")
     base.save(folder / "model.keras")
     flat.save_weights(folder / "flat.weights.h5")
@@ -102,7 +118,7 @@ def kept(tmp_path_factory, small_trunk):
     nested.save_weights(folder / "nested.weights.h5")
     nested.save(folder / "nested.h5")
     preprocess.deployed(preprocess.classifier(own)).save(folder / "best.keras")
-    return folder
+    return trunk, folder
 
 
 @pytest.mark.parametrize(
@@ -112,10 +128,21 @@ def kept(tmp_path_factory, small_trunk):
         "best.keras",
     ],
 )  # fmt: skip
-def test_the_network_is_found_under_every_head(small_trunk, kept, name):
-    loaded = build(V3, str(kept / name), input_size=75)
-    assert loaded.description["weights_sha256"] == small_trunk.description["weights_sha256"]
+def test_the_network_is_found_under_every_head(kept, name):
+    trunk, folder = kept
+    loaded = build(trunk.backbone, str(folder / name))
+    assert loaded.description["weights_sha256"] == trunk.description["weights_sha256"]
     assert loaded.label == name
+
+
+def test_a_backbone_that_somebody_adds_is_one_row(monkeypatch, tmp_path):
+    """From the row to a store's key; the recipes ask :func:`find` for ``--backbone``."""
+    monkeypatch.setitem(BACKBONES, "tiny", TINY)
+    trunk = build(find("tiny"), "random", input_size=16)
+    assert trunk.description | {"weights_sha256": ""} == {
+        "backbone": "tiny", "weights_sha256": "", "layer": "avg_pool", "input_size": 16, "pixels": "0..1",
+    }  # fmt: skip
+    assert trunk.model.output_shape == (None, 6)
 
 
 def test_the_real_file(shared_weights):

@@ -19,7 +19,7 @@ def flat(size: int) -> keras.Model:
 
 @pytest.mark.parametrize("drawn", [PLAIN, MILANI, LE_YANG], ids=lambda each: each.description)
 def test_in_training_a_classifier_is_shown_its_table_of_views(drawn):
-    model = preprocess.in_training(preprocess.classifier(flat(drawn.size)), drawn)
+    model = preprocess.behind_views(preprocess.classifier(flat(drawn.size)), drawn)
     table = drawn.table(3, 1)
     expected = np.asarray(views.show(IMAGES, table, drawn.size, recolour=drawn.brightness_contrast)) / 127.5 - 1
     found = model.predict([IMAGES, table], verbose=0)

@@ -9,8 +9,7 @@ from functools import partial
 import keras
 
 from tiny_imagenet_tf.data.views import RandomViews
-from tiny_imagenet_tf.experiments import experiment
-from tiny_imagenet_tf.experiments.experiment import Study
+from tiny_imagenet_tf.experiments.experiment import Study, begin
 from tiny_imagenet_tf.experiments.losses import smoothed_cross_entropy
 from tiny_imagenet_tf.experiments.options import POSITIVE, command, option
 from tiny_imagenet_tf.models.compact_inception import compact_inception
@@ -32,15 +31,15 @@ class Config(ScratchOptions):
 
 
 def main(config: Config):
-    begun = experiment.begin(STUDY, config, devices=config.devices)
-    steps = config.epochs * (len(begun.data.rows) // config.batch_size)
+    experiment = begin(STUDY, config, devices=config.devices)
+    steps = config.epochs * (len(experiment.data.rows) // config.batch_size)
     cosine = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
     sgd = partial(keras.optimizers.SGD, cosine, momentum=0.9, nesterov=True, use_ema=True, ema_momentum=0.9)
-    network = partial(compact_inception, classes=begun.classes, width_multiplier=config.width_multiplier)
+    network = partial(compact_inception, classes=experiment.classes, width_multiplier=config.width_multiplier)
     views = RandomViews(mirror=True, mixup=config.mixup)
-    training = Scratch.compiled(begun, network, views, sgd, smoothed_cross_entropy(0.1))
+    training = Scratch.compiled(experiment, network, views, sgd, smoothed_cross_entropy(0.1))
     training.report(training.fit(callbacks=[keras.callbacks.SwapEMAWeights()]))
-    return begun.run
+    return experiment.run
 
 
 if __name__ == "__main__":

@@ -24,12 +24,14 @@ def call(*arguments, **environment):
 
 
 def test_it_runs_with_its_own_options_and_says_what_it_showed(tmp_path):
-    done = call("--demo", "--width-multiplier", 0.1, "--epochs", 3, "--runs", tmp_path)
+    done = call("--demo", "--width-multiplier", 0.05, "--epochs", 2, "--runs", tmp_path)
     assert done.returncode == 0, done.stderr
     (path,) = tmp_path.iterdir()
     run = Run(path)
     assert run.summary.train.views == "whole image, random mirror image, mixup 0.2"
-    assert run.summary.published is None and run.summary.title == "Compact Inception, mixup with --width-multiplier 0.1"
+    assert (
+        run.summary.published is None and run.summary.title == "Compact Inception, mixup with --width-multiplier 0.05"
+    )
     rates = [row["learning_rate"] for row in run.metrics]
     np.testing.assert_allclose(rates[-1], 0, atol=1e-6)
     assert rates == sorted(rates, reverse=True)

@@ -8,7 +8,6 @@ import pytest
 
 from tiny_imagenet_tf import published
 from tiny_imagenet_tf.data.views import LE_YANG, MILANI, PLAIN
-from tiny_imagenet_tf.experiments import experiment
 from tiny_imagenet_tf.hardware import Placement
 from tiny_imagenet_tf.models.convnets import TABLE_1
 from tiny_imagenet_tf.runs.run import Run
@@ -37,7 +36,8 @@ class Begun:
 @pytest.fixture
 def begun(monkeypatch, tmp_path):
     begun = Begun(tmp_path)
-    monkeypatch.setattr(experiment, "begin", begun.begin)
+    for module in (inception, convnets):
+        monkeypatch.setattr(module, "begin", begun.begin)
     monkeypatch.setattr(Scratch, "fit", lambda self, **options: begun.trained.append((self, options)))
     features = SimpleNamespace(features=lambda *_: None)
     monkeypatch.setattr(Scratch, "report", lambda self, clock, **more: features)

@@ -8,7 +8,6 @@ import pytest
 
 from tiny_imagenet_tf import published
 from tiny_imagenet_tf.data.views import MILANI, PLAIN
-from tiny_imagenet_tf.experiments import experiment
 from tiny_imagenet_tf.experiments.experiment import Study
 from tiny_imagenet_tf.training import inception
 from tiny_imagenet_tf.training.inception import InceptionOptions, adam
@@ -21,7 +20,7 @@ def trained(monkeypatch):
     found = []
     begun = SimpleNamespace(classes=4, placement=SimpleNamespace(scope=lambda: keras.device("cpu"), replicas=1))
     begun.precision, begun.run = "float32", None
-    monkeypatch.setattr(experiment, "begin", lambda study, options, devices: begun)
+    monkeypatch.setattr(inception, "begin", lambda study, options, devices: begun)
     monkeypatch.setattr(Scratch, "fit", lambda self, **options: found.append((self, options)))
     monkeypatch.setattr(Scratch, "report", lambda self, clock: None)
 

@@ -1,4 +1,4 @@
-"""A random trunk at the smallest input, shared by the room's tests."""
+"""Trunks with random weights, shared by the room's tests."""
 
 import pytest
 
@@ -6,6 +6,12 @@ from tiny_imagenet_tf.models import backbones
 
 
 @pytest.fixture(scope="session")
-def small_trunk():
+def small_trunk(tiny_backbone):
+    """40x40 images to 12 values, random weights."""
+    return backbones.build(backbones.find(tiny_backbone, "-1..1"))
+
+
+@pytest.fixture(scope="session")
+def inception_trunk():
     """75x75 images to 2048 values, random weights."""
     return backbones.build(backbones.find("inception_v3"), "random", input_size=75, seed=3)

@@ -13,7 +13,7 @@ VIEWS = [View(), View("bottom_left", mirrored=True), DrawnView(MILANI_TRANSFER, 
 
 def by_hand(trunk, view, resize="half_pixel"):
     """What predict makes of the images in a view."""
-    shown = views.show(IMAGES, view.table(5), 75, resize, recolour=isinstance(view, DrawnView))
+    shown = views.show(IMAGES, view.table(5), trunk.size, resize, recolour=isinstance(view, DrawnView))
     return trunk.model.predict(np.asarray(shown) / 127.5 - 1, verbose=0)
 
 
@@ -25,6 +25,12 @@ def test_float32_gives_what_predict_gives(small_trunk, view, resize):
     scale = np.abs(expected).max()
     np.testing.assert_allclose(extract(IMAGES, table), expected, atol=1e-4 * scale)
     np.testing.assert_allclose(extract(IMAGES[:2], table[:2]), expected[:2], atol=1e-4 * scale)
+
+
+def test_inception_v3_freezes_to_what_predict_gives(inception_trunk):
+    expected = by_hand(inception_trunk, VIEWS[1])
+    found = Engine(inception_trunk, "float32").extractor(VIEWS[1])(IMAGES, VIEWS[1].table(5))
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=["whole", "mirrored corner", "random"])

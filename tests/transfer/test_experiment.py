@@ -23,13 +23,13 @@ V3 = Study("transfer_v3", "Transfer Learning v3", "milani/transfer_v3")
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory, builder):
+def config(tmp_path_factory, builder, tiny_backbone):
     """A small run of everything: ten-crop, stored augmented views of half the images, a held-out slice."""
     folder = tmp_path_factory.mktemp("experiment")
     return TransferOptions(
         data_dir=builder.data_path.parents[1],
-        weights="random",
-        input_size=75,
+        backbone=tiny_backbone,
+        pixels="-1..1",
         precision="float32",
         store=folder / "values",
         runs=folder / "runs",
@@ -73,7 +73,7 @@ def test_the_run_directory_holds_what_it_should(finished, config):
 
 def test_the_summary_says_what_was_done(finished):
     summary = finished.summary
-    options = "--input-size 75 --augment --crops ten --learning-rate 0.05"
+    options = "--backbone tiny.keras --pixels -1..1 --augment --crops ten --learning-rate 0.05"
     assert (summary.published, summary.title) == (None, f"Transfer Learning v3 with --batch-size 4 {options}")
     assert (summary.epochs, summary.recipe_epochs) == (2, 10)
     assert (summary.validation.images, summary.validation.crops) == (12, "ten")
@@ -82,8 +82,8 @@ def test_the_summary_says_what_was_done(finished):
     assert RandomViews.from_json(summary.train.drawn) == MILANI_TRANSFER
     assert summary.selection == "best of the measurements on held-out training images"
     assert summary.partial == "augmented views of 50% of the images"
-    assert (summary.trunk, summary.backbone) == ("random", "inception_v3")
-    assert {"the backbone's weights are random", "20 of the official 100,000 train images"} < set(summary.notes)
+    assert (summary.trunk, summary.backbone) == ("tiny.keras", "tiny.keras")
+    assert {"20 of the official 100,000 train images"} < set(summary.notes)
     extraction = sum(store.seconds for stores in stores_of(finished).values() for store in stores)
     assert summary.hours * 3600 == pytest.approx(extraction + finished.metrics[-1]["seconds"], rel=0.2)
     assert [view.rows for view in summary.transfer_values["train"]] == [24, 12, 12]
@@ -117,7 +117,7 @@ def test_the_best_epoch_is_reported_and_snapshots_are_heads(finished):
     assert finished.summary.best_epoch == best["epoch"]
     assert finished.summary.validation.top1 == best["val_accuracy"]
     head = keras.saving.load_model(finished.snapshots().paths[-1])
-    assert head.input_shape == (None, 2048)
+    assert head.input_shape == (None, 12)
 
 
 class Interrupted(Exception):

@@ -26,7 +26,7 @@ def extraction(small_trunk, tmp_path):
 def test_values_are_those_of_the_trunk_in_the_order_of_the_split(extraction, train, small_trunk, view):
     (store,) = extraction.fill(train, (view,))
     images = np.concatenate(list(in_order(train, 24).as_numpy_iterator()))
-    shown = views.show(images, view.table(24), 75, recolour=isinstance(view, DrawnView))
+    shown = views.show(images, view.table(24), 40, recolour=isinstance(view, DrawnView))
     expected = small_trunk.model.predict(np.asarray(shown) / 127.5 - 1, verbose=0)
     np.testing.assert_allclose(store.load(), expected, atol=1e-4 * np.abs(expected).max())
 
@@ -77,18 +77,21 @@ def slowly(self, shard, values, seconds):
     time.sleep(float(sys.argv[3]))
 store.Store.write = slowly
 data = splits.load(splits.prepare(None, Path(sys.argv[1])), "train")
-built = backbones.build(backbones.find("inception_v3"), "random", input_size=75, seed=3)
+built = backbones.build(backbones.find(sys.argv[4], "-1..1"))
 Extraction(Engine(built, "float32"), Path(sys.argv[2])).fill(data, (views.View(), views.View("top_right")))
 """
 
 
-def test_killed_at_a_random_shard_and_resumed_it_is_identical(builder, tmp_path):
+def test_killed_at_a_random_shard_and_resumed_it_is_identical(builder, tmp_path, tiny_backbone):
     root = Path(builder.data_path).parents[1]
     command = [sys.executable, "-c", FILL, str(root)]
-    subprocess.run([*command, str(tmp_path / "whole"), "0"], check=True, capture_output=True)
+    subprocess.run([*command, str(tmp_path / "whole"), "0", tiny_backbone], check=True, capture_output=True)
 
     victim = subprocess.Popen(
-        [*command, str(tmp_path / "killed"), "0.2"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [*command, str(tmp_path / "killed"), "0.2", tiny_backbone],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     )
     last = time.time_ns() % 20  # any of the 24 shards but the last few
     for line in victim.stdout:
@@ -98,7 +101,9 @@ def test_killed_at_a_random_shard_and_resumed_it_is_identical(builder, tmp_path)
     victim.wait()
     written = len(list((tmp_path / "killed").rglob("shard-*.json")))
     assert 0 < written < 24
-    done = subprocess.run([*command, str(tmp_path / "killed"), "0"], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [*command, str(tmp_path / "killed"), "0", tiny_backbone], check=True, capture_output=True, text=True
+    )
     assert done.stdout.count("shard") == 24 - written
 
     def contents(folder):

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tiny_imagenet_tf.data.splits import Split
-from tiny_imagenet_tf.data.views import RandomViews
+from tiny_imagenet_tf.data.views import RandomViews, View
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.published import IMAGE_SIZE
 
@@ -29,6 +29,16 @@ def in_order(split: Split, batch_size: int) -> tf.data.Dataset:
     """Returns batches of uint8 images (batch, 64, 64, 3) in the split's order; the last may be smaller."""
     images = tf.data.Dataset.from_tensor_slices(split.jpegs)
     return images.map(decode, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size).prefetch(2)
+
+
+def in_view(split: Split, view: View, batch_size: int) -> tf.data.Dataset:
+    """Returns what a model behind views predicts from: a split in its order, every image in one view.
+
+    Returns:
+        Batches of a tuple of one: (uint8 images (batch, 64, 64, 3), views (batch, 7)).
+    """
+    rows = tf.data.Dataset.from_tensor_slices(view.table(len(split))).batch(batch_size)
+    return tf.data.Dataset.zip((in_order(split, batch_size), rows)).map(lambda images, table: ((images, table),))
 
 
 @dataclasses.dataclass(frozen=True)

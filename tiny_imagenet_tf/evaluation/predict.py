@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from tiny_imagenet_tf.data import views
-from tiny_imagenet_tf.data.batches import in_order
+from tiny_imagenet_tf.data.batches import in_view
 from tiny_imagenet_tf.data.splits import Split, first_line
 from tiny_imagenet_tf.data.views import Resize, View
 from tiny_imagenet_tf.errors import UserError
@@ -92,7 +92,7 @@ class Predictor:
 
     def scores(self, split: Split, view: View) -> np.ndarray:
         """Returns the scores of every image of a split, in its order, in one view; float32 (n, classes)."""
-        return self._showing(view).predict(in_order(split, _BATCH_SIZE), verbose=0)
+        return self._behind_views.predict(in_view(split, view, _BATCH_SIZE), verbose=0)
 
     def probabilities(self, split: Split, shown: Sequence[View] | None = None) -> np.ndarray:
         """Returns the class probabilities (n, classes): of several views, the mean over their softmaxes (Eq. 2)."""
@@ -108,14 +108,9 @@ class Predictor:
         return before.scores(split, view).astype(np.float32)
 
     @functools.cached_property
-    def _models(self) -> dict[View, keras.Model]:
-        return {}
-
-    def _showing(self, view: View) -> keras.Model:
-        """The model of a view, built and traced once."""
-        if view not in self._models:
-            self._models[view] = preprocess.deployed(self.classifier, view, self.resize)
-        return self._models[view]
+    def _behind_views(self) -> keras.Model:
+        """One model for all views, built and traced once."""
+        return preprocess.behind_views(self.classifier, views.PLAIN, self.resize)
 
 
 def _before_logits(model: keras.Model) -> keras.Model:

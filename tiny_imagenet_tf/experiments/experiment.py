@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from tiny_imagenet_tf import hardware, published
+from tiny_imagenet_tf.data.batches import Steps
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import negative_log_likelihood, top_k_accuracy
@@ -212,6 +213,7 @@ def begin(study: Study, options: RunOptions, *, devices: Sequence[str] = (), scr
         )
     hardware.set_seed(options.seed, devices)
     data = images.load(options, screened=screened)
+    Steps(len(data.rows), options.batch_size, options.seed)  # refuses a batch that is larger than the set
     machine = {
         "device": hardware.describe_device(devices),
         "replicas": placement.replicas,

@@ -37,6 +37,7 @@ class Backbone:
         input_size: height and width in pixels that it was trained at.
         smallest: that it takes.
         last: the layer of the transfer values; ``avg_pool`` for the averaged last map.
+        has_weights: it is a file, with weights of its own.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Backbone:
     input_size: int
     smallest: int
     last: str = "avg_pool"
+    has_weights: bool = False
 
 
 def _blocks(weights: str | None = None, include_top: bool = False, pooling: str | None = "avg", **shape: Any):
@@ -126,7 +128,7 @@ def find(name: str, pixels: Pixels | None = None) -> Backbone:
         model = _load(path)
         return model if model.input_shape[1:] == tuple(input_shape) else _at_size(model, tuple(input_shape))
 
-    return Backbone(path.name, build, pixels or "0..255", size, 32, _last_features(network))
+    return Backbone(path.name, build, pixels or "0..255", size, 32, _last_features(network), has_weights=True)
 
 
 def build(
@@ -158,14 +160,13 @@ def build(
     size = input_size or backbone.input_size
     if size < backbone.smallest:
         raise UserError(f"--input-size {size}: {backbone.name} takes {backbone.smallest} pixels or more")
-    is_file = backbone.name not in BACKBONES
-    if is_file and weights not in ("imagenet", "random"):
+    if backbone.has_weights and weights not in ("imagenet", "random"):
         raise WeightsError(f"--weights {weights}: the file given as --backbone has weights of its own")
     if weights == "random":
         keras.utils.set_random_seed(seed)
     with _policy(dtype):
         network = backbone.build(weights=None, include_top=False, input_shape=(size, size, 3), pooling="avg")
-        if not is_file and weights != "random":
+        if not backbone.has_weights and weights != "random":
             sources = [_download(backbone)] if weights == "imagenet" else read(backbone, Path(weights).expanduser())
             _copy(sources, network, backbone, weights)
         model = _up_to(network, backbone, layer or backbone.last)
@@ -176,7 +177,9 @@ def build(
         "input_size": size,
         "pixels": backbone.pixels,
     }
-    label = backbone.name if is_file else weights if weights in ("imagenet", "random") else Path(weights).name
+    label = (
+        backbone.name if backbone.has_weights else weights if weights in ("imagenet", "random") else Path(weights).name
+    )
     return Trunk(model, backbone, description, label)
 
 

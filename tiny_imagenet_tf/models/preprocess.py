@@ -43,18 +43,18 @@ class Views(layers.Layer):
         return (input_shape[0][0], self.size, self.size, 3)
 
 
-def in_training(classifier: keras.Model, drawn: RandomViews, resize: Resize = "half_pixel") -> keras.Model:
-    """Returns the classifier behind random views: uint8 images and a table of views to scores.
+def behind_views(classifier: keras.Model, drawn: RandomViews, resize: Resize = "half_pixel") -> keras.Model:
+    """Returns the classifier behind views: uint8 images and their table to scores.
 
     Args:
         classifier: float32 (batch, size, size, 3) in 0..255 to scores.
-        drawn: the views.
+        drawn: what the tables may hold; ``PLAIN`` for any fixed views.
         resize: sampling, where the windows have not the classifier's size.
     """
     images = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), dtype="uint8", name="images")
     table = keras.Input((len(COLUMNS),), dtype="float32", name="views")
     shown = Views(drawn, classifier.input_shape[1], resize, name="shown")([images, table])
-    return keras.Model([images, table], classifier(shown), name=f"{classifier.name}_in_training")
+    return keras.Model([images, table], classifier(shown), name=f"{classifier.name}_behind_views")
 
 
 def classifier(network: keras.Model, pixels: Pixels = "-1..1") -> keras.Model:

@@ -9,9 +9,9 @@ import keras
 from tiny_imagenet_tf import published
 from tiny_imagenet_tf.data.views import LE_YANG, View
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.experiments import experiment, losses
+from tiny_imagenet_tf.experiments import losses
 from tiny_imagenet_tf.experiments.clock import Clock
-from tiny_imagenet_tf.experiments.experiment import Experiment, Study
+from tiny_imagenet_tf.experiments.experiment import Experiment, Study, begin
 from tiny_imagenet_tf.experiments.options import POSITIVE, option
 from tiny_imagenet_tf.experiments.schedules import plateau_callback
 from tiny_imagenet_tf.models.convnets import TABLE_1, convnet
@@ -65,11 +65,11 @@ def run(options: ConvnetOptions) -> Run:
     in_stages = options.staged == "always" or (options.staged == "deep" and options.model >= 8)
     study = Study("convnets", f"Model {options.model}", f"le_yang/model_{options.model}")
     screened = published.LE_YANG_TABLE_2_SCREENED[options.model - 1]
-    begun = experiment.begin(study, options, devices=options.devices, screened=screened)
-    rate = options.learning_rate or stated.learning_rate / (begun.classes - 1 if options.loss == "svm" else 1)
+    experiment = begin(study, options, devices=options.devices, screened=screened)
+    rate = options.learning_rate or stated.learning_rate / (experiment.classes - 1 if options.loss == "svm" else 1)
     decay = stated.weight_decay if options.weight_decay is None else options.weight_decay
     common = {
-        "classes": begun.classes,
+        "classes": experiment.classes,
         "activation": column.activation,
         "weight_decay": losses.l2_coefficient(decay, options.weight_decay_convention),
     }
@@ -80,18 +80,18 @@ def run(options: ConvnetOptions) -> Run:
         return Scratch.compiled(part, partial(convnet, architecture, **common), LE_YANG, optimizer, loss)
 
     def fit(part: Scratch, epochs: int) -> Clock:
-        plateau = plateau_callback(part.begun.run, rate, patience=options.patience)
+        plateau = plateau_callback(part.experiment.run, rate, patience=options.patience)
         return part.fit(epochs=epochs, callbacks=[plateau])
 
-    deep, more = training(begun, column.architecture), {}
+    deep, more = training(experiment, column.architecture), {}
     if in_stages:
-        shallow = training(begun.part("shallow"), staged.shallow(column.architecture))
+        shallow = training(experiment.part("shallow"), staged.shallow(column.architecture))
         fit(shallow, options.staged_epochs)
         moved = staged.move_weights(_network(shallow), _network(deep))
         more = _note(moved, options.staged_epochs)
     best = deep.report(fit(deep, options.epochs), **more)
-    begun.run.write_features(begun.data.validation, best.features(begun.data.validation, View("center")))
-    return begun.run
+    experiment.run.write_features(experiment.data.validation, best.features(experiment.data.validation, View("center")))
+    return experiment.run
 
 
 def _network(training: Scratch) -> keras.Model:

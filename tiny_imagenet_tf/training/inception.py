@@ -7,8 +7,7 @@ from typing import Literal
 import keras
 
 from tiny_imagenet_tf.data.views import MILANI, PLAIN
-from tiny_imagenet_tf.experiments import experiment
-from tiny_imagenet_tf.experiments.experiment import Study
+from tiny_imagenet_tf.experiments.experiment import Study, begin
 from tiny_imagenet_tf.experiments.losses import l2_coefficient, smoothed_cross_entropy
 from tiny_imagenet_tf.experiments.options import PART, POSITIVE, SHARE, option
 from tiny_imagenet_tf.experiments.schedules import staircase_callback
@@ -52,21 +51,21 @@ class InceptionOptions(ScratchOptions):
 
 def run(study: Study, options: InceptionOptions) -> Run:
     """Trains the compact Inception and returns the run's directory."""
-    begun = experiment.begin(study, options, devices=options.devices)
+    experiment = begin(study, options, devices=options.devices)
     network = partial(
         compact_inception,
-        classes=begun.classes,
+        classes=experiment.classes,
         width_multiplier=options.width_multiplier,
         dropout_rate=1 - options.dropout_keep,
         weight_decay=0 if options.decoupled else l2_coefficient(options.weight_decay, options.weight_decay_convention),
     )
     loss = smoothed_cross_entropy(options.label_smoothing)
-    training = Scratch.compiled(begun, network, MILANI if options.augment else PLAIN, partial(adam, options), loss)
+    training = Scratch.compiled(experiment, network, MILANI if options.augment else PLAIN, partial(adam, options), loss)
     rate = staircase_callback(
         options.learning_rate, options.learning_rate_decay, every_epochs=options.decay_every_epochs
     )
     training.report(training.fit(callbacks=[rate]))
-    return begun.run
+    return experiment.run
 
 
 def adam(options: InceptionOptions) -> keras.optimizers.Adam:

@@ -10,9 +10,9 @@ from tiny_imagenet_tf.data.batches import ImageBatches
 from tiny_imagenet_tf.data.views import PLAIN, RandomViews
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.predict import Predictor
-from tiny_imagenet_tf.experiments import experiment, replicas
+from tiny_imagenet_tf.experiments import replicas
 from tiny_imagenet_tf.experiments.clock import Clock
-from tiny_imagenet_tf.experiments.experiment import Experiment
+from tiny_imagenet_tf.experiments.experiment import Experiment, policy
 from tiny_imagenet_tf.experiments.fit import compile_for_training
 from tiny_imagenet_tf.experiments.options import POSITIVE, RunOptions, option
 from tiny_imagenet_tf.models import preprocess
@@ -41,13 +41,13 @@ class Scratch:
     """A network in training.
 
     Attributes:
-        begun: its run.
+        experiment: its run.
         views: how its images are shown.
         classifier: pixels in 0..255 to scores; what is measured and saved.
         model: the same behind random views, compiled; what is fitted.
     """
 
-    begun: Experiment
+    experiment: Experiment
     views: RandomViews
     classifier: keras.Model
     model: keras.Model
@@ -55,7 +55,7 @@ class Scratch:
     @classmethod
     def compiled(
         cls,
-        begun: Experiment,
+        experiment: Experiment,
         network: Callable[[], keras.Model],
         views: RandomViews,
         optimizer: Callable[[], keras.optimizers.Optimizer],
@@ -64,7 +64,7 @@ class Scratch:
         """Builds and compiles a network.
 
         Args:
-            begun: its run.
+            experiment: its run.
             network: called without arguments, returns it: images in -1..1 to scores.
             views: how its images are shown.
             optimizer: called without arguments, returns it.
@@ -73,17 +73,17 @@ class Scratch:
         Raises:
             UserError: mixed images on several devices, where an image and its partner may be apart.
         """
-        if views.mixup and begun.placement.replicas > 1:
+        if views.mixup and experiment.placement.replicas > 1:
             raise UserError("mixup is for one device: choose one with --devices")
-        with begun.placement.scope(), experiment.policy(begun.precision):
+        with experiment.placement.scope(), policy(experiment.precision):
             classifier = preprocess.classifier(network())
-            model = preprocess.in_training(classifier, views)
+            model = preprocess.behind_views(classifier, views)
             compile_for_training(model, optimizer(), loss)
-        return cls(begun, views, classifier, model)
+        return cls(experiment, views, classifier, model)
 
     def fit(self, *, epochs: int | None = None, callbacks: Sequence[keras.callbacks.Callback] = ()) -> Clock:
         """Fits it; see :meth:`Experiment.fit`."""
-        begun, options = self.begun, self.begun.options
+        experiment, options = self.experiment, self.experiment.options
         predictor = Predictor(self.classifier)
         saved = preprocess.deployed(self.classifier, predictor.views()[0])
 
@@ -91,9 +91,9 @@ class Scratch:
             with replicas.for_one_device(saved):
                 saved.save(path)
 
-        return begun.fit(
+        return experiment.fit(
             self.model,
-            ImageBatches(begun.data.train, self.views, options.batch_size, options.seed, options.cache),
+            ImageBatches(experiment.data.train, self.views, options.batch_size, options.seed, options.cache),
             predictor.probabilities,
             save,
             measure_every=options.measure_every,
@@ -104,8 +104,8 @@ class Scratch:
 
     def report(self, clock: Clock, **more: Any) -> Predictor:
         """Reports the best snapshot, and returns it; see :meth:`Experiment.report`."""
-        best = Predictor.load(self.begun.snapshots.paths[-1])
+        best = Predictor.load(self.experiment.snapshots.paths[-1])
         drawn = None if self.views == PLAIN else dataclasses.asdict(self.views)
         shown = Training(views=self.views.description, drawn=drawn)
-        self.begun.report(clock, best.probabilities, crops=best.crops, train=shown, **more)
+        self.experiment.report(clock, best.probabilities, crops=best.crops, train=shown, **more)
         return best

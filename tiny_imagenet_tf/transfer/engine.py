@@ -18,9 +18,9 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.data import views
 from tiny_imagenet_tf.data.views import DrawnView, RandomViews, Resize, View
+from tiny_imagenet_tf.models import preprocess
 from tiny_imagenet_tf.models.backbones import Trunk
-from tiny_imagenet_tf.models.preprocess import Views, scaled
-from tiny_imagenet_tf.published import IMAGE_SIZE
+from tiny_imagenet_tf.models.preprocess import scaled
 
 _BFLOAT16_REWRITE = "auto_mixed_precision_onednn_bfloat16"
 
@@ -60,11 +60,20 @@ class Engine:
             extract = self._frozen
             shown = _fixed(trunk, view, self.resize) if isinstance(view, View) else _drawn(trunk, drawn, self.resize)
             return lambda images, table: extract(shown(images, table))
-        images = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), dtype="uint8")
-        table = keras.Input((len(views.COLUMNS),), dtype="float32")
-        pixels = scaled(Views(drawn, trunk.size, self.resize)([images, table]), trunk.backbone.pixels)
-        model = keras.Model([images, table], trunk.model(pixels, training=False))
+        model = self._compiled(drawn)
         return lambda images, table: np.asarray(model.predict_on_batch([np.asarray(images), table]))
+
+    def _compiled(self, drawn: RandomViews) -> keras.Model:
+        """Views and trunk as one model, traced once for all fixed views and once for all drawn ones."""
+        if drawn not in self._models:
+            frozen = keras.Model(self.trunk.model.input, self.trunk.model(self.trunk.model.input, training=False))
+            classifier = preprocess.classifier(frozen, self.trunk.backbone.pixels)
+            self._models[drawn] = preprocess.behind_views(classifier, drawn, self.resize)
+        return self._models[drawn]
+
+    @functools.cached_property
+    def _models(self) -> dict[RandomViews, keras.Model]:
+        return {}
 
     @functools.cached_property
     def _frozen(self) -> Callable[[tf.Tensor], np.ndarray]:

@@ -13,8 +13,8 @@ from tiny_imagenet_tf.data import views
 from tiny_imagenet_tf.data.batches import ImageBatches, Steps
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.evaluation.metrics import combine
-from tiny_imagenet_tf.experiments import experiment, losses, schedules
-from tiny_imagenet_tf.experiments.experiment import Experiment, Study
+from tiny_imagenet_tf.experiments import losses, schedules
+from tiny_imagenet_tf.experiments.experiment import Experiment, Study, begin, precision_of
 from tiny_imagenet_tf.experiments.fit import compile_for_training
 from tiny_imagenet_tf.models import backbones, preprocess
 from tiny_imagenet_tf.models.backbones import Trunk
@@ -60,11 +60,11 @@ def run(study: Study, options: TransferOptions) -> Run:
     with tempfile.TemporaryDirectory(prefix="tiny_imagenet_tf-demo-") as folder:
         store = Path(folder) if options.demo else options.store.expanduser()
         trunk = _trunk(options)
-        begun = experiment.begin(study, options)
+        experiment = begin(study, options)
         print(f"{trunk.backbone.name}, weights {trunk.label}, {trunk.size} pixels, {trunk.description['layer']}")
-        values = _extract(begun, Extraction(Engine(trunk, begun.precision, options.resize), store))
-        _train(begun, trunk, values)
-    return begun.run
+        values = _extract(experiment, Extraction(Engine(trunk, experiment.precision, options.resize), store))
+        _train(experiment, trunk, values)
+    return experiment.run
 
 
 def _trunk(options: TransferOptions, dtype: str | None = None) -> Trunk:
@@ -74,13 +74,13 @@ def _trunk(options: TransferOptions, dtype: str | None = None) -> Trunk:
         layer=options.layer,
         input_size=options.input_size,
         seed=options.seed,
-        dtype=dtype or engine.trunk_dtype(experiment.precision_of(options)),
+        dtype=dtype or engine.trunk_dtype(precision_of(options)),
     )
 
 
-def _extract(begun: Experiment, extraction: Extraction) -> Values:
+def _extract(experiment: Experiment, extraction: Extraction) -> Values:
     """Passes every image through the frozen trunk, once a view, or takes what is stored."""
-    options, data = begun.options, begun.data
+    options, data = experiment.options, experiment.data
     shown = views.MILANI_TEN_CROP if options.crops == "ten" else (views.WHOLE,)
     tested = {split.name: split for split in (data.validation, data.test) if split is not None}
     stores = {name: extraction.fill(split, shown) for name, split in tested.items()}
@@ -98,23 +98,23 @@ def _extract(begun: Experiment, extraction: Extraction) -> Values:
     return Values(stores, training_views, crops)
 
 
-def _train(begun: Experiment, trunk: Trunk, values: Values) -> None:
+def _train(experiment: Experiment, trunk: Trunk, values: Values) -> None:
     """Trains the head on what the options ask for, and reports it at its best."""
-    options, data = begun.options, begun.data
+    options, data = experiment.options, experiment.data
     hardware.set_seed(options.seed)
     head = transfer_head(
         values.width,
-        begun.classes,
+        experiment.classes,
         hidden=(options.hidden_units,) if options.head == "mlp" else (),
         dropout_rate=1 - options.dropout_keep,
         weight_decay=losses.l2_coefficient(options.weight_decay, options.weight_decay_convention),
     )
     if options.augment and not options.augmented_views:  # new views every epoch, through the trunk
         batches = ImageBatches(data.train, views.MILANI_TRANSFER, options.batch_size, options.seed)
-        model, together = preprocess.in_training(_joined(trunk, head), views.MILANI_TRANSFER, options.resize), 1
+        model, together = preprocess.behind_views(_joined(trunk, head), views.MILANI_TRANSFER, options.resize), 1
     else:
         pool = ValuePool.from_views(values.training_views, data.all_train.labels).only(data.rows)
-        batches = ValueBatches(pool, Steps(len(data.rows), options.batch_size, options.seed), begun.classes)
+        batches = ValueBatches(pool, Steps(len(data.rows), options.batch_size, options.seed), experiment.classes)
         model, together = head, batches.steps_per_execution
     loss = losses.smoothed_cross_entropy(options.label_smoothing)
     compile_for_training(model, keras.optimizers.Adam(options.learning_rate), loss, steps_per_execution=together)
@@ -125,22 +125,22 @@ def _train(begun: Experiment, trunk: Trunk, values: Values) -> None:
 
     staircase = schedules.staircase_callback(options.learning_rate, options.learning_rate_decay_per_epoch)
     never_compiled = keras.Model(head.inputs, head.outputs, name=head.name)  # saves the layers alone
-    clock = begun.fit(model, batches, predict, never_compiled.save, callbacks=[staircase])
+    clock = experiment.fit(model, batches, predict, never_compiled.save, callbacks=[staircase])
 
-    best = keras.saving.load_model(begun.snapshots.paths[-1])
-    _save(begun, trunk, best)
+    best = keras.saving.load_model(experiment.snapshots.paths[-1])
+    _save(experiment, trunk, best)
     extraction = [store.seconds for stores in values.stores.values() for store in stores]
     unknown = extraction.count(None)
     drawn = dataclasses.asdict(views.MILANI_TRANSFER) if options.augment else None
-    begun.report(
+    experiment.report(
         clock,
         lambda split: predict(split, best),
         crops=options.crops,
-        train=Training(views=_training_views(begun), drawn=drawn),
+        train=Training(views=_training_views(experiment), drawn=drawn),
         trunk=trunk.label,
         backbone=trunk.backbone.name,
         hours=(sum(filter(None, extraction)) + clock.seconds) / 3600,
-        notes=_notes(options, trunk) + ([f"the hours leave out {unknown} stored views"] if unknown else []),
+        notes=_notes(trunk) + ([f"the hours leave out {unknown} stored views"] if unknown else []),
         partial=_partial(options),
         transfer_values={name: tuple(map(_stored_view, stores)) for name, stores in values.stores.items()},
     )
@@ -152,28 +152,29 @@ def _joined(trunk: Trunk, head: keras.Model) -> keras.Model:
     return preprocess.classifier(network, trunk.backbone.pixels)
 
 
-def _save(begun: Experiment, trunk: Trunk, head: keras.Model) -> None:
+def _save(experiment: Experiment, trunk: Trunk, head: keras.Model) -> None:
     """Saves the classifier on raw images, in float32 whatever computed the values."""
-    if engine.trunk_dtype(begun.precision) != "float32":
-        trunk = _trunk(begun.options, "float32")
-    begun.run.write_classifier(preprocess.deployed(_joined(trunk, head), resize=begun.options.resize).save)
+    if engine.trunk_dtype(experiment.precision) != "float32":
+        trunk = _trunk(experiment.options, "float32")
+    experiment.run.write_classifier(preprocess.deployed(_joined(trunk, head), resize=experiment.options.resize).save)
 
 
-def _notes(options: TransferOptions, trunk: Trunk) -> list[str]:
+def _notes(trunk: Trunk) -> list[str]:
     """What keeps a run from being a reproduction of the paper's figure."""
     if trunk.label == "random":
         return ["the backbone's weights are random"]
-    known = trunk.label == "imagenet" or options.backbone not in backbones.BACKBONES
-    return [] if known else [f"the backbone's weights are {trunk.label}, not Keras' imagenet"]
+    if trunk.label == "imagenet" or trunk.backbone.has_weights:
+        return []
+    return [f"the backbone's weights are {trunk.label}, not Keras' imagenet"]
 
 
-def _training_views(begun: Experiment) -> str:
-    options = begun.options
+def _training_views(experiment: Experiment) -> str:
+    options = experiment.options
     if not options.augment:
         return "whole image"
     if not options.augmented_views:
         return "new augmented view each epoch"
-    images = len(begun.data.all_train)
+    images = len(experiment.data.all_train)
     covered = "all" if options.augmented_fraction == 1 else f"{round(options.augmented_fraction * images):,}"
     return f"whole image; {options.augmented_views} augmented views of {covered} images"
 
