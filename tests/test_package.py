@@ -109,3 +109,16 @@ def test_every_public_function_says_its_types():
                 if untyped or node.returns is None:
                     bare.append(f"{file.relative_to(ROOT)}:{node.lineno} {node.name} {untyped}")
     assert bare == []
+
+
+def test_tensorflow_is_for_data_and_for_the_engine_of_cpus_alone():
+    allowed = {"data", "hardware.py"}
+    found = {
+        str(file.relative_to(PACKAGE))
+        for file in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        and any("tensorflow" in name for name in [getattr(node, "module", "") or "", *(a.name for a in node.names)])
+        and file.relative_to(PACKAGE).parts[0] not in allowed
+    }
+    assert found == {"transfer/engine.py"}

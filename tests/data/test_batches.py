@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tiny_imagenet_tf.data.batches import ImageBatches, Steps, decode, in_order
-from tiny_imagenet_tf.data.views import LE_YANG, MILANI, PLAIN, RandomViews
+from tiny_imagenet_tf.data.batches import ImageBatches, Steps, decode, in_order, in_view
+from tiny_imagenet_tf.data.views import LE_YANG, MILANI, PLAIN, RandomViews, View
 
 
 def arrays(dataset):
@@ -18,6 +18,13 @@ def test_images_are_decoded_in_the_splits_order(train):
     images = np.concatenate(list(in_order(train, 10).as_numpy_iterator()))
     assert images.shape == (24, 64, 64, 3) and images.dtype == np.uint8
     np.testing.assert_array_equal(images[7], decode(train.jpegs[7]))
+
+
+def test_a_split_in_one_view_is_its_images_with_that_views_row(train):
+    view = View("top_left", mirrored=True)
+    batches = [each for (each,) in in_view(train, view, 10).as_numpy_iterator()]
+    np.testing.assert_array_equal(np.concatenate([images for images, _ in batches])[13], decode(train.jpegs[13]))
+    np.testing.assert_array_equal(np.concatenate([table for _, table in batches]), view.table(24))
 
 
 def test_grayscale_is_replicated():

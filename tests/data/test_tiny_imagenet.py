@@ -3,7 +3,6 @@ import sys
 
 import tensorflow_datasets as tfds
 
-import tiny_imagenet_tf  # noqa: F401 (registers the builder)
 from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import URL, Builder
 
 
@@ -38,8 +37,8 @@ def found_after(first, second):
 
 
 def test_tfds_knows_it_whichever_is_imported_first():
-    assert found_after("tiny_imagenet_tf", "tensorflow_datasets") == "found"
-    assert found_after("tensorflow_datasets", "tiny_imagenet_tf") == "found"
+    assert found_after("tiny_imagenet_tf.tfds", "tensorflow_datasets") == "found"
+    assert found_after("tensorflow_datasets", "tiny_imagenet_tf.tfds") == "found"
 
 
 def test_importing_the_package_loads_neither_tensorflow_nor_tfds():

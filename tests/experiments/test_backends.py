@@ -33,7 +33,8 @@ def test_jax_and_tensorflow_agree_on_losses_and_measurements(tmp_path, tree):
     assert len({round(row["loss"], 4) for row in runs[0]}) == 6, "they all change"
 
 
-@pytest.mark.parametrize("ema", [pytest.param("", marks=pytest.mark.slow), "ema"])
+@pytest.mark.slow
+@pytest.mark.parametrize("ema", ["", "ema"])
 def test_a_killed_process_goes_on_bit_for_bit_on_jax(tmp_path, tree, ema):
     finals = []
     for name, kill_at in (("whole", None), ("killed", "9")):

@@ -20,11 +20,18 @@ from tiny_imagenet_tf.runs.summary import Summary, Training, Validation
 STUDY = Study("recipe", "Baseline", "milani/baseline")
 
 
+@dataclasses.dataclass(frozen=True)
+class Small(RunOptions):
+    """A recipe whose own batches fit the made-up images."""
+
+    batch_size: int = 4
+
+
 @pytest.fixture
 def config(builder, tmp_path):
     tree = next(Path(builder.data_path).parents[4].glob("tiny-imagenet-200"))
     data_dir = Path(builder.data_path).parents[3]
-    return RunOptions(source=tree, data_dir=data_dir, runs=tmp_path, precision="float32", batch_size=4)
+    return Small(source=tree, data_dir=data_dir, runs=tmp_path, precision="float32")
 
 
 def test_val_picks_the_snapshots_unless_some_of_train_is_held_out(config):
@@ -64,9 +71,9 @@ def test_held_out_images_pick_and_val_is_reported(config, holdout, picking):
 @pytest.mark.parametrize(
     ("options", "title", "key", "note"),
     [
-        ({"batch_size": 100}, "Baseline", "milani/baseline", "24 of the official 100,000 train images"),
-        ({"batch_size": 4}, "Baseline with --batch-size 4", None, "24 of the official 100,000 train images"),
-        ({"batch_size": 100, "demo": True}, "Baseline", None, "demo on made-up images: the accuracy means nothing"),
+        ({}, "Baseline", "milani/baseline", "24 of the official 100,000 train images"),
+        ({"batch_size": 3}, "Baseline with --batch-size 3", None, "24 of the official 100,000 train images"),
+        ({"demo": True}, "Baseline", None, "demo on made-up images: the accuracy means nothing"),
     ],
 )
 def test_only_the_recipes_own_experiment_stands_in_the_papers_row(config, monkeypatch, options, title, key, note):
@@ -145,3 +152,9 @@ def test_the_environment_says_what_and_how(config, builder):
     assert environment["dataset"]["digests"]["train"] == splits.load(builder, "train").digest
     assert environment["dataset"]["counts"] == {"train": 24, "validation": 12, "test": 5}
     assert (environment["precision"], environment["seed"], environment["replicas"]) == ("float32", 0, 1)
+
+
+def test_a_batch_larger_than_the_set_leaves_no_directory(config, tmp_path):
+    with pytest.raises(ValueError, match="--batch-size 25: must be from 1 to the 24 training images"):
+        experiment.begin(STUDY, dataclasses.replace(config, batch_size=25))
+    assert not list(tmp_path.glob("recipe-*"))

@@ -85,7 +85,8 @@ def test_the_summary_says_what_was_done(finished):
     assert (summary.trunk, summary.backbone) == ("tiny.keras", "tiny.keras")
     assert {"20 of the official 100,000 train images"} < set(summary.notes)
     extraction = sum(store.seconds for stores in stores_of(finished).values() for store in stores)
-    assert summary.hours * 3600 == pytest.approx(extraction + finished.metrics[-1]["seconds"], rel=0.2)
+    measured = extraction + finished.metrics[-1]["seconds"]
+    assert measured <= summary.hours * 3600 < measured + 60, "and what came after the last measurement"
     assert [view.rows for view in summary.transfer_values["train"]] == [24, 12, 12]
 
 

@@ -96,6 +96,27 @@ class Steps:
         return rows.batch(self.batch_size, drop_remainder=True)
 
 
+def gathered(steps: tf.data.Dataset, labels: np.ndarray, classes: int, values: np.ndarray) -> tf.data.Dataset:
+    """Returns stored values for the steps of a run.
+
+    Args:
+        steps: batches of images, as indices into ``labels``, and of rows of ``values``.
+        labels: int (images,).
+        classes: how many.
+        values: (rows, width).
+
+    Returns:
+        Batches of float32 values (batch, width) and one-hot float32 labels (batch, classes).
+    """
+    with tf.device("CPU:0"):  # the pipeline's memory, not a GPU's
+        stored, truth = tf.constant(values), tf.constant(labels)
+
+    def look_up(images: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return tf.cast(tf.gather(stored, rows), tf.float32), tf.one_hot(tf.gather(truth, images), classes)
+
+    return steps.map(look_up, num_parallel_calls=2, deterministic=True)
+
+
 @dataclasses.dataclass(frozen=True)
 class ImageBatches:
     """Training images with the views that are drawn for them, for :class:`~tiny_imagenet_tf.models.preprocess.Views`.

@@ -14,7 +14,6 @@ from typing import Any, Protocol
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from tiny_imagenet_tf.experiments import checkpoints, replicas
 from tiny_imagenet_tf.experiments.checkpoints import CheckpointError, stop_unless_finite
@@ -31,7 +30,7 @@ class Batches(Protocol):
     def steps(self) -> Any:
         """Their order, with ``per_epoch`` and ``batch_size``."""
 
-    def dataset(self, first: int, last: int) -> tf.data.Dataset:
+    def dataset(self, first: int, last: int) -> Any:
         """The batches of some steps of the run."""
 
 
@@ -163,7 +162,9 @@ class Supervisor(keras.callbacks.Callback):
         self._resumed_within = clock.step % clock.per_epoch > 0
         self._writer = None
         if keeping.tensorboard:
-            self._writer = tf.summary.create_file_writer(str(keeping.run.path / "tensorboard"))
+            from tensorboard.summary import Writer  # an extra; TensorFlow is for data alone here
+
+            self._writer = Writer(str(keeping.run.path / "tensorboard"))
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Looks at the model once: on JAX each look fetches all of its state."""
@@ -232,9 +233,8 @@ class Supervisor(keras.callbacks.Callback):
 
     def _log(self, row: dict[str, float]) -> None:
         if self._writer:
-            with self._writer.as_default(step=self._clock.step):
-                for name, value in row.items():
-                    tf.summary.scalar(name, value)
+            for name, value in row.items():
+                self._writer.add_scalar(name, value, self._clock.step)
             self._writer.flush()
 
 

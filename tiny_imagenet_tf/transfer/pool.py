@@ -1,11 +1,11 @@
 """Stored transfer values as the batches of a run (Milani sections 4.1 and 4.2)."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
-from tiny_imagenet_tf.data.batches import Steps
+from tiny_imagenet_tf.data.batches import Steps, gathered
 
 _MOST_STEPS_PER_EXECUTION = 50  # hides Keras' overhead, which is as long as a step of a linear head
 
@@ -83,13 +83,7 @@ class ValueBatches:
         drawn = np.random.default_rng([self.steps.seed, epoch, 1]).random(len(pool.labels))[images]
         return images, pool.choices[images, (drawn * pool.counts[images]).astype(np.int64)]
 
-    def dataset(self, first: int, last: int) -> tf.data.Dataset:
+    def dataset(self, first: int, last: int) -> Any:
         """Returns the batches of some steps: float32 values (batch, width) and one-hot labels (batch, classes)."""
-        with tf.device("CPU:0"):
-            values, labels = tf.constant(self.pool.values), tf.constant(self.pool.labels)
-
-        def look_up(images: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return tf.cast(tf.gather(values, rows), tf.float32), tf.one_hot(tf.gather(labels, images), self.classes)
-
         steps = self.steps.dataset(first, last, self.of_epoch)
-        return steps.map(look_up, num_parallel_calls=2, deterministic=True).prefetch(2 * _MOST_STEPS_PER_EXECUTION)
+        return gathered(steps, self.pool.labels, self.classes, self.pool.values).prefetch(2 * _MOST_STEPS_PER_EXECUTION)
