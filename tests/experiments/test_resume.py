@@ -99,7 +99,7 @@ def test_averages_are_measured_and_are_not_the_weights(averaged, images, tmp_pat
     assert run.metrics[0]["val_accuracy"] != plain.metrics[0]["val_accuracy"]
 
 
-@pytest.mark.parametrize("step", [3, 6, 8, 12])
+@pytest.mark.parametrize("step", [3, 12])  # within an epoch, and at the end of one
 def test_keras_own_averaging_goes_on_to_the_very_weights(run, images, averaged, step):
     options = {"ema": True, "mixup": 0.4}
     stopped = [keras.callbacks.SwapEMAWeights(), tiny_run.At(step, interrupt)]

@@ -36,7 +36,9 @@ def test_a_bad_input_is_one_message_without_traceback(tmp_path):
 
 
 def test_the_demo_runs_from_end_to_end(tmp_path):
-    done = call("transfer_v3", "--demo", "--runs", tmp_path, "--epochs", "2", "--augmented-views", "1")
+    done = call(
+        "transfer_v3", "--demo", "--runs", tmp_path, "--epochs", "2", "--augmented-views", "1", "--input-size", "75"
+    )
     assert done.returncode == 0, done.stderr
     assert "Its accuracy means nothing" in done.stdout
     assert "this run" in done.stdout and "Milani 2017" in done.stdout
@@ -62,6 +64,7 @@ def test_prepare_data_names_a_broken_file(tree, tmp_path):
     assert "val_3.JPEG: not a JPEG file" in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_rate_that_overflows_is_one_message_without_traceback(tmp_path):
     done = call("transfer_vanilla", "--demo", "--learning-rate", "1e38", "--runs", tmp_path)
     assert done.returncode == 2

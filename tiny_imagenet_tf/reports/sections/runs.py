@@ -47,6 +47,7 @@ def _key_figures(subject: Subject) -> dict[str, str]:
         "Validation": f"{val.images:,} images, {val.shown}",
         "Training": NOTHING if summary.train.images is None else f"{summary.train.images:,} images",
         "Chosen": summary.selection or NOTHING,
+        "Backbone": f"`{summary.backbone}`" if summary.backbone else NOTHING,
         "Trunk": f"`{summary.trunk}`" if summary.trunk else NOTHING,
         "Device": environment.get("device") or NOTHING,
         "Hours": f"{summary.hours:.2g}" if summary.hours else NOTHING,
