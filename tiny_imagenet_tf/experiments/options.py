@@ -79,8 +79,8 @@ class RunOptions:
     demo: bool = option(False, departs=False)
     """Run the whole recipe in a minute or two on made-up images. Its accuracy means nothing."""
     resume: Path | None = option(None, departs=False, resumable=True)
-    """A run directory whose training goes on from its checkpoint, with the options it was begun with. Given anew may
-    only be: epochs, source, data-dir, tensorboard, and where a recipe has them cache, devices, store, weights."""
+    """A run directory whose training goes on from its checkpoint, with the options it was begun with. Other values may
+    be given of epochs, source, data-dir, tensorboard, and where a recipe has them cache, devices, store, weights."""
 
     # Data
     source: Path | None = option(None, departs=False, resumable=True)
@@ -91,7 +91,7 @@ class RunOptions:
     """Share of each class to use, of train and val alike. Paper: 1; section 3.2 tried things out on 0.25."""
     holdout: float = option(0.0, PART, departs=False)
     """Share of each training class that is not trained on but picks the snapshots. At 0, val picks them, as in the
-    papers: the val accuracy reported is then the best of many."""
+    papers, and the val accuracy reported is the best of many."""
 
     # Length and pace
     epochs: int = option(30, POSITIVE, departs=False, resumable=True)
