@@ -23,7 +23,6 @@ import numpy as np
 from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.data import splits, synthetic, views
 from tiny_imagenet_tf.data.batches import ImageBatches
-from tiny_imagenet_tf.experiments.experiment import policy
 from tiny_imagenet_tf.experiments.fit import compile_for_training
 from tiny_imagenet_tf.experiments.losses import smoothed_cross_entropy
 from tiny_imagenet_tf.models import preprocess
@@ -68,7 +67,7 @@ def measure(config: Config, split: splits.Split, precision: hardware.Precision) 
     precision = hardware.resolve_precision(precision)
     hardware.set_seed(0)
     drawn = views.MILANI if config.augment else views.PLAIN
-    with policy(precision):
+    with hardware.policy(hardware.training_policy(precision)):
         network = compact_inception(width_multiplier=config.width_multiplier)
         model = preprocess.behind_views(preprocess.classifier(network), drawn)
         compile_for_training(model, keras.optimizers.Adam(1e-3), smoothed_cross_entropy(0.1))

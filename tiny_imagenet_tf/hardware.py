@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -79,6 +79,17 @@ def resolve_precision(precision: Precision, devices: Sequence[str] = ()) -> Arit
 def training_policy(precision: Arithmetic) -> str:
     """Returns the Keras dtype policy to train at a precision: variables, scores and loss stay in float32."""
     return "float32" if precision == "float32" else f"mixed_{precision}"
+
+
+@contextlib.contextmanager
+def policy(name: str) -> Iterator[None]:
+    """Builds networks under a Keras dtype policy, such as :func:`training_policy` returns."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,7 +17,6 @@ from tiny_imagenet_tf.data.views import PLAIN
 from tiny_imagenet_tf.errors import NonFiniteLoss
 from tiny_imagenet_tf.evaluation.predict import Predictor
 from tiny_imagenet_tf.experiments import checkpoints, losses
-from tiny_imagenet_tf.experiments.experiment import policy
 from tiny_imagenet_tf.experiments.fit import compile_for_training, fit
 from tiny_imagenet_tf.models import preprocess
 from tiny_imagenet_tf.models.convnets import TABLE_1, le_yang
@@ -151,7 +150,7 @@ def test_tensorboard_gets_every_measurement(run, images):
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_scores_loss_and_variables_stay_in_float32(images, precision):
-    with policy(precision):
+    with hardware.policy(hardware.training_policy(precision)):
         model = preprocess.behind_views(preprocess.classifier(tiny_run.network(4)), PLAIN)
         compile_for_training(model, keras.optimizers.SGD(0.01), losses.smoothed_cross_entropy(0.1))
     (shown, truth) = next(iter(ImageBatches(images.train, PLAIN, 4, seed=0).dataset(0, 1)))

@@ -10,11 +10,11 @@ import numpy as np
 
 from tiny_imagenet_tf.data import views
 from tiny_imagenet_tf.data.batches import in_view
-from tiny_imagenet_tf.data.splits import Split, first_line
+from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.data.views import Resize, View
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import combine
-from tiny_imagenet_tf.models import preprocess
+from tiny_imagenet_tf.models import backbones, preprocess
 from tiny_imagenet_tf.published import IMAGE_SIZE
 from tiny_imagenet_tf.runs.summary import CROPS, Crops
 
@@ -41,11 +41,7 @@ class Predictor:
         Raises:
             UserError: Keras cannot load it, or it takes uint8 images in another way.
         """
-        try:
-            model = keras.saving.load_model(path, compile=False)
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise UserError(f"{path} cannot be loaded: {first_line(error)}") from error
-        return cls.of(model)
+        return cls.of(backbones.load(path))
 
     @classmethod
     def of(cls, model: keras.Model) -> "Predictor":

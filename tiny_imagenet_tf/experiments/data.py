@@ -1,6 +1,7 @@
 """The images of a run: what is trained on, what picks the best, what is reported."""
 
 import dataclasses
+import functools
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -34,12 +35,12 @@ class Data:
     test: Split | None = None
     screened: int = 0
 
-    @property
+    @functools.cached_property
     def train(self) -> Split:
         """What is trained on."""
         return self.all_train if len(self.rows) == len(self.all_train) else self.all_train.take(self.rows)
 
-    @property
+    @functools.cached_property
     def selection(self) -> Split:
         """What picks the best measurement."""
         return self.all_train.take(self.held_out) if len(self.held_out) else self.validation
@@ -49,7 +50,7 @@ class Data:
         """The classes in label order."""
         return self.all_train.wnids
 
-    @property
+    @functools.cached_property
     def named(self) -> dict[str, Split]:
         """The splits that there are, by name."""
         named = {"train": self.train, "validation": self.validation, "test": self.test}
@@ -58,10 +59,9 @@ class Data:
     @property
     def description(self) -> dict[str, dict[str, Any]]:
         """Digest and number of images of each split, for ``environment.json``."""
-        named = self.named
         return {
-            "digests": {name: split.digest for name, split in named.items()},
-            "counts": {name: len(split) for name, split in named.items()},
+            "digests": {name: split.digest for name, split in self.named.items()},
+            "counts": {name: len(split) for name, split in self.named.items()},
         }
 
     @property

@@ -3,9 +3,8 @@
 The two differ in the network, and in where batches and predictions come from; all else is here.
 """
 
-import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -240,17 +239,6 @@ def precision_of(options: RunOptions, devices: Sequence[str] = ()) -> hardware.A
     """Returns the arithmetic of a run; one that goes on keeps what it was begun with."""
     wanted = Run(options.resume).environment["precision"] if options.resume else options.precision
     return hardware.resolve_precision(wanted, devices)
-
-
-@contextlib.contextmanager
-def policy(precision: hardware.Arithmetic) -> Iterator[None]:
-    """Builds networks at a precision; variables, scores and loss stay in float32."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(hardware.training_policy(precision))
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def _check_resumable(run: Run, recipe: str, devices: Sequence[str]) -> None:

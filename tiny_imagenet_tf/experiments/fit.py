@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import keras
 import numpy as np
 
+from tiny_imagenet_tf.data.batches import Steps
 from tiny_imagenet_tf.experiments import checkpoints, replicas
 from tiny_imagenet_tf.experiments.checkpoints import CheckpointError, stop_unless_finite
 from tiny_imagenet_tf.experiments.clock import Clock
@@ -27,8 +28,8 @@ class Batches(Protocol):
     """What a run is trained on; :class:`~tiny_imagenet_tf.data.batches.ImageBatches`, say."""
 
     @property
-    def steps(self) -> Any:
-        """Their order, with ``per_epoch`` and ``batch_size``."""
+    def steps(self) -> Steps:
+        """Their order."""
 
     def dataset(self, first: int, last: int) -> Any:
         """The batches of some steps of the run."""
@@ -112,9 +113,9 @@ def fit(
     per_epoch = batches.steps.per_epoch
     clock = take_up(model, keeping, per_epoch)
     supervisor = Supervisor(keeping, clock, batches.steps.batch_size)
-    begun_epoch = -clock.step % per_epoch  # steps left of an epoch under way
-    for steps, to in ((begun_epoch, clock.epoch + 1), (per_epoch, epochs)):
-        if steps and clock.step < to * per_epoch and clock.epoch < epochs:
+    rest = -clock.step % per_epoch  # steps left of an epoch under way
+    for steps, to in ((rest, min(clock.epoch + 1, epochs)), (per_epoch, epochs)):
+        if steps and clock.step < to * per_epoch:
             model.fit(
                 batches.dataset(clock.step, to * per_epoch),
                 initial_epoch=clock.epoch,
@@ -192,10 +193,8 @@ class Supervisor(keras.callbacks.Callback):
         measured = ended or _passed(before, clock, keeping.measure_every)
 
         if self._began < before:  # the first steps trace the graph
-            self._steps, self._seconds = (
-                self._steps + clock.step - before,
-                self._seconds + time.perf_counter() - self._started,
-            )
+            self._steps += clock.step - before
+            self._seconds += time.perf_counter() - self._started
         self._show(logs)
         checkpointed = measured or _passed(before, clock, keeping.checkpoint_every)
         if measured:

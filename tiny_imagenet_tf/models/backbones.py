@@ -3,7 +3,6 @@
 To add one of ``keras.applications``, add a row to :data:`BACKBONES`.
 """
 
-import contextlib
 import dataclasses
 import hashlib
 import warnings
@@ -14,6 +13,7 @@ from typing import Any
 import h5py
 import keras
 
+from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.data.splits import first_line
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.models.graph_weights import copy_by_structure
@@ -38,6 +38,7 @@ class Backbone:
         smallest: that it takes.
         last: the layer of the transfer values; ``avg_pool`` for the averaged last map.
         has_weights: it is a file, with weights of its own.
+        donor: builds the network of the same structure whose weights it takes; None for itself.
     """
 
     name: str
@@ -47,19 +48,18 @@ class Backbone:
     smallest: int
     last: str = "avg_pool"
     has_weights: bool = False
+    donor: Callable[..., keras.Model] | None = None
 
 
-def _blocks(weights: str | None = None, include_top: bool = False, pooling: str | None = "avg", **shape: Any):
-    """This package's own Inception-v3 has no weights of its own: Keras' are copied into it."""
-    if weights == "imagenet":
-        return keras.applications.InceptionV3(weights=weights, include_top=include_top, pooling=pooling, **shape)
-    return inception_v3(pooling=pooling, **shape)
+def _blocks(weights: None = None, include_top: bool = False, **options: Any) -> keras.Model:
+    """This package's own Inception-v3, with the arguments of ``keras.applications``."""
+    return inception_v3(**options)
 
 
 def _rows() -> Iterator[Backbone]:
     nets = keras.applications
     yield Backbone("inception_v3", nets.InceptionV3, "-1..1", 299, 75)
-    yield Backbone("inception_v3_blocks", _blocks, "-1..1", 299, 75)
+    yield Backbone("inception_v3_blocks", _blocks, "-1..1", 299, 75, donor=nets.InceptionV3)
     yield Backbone("inception_resnet_v2", nets.InceptionResNetV2, "-1..1", 299, 75)
     yield Backbone("xception", nets.Xception, "-1..1", 299, 71)
     yield Backbone("resnet50", nets.ResNet50, "caffe", 224, 32)
@@ -113,7 +113,7 @@ def find(name: str, pixels: Pixels | None = None) -> Backbone:
     path = Path(name).expanduser()
     if path.suffix != ".keras" or not path.is_file():
         raise UserError(f"--backbone {name}: neither a .keras file nor one of {', '.join(BACKBONES)}")
-    network = _load(path)
+    network = load(path)
     if len(network.inputs) != 1 or len(network.input_shape) != 4 or network.input_shape[-1] != 3:
         raise UserError(f"--backbone {name}: takes {network.input_shape}, not one RGB image (batch, height, width, 3)")
     scales = any(type(layer).__name__ in ("Rescaling", "Normalization") for layer in network.layers[:4])
@@ -125,7 +125,7 @@ def find(name: str, pixels: Pixels | None = None) -> Backbone:
     size = network.input_shape[1] or 224
 
     def build(weights: str | None = None, input_shape: tuple = (size, size, 3), **_: Any) -> keras.Model:
-        model = _load(path)
+        model = load(path)
         return model if model.input_shape[1:] == tuple(input_shape) else _at_size(model, tuple(input_shape))
 
     return Backbone(path.name, build, pixels or "0..255", size, 32, _last_features(network), has_weights=True)
@@ -164,7 +164,7 @@ def build(
         raise WeightsError(f"--weights {weights}: the file given as --backbone has weights of its own")
     if weights == "random":
         keras.utils.set_random_seed(seed)
-    with _policy(dtype):
+    with hardware.policy(dtype):
         network = backbone.build(weights=None, include_top=False, input_shape=(size, size, 3), pooling="avg")
         if not backbone.has_weights and weights != "random":
             sources = [_download(backbone)] if weights == "imagenet" else read(backbone, Path(weights).expanduser())
@@ -177,9 +177,7 @@ def build(
         "input_size": size,
         "pixels": backbone.pixels,
     }
-    label = (
-        backbone.name if backbone.has_weights else weights if weights in ("imagenet", "random") else Path(weights).name
-    )
+    label = backbone.name if backbone.has_weights else Path(weights).name  # or one of the two words
     return Trunk(model, backbone, description, label)
 
 
@@ -208,14 +206,14 @@ def read(backbone: Backbone, path: Path) -> list[keras.Model]:
     if path.suffix not in (".keras", ".h5", ".hdf5"):
         raise WeightsError(f"--weights {path}: must end in .keras, .weights.h5 or .h5")
     if path.suffix == ".keras":
-        return list(_inside(_load(path)))
+        return list(_inside(load(path)))
     try:
         with h5py.File(path) as file:
             whole, classes = "model_config" in file.attrs, _classes(file)
     except OSError as error:
         raise WeightsError(f"--weights {path}: not an HDF5 file, or damaged ({first_line(error)})") from error
     if whole:
-        return list(_inside(_load(path)))
+        return list(_inside(load(path)))
     failures = []
     for kind, network in _containers(backbone, classes):
         try:
@@ -233,7 +231,7 @@ def read(backbone: Backbone, path: Path) -> list[keras.Model]:
 def _containers(backbone: Backbone, classes: list[int]) -> Iterator[tuple[str, keras.Model]]:
     """The networks that a file of weights alone may be of."""
     shape = {"input_shape": (backbone.input_size, backbone.input_size, 3)}
-    build = keras.applications.InceptionV3 if backbone.build is _blocks else backbone.build
+    build = backbone.donor or backbone.build
     for count in classes:
         yield f"with a top of {count} classes", build(weights=None, include_top=True, classes=count, **shape)
         base = build(weights=None, include_top=False, **shape)
@@ -269,19 +267,24 @@ def _copy(sources: list[keras.Model], network: keras.Model, backbone: Backbone, 
     raise WeightsError(f"--weights {weights}: no {backbone.name} is in it. {reason}") from reason
 
 
-def _load(path: Path) -> keras.Model:
+def load(path: Path) -> keras.Model:
+    """Reads a saved model, never compiled.
+
+    Raises:
+        WeightsError: Keras cannot load it.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return keras.saving.load_model(path, compile=False)
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise WeightsError(f"{path}: not a model that Keras can load ({first_line(error)})") from error
+        raise WeightsError(f"{path} cannot be loaded: not a model that Keras can load ({first_line(error)})") from error
 
 
 def _download(backbone: Backbone) -> keras.Model:
     try:
         size = backbone.input_size
-        return backbone.build(weights="imagenet", include_top=False, input_shape=(size, size, 3))
+        return (backbone.donor or backbone.build)(weights="imagenet", include_top=False, input_shape=(size, size, 3))
     except Exception as error:  # Keras raises a bare Exception when the network fails
         raise WeightsError(
             f"Keras' ImageNet weights for {backbone.name} could not be downloaded:\n  {first_line(error)}\n"
@@ -308,16 +311,6 @@ def _last_features(network: keras.Model) -> str:
         if isinstance(layer, keras.layers.Dense):
             return layer.input._keras_history.operation.name
     return network.layers[-1].name
-
-
-@contextlib.contextmanager
-def _policy(name: str) -> Iterator[None]:
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def _up_to(network: keras.Model, backbone: Backbone, layer: str) -> keras.Model:

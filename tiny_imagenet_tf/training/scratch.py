@@ -6,13 +6,14 @@ from typing import Any, ClassVar
 
 import keras
 
+from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.data.batches import ImageBatches
 from tiny_imagenet_tf.data.views import PLAIN, RandomViews
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.predict import Predictor
 from tiny_imagenet_tf.experiments import replicas
 from tiny_imagenet_tf.experiments.clock import Clock
-from tiny_imagenet_tf.experiments.experiment import Experiment, policy
+from tiny_imagenet_tf.experiments.experiment import Experiment
 from tiny_imagenet_tf.experiments.fit import compile_for_training
 from tiny_imagenet_tf.experiments.options import POSITIVE, RunOptions, option
 from tiny_imagenet_tf.models import preprocess
@@ -75,7 +76,7 @@ class Scratch:
         """
         if views.mixup and experiment.placement.replicas > 1:
             raise UserError("mixup is for one device: choose one with --devices")
-        with experiment.placement.scope(), policy(experiment.precision):
+        with experiment.placement.scope(), hardware.policy(hardware.training_policy(experiment.precision)):
             classifier = preprocess.classifier(network())
             model = preprocess.behind_views(classifier, views)
             compile_for_training(model, optimizer(), loss)

@@ -66,8 +66,7 @@ class Engine:
     def _compiled(self, drawn: RandomViews) -> keras.Model:
         """Views and trunk as one model, traced once for all fixed views and once for all drawn ones."""
         if drawn not in self._models:
-            frozen = keras.Model(self.trunk.model.input, self.trunk.model(self.trunk.model.input, training=False))
-            classifier = preprocess.classifier(frozen, self.trunk.backbone.pixels)
+            classifier = preprocess.classifier(self.trunk.model, self.trunk.backbone.pixels)
             self._models[drawn] = preprocess.behind_views(classifier, drawn, self.resize)
         return self._models[drawn]
 
