@@ -14,7 +14,7 @@ import tensorflow as tf
 from tiny_imagenet_tf.errors import UserError
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
-Arithmetic = Literal["float32", "bfloat16", "float16"]
+Arithmetic = Literal["float32", "bfloat16", "float16", "int8"]
 
 _TENSORFLOW = keras.backend.backend() == "tensorflow"
 if not _TENSORFLOW:  # it reads the images; the memory of a GPU is for the backend that computes
@@ -57,7 +57,7 @@ def on_gpu(devices: Sequence[str] = ()) -> bool:
     return any(name.startswith("GPU:") for name in devices) if devices else has_gpu()
 
 
-def resolve_precision(precision: Precision, devices: Sequence[str] = ()) -> Arithmetic:
+def resolve_precision(precision: Precision | Literal["int8"], devices: Sequence[str] = ()) -> Arithmetic:
     """Turns ``auto`` into what is fastest: float16 on a GPU, bfloat16 where the CPU has it, else float32.
 
     Args:

@@ -62,7 +62,10 @@ def run(study: Study, options: TransferOptions) -> Run:
         trunk = _trunk(options)
         experiment = begin(study, options)
         print(f"{trunk.backbone.name}, weights {trunk.label}, {trunk.size} pixels, {trunk.description['layer']}")
-        values = _extract(experiment, Extraction(Engine(trunk, experiment.precision, options.resize), store))
+        machine = Engine(trunk, experiment.precision, options.resize)
+        if options.openvino:
+            machine = machine.under_openvino(experiment.data.all_train, store)
+        values = _extract(experiment, Extraction(machine, store))
         _train(experiment, trunk, values)
     return experiment.run
 
@@ -74,7 +77,7 @@ def _trunk(options: TransferOptions, dtype: str | None = None) -> Trunk:
         layer=options.layer,
         input_size=options.input_size,
         seed=options.seed,
-        dtype=dtype or engine.trunk_dtype(precision_of(options)),
+        dtype=dtype or engine.trunk_dtype(precision_of(options), options.openvino),
     )
 
 
@@ -140,7 +143,7 @@ def _train(experiment: Experiment, trunk: Trunk, values: Values) -> None:
         trunk=trunk.label,
         backbone=trunk.backbone.name,
         hours=(sum(filter(None, extraction)) + clock.seconds) / 3600,
-        notes=_notes(trunk) + ([f"the hours leave out {unknown} stored views"] if unknown else []),
+        notes=_notes(trunk, experiment) + ([f"the hours leave out {unknown} stored views"] if unknown else []),
         partial=_partial(options),
         transfer_values={name: tuple(map(_stored_view, stores)) for name, stores in values.stores.items()},
     )
@@ -154,18 +157,19 @@ def _joined(trunk: Trunk, head: keras.Model) -> keras.Model:
 
 def _save(experiment: Experiment, trunk: Trunk, head: keras.Model) -> None:
     """Saves the classifier on raw images, in float32 whatever computed the values."""
-    if engine.trunk_dtype(experiment.precision) != "float32":
+    if engine.trunk_dtype(experiment.precision, experiment.options.openvino) != "float32":
         trunk = _trunk(experiment.options, "float32")
     experiment.run.write_classifier(preprocess.deployed(_joined(trunk, head), resize=experiment.options.resize).save)
 
 
-def _notes(trunk: Trunk) -> list[str]:
+def _notes(trunk: Trunk, experiment: Experiment) -> list[str]:
     """What keeps a run from being a reproduction of the paper's figure."""
+    notes = ["transfer values in int8"] if experiment.precision == "int8" else []
     if trunk.label == "random":
-        return ["the backbone's weights are random"]
+        return [*notes, "the backbone's weights are random"]
     if trunk.label == "imagenet" or trunk.backbone.has_weights:
-        return []
-    return [f"the backbone's weights are {trunk.label}, not Keras' imagenet"]
+        return notes
+    return [*notes, f"the backbone's weights are {trunk.label}, not Keras' imagenet"]
 
 
 def _training_views(experiment: Experiment) -> str:

@@ -32,10 +32,8 @@ class Extraction:
     def store(self, split: Split, view: View | DrawnView) -> Store:
         """Returns the store for a view of a split, empty, partial or complete."""
         key = {
-            **self.engine.trunk.description,
+            **self.engine.description,
             **views.describe(view),
-            "precision": self.engine.precision,
-            "resize": self.engine.resize,
             "dtype": self.dtype,
             "split": split.name,
             "dataset_sha256": split.digest,

@@ -1,0 +1,128 @@
+"""A frozen trunk on a CPU under OpenVINO, in float32, bfloat16 or int8 (extra ``[openvino]``).
+
+int8 is NNCF's post-training quantization: a few hundred training images show the range of every map, and weights and
+maps become 8-bit integers. The quantized network is kept beside the transfer values that it makes, and is made once.
+"""
+
+import dataclasses
+import hashlib
+import importlib.util
+import json
+import logging
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.hardware import Arithmetic
+from tiny_imagenet_tf.models.backbones import Trunk
+
+if TYPE_CHECKING:
+    import openvino
+
+CALIBRATION_IMAGES = 300
+_BATCH = 5  # images a request; more of them only wait for memory
+
+
+def check_installed(precision: Arithmetic) -> None:
+    """Raises UserError where what a precision needs is not installed."""
+    for package in ("openvino", *(["nncf"] if precision == "int8" else [])):
+        if importlib.util.find_spec(package) is None:
+            raise UserError(f'--engine openvino: {package} is not installed; pip install -e ".[openvino]"')
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """A trunk's network in OpenVINO's form.
+
+    Attributes:
+        model: float32 images (batch, size, size, 3) to values (batch, width).
+        precision: of the arithmetic.
+        description: what it adds to a store's key.
+    """
+
+    model: "openvino.Model"
+    precision: Arithmetic
+    description: dict[str, Any]
+
+    def compiled(self) -> "Requests":
+        """Returns it ready to run, on all cores."""
+        import openvino
+
+        hints = {
+            "PERFORMANCE_HINT": "THROUGHPUT",  # as many streams as the cores can serve
+            # Left to itself OpenVINO takes bfloat16 where there is any, also for the floats of an int8 network.
+            "INFERENCE_PRECISION_HINT": "bf16" if self.precision == "bfloat16" else "f32",
+        }
+        return Requests(openvino.AsyncInferQueue(openvino.Core().compile_model(self.model, "CPU", hints)))
+
+
+class Requests:
+    """A compiled network that is given a batch in small pieces, several at a time."""
+
+    def __init__(self, queue: "openvino.AsyncInferQueue") -> None:
+        self._queue, self._values = queue, np.empty(0)
+        queue.set_callback(self._take)
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Returns the values, float32 (n, width), of float32 images (n, size, size, 3)."""
+        pieces = range(0, len(images), _BATCH)
+        self._values = [np.empty(0)] * len(pieces)
+        for number, first in enumerate(pieces):
+            self._queue.start_async({0: images[first : first + _BATCH]}, number)
+        self._queue.wait_all()
+        return np.concatenate(self._values)
+
+    def _take(self, request: "openvino.InferRequest", number: int) -> None:
+        self._values[number] = request.get_output_tensor(0).data.copy()
+
+
+def convert(trunk: Trunk, precision: Arithmetic) -> Network:
+    """Returns a trunk at float32 or bfloat16."""
+    import openvino
+    import tensorflow as tf
+
+    signature = tf.TensorSpec((None, trunk.size, trunk.size, 3), tf.float32)
+    function = tf.function(lambda images: trunk.model(images, training=False), input_signature=[signature])
+    model = openvino.convert_model(function, input=[(-1, trunk.size, trunk.size, 3)])
+    return Network(model, precision, {"engine": "openvino"})
+
+
+def quantized(trunk: Trunk, images: np.ndarray, shown: str, folder: Path) -> Network:
+    """Returns a trunk in int8: the stored one, or a new one that is stored.
+
+    Args:
+        trunk: in float32.
+        images: float32 (n, size, size, 3), as the trunk takes them; only looked at where nothing is stored.
+        shown: what distinguishes these images from others.
+        folder: where quantized networks are kept.
+    """
+    import nncf
+    import openvino
+
+    key = json.dumps({**trunk.description, "shown": shown, "nncf": nncf.__version__}, sort_keys=True)
+    description = folder / f"int8-{hashlib.sha256(key.encode()).hexdigest()[:20]}.xml"
+    weights = description.with_suffix(".bin")
+    if not description.is_file():
+        print(f"int8: measuring the range of every map on {len(images)} training images")
+        folder.mkdir(parents=True, exist_ok=True)
+        data = nncf.Dataset([image[None] for image in images])
+        nncf.set_log_level(logging.ERROR)
+        model = nncf.quantize(convert(trunk, "float32").model, data, subset_size=len(images))
+        with tempfile.TemporaryDirectory(prefix=".int8-", dir=folder) as part:
+            openvino.save_model(model, Path(part) / "network.xml", compress_to_fp16=False)
+            (Path(part) / "network.bin").replace(weights)
+            (Path(part) / "network.xml").replace(description)  # last: with its description a network is whole
+    try:
+        model = openvino.Core().read_model(description, weights)
+    except RuntimeError as error:
+        raise UserError(f"{description} is damaged; delete it and run again to quantize anew") from error
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    return Network(model, "int8", {"engine": "openvino", "quantized_sha256": digest})
+
+
+def calibration_rows(images: int) -> np.ndarray:
+    """Returns the rows of training images, spread evenly over all classes, that show the range of every map."""
+    return np.unique(np.linspace(0, images - 1, CALIBRATION_IMAGES).astype(int))
