@@ -1,14 +1,16 @@
-"""Images a second through the frozen trunk: this package's engine beside Keras' ``predict``, decoding and resizing
+"""Images a second through the frozen trunk: this package's engines beside Keras' ``predict``, decoding and resizing
 included.
 
-Both read the same files through the same pipeline and take turns in one process, so that a busy machine slows both.
-The ratio is what counts.
+All read the same files through the same pipeline and take turns in one process, so that a busy machine slows all.
+The ratios are what counts.
 
     python benchmarks/extraction.py                                             # made-up images, random weights
     python benchmarks/extraction.py --source tiny-imagenet-200 --images 400
 """
 
 import dataclasses
+import functools
+import importlib.util
 import statistics
 import tempfile
 import time
@@ -19,7 +21,7 @@ import keras
 
 from tiny_imagenet_tf.data import splits, synthetic, views
 from tiny_imagenet_tf.data.batches import in_order
-from tiny_imagenet_tf.hardware import Precision, describe_device, resolve_precision
+from tiny_imagenet_tf.hardware import Precision, describe_device, has_gpu, resolve_precision
 from tiny_imagenet_tf.models import backbones
 from tiny_imagenet_tf.models.preprocess import scaled
 from tiny_imagenet_tf.transfer import engine
@@ -50,30 +52,38 @@ class Config:
 
 
 def measure(config: Config) -> None:
-    """Prints both rates and their ratio."""
+    """Prints all rates, and their ratios to Keras' ``predict``."""
     with tempfile.TemporaryDirectory() as folder:
         if config.source is None:
             source, data_dir = synthetic.write(Path(folder)), Path(folder) / "data"
         else:
             source, data_dir = config.source, config.data_dir
         split = splits.load(splits.prepare(source, data_dir), "train")
-    split = split.take(range(min(config.images, len(split))))
+        _measure(config, split.take(range(min(config.images, len(split)))), Path(folder))
+
+
+def _measure(config: Config, split: splits.Split, folder: Path) -> None:
     precision = resolve_precision(config.precision)
     options = {"weights": config.weights, "input_size": config.input_size}
     plain = backbones.build(backbones.find(config.backbone), **options)
     fast = backbones.build(backbones.find(config.backbone), **options, dtype=engine.trunk_dtype(precision))
-    extract = engine.Engine(fast, precision).extractor(views.WHOLE)
+    engines = {f"TensorFlow engine, {precision}": engine.Engine(fast, precision)}
+    if importlib.util.find_spec("openvino") and not has_gpu():
+        for each in (precision, "int8"):
+            ready = engine.Engine(plain, each).under_openvino(split, folder)
+            engines[f"OpenVINO engine, {each}"] = ready
     table = views.WHOLE.table(len(split))
     images = keras.Input((64, 64, 3), dtype="uint8")
     pixels = keras.layers.Resizing(plain.size, plain.size, dtype="float32")(images)
     whole = keras.Model(images, plain.model(scaled(pixels, plain.backbone.pixels), training=False))
 
-    contenders = {
-        "Keras predict, float32": lambda: whole.predict(in_order(split, config.batch_size), verbose=0),
-        f"engine, {precision}": lambda: [
-            extract(batch, table[: len(batch)]) for batch in in_order(split, engine.batch_size())
-        ],
-    }
+    def pass_through(extract: engine.Extractor) -> None:
+        for batch in in_order(split, engine.batch_size()):
+            extract(batch, table[: len(batch)])
+
+    contenders = {"Keras predict, float32": lambda: whole.predict(in_order(split, config.batch_size), verbose=0)}
+    for name, each in engines.items():
+        contenders[name] = functools.partial(pass_through, each.extractor(views.WHOLE))
     for run in contenders.values():
         run()  # tracing and first allocations
     rates = {name: [] for name in contenders}
@@ -83,12 +93,13 @@ def measure(config: Config) -> None:
             run()
             rates[name].append(len(split) / (time.perf_counter() - started))
         print(f"turn {turn + 1}: " + ", ".join(f"{name} {rate[-1]:.1f} images/s" for name, rate in rates.items()))
-    (keras_name, keras_rate), (engine_name, engine_rate) = rates.items()
-    ratios = sorted(e / k for e, k in zip(engine_rate, keras_rate, strict=True))
+    (_, reference), *_ = rates.items()
     print(f"\n{describe_device()}, {len(split)} images at {plain.size} pixels, decoded and resized")
-    print(f"{keras_name:26}{statistics.median(keras_rate):8.1f} images/s")
-    print(f"{engine_name:26}{statistics.median(engine_rate):8.1f} images/s")
-    print(f"ratio{statistics.median(ratios):29.2f}   (turn by turn {ratios[0]:.2f} to {ratios[-1]:.2f})")
+    print(f"{'':30}{'images/s':>9}{'ratio':>7}   turn by turn")
+    for name, rate in rates.items():
+        ratios = sorted(e / k for e, k in zip(rate, reference, strict=True))
+        median, ratio = statistics.median(rate), statistics.median(ratios)
+        print(f"{name:30}{median:9.1f}{ratio:7.2f}   {ratios[0]:.2f} to {ratios[-1]:.2f}")
 
 
 if __name__ == "__main__":

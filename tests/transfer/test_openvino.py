@@ -1,0 +1,95 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tiny_imagenet_tf.data import splits, views
+from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.experiments.experiment import Study
+from tiny_imagenet_tf.transfer import openvino
+from tiny_imagenet_tf.transfer.engine import Engine
+from tiny_imagenet_tf.transfer.experiment import run
+from tiny_imagenet_tf.transfer.extraction import Extraction
+from tiny_imagenet_tf.transfer.options import TransferOptions
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (7, 64, 64, 3), dtype=np.uint8)  # one full request, one short
+VIEWS = [views.View(), views.View("bottom_left", mirrored=True), views.DrawnView(views.MILANI_TRANSFER, 0, 1)]
+
+
+@pytest.fixture
+def train(builder):
+    return splits.load(builder, "train")
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=["whole", "mirrored corner", "random"])
+def test_float32_is_what_tensorflow_computes(small_trunk, train, tmp_path, view):
+    engine = Engine(small_trunk, "float32", "tf1")
+    expected = engine.extractor(view)(IMAGES, view.table(7))
+    found = engine.under_openvino(train, tmp_path).extractor(view)(IMAGES, view.table(7))
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+
+
+def test_int8_is_close_and_made_once(small_trunk, train, tmp_path, monkeypatch):
+    plain = Engine(small_trunk, "int8")
+    exact = Engine(small_trunk, "float32").extractor(views.WHOLE)(IMAGES, views.WHOLE.table(7))
+    first = plain.under_openvino(train, tmp_path)
+    values = first.extractor(views.WHOLE)(IMAGES, views.WHOLE.table(7))
+    assert values.shape == exact.shape and values.dtype == np.float32
+    assert 0 < np.abs(values - exact).max() < 0.1 * np.abs(exact).max()
+    again = plain.under_openvino(train, tmp_path / "elsewhere")  # quantized anew, and equal
+    assert again.description == first.description
+    monkeypatch.setattr(openvino, "convert", None)  # what is stored is not made again
+    stored = plain.under_openvino(train, tmp_path)
+    np.testing.assert_array_equal(stored.extractor(views.WHOLE)(IMAGES, views.WHOLE.table(7)), values)
+    assert sorted(path.suffix for path in tmp_path.glob("*int8-*")) == [".bin", ".xml"]  # no part is left
+
+
+def test_what_computes_the_values_is_in_the_key_of_their_store(small_trunk, train, tmp_path):
+    engines = [Engine(small_trunk, "float32"), Engine(small_trunk, "float32").under_openvino(train, tmp_path)]
+    engines += [Engine(small_trunk, "int8").under_openvino(train.take(rows), tmp_path) for rows in ([0, 1], [2, 3])]
+    folders = {Extraction(engine, tmp_path).store(train, views.WHOLE).folder for engine in engines}
+    assert len(folders) == 4
+
+
+def test_a_damaged_network_is_named(small_trunk, train, tmp_path):
+    Engine(small_trunk, "int8").under_openvino(train, tmp_path)
+    (path,) = tmp_path.glob("int8-*.xml")
+    path.write_text("<net")
+    with pytest.raises(UserError, match=f"{path.name} is damaged; delete it"):
+        Engine(small_trunk, "int8").under_openvino(train, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"precision": "int8", "engine": "tensorflow"}, "leave out --engine tensorflow"),
+        ({"precision": "int8", "augment": True, "augmented_views": 0}, "need --engine tensorflow"),
+    ],
+)
+def test_options_that_do_not_go_together(options, message):
+    with pytest.raises(UserError, match=message):
+        TransferOptions(demo=True, **options).check()
+
+
+def test_a_missing_package_is_named_before_anything_is_made(monkeypatch):
+    monkeypatch.setattr(openvino.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"openvino is not installed; pip install -e \"\.\[openvino\]\""):
+        TransferOptions(demo=True, engine="openvino").check()
+
+
+def test_a_run_in_int8(builder, tiny_backbone, tmp_path):
+    options = TransferOptions(
+        data_dir=builder.data_path.parents[1],
+        backbone=tiny_backbone,
+        pixels="-1..1",
+        precision="int8",
+        store=tmp_path / "values",
+        runs=tmp_path / "runs",
+        epochs=1,
+        batch_size=4,
+    )
+    first = run(Study("transfer_vanilla", "vanilla"), options)
+    assert "transfer values in int8" in first.summary.notes
+    again = run(Study("transfer_vanilla", "vanilla"), dataclasses.replace(options))
+    assert again.summary.validation == first.summary.validation
+    assert len(list((tmp_path / "values").glob("int8-*.bin"))) == 1
