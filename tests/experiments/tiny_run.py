@@ -79,7 +79,7 @@ def train(
     predictor = Predictor(classifier)
     rate = schedules.staircase_callback(1e-2, 0.5)
     if plateau:
-        rate = schedules.plateau_callback(run, 1e-2, patience=1)
+        rate = schedules.Plateau(run, 1e-2, patience=1)
     kept = keeping(run, train_split, classifier, lambda: measured(accuracy(predictor, validation)))
     batches = ImageBatches(train_split, views, BATCH_SIZE, seed)
     fit(model, batches, kept, epochs=epochs, callbacks=[rate, *callbacks], verbose=0)

@@ -88,3 +88,24 @@ def test_bad_arguments_are_named(options):
 
 def test_the_smallest_image_ends_in_one_pixel():
     assert compact_inception((15, 15, 3)).get_layer("type3").output.shape == (None, 1, 1, 864)
+
+
+def test_the_blocks_as_fig_4_draws_them():
+    drawn = compact_inception(blocks="figure")
+    assert drawn.count_params() == 2_491_356
+    assert drawn.get_layer("type1_1_single_2_conv").kernel_size == (3, 3)
+    for name, width in (("dim1", 288), ("dim2", 576)):
+        kinds = [layer.kernel_size for layer in drawn.layers if layer.name.startswith(name) and "_conv" in layer.name]
+        assert sorted(kinds) == [(1, 1), (1, 1), (3, 3), (3, 3), (3, 3)]
+        assert drawn.get_layer(name).output.shape[-1] == width
+
+
+def test_weight_decay_on_the_last_layer_alone():
+    decayed = [v.path for v in compact_inception(weight_decay=0.1, decayed="last").trainable_variables if v.regularizer]
+    assert decayed == ["logits/kernel"]
+
+
+@pytest.mark.parametrize("wrong", [{"blocks": "other"}, {"decayed": "first"}])
+def test_no_such_choice(wrong):
+    with pytest.raises(ValueError, match="no such choice"):
+        compact_inception(**wrong)

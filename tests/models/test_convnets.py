@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tiny_imagenet_tf import published
-from tiny_imagenet_tf.models.convnets import TABLE_1, convnet, le_yang
+from tiny_imagenet_tf.models.convnets import TABLE_1, TEXT, convnet, le_yang
 
 TINY = (8, 8, 3)
 
@@ -150,17 +150,12 @@ def test_activation_may_be_overridden():
     assert kinds(relu).count("ReLU") == 7
 
 
-def test_kernels_are_glorot_uniform_and_biases_zero():
+def test_kernels_are_caffes_xavier_and_biases_zero():
     keras.utils.set_random_seed(0)
     model = le_yang(1, input_shape=TINY)
-    for name, fan_in, fan_out in (
-        ("conv2_1", 25 * 64, 25 * 64),
-        ("conv3_1", 25 * 64, 25 * 128),
-        ("fc1", 128, 256),
-        ("logits", 256, 200),
-    ):
+    for name, inputs in (("conv2_1", 25 * 64), ("conv3_1", 25 * 64), ("fc1", 128), ("logits", 256)):
         kernel, bias = model.get_layer(name).get_weights()
-        limit = np.sqrt(6 / (fan_in + fan_out))
+        limit = np.sqrt(3 / inputs)
         assert 0.99 * limit < np.abs(kernel).max() <= limit
         assert not bias.any()
 
@@ -206,3 +201,13 @@ def test_errors_name_the_word_or_the_value(architecture, options, message):
 def test_table_1_has_models_1_to_9(model):
     with pytest.raises(ValueError, match=f"models 1 to 9, got {model!r}"):
         le_yang(model)
+
+
+def test_the_text_reads_models_5_to_7_otherwise():
+    """Sections 5.3.2 and 5.3.4: 5 is 4 with PReLU, 6 has one dropout layer, 7 is 4 with 3x3 kernels."""
+    assert (TEXT[5].architecture, TEXT[5].activation) == (TABLE_1[4].architecture, "prelu")
+    assert TEXT[6].architecture.count("dropout") == 1 and TEXT[7].architecture.count("dropout") == 2
+    assert TEXT[7].architecture == TABLE_1[4].architecture.replace("conv5", "conv3")
+    assert convnet(TEXT[7].architecture, activation="leaky_relu").count_params() == 14_196_488
+    assert {number for number in TABLE_1 if TABLE_1[number] != TEXT[number]} == {5, 6, 7}
+    assert TABLE_1[7] == TABLE_1[8]  # as printed one network

@@ -8,6 +8,7 @@ import pytest
 
 from tiny_imagenet_tf import published
 from tiny_imagenet_tf.data.views import LE_YANG, MILANI, PLAIN
+from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.hardware import Placement
 from tiny_imagenet_tf.models.convnets import TABLE_1
 from tiny_imagenet_tf.runs.run import Run
@@ -23,6 +24,7 @@ class Begun:
     data = SimpleNamespace(validation=None)
 
     def __init__(self, folder: Path):
+        (folder / "metrics.jsonl").touch()
         self.run, self.trained = Run(folder), []
 
     def begin(self, study, options, *, devices=(), screened=False):
@@ -62,7 +64,7 @@ def test_the_inception_recipes(recipe, begun, monkeypatch, name, views):
     assert rates == ([] if stated.dropout_keep is None else [pytest.approx(1 - stated.dropout_keep)])
     optimizer = training.model.optimizer
     assert isinstance(optimizer, keras.optimizers.Adam)
-    assert (optimizer.beta_1, optimizer.beta_2) == (0.9, 0.999)
+    assert (optimizer.beta_1, optimizer.beta_2, optimizer.epsilon) == (0.9, 0.999, 1e-8)
     assert optimizer.weight_decay == stated.weight_decay == 0.08
 
     (schedule,) = options["callbacks"]
@@ -105,3 +107,39 @@ def test_the_convnets_recipe(recipe, begun, monkeypatch, number):
     (plateau,) = options["callbacks"]
     assert plateau.schedule(0, 0.0) == pytest.approx(float(optimizer.learning_rate), rel=1e-6)
     assert begun.study.row == f"le_yang/model_{number}" and begun.options.departures == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "architecture", "activation", "screened"),
+    [
+        ({"model": 5, "reading": "text"}, TABLE_1[4].architecture, "prelu", True),
+        ({"model": 4, "activation": "leaky_relu", "screen": True}, TABLE_1[4].architecture, "leaky_relu", True),
+        ({"model": 6, "no_screen": True}, TABLE_1[6].architecture, "leaky_relu", False),
+        ({"architecture": "conv3-8 maxpool fc-9"}, "conv3-8 maxpool fc-9", "relu", False),
+    ],
+)
+def test_what_section_5_compares(recipe, begun, monkeypatch, options, architecture, activation, screened):
+    module, asked = recipe("convnets"), []
+
+    def convnet(words, **options):
+        asked.append((words, options["activation"]))
+        return keras.Sequential([keras.Input((56, 56, 3)), keras.layers.Flatten(), keras.layers.Dense(200)])
+
+    monkeypatch.setattr(convnets, "convnet", convnet)
+    module.main(module.Config(**options))
+    assert asked == [(architecture, activation)] and begun.screened == screened
+    assert begun.options.departures  # not the paper's row
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"screen": True, "no_screen": True}, "--screen and --no-screen"),
+        ({"architecture": "conv3-8", "model": 3}, "leave out --model and --reading"),
+        ({"architecture": "conv3-8 pool"}, "'pool' is none of convK-W"),
+        ({"model": 1, "staged": "always"}, "one convolution a stage"),
+    ],
+)
+def test_convnets_that_cannot_be(recipe, options, message):
+    with pytest.raises(UserError, match=message):
+        recipe("convnets").Config(demo=True, **options).check()

@@ -8,6 +8,7 @@ import pytest
 
 from tiny_imagenet_tf import published
 from tiny_imagenet_tf.data.views import MILANI, PLAIN
+from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments.experiment import Study
 from tiny_imagenet_tf.training import inception
 from tiny_imagenet_tf.training.inception import InceptionOptions, adam
@@ -81,7 +82,28 @@ def test_regularized_sees_augmented_images(trained, augment, expected):
     assert trained(augment=augment)[0].views == expected
 
 
-def test_adam_is_the_papers_but_for_kerass_epsilon():
+def test_adam_is_tensorflow_1s():
     optimizer = adam(InceptionOptions())
+    assert optimizer.epsilon == 1e-8
     assert (optimizer.beta_1, optimizer.beta_2) == (0.9, 0.999)
     assert optimizer.weight_decay == published.TRAINING["milani/baseline"].weight_decay
+
+
+def test_beside_the_sum_over_a_batch_the_decay_is_a_batch_size_smaller():
+    """Candidate R3 for the paper's 0.08: it is 0.0008 as l2_loss beside the mean."""
+    summed = InceptionOptions(weight_decay_convention="l2_loss", cross_entropy="sum", batch_size=100)
+    assert summed.l2 == pytest.approx(InceptionOptions(weight_decay=0.0008, weight_decay_convention="l2_loss").l2)
+    with pytest.raises(UserError, match="--cross-entropy sum: a decoupled"):
+        InceptionOptions(cross_entropy="sum", demo=True).check()
+
+
+def test_decoupled_decay_of_the_last_layer_alone(trained):
+    training, _ = trained(learning_rate=0.5, weight_decay=0.08, weight_decay_on="last")
+    shrunk = [path for path, values in after_a_step_without_gradient(training).items() if not (values == 1).all()]
+    assert [path.split("/")[-2:] for path in shrunk] == [["logits", "kernel"]]
+
+
+@pytest.mark.parametrize(("blocks", "kernel_size"), [("released", (5, 5)), ("figure", (3, 3))])
+def test_the_blocks_reach_the_network(trained, blocks, kernel_size):
+    network = trained(blocks=blocks)[0].classifier.layers[-1]
+    assert network.get_layer("type1_1_single_2_conv").kernel_size == kernel_size

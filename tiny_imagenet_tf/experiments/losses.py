@@ -7,6 +7,9 @@ from keras import ops
 
 WeightDecayConvention = Literal["l2_loss", "keras"]
 
+ADAM_EPSILON = 1e-8
+"""Milani trained with TensorFlow 1's default; Keras' is 1e-7."""
+
 
 def smoothed_cross_entropy(epsilon: float) -> keras.losses.Loss:
     """Returns the cross-entropy of the softmax with Milani's smoothed truth, Eq. 1.

@@ -80,7 +80,8 @@ class RunOptions:
     """Run the whole recipe in a minute or two on made-up images. Its accuracy means nothing."""
     resume: Path | None = option(None, departs=False, resumable=True)
     """A run directory whose training goes on from its checkpoint, with the options it was begun with. Other values may
-    be given of epochs, source, data-dir, tensorboard, and where a recipe has them cache, devices, store, weights."""
+    be given of epochs, source, data-dir, tensorboard, and where a recipe has them cache, devices, store, weights,
+    stop-after-cuts."""
 
     # Data
     source: Path | None = option(None, departs=False, resumable=True)

@@ -19,26 +19,24 @@ def staircase(initial: float, factor: float, *, every_epochs: int, epoch: int) -
     return initial * factor ** (epoch // every_epochs)
 
 
-def plateau(initial: float, accuracies: Iterable[float], *, patience: int) -> float:
-    """Returns the learning rate after some epochs: a tenth each time the accuracy stops improving.
+def cuts(accuracies: Iterable[float], *, patience: int) -> list[int]:
+    """Returns the epochs, counted from 1, after which the accuracy has stopped improving.
 
     It has stopped when ``patience`` epochs in a row brought no new best; the count then begins again. A tie is
     no improvement, nor is NaN. (Le & Yang section 5.2.1; they do not say how long they waited.)
 
     Args:
-        initial: learning rate of the first epoch.
         accuracies: after each epoch so far.
         patience: epochs.
     """
-    best, waited, cuts = float("-inf"), 0, 0
-    for accuracy in accuracies:
-        if accuracy > best:
-            best, waited = accuracy, 0
-        else:
-            waited += 1
+    best, waited, found = float("-inf"), 0, []
+    for epoch, accuracy in enumerate(accuracies, start=1):
+        waited = 0 if accuracy > best else waited + 1
+        best = accuracy if accuracy > best else best
         if waited == patience:
-            waited, cuts = 0, cuts + 1
-    return initial / 10**cuts
+            waited = 0
+            found.append(epoch)
+    return found
 
 
 def staircase_callback(initial: float, factor: float, *, every_epochs: int = 1) -> keras.callbacks.Callback:
@@ -48,8 +46,8 @@ def staircase_callback(initial: float, factor: float, *, every_epochs: int = 1) 
     )
 
 
-def plateau_callback(run: Run, initial: float, *, patience: int) -> keras.callbacks.Callback:
-    """Returns what sets the rate of :func:`plateau` at the beginning of each epoch.
+class Plateau(keras.callbacks.LearningRateScheduler):
+    """Divides the learning rate by 10 at the beginning of an epoch that follows one of :func:`cuts`.
 
     Its memory is the run's ``metrics.jsonl``, so an interrupted run goes on with the patience it had left.
 
@@ -57,10 +55,26 @@ def plateau_callback(run: Run, initial: float, *, patience: int) -> keras.callba
         run: where the accuracies of past epochs stand.
         initial: learning rate of the first epoch.
         patience: epochs.
+        stop_after: cuts after which training ends; None for never.
     """
 
-    def rate(epoch: int, _: float) -> float:
-        ended = {int(row["epoch"]): row["selection_accuracy"] for row in run.metrics if row["epoch"] % 1 == 0}
-        return plateau(initial, [ended[number] for number in sorted(ended) if number <= epoch], patience=patience)
+    def __init__(self, run: Run, initial: float, *, patience: int, stop_after: int | None = None):
+        super().__init__(lambda epoch, _: initial / 10 ** len([end for end in self._cuts if end <= epoch]))
+        self._run, self._patience, self._stop_after = run, patience, stop_after
 
-    return keras.callbacks.LearningRateScheduler(rate)
+    @property
+    def last_epoch(self) -> int | None:
+        """The epoch whose end was the last cut; None while it is to come."""
+        found = self._cuts
+        return found[self._stop_after - 1] if self._stop_after and len(found) >= self._stop_after else None
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Ends the training after the last cut."""
+        super().on_epoch_end(epoch, logs)
+        if self.last_epoch:
+            self.model.stop_training = True
+
+    @property
+    def _cuts(self) -> list[int]:
+        ended = {int(row["epoch"]): row["selection_accuracy"] for row in self._run.metrics if row["epoch"] % 1 == 0}
+        return cuts([ended[number] for number in sorted(ended)], patience=self._patience)

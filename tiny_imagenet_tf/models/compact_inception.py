@@ -7,12 +7,13 @@ for 64x64 images; its numbers are in the figure alone. What this module takes fr
   3x3, 3x3; two type-1, dim, three type-2, dim, one type-3, average pool, fully connected; maps of 27x27x64,
   27x27x144, 14x14x288, 7x7x576 and 7x7x864.
 * Follows from those: "valid" stem convolutions (64, 31, 29, 27) and "same" reductions (27, 14, 7).
-* Assumed, as that reader does: the widths inside the blocks, which add up to the figure's sums; the first
-  dim is built like Inception-v3's mixed3, the second like its mixed8; type-1's middle branch is 5x5, as in
-  the released Inception-v3.
+* Assumed, as that reader does: the widths inside the blocks, which add up to the figure's sums.
+* Open: which blocks. "released" has those of the released Inception-v3, as that reader does: type-1's middle
+  branch is 5x5, the first dim is built like mixed3, the second like mixed8. "figure" has those of Fig. 4,
+  which the text calls "taken directly" from Inception-v3's paper: a 3x3 middle, and one kind of dim.
 """
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 import keras
 from keras import layers
@@ -20,6 +21,9 @@ from keras import layers
 from tiny_imagenet_tf.blocks import conv_bn, inception_dim, inception_type1, inception_type2, inception_type3
 from tiny_imagenet_tf.models.layers import image_input, logits
 from tiny_imagenet_tf.published import CLASSES, IMAGE_SIZE
+
+Blocks = Literal["released", "figure"]
+Decayed = Literal["all", "last"]
 
 SMALLEST_IMAGE = 15  # pixels: 15, 7, 5, 3 through the stem, then 2 and 1
 
@@ -32,13 +36,15 @@ def compact_inception(
     dropout_rate: float = 0.0,
     scale: bool = False,
     weight_decay: float = 0.0,
+    decayed: Decayed = "all",
+    blocks: Blocks = "released",
     name: str = "compact_inception",
 ) -> keras.Model:
     """Milani's compact Inception; 2,582,660 parameters as it stands.
 
     The count has everything: the kernels of 66 convolutions, 2,395,344; beta, moving mean and moving
     variance (no gamma) of their 4,772 channels, 14,316; the last layer's 172,800 weights and 200 biases.
-    Trained are 2,573,116: all but the moving statistics.
+    Trained are 2,573,116: all but the moving statistics. With the figure's blocks there are 2,491,356.
 
     Args:
         input_shape: (height, width, channels) in any data format; height and width 15 or more, or None.
@@ -46,7 +52,9 @@ def compact_inception(
         width_multiplier: factor on the width of every convolution, rounded to the nearest, at least 1.
         dropout_rate: before the fully connected layer: 0 for "Baseline", 0.2 for "Regularized" (keep 80 %).
         scale: batch normalization with a gamma.
-        weight_decay: c of Keras' `L2(c)` on every kernel.
+        weight_decay: c of Keras' `L2(c)`.
+        decayed: on every kernel, or on the last layer's alone.
+        blocks: of the released Inception-v3, or of Fig. 4; see the module.
         name: of the model.
 
     Returns:
@@ -64,7 +72,10 @@ def compact_inception(
         scaled = [max(1, round(width * width_multiplier)) for width in widths]
         return scaled if len(scaled) > 1 else scaled[0]
 
-    options = {"scale": scale, "weight_decay": weight_decay}
+    if blocks not in get_args(Blocks) or decayed not in get_args(Decayed):
+        raise ValueError(f"blocks and decayed: no such choice as {blocks!r} and {decayed!r}")
+    released = blocks == "released"
+    options = {"scale": scale, "weight_decay": weight_decay if decayed == "all" else 0.0}
     images = image_input(input_shape)  # 64x64x3
     x = conv_bn(images, w(32), 3, strides=2, padding="valid", name="stem1", **options)  # 31x31x32
     x = conv_bn(x, w(32), 3, padding="valid", name="stem2", **options)  # 29x29x32
@@ -72,9 +83,17 @@ def compact_inception(
 
     for index, inner in enumerate((16, 24), start=1):
         x = inception_type1(  # 27x27x144
-            x, conv1x1=w(32), single=w(inner, 32), double=w(32, 48, 48), pool=w(32), name=f"type1_{index}", **options
+            x,
+            conv1x1=w(32),
+            single=w(inner, 32),
+            double=w(32, 48, 48),
+            pool=w(32),
+            middle_size=5 if released else 3,
+            name=f"type1_{index}",
+            **options,
         )
-    branches = {"single": [(w(116), 3)], "double": [(w(16), 1), (w(28), 3), (w(28), 3)]}
+    bottleneck = [] if released else [(w(116), 1)]
+    branches = {"single": [*bottleneck, (w(116), 3)], "double": [(w(16), 1), (w(28), 3), (w(28), 3)]}
     x = inception_dim(x, branches=branches, padding="same", name="dim1", **options)  # 14x14x288
 
     for index, inner in enumerate((48, 60, 60), start=1):
@@ -87,10 +106,8 @@ def compact_inception(
             name=f"type2_{index}",
             **options,
         )
-    branches = {
-        "single": [(w(108), 1), (w(180), 3)],
-        "double": [(w(108), 1), (w(108), (1, 7)), (w(108), (7, 1)), (w(108), 3)],
-    }
+    middle = [(w(108), (1, 7)), (w(108), (7, 1))] if released else [(w(108), 3)]
+    branches = {"single": [(w(108), 1), (w(180), 3)], "double": [(w(108), 1), *middle, (w(108), 3)]}
     x = inception_dim(x, branches=branches, padding="same", name="dim2", **options)  # 7x7x576
 
     x = inception_type3(  # 7x7x864

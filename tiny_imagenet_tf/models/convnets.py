@@ -15,6 +15,7 @@ string arithmetic:
 where the unwritten last layer is one more affine. Softmax or SVM is a matter of the loss.
 """
 
+import dataclasses
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,8 @@ from keras import KerasTensor, layers
 
 from tiny_imagenet_tf.models.layers import image_input, l2, logits, valid_rate
 from tiny_imagenet_tf.published import CLASSES, CROP_SIZE, LE_YANG_DROPOUT_KEEP, LE_YANG_LEAKY_RELU_SLOPE
+
+_XAVIER = "lecun_uniform"  # Caffe's
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,17 @@ TABLE_1 = {
 }  # fmt: skip
 
 
+# What the text says of models 5 to 8 where it differs from the table: 5 is 4 with PReLU (section 5.3.2), 7 is 4
+# with 3x3 kernels (5.3.2: "6 and 3, 7 and 4"), 8 is 7 "with more kernels and another fully-connected layer" (5.3.4).
+TEXT = TABLE_1 | {
+    5: dataclasses.replace(TABLE_1[4], activation="prelu"),
+    6: dataclasses.replace(TABLE_1[6], at_14="conv3-256 conv3-256"),
+    7: TABLE_1[6],
+}
+
+READINGS = {"table": TABLE_1, "text": TEXT}
+
+
 def le_yang(model: int, **options: Any) -> keras.Model:
     """One of the nine models of Table 1, for 56x56 crops.
 
@@ -118,10 +132,11 @@ def convnet(
     """A plain convolutional network from one line of Table 1's words; see the module.
 
     Convolutions are "same" with stride 1, maxpool is 2x2 with stride 2: that makes the table's 56, 28, 14
-    and 7 pixels. Kernels start from Glorot's uniform distribution, which is the "xavier" of section 5.2.1
-    ("based on the number of input and output neurons"; Caffe's own default looks at the inputs only), and
-    biases from 0. The nonlinearity after fully connected layers is not printed; it is that of the
-    convolutions. A PReLU has one slope a channel and starts at 0.25, as in He et al. and Caffe.
+    and 7 pixels. Kernels start from the "xavier" of section 5.2.1 as Caffe draws it by default, uniform within
+    sqrt(3 / inputs), which is Keras' `lecun_uniform`; the sentence "based on the number of input and output
+    neurons" is that of Caffe's tutorial, which uses this default. Biases start from 0. The nonlinearity after fully
+    connected layers is not printed; it is that of the convolutions. A PReLU has one slope a channel and starts at
+    0.25, as in He et al. and Caffe.
 
     Layers are named by stage and place, `conv2_1`, `fc1`, as VGG's are, so that a shallower network's
     weights can start a deeper one (section 5.2.1).
@@ -149,7 +164,7 @@ def convnet(
     x = images
     for word in architecture.split():
         x = build(word, x)
-    x = logits(_flat(x), classes=classes, weight_decay=weight_decay)
+    x = logits(_flat(x), classes=classes, weight_decay=weight_decay, kernel_initializer=_XAVIER)
     return keras.Model(images, x, name=name)
 
 
@@ -158,7 +173,7 @@ class _Words:
 
     def __init__(self, activation: str, dropout_rate: float, regularizer):
         self.activation, self.dropout_rate = activation, dropout_rate
-        self.kernel = {"kernel_initializer": "glorot_uniform", "kernel_regularizer": regularizer}
+        self.kernel = {"kernel_initializer": _XAVIER, "kernel_regularizer": regularizer}
         self.stage, self.place, self.fcs, self.dropouts = 1, 0, 0, 0
 
     def __call__(self, word, x: KerasTensor):

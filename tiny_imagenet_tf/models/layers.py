@@ -28,7 +28,12 @@ def image_input(input_shape: tuple[int | None, int | None, int], *, name: str = 
 
 
 def logits(
-    x: KerasTensor, *, classes: int = CLASSES, dropout_rate: float = 0.0, weight_decay: float = 0.0
+    x: KerasTensor,
+    *,
+    classes: int = CLASSES,
+    dropout_rate: float = 0.0,
+    weight_decay: float = 0.0,
+    kernel_initializer: str = "glorot_uniform",
 ) -> KerasTensor:
     """Dropout if asked for, then the last fully connected layer, in float32 under any precision policy.
 
@@ -37,6 +42,7 @@ def logits(
         classes: number of scores.
         dropout_rate: the fraction dropped; 1 minus the papers' keep probability.
         weight_decay: c of Keras' `L2(c)` on the kernel.
+        kernel_initializer: Keras' name of it.
 
     Returns:
         (batch, classes), float32; the softmax is the loss's affair.
@@ -48,7 +54,8 @@ def logits(
         raise ValueError(f"classes must be at least 1, got {classes!r}")
     if dropout_rate:
         x = layers.Dropout(valid_rate(dropout_rate), name="dropout")(x)
-    return layers.Dense(classes, dtype="float32", kernel_regularizer=l2(weight_decay), name="logits")(x)
+    kernel = {"kernel_initializer": kernel_initializer, "kernel_regularizer": l2(weight_decay)}
+    return layers.Dense(classes, dtype="float32", name="logits", **kernel)(x)
 
 
 def valid_rate(rate: float) -> float:

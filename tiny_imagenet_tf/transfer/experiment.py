@@ -120,7 +120,8 @@ def _train(experiment: Experiment, trunk: Trunk, values: Values) -> None:
         batches = ValueBatches(pool, Steps(len(data.rows), options.batch_size, options.seed), experiment.classes)
         model, together = head, batches.steps_per_execution
     loss = losses.smoothed_cross_entropy(options.label_smoothing)
-    compile_for_training(model, keras.optimizers.Adam(options.learning_rate), loss, steps_per_execution=together)
+    adam = keras.optimizers.Adam(options.learning_rate, epsilon=losses.ADAM_EPSILON)
+    compile_for_training(model, adam, loss, steps_per_execution=together)
 
     def predict(split: Split, network: keras.Model = head) -> np.ndarray:
         crops = values.crops[split.digest]
