@@ -196,7 +196,6 @@ def inception_dim(
             integer.
     """
     block = _Block("inception_dim", x, **options)
-    block.check_padding(padding)
     block.check_size(x, (3, 3) if padding == "valid" else (2, 2))
     if not isinstance(branches, Mapping) or not branches:
         raise block.error("branches must map names to lists of (filters, kernel size)", branches)
@@ -240,10 +239,6 @@ class _Block:
             raise self.error(f"{what} must hold {count} widths", values)
         return values
 
-    def check_padding(self, value: object) -> None:
-        if value not in ("same", "valid"):
-            raise self.error('padding must be "same" or "valid"', value)
-
     def check_size(self, x: Tensor, at_least: tuple[int, int]) -> None:
         size = tuple(x.shape[axis] for axis in self.spatial_axes)
         if any(side is not None and side < least for side, least in zip(size, at_least, strict=True)):
@@ -257,7 +252,8 @@ class _Block:
         if len(sides) != 2:
             raise self.error("a kernel size must be an int or (height, width)", kernel_size)
         sides = tuple(self.positive("a kernel size", side) for side in sides)
-        self.check_padding(padding)
+        if padding not in ("same", "valid"):
+            raise self.error('padding must be "same" or "valid"', padding)
         if padding == "valid":
             self.check_size(x, sides)
         x = layers.Conv2D(
@@ -272,22 +268,14 @@ class _Block:
         x = layers.BatchNormalization(self.channel_axis, scale=self.scale, name=f"{name}_bn")(x)
         return layers.Activation("relu", name=name)(x)
 
-    def chain(
-        self,
-        x: Tensor,
-        branch: str,
-        convolutions: Sequence[Convolution],
-        *,
-        strides: int = 1,
-        padding: Padding = "same",
-    ) -> Tensor:
-        """Convolutions one after the other; strides and padding are the last one's."""
+    def chain(self, x: Tensor, branch: str, convolutions: Sequence[Convolution], **last: Any) -> Tensor:
+        """Convolutions one after the other; the last one has strides and padding."""
         convolutions = list(convolutions)
         if not convolutions or any(len(convolution) != 2 for convolution in convolutions):
             raise self.error(f"branch {branch!r} must be a list of (filters, kernel size)", convolutions)
         for index, (filters, kernel_size) in enumerate(convolutions, start=1):
-            last = {"strides": strides, "padding": padding} if index == len(convolutions) else {}
-            x = self.conv(x, f"_{branch}_{index}", filters, kernel_size, **last)
+            options = last if index == len(convolutions) else {}
+            x = self.conv(x, f"_{branch}_{index}", filters, kernel_size, **options)
         return x
 
     def split(self, x: Tensor, branch: str, widths: Widths) -> Tensor:

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -49,11 +49,7 @@ def has_gpu() -> bool:
 
 
 def on_gpu(devices: Sequence[str] = ()) -> bool:
-    """Whether a GPU does the work.
-
-    Args:
-        devices: as :func:`place` takes them.
-    """
+    """Whether a GPU does the work; ``devices`` are as :func:`place` takes them."""
     return any(name.startswith("GPU:") for name in devices) if devices else has_gpu()
 
 
@@ -115,19 +111,20 @@ def place(devices: Sequence[str] = ()) -> Placement:
     Raises:
         UserError: there is no such device.
     """
+    if _TENSORFLOW:
+        names = {device.name.removeprefix("/device:"): device.name for device in tf.config.list_logical_devices()}
+        chosen = list(devices) or [name for name in names if name.startswith("GPU:")]
+    else:
+        names = {name.upper().replace("CUDA", "GPU"): name for name in keras.distribution.list_devices()}
+        chosen = list(devices or names)
+    for name in chosen:
+        if name not in names:
+            raise UserError(f"--devices {name}: there are {', '.join(names)}")
     if not _TENSORFLOW:
-        import jax
-
-        found = [f"{device.platform.upper().replace('CUDA', 'GPU')}:{device.id}" for device in jax.devices()]
-        chosen = list(devices) or found
-        _check_devices(chosen, found)
         if len(chosen) > 1:
-            parallel = keras.distribution.DataParallel(devices=[name.lower() for name in chosen])
+            parallel = keras.distribution.DataParallel(devices=[names[name] for name in chosen])
             keras.distribution.set_distribution(parallel)
         return Placement(len(chosen), contextlib.nullcontext)
-    names = {device.name.removeprefix("/device:"): device.name for device in tf.config.list_logical_devices()}
-    chosen = list(devices) or [name for name in names if name.startswith("GPU:")]
-    _check_devices(chosen, names)
     strategy = tf.distribute.get_strategy()
     if len(chosen) > 1:
         strategy = tf.distribute.MirroredStrategy([names[name] for name in chosen])
@@ -136,18 +133,8 @@ def place(devices: Sequence[str] = ()) -> Placement:
     return Placement(strategy.num_replicas_in_sync, strategy.scope)
 
 
-def _check_devices(chosen: Sequence[str], found: Collection[str]) -> None:
-    for name in chosen:
-        if name not in found:
-            raise UserError(f"--devices {name}: there are {', '.join(found)}")
-
-
 def describe_device(devices: Sequence[str] = ()) -> str:
-    """Names what does the work, for ``environment.json``.
-
-    Args:
-        devices: as :func:`place` takes them.
-    """
+    """Names what does the work, for ``environment.json``; ``devices`` are as :func:`place` takes them."""
     if on_gpu(devices):
         gpus = {f"GPU:{number}": name for number, name in enumerate(_gpus())}
         return ", ".join(gpus[name] for name in devices or gpus if name in gpus)

@@ -36,7 +36,7 @@ def test_each_network_is_tested_as_its_paper_does():
     assert of_whole.views() == of_crops.views("whole") == (WHOLE,)
     assert of_crops.views() == (View("center"),)
     assert (of_whole.views("ten"), of_crops.views("ten")) == (MILANI_TEN_CROP, LE_YANG_TEN_CROP)
-    with pytest.raises(ValueError, match="--crops five"):
+    with pytest.raises(KeyError, match="five"):
         of_whole.views("five")
 
 

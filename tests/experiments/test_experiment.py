@@ -115,7 +115,7 @@ def test_a_run_goes_on_with_the_images_it_was_begun_with_only(config, tmp_path, 
     assert again.run == begun.run and begun.run.config["epochs"] == 9
     assert len(begun.run.environment["resumed"]) == 1
 
-    other = synthetic.write(tmp_path / "other", synthetic.Sizes(classes=4, train=6, validation=3, test=5), seed=1)
+    other = synthetic.write(tmp_path / "other", classes=4, train=6, validation=3, test=5, seed=1)
     changed = dataclasses.replace(config, resume=begun.run.path, source=other, data_dir=tmp_path / "other")
     with pytest.raises(ValueError, match="not those the run was begun with"):
         experiment.begin(STUDY, changed)

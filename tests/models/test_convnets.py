@@ -188,7 +188,7 @@ def test_the_three_grammars_of_section_4_1(architecture, layers):
         ("maxpool " * 4, {}, r"nothing left for maxpool 4 to halve, got maps of \[1, 1\]"),
         ("conv3-4", {"activation": "elu"}, "one of relu, leaky_relu, prelu, got 'elu'"),
         ("conv3-4", {"dropout_rate": 1.5}, "got 1.5"),
-        ("conv3-4", {"weight_decay": -1.0}, "got -1.0"),
+        ("conv3-4", {"weight_decay": -1.0}, "l2=-1.0"),
         ("conv3-4", {"classes": 0}, "got 0"),
     ],
 )

@@ -87,6 +87,9 @@ def test_the_ensemble_joins_runs_and_writes_a_run(recipe, trained, source, capsy
     assert run.summary.validation.top1 == max(found.accuracy_by_size)
     assert found.accuracy_by_size[found.best_size - 1] == max(found.accuracy_by_size)
     assert capsys.readouterr().out.count("*") == 1
+    every = ensemble.main(ensemble.Config(tuple(run.path for run in trained), all=True, **source)).summary
+    assert every.validation.top1 == pytest.approx(every.ensemble.accuracy_by_size[-1])
+    assert every.title == f"Ensemble of {len(every.ensemble.members)}" and every.selection == "none: all members"
     best = ensemble.main(ensemble.Config(tuple(run.path for run in trained), snapshots="best", **source))
     assert len(best.summary.ensemble.members) == 2
 

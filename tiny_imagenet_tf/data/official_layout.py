@@ -15,15 +15,14 @@ import dataclasses
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-from tiny_imagenet_tf.data import jpeg
+import tensorflow as tf
+
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.published import IMAGE_SIZE
 
-NO_BOX = (-1, -1, -1, -1)
-UNLABELED = -1
 SPLITS = ("train", "validation", "test")
 OFFICIAL_COUNTS = {"train": 100_000, "validation": 10_000, "test": 10_000}
 _WNID = re.compile(r"n\d{8}")
@@ -54,16 +53,14 @@ class Layout:
     """A verified tree.
 
     Attributes:
-        root: the ``tiny-imagenet-200`` folder.
         wnids: class names in sorted order; an example's label is an index into them.
         words: wnid to human-readable names, for the classes of this tree.
         examples: split name to its examples, sorted by class and number.
         digests: split name to the sha256 over names, bytes, labels and boxes.
         grayscale: split name to the number of one-channel files.
-        missing: annotated files that are not on disk, as paths relative to ``root``.
+        missing: annotated files that are not on disk, as paths in the ``tiny-imagenet-200`` folder.
     """
 
-    root: Path
     wnids: tuple[str, ...]
     words: dict[str, str]
     examples: dict[str, tuple[Example, ...]]
@@ -101,15 +98,16 @@ def read(path: Path, on_file: Callable[[], object] = lambda: None) -> Layout:
     faults: list[str] = []
     wnids = _read_wnids(root, faults)
     class_ids = {wnid: i for i, wnid in enumerate(wnids)}
-    missing: list[str] = []
+    missing: list[Path] = []
+    val = root / "val"
     examples = {
         "train": _train(root, class_ids, faults, missing),
-        "validation": _validation(root, class_ids, faults, missing),
-        "test": [Example(file, UNLABELED, NO_BOX) for file in _images(root / "test" / "images", faults)],
+        "validation": _labelled(val / "images", val / "val_annotations.txt", class_ids, faults, missing),
+        "test": [Example(file, -1, (-1, -1, -1, -1)) for file in _images(root / "test" / "images", faults)],
     }
     digests, grayscale = {}, {}
     for split, found in examples.items():
-        digests[split], grayscale[split] = _verify(root, found, faults, on_file)
+        digests[split], grayscale[split] = _verify(found, faults, on_file)
     if faults:
         shown = "\n  ".join(faults[:_FAULTS_SHOWN])
         more = f"\n  and {len(faults) - _FAULTS_SHOWN} more" if len(faults) > _FAULTS_SHOWN else ""
@@ -119,15 +117,15 @@ def read(path: Path, on_file: Callable[[], object] = lambda: None) -> Layout:
         )
     if not examples["train"]:
         raise DatasetError(f"{root}: no training images under {root / 'train'}")
-    words = _read_words(root)
+    lines = (root / "words.txt").read_text().splitlines() if (root / "words.txt").is_file() else []
+    words = dict(line.split("\t", 1) for line in lines if "\t" in line)
     return Layout(
-        root=root,
         wnids=wnids,
         words={wnid: words.get(wnid, wnid) for wnid in wnids},
         examples={split: tuple(found) for split, found in examples.items()},
         digests=digests,
         grayscale=grayscale,
-        missing=tuple(missing),
+        missing=tuple(str(file.relative_to(root)) for file in missing),
     )
 
 
@@ -136,13 +134,6 @@ def _read_wnids(root: Path, faults: list[str]) -> tuple[str, ...]:
     faults += [f"wnids.txt: {line!r} is not a wnid such as n01443537" for line in lines if not _WNID.fullmatch(line)]
     faults += [f"wnids.txt: {wnid} is listed {n} times" for wnid, n in Counter(lines).items() if n > 1]
     return tuple(sorted(set(lines)))
-
-
-def _read_words(root: Path) -> dict[str, str]:
-    file = root / "words.txt"
-    if not file.is_file():
-        return {}
-    return dict(line.split("\t", 1) for line in file.read_text().splitlines() if "\t" in line)
 
 
 def _images(folder: Path, faults: list[str]) -> list[Path]:
@@ -177,53 +168,46 @@ def _annotations(file: Path, columns: int, faults: list[str]) -> dict[str, list[
     return rows
 
 
-def _annotated(root: Path, folder: Path, rows: dict[str, list[str]], faults, missing) -> Iterator[tuple]:
-    """Pairs the images of a folder with their annotation lines; notes what lacks its partner."""
-    files = _images(folder, faults)
-    missing += [str((folder / name).relative_to(root)) for name in rows.keys() - {file.name for file in files}]
-    for file in files:
-        if file.name in rows:
-            fields = rows[file.name]
-            yield file, fields[:-4], tuple(int(field) for field in fields[-4:])
-        else:
-            faults.append(f"{file}: no annotation line for this image")
-
-
-def _train(root: Path, class_ids: dict[str, int], faults: list[str], missing: list[str]) -> list[Example]:
+def _train(root: Path, class_ids: dict[str, int], faults: list[str], missing: list[Path]) -> list[Example]:
     examples = []
-    folders = sorted(folder for folder in (root / "train").glob("*") if folder.is_dir())
-    for folder in folders:
-        if folder.name not in class_ids:
+    for folder in sorted(folder for folder in (root / "train").glob("*") if folder.is_dir()):
+        if folder.name in class_ids:
+            boxes = folder / f"{folder.name}_boxes.txt"
+            examples += _labelled(folder / "images", boxes, class_ids, faults, missing, folder.name)
+        else:
             faults.append(f"{folder}: unknown wnid, not in wnids.txt")
-            continue
-        rows = _annotations(folder / f"{folder.name}_boxes.txt", 5, faults)
-        for file, _, box in _annotated(root, folder / "images", rows, faults, missing):
-            examples.append(Example(file, class_ids[folder.name], box))
     return examples
 
 
-def _validation(root: Path, class_ids: dict[str, int], faults: list[str], missing: list[str]) -> list[Example]:
-    if not (root / "val").is_dir():
+def _labelled(
+    folder: Path, annotations: Path, class_ids: dict[str, int], faults: list[str], missing: list[Path], wnid: str = ""
+) -> list[Example]:
+    """Pairs the images of a folder with their annotation lines; where no wnid is given, each line has its own."""
+    if not folder.parent.is_dir():
         return []
-    examples = []
-    rows = _annotations(root / "val" / "val_annotations.txt", 6, faults)
-    for file, (wnid,), box in _annotated(root, root / "val" / "images", rows, faults, missing):
-        if wnid in class_ids:
-            examples.append(Example(file, class_ids[wnid], box))
+    rows = _annotations(annotations, 5 if wnid else 6, faults)
+    files, examples = _images(folder, faults), []
+    missing += [folder / name for name in rows.keys() - {file.name for file in files}]
+    for file in files:
+        fields = rows.get(file.name)
+        if fields is None:
+            faults.append(f"{file}: no annotation line for this image")
+        elif (wnid or fields[0]) not in class_ids:
+            faults.append(f"{file}: annotated with unknown wnid {fields[0]}, not in wnids.txt")
         else:
-            faults.append(f"{file}: annotated with unknown wnid {wnid}, not in wnids.txt")
+            examples.append(Example(file, class_ids[wnid or fields[0]], tuple(map(int, fields[-4:]))))
     return examples
 
 
-def _verify(root: Path, examples: list[Example], faults: list[str], on_file) -> tuple[str, int]:
+def _verify(examples: list[Example], faults: list[str], on_file: Callable[[], object]) -> tuple[str, int]:
     """The digest of a split and its number of grayscale files; a broken image becomes a fault."""
     digest = hashlib.sha256()
     grayscale = 0
     for example in examples:
         data = example.path.read_bytes()
         try:
-            height, width, channels = jpeg.verify(data)
-        except jpeg.JpegError as error:
+            height, width, channels = _decoded_shape(data)
+        except ValueError as error:
             faults.append(f"{example.path}: {error}")
             continue
         if (height, width) != (IMAGE_SIZE, IMAGE_SIZE):
@@ -233,3 +217,16 @@ def _verify(root: Path, examples: list[Example], faults: list[str], on_file) -> 
         digest.update(f"{example.path.name} {content} {example.label} {example.box}\n".encode())
         on_file()
     return digest.hexdigest(), grayscale
+
+
+def _decoded_shape(data: bytes) -> tuple[int, int, int]:
+    """Height, width and channels (1 of grayscale) of a whole JPEG image; ValueError says what is wrong with others."""
+    if not data.startswith(b"\xff\xd8"):
+        raise ValueError(f"not a JPEG file: it begins with {data[:8]!r}")
+    # Some encoders pad the end with zero bytes; a cut file lacks the marker altogether.
+    if not data.rstrip(b"\x00").endswith(b"\xff\xd9"):
+        raise ValueError(f"truncated JPEG: {len(data)} bytes and no end-of-image marker")
+    try:
+        return tuple(tf.io.decode_jpeg(data).shape)
+    except tf.errors.InvalidArgumentError as error:
+        raise ValueError("damaged JPEG: it does not decode") from error

@@ -113,13 +113,12 @@ def prepare(source: Path | None = None, data_dir: Path | None = None) -> tfds.co
     builder = Builder(data_dir=kept)
     if builder.data_path.exists():
         return builder
-    unpacked = kept / "unpacked"
+    unpacked, tree = kept / "unpacked", source
     try:
         if source.is_file():
-            shutil.rmtree(unpacked, ignore_errors=True)
-            tree = archives.unpack(source, unpacked)
-        else:
-            tree = source
+            shutil.rmtree(unpacked, ignore_errors=True)  # of a process that was killed
+            archives.unpack(source, unpacked)
+            tree = unpacked
         builder = Builder(data_dir=kept, source=official_layout.find_root(tree))
         builder.download_and_prepare()
     except BaseException:

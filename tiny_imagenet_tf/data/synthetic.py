@@ -4,35 +4,29 @@ Each class is a shape with a colour and a texture of its own, drawn at a random 
 background. The boxes are those of the shapes; a few files are grayscale. A seed fixes every byte.
 """
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from tiny_imagenet_tf.data.official_layout import IMAGE_SIZE
+from tiny_imagenet_tf.published import IMAGE_SIZE
 
 _SHAPES = ("disc", "square", "triangle", "ring", "cross")
-_TEXTURES = ("plain", "striped")
+_KINDS = [(shape, texture) for texture in ("plain", "striped") for shape in _SHAPES]
 _GRAYSCALE_EVERY = 17  # files
 
 
-@dataclasses.dataclass(frozen=True)
-class Sizes:
-    """How much to draw, in images a class (in all, for the unlabeled test split)."""
-
-    classes: int = 10
-    train: int = 20
-    validation: int = 4
-    test: int = 20
-
-
-def write(folder: Path, sizes: Sizes = Sizes(), seed: int = 0) -> Path:
+def write(
+    folder: Path, *, classes: int = 10, train: int = 20, validation: int = 4, test: int = 20, seed: int = 0
+) -> Path:
     """Draws the dataset.
 
     Args:
         folder: receives ``tiny-imagenet-200``, which must not exist yet.
-        sizes: number of classes (at most 10) and images.
+        classes: at most 10.
+        train: images a class.
+        validation: images a class.
+        test: images in all, unlabeled.
         seed: fixes every byte.
 
     Returns:
@@ -42,52 +36,46 @@ def write(folder: Path, sizes: Sizes = Sizes(), seed: int = 0) -> Path:
         ValueError: more classes than there are shapes and textures.
         FileExistsError: there is such a folder already.
     """
-    kinds = [(shape, texture) for texture in _TEXTURES for shape in _SHAPES]
-    if sizes.classes > len(kinds):
-        raise ValueError(f"classes={sizes.classes}: at most {len(kinds)} can be drawn")
+    if classes > len(_KINDS):
+        raise ValueError(f"classes={classes}: at most {len(_KINDS)} can be drawn")
     root = folder / "tiny-imagenet-200"
     root.mkdir(parents=True)
     random = np.random.default_rng(seed)
     # Real wnids are eight digits after an n; four nines in front mark these as made up.
-    wnids = [f"n9999{number:04d}" for number in range(sizes.classes)]
-    names = [f"{texture} {shape}" for shape, texture in kinds[: sizes.classes]]
-    (root / "words.txt").write_text("".join(f"{w}\t{n}\n" for w, n in zip(wnids, names, strict=True)))
+    wnids = [f"n9999{number:04d}" for number in range(classes)]
+    words = [f"{wnid}\t{texture} {shape}\n" for wnid, (shape, texture) in zip(wnids, _KINDS, strict=False)]
+    (root / "words.txt").write_text("".join(words))
     (root / "wnids.txt").write_text("".join(f"{wnid}\n" for wnid in reversed(wnids)))  # unsorted, as the real one
 
     for label, wnid in enumerate(wnids):
-        images = _folder(root / "train" / wnid / "images")
         lines = []
-        for number in range(sizes.train):
-            box = _draw(images / f"{wnid}_{number}.JPEG", kinds[label], label, number, random)
-            lines.append("\t".join([f"{wnid}_{number}.JPEG", *map(str, box)]))
-        (images.parent / f"{wnid}_boxes.txt").write_text("".join(f"{line}\n" for line in lines))
+        for number in range(train):
+            name = f"{wnid}_{number}.JPEG"
+            box = _draw(root / "train" / wnid / "images" / name, label, number, random)
+            lines.append(f"{name}\t{box}\n")
+        (root / "train" / wnid / f"{wnid}_boxes.txt").write_text("".join(lines))
 
-    images, lines = _folder(root / "val" / "images"), []
-    for number in range(sizes.validation * sizes.classes):
-        label = number % sizes.classes
-        box = _draw(images / f"val_{number}.JPEG", kinds[label], label, number, random)
-        lines.append("\t".join([f"val_{number}.JPEG", wnids[label], *map(str, box)]))
-    (images.parent / "val_annotations.txt").write_text("".join(f"{line}\n" for line in lines))
+    lines = []
+    for number in range(validation * classes):
+        label, name = number % classes, f"val_{number}.JPEG"
+        box = _draw(root / "val" / "images" / name, label, number, random)
+        lines.append(f"{name}\t{wnids[label]}\t{box}\n")
+    (root / "val" / "val_annotations.txt").write_text("".join(lines))
 
-    images = _folder(root / "test" / "images")
-    for number in range(sizes.test):
-        label = int(random.integers(sizes.classes))
-        _draw(images / f"test_{number}.JPEG", kinds[label], label, number, random)
+    for number in range(test):
+        label = int(random.integers(classes))
+        _draw(root / "test" / "images" / f"test_{number}.JPEG", label, number, random)
     return root
 
 
-def _folder(path: Path) -> Path:
-    path.mkdir(parents=True)
-    return path
-
-
-def _draw(file: Path, kind: tuple[str, str], label: int, number: int, random: np.random.Generator) -> tuple:
-    """Writes one image and returns its box ``(x0, y0, x1, y1)``, both ends inside."""
+def _draw(file: Path, label: int, number: int, random: np.random.Generator) -> str:
+    """Writes one image and returns its box, ``x0 y0 x1 y1`` with both ends inside, between tabs."""
+    shape, texture = _KINDS[label]
     radius = int(random.integers(8, 24))
     x, y = random.integers(radius, IMAGE_SIZE - radius, size=2)
     rows, columns = np.mgrid[:IMAGE_SIZE, :IMAGE_SIZE]
-    inside = _mask(kind[0], columns - x, rows - y, radius)
-    if kind[1] == "striped":
+    inside = _mask(shape, columns - x, rows - y, radius)
+    if texture == "striped":
         inside &= (rows + columns) // 4 % 2 == 0
     image = random.integers(60, 120) + random.normal(0, 20, (IMAGE_SIZE, IMAGE_SIZE, 3))
     hue = np.array([np.cos(label), np.cos(label + 2.1), np.cos(label + 4.2)])
@@ -95,9 +83,10 @@ def _draw(file: Path, kind: tuple[str, str], label: int, number: int, random: np
     pixels = np.clip(image, 0, 255).astype(np.uint8)
     if number % _GRAYSCALE_EVERY == 5:
         pixels = pixels.mean(axis=2, keepdims=True).astype(np.uint8)
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(tf.io.encode_jpeg(pixels, quality=90).numpy())
-    where_y, where_x = np.nonzero(inside)
-    return int(where_x.min()), int(where_y.min()), int(where_x.max()), int(where_y.max())
+    ys, xs = np.nonzero(inside)
+    return f"{xs.min()}\t{ys.min()}\t{xs.max()}\t{ys.max()}"
 
 
 def _mask(shape: str, x: np.ndarray, y: np.ndarray, radius: int) -> np.ndarray:

@@ -133,11 +133,6 @@ class DrawnView:
     seed: int
     number: int
 
-    @property
-    def size(self) -> int:
-        """Of the largest window."""
-        return self.views.size
-
     def table(self, images: int) -> np.ndarray:
         """Returns the row of each image, float32 (images, 7)."""
         return self.views.table(images, self.seed, self.number)
@@ -160,10 +155,8 @@ LE_YANG = RandomViews((*CORNERS, "center"), mirror=True)
 
 def describe(view: View | DrawnView) -> dict[str, Any]:
     """Returns the view as plain data, for a store's key."""
-    if isinstance(view, View):
-        return {"view": "View", **dataclasses.asdict(view)}
     ranges = {"brightness_delta": BRIGHTNESS_DELTA, "contrast_range": CONTRAST_RANGE}
-    return {"view": "DrawnView", **dataclasses.asdict(view), **ranges}
+    return {"view": type(view).__name__, **dataclasses.asdict(view), **(ranges if isinstance(view, DrawnView) else {})}
 
 
 def axis_weights(start: Any, length: Any, mirrored: Any, size: int, resize: Resize) -> Any:

@@ -53,11 +53,6 @@ def join_best_first(members: Sequence[np.ndarray], labels: np.ndarray) -> Joined
     return Joined(order, accuracies, tuple(by_size), int(np.argmax(by_size)) + 1)
 
 
-def mean_probabilities(members: Sequence[np.ndarray]) -> np.ndarray:
-    """Returns the members' class probabilities, summed and divided by their number; (n, classes)."""
-    return np.mean(np.asarray(members, np.float64), axis=0)
-
-
 def published_key(members: Sequence[str | None], runs: Sequence[Hashable]) -> str | None:
     """Returns the papers' row of an ensemble, from the rows of its members; None if they print no such ensemble.
 

@@ -54,7 +54,10 @@ class Member:
         if self.wnids is not None and self.wnids != split.wnids:
             raise UserError(f"{self.name}: its classes, or their order, are not those of the images")
         if self.path is None:
-            return self._only_predictions(split, crops)
+            predicted = None if crops else self._predictions(split)
+            if predicted is None:
+                raise UserError(f"{self.name}: it kept val predictions only, nothing for other val images or crops")
+            return predicted
         if self.answers:
             own = self.run.summary.validation.crops if self.run.ended else None
             crops = crops or own
@@ -65,14 +68,6 @@ class Member:
         if classes != len(split.wnids):
             raise UserError(f"{self.name}: {classes} scores for {len(split.wnids)} classes")
         return network.probabilities(split, network.views(crops))
-
-    def _only_predictions(self, split: Split, crops: Crops | None) -> np.ndarray:
-        if split.name != "validation" or crops is not None:
-            raise UserError(f"{self.name}: the run kept its val predictions only, no network")
-        predicted = self._predictions(split)
-        if predicted is None:
-            raise UserError(f"{self.name}: its predictions are of other val images")
-        return predicted
 
     def _predictions(self, split: Split) -> np.ndarray | None:
         """What the run stored, if it is of these images."""

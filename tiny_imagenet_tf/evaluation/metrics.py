@@ -42,11 +42,6 @@ def top_k_accuracy(probabilities: np.ndarray, labels: np.ndarray, k: int = 1) ->
 
 
 def negative_log_likelihood(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Returns the mean of -log of the probability of the truth.
-
-    Args:
-        probabilities: (n, classes).
-        labels: int (n,).
-    """
+    """Returns the mean of -log of the true label's probability, from (n, classes) and int labels (n,)."""
     of_truth = probabilities[np.arange(len(labels)), labels]
     return float(-np.log(np.maximum(of_truth, 1e-12)).mean())

@@ -16,7 +16,7 @@ from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import combine
 from tiny_imagenet_tf.models import backbones, preprocess
 from tiny_imagenet_tf.published import IMAGE_SIZE
-from tiny_imagenet_tf.runs.summary import CROPS, Crops
+from tiny_imagenet_tf.runs.summary import Crops
 
 _BATCH_SIZE = 200  # images; at test time no result depends on it
 _OLD_RESIZING: dict[str, Resize] = {"resize": "half_pixel", "resize_columns": "tf1"}  # layers of flat saved models
@@ -58,14 +58,9 @@ class Predictor:
         raise UserError(f"{model.name} takes uint8 images and is not of this package")
 
     @property
-    def size(self) -> int:
-        """Height and width of the classifier's input in pixels."""
-        return self.classifier.input_shape[1]
-
-    @property
     def crops(self) -> Crops:
         """How the network's paper tests it: on the whole image, or on the centre crop if it was trained on crops."""
-        return "center" if self.size < IMAGE_SIZE else "whole"
+        return "center" if self.classifier.input_shape[1] < IMAGE_SIZE else "whole"
 
     def views(self, crops: Crops | None = None) -> tuple[View, ...]:
         """Returns the views of each image that are shown at test time.
@@ -75,20 +70,13 @@ class Predictor:
 
         Args:
             crops: None for those of the network's paper.
-
-        Raises:
-            UserError: there are no such crops.
         """
-        crops = crops or self.crops
-        if crops not in CROPS:
-            raise UserError(f"--crops {crops}: must be one of {', '.join(CROPS)}")
-        if crops == "ten":
-            return views.LE_YANG_TEN_CROP if self.size < IMAGE_SIZE else views.MILANI_TEN_CROP
-        return (views.WHOLE if crops == "whole" else View("center"),)
+        ten = views.LE_YANG_TEN_CROP if self.crops == "center" else views.MILANI_TEN_CROP
+        return {"whole": (views.WHOLE,), "center": (View("center"),), "ten": ten}[crops or self.crops]
 
     def scores(self, split: Split, view: View) -> np.ndarray:
         """Returns the scores of every image of a split, in its order, in one view; float32 (n, classes)."""
-        return self._behind_views.predict(in_view(split, view, _BATCH_SIZE), verbose=0)
+        return self.behind_views.predict(in_view(split, view, _BATCH_SIZE), verbose=0)
 
     def probabilities(self, split: Split, shown: Sequence[View] | None = None) -> np.ndarray:
         """Returns the class probabilities (n, classes): of several views, the mean over their softmaxes (Eq. 2)."""
@@ -104,8 +92,8 @@ class Predictor:
         return before.scores(split, view).astype(np.float32)
 
     @functools.cached_property
-    def _behind_views(self) -> keras.Model:
-        """One model for all views, built and traced once."""
+    def behind_views(self) -> keras.Model:
+        """One model of uint8 images and their rows of a table of views to scores, built and traced once."""
         return preprocess.behind_views(self.classifier, views.PLAIN, self.resize)
 
 

@@ -91,13 +91,13 @@ def load(options: RunOptions, *, screened: bool = False) -> Data:
     rows, held_out = train.hold_out_rows(options.holdout)
     removed = 0
     if screened:
-        screening = screen(train.boxes[rows])
-        removed = int(screening.removed.sum())
+        lost, small = screen(train.boxes[rows])
+        removed = int(lost.sum())
         print(
             f"screened: {removed:,} of {len(rows):,} images "
             f"(paper: {published.LE_YANG_SCREENED_IMAGES:,} of {published.TRAIN_IMAGES:,}); "
-            f"{int(screening.small.sum()):,} more with an object below 8x8 pixels "
+            f"{int(small.sum()):,} more with an object below 8x8 pixels "
             f"(paper: {published.LE_YANG_SMALL_OBJECT_IMAGES:,}) stay in"
         )
-        rows = rows[~screening.removed]
+        rows = rows[~lost]
     return Data(train, rows, held_out, found["validation"], found.get("test"), removed)

@@ -104,6 +104,7 @@ class Experiment:
         measure_every: int | None = None,
         checkpoint_every: int | None = None,
         epochs: int | None = None,
+        measure_more: Callable[[], dict[str, float]] = dict,
         callbacks: Sequence[keras.callbacks.Callback] = (),
     ) -> Clock:
         """Fits a compiled network; see :func:`~tiny_imagenet_tf.experiments.fit.fit`.
@@ -116,6 +117,7 @@ class Experiment:
             measure_every: steps; None for once an epoch.
             checkpoint_every: steps; None for once an epoch.
             epochs: in all; None for the options'.
+            measure_more: returns further columns of an epoch's last row.
             callbacks: more of them.
         """
         once = batches.steps.per_epoch
@@ -127,6 +129,7 @@ class Experiment:
             measure_every or once,
             checkpoint_every or once,
             self.options.tensorboard,
+            measure_more,
         )
         return fit(model, batches, keeping, epochs=epochs or self.options.epochs, callbacks=callbacks)
 

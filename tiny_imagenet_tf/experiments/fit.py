@@ -71,6 +71,7 @@ class Keeping:
         measure_every: steps from one measurement to the next; each epoch ends in one too.
         checkpoint_every: steps, at the most, that an interruption costs.
         tensorboard: whether measurements go to TensorBoard, too.
+        measure_more: returns what is measured at an epoch's end alone.
     """
 
     run: Run
@@ -80,6 +81,7 @@ class Keeping:
     measure_every: int
     checkpoint_every: int
     tensorboard: bool = False
+    measure_more: Callable[[], dict[str, float]] = dict
 
 
 def fit(
@@ -202,7 +204,7 @@ class Supervisor(keras.callbacks.Callback):
             stop_unless_finite(clock, "a weight", *self.model.get_weights())
             row = self._row(logs)
             with averaged_weights(self.model):
-                row |= keeping.measure()
+                row |= keeping.measure() | (keeping.measure_more() if ended else {})
                 keeping.snapshots.offer(
                     keeping.save, step=clock.step, epoch=clock.epochs, accuracy=row["selection_accuracy"]
                 )

@@ -1,5 +1,41 @@
-"""The networks of both papers: functions that return functional Keras models ending in float32 logits."""
+"""The networks of both papers by name: functions that return functional Keras models ending in float32 logits."""
 
-from tiny_imagenet_tf.models.registry import build, names
+from functools import partial
+from typing import Any
 
-__all__ = ["build", "names"]
+import keras
+
+from tiny_imagenet_tf.models.compact_inception import compact_inception
+from tiny_imagenet_tf.models.convnets import TABLE_1, le_yang
+from tiny_imagenet_tf.models.heads import transfer_head
+from tiny_imagenet_tf.models.inception_v3 import inception_v3
+
+NETWORKS = {
+    "inception_v3": inception_v3,
+    "transfer_head": transfer_head,
+    "compact_inception": compact_inception,
+    **{f"le_yang_model_{model}": partial(le_yang, model) for model in TABLE_1},
+}
+
+
+def names() -> tuple[str, ...]:
+    """The names of all networks, in the order of the papers."""
+    return tuple(NETWORKS)
+
+
+def build(name: str, **options: Any) -> keras.Model:
+    """Builds a network.
+
+    Args:
+        name: one of `names()`.
+        **options: arguments of the network's function, as in `build("compact_inception", dropout_rate=0.2)`.
+
+    Returns:
+        A functional `keras.Model` with fresh weights.
+
+    Raises:
+        ValueError: there is no network of that name, or an option is out of range.
+    """
+    if name not in NETWORKS:
+        raise ValueError(f"no network {name!r}; there are {', '.join(NETWORKS)}")
+    return NETWORKS[name](**options)

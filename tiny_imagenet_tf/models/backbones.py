@@ -167,12 +167,12 @@ def build(
     with hardware.policy(dtype):
         network = backbone.build(weights=None, include_top=False, input_shape=(size, size, 3), pooling="avg")
         if not backbone.has_weights and weights != "random":
-            sources = [_download(backbone)] if weights == "imagenet" else read(backbone, Path(weights).expanduser())
-            _copy(sources, network, backbone, weights)
+            source = _download(backbone) if weights == "imagenet" else _read(backbone, Path(weights).expanduser())
+            _copy(source, network, backbone, weights)
         model = _up_to(network, backbone, layer or backbone.last)
     description = {
         "backbone": backbone.name,
-        "weights_sha256": digest_weights(network),
+        "weights_sha256": _digest(network),
         "layer": layer or backbone.last,
         "input_size": size,
         "pixels": backbone.pixels,
@@ -181,46 +181,37 @@ def build(
     return Trunk(model, backbone, description, label)
 
 
-def digest_weights(model: keras.Model) -> str:
-    """Returns the sha256 over every variable's name, shape and float32 bytes, in the model's order."""
+def _digest(model: keras.Model) -> str:
+    """The sha256 over every variable's name, shape and float32 bytes, in the model's order."""
     digest = hashlib.sha256()
     for variable in model.variables:
         values = keras.ops.convert_to_numpy(variable).astype("float32")
-        digest.update(f"{variable.name} {values.shape}\n".encode())
-        digest.update(values.tobytes())
+        digest.update(f"{variable.name} {values.shape}\n".encode() + values.tobytes())
     return digest.hexdigest()
 
 
-def read(backbone: Backbone, path: Path) -> list[keras.Model]:
-    """Returns the networks that a file may hold: the one it stores and those nested in it, the outermost first.
-
-    Args:
-        backbone: what is looked for.
-        path: of a whole model (``.keras``, ``.h5``) or of weights (``.h5``, ``.weights.h5``), at whatever precision.
-
-    Raises:
-        WeightsError: there is no such file, or it cannot be read as the backbone.
-    """
+def _read(backbone: Backbone, path: Path) -> keras.Model:
+    """The network that a file stores: a whole model (``.keras``, ``.h5``), or one that takes its weights."""
     if not path.is_file():
         raise WeightsError(f"--weights {path}: no such file (nor one of the words imagenet and random)")
     if path.suffix not in (".keras", ".h5", ".hdf5"):
         raise WeightsError(f"--weights {path}: must end in .keras, .weights.h5 or .h5")
     if path.suffix == ".keras":
-        return list(_inside(load(path)))
+        return load(path)
     try:
         with h5py.File(path) as file:
             whole, classes = "model_config" in file.attrs, _classes(file)
     except OSError as error:
         raise WeightsError(f"--weights {path}: not an HDF5 file, or damaged ({first_line(error)})") from error
     if whole:
-        return list(_inside(load(path)))
+        return load(path)
     failures = []
     for kind, network in _containers(backbone, classes):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # a warning a layer, before the error that says it all
                 network.load_weights(path)
-            return list(_inside(network))
+            return network
         except (OSError, ValueError, KeyError) as error:
             failures.append(f"{kind}: {first_line(error)}")
     raise WeightsError(
@@ -248,21 +239,22 @@ def _classes(file: h5py.File) -> list[int]:
 
 
 def _inside(model: keras.Model) -> Iterator[keras.Model]:
+    """The model, then those nested in it."""
     yield model
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             yield from _inside(layer)
 
 
-def _copy(sources: list[keras.Model], network: keras.Model, backbone: Backbone, weights: str) -> None:
-    """Copies the first of the sources that is the network; the error is that of the largest, which came nearest."""
+def _copy(source: keras.Model, network: keras.Model, backbone: Backbone, weights: str) -> None:
+    """Copies the source, or what inside it is the network; the error is that of the largest, which came nearest."""
     errors = {}
-    for source in sources:
+    for each in _inside(source):
         try:
-            copy_by_structure(source, network)
+            copy_by_structure(each, network)
             return
         except (ValueError, AttributeError) as error:
-            errors[len(source.layers)] = error
+            errors[len(each.layers)] = error
     reason = errors[max(errors)]
     raise WeightsError(f"--weights {weights}: no {backbone.name} is in it. {reason}") from reason
 

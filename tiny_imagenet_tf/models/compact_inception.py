@@ -25,8 +25,6 @@ from tiny_imagenet_tf.published import CLASSES, IMAGE_SIZE
 Blocks = Literal["released", "figure"]
 Decayed = Literal["all", "last"]
 
-SMALLEST_IMAGE = 15  # pixels: 15, 7, 5, 3 through the stem, then 2 and 1
-
 
 def compact_inception(
     input_shape: tuple[int | None, int | None, int] = (IMAGE_SIZE, IMAGE_SIZE, 3),
@@ -40,11 +38,7 @@ def compact_inception(
     blocks: Blocks = "released",
     name: str = "compact_inception",
 ) -> keras.Model:
-    """Milani's compact Inception; 2,582,660 parameters as it stands.
-
-    The count has everything: the kernels of 66 convolutions, 2,395,344; beta, moving mean and moving
-    variance (no gamma) of their 4,772 channels, 14,316; the last layer's 172,800 weights and 200 biases.
-    Trained are 2,573,116: all but the moving statistics. With the figure's blocks there are 2,491,356.
+    """Milani's compact Inception; 2,582,660 parameters, of which 2,573,116 are trained; 2,491,356 with Fig. 4's blocks.
 
     Args:
         input_shape: (height, width, channels) in any data format; height and width 15 or more, or None.
@@ -63,8 +57,6 @@ def compact_inception(
     Raises:
         ValueError: an argument is out of range.
     """
-    if any(side is not None and side < SMALLEST_IMAGE for side in input_shape[:2]):
-        raise ValueError(f"compact_inception needs images of {SMALLEST_IMAGE} pixels or more, got {input_shape!r}")
     if not width_multiplier > 0:
         raise ValueError(f"width_multiplier must be above 0, got {width_multiplier!r}")
 
@@ -76,7 +68,7 @@ def compact_inception(
         raise ValueError(f"blocks and decayed: no such choice as {blocks!r} and {decayed!r}")
     released = blocks == "released"
     options = {"scale": scale, "weight_decay": weight_decay if decayed == "all" else 0.0}
-    images = image_input(input_shape)  # 64x64x3
+    images = image_input(input_shape, smallest=15)  # 64x64x3; from 15: 15, 7, 5, 3 through the stem, then 2 and 1
     x = conv_bn(images, w(32), 3, strides=2, padding="valid", name="stem1", **options)  # 31x31x32
     x = conv_bn(x, w(32), 3, padding="valid", name="stem2", **options)  # 29x29x32
     x = conv_bn(x, w(64), 3, padding="valid", name="stem3", **options)  # 27x27x64
@@ -96,15 +88,9 @@ def compact_inception(
     branches = {"single": [*bottleneck, (w(116), 3)], "double": [(w(16), 1), (w(28), 3), (w(28), 3)]}
     x = inception_dim(x, branches=branches, padding="same", name="dim1", **options)  # 14x14x288
 
-    for index, inner in enumerate((48, 60, 60), start=1):
+    for i, c in enumerate((48, 60, 60), start=1):
         x = inception_type2(  # 14x14x288
-            x,
-            conv1x1=w(72),
-            single=w(inner, inner, 72),
-            double=w(inner, inner, inner, inner, 72),
-            pool=w(72),
-            name=f"type2_{index}",
-            **options,
+            x, conv1x1=w(72), single=w(c, c, 72), double=w(c, c, c, c, 72), pool=w(72), name=f"type2_{i}", **options
         )
     middle = [(w(108), (1, 7)), (w(108), (7, 1))] if released else [(w(108), 3)]
     branches = {"single": [(w(108), 1), (w(180), 3)], "double": [(w(108), 1), *middle, (w(108), 3)]}

@@ -15,10 +15,8 @@ string arithmetic:
 where the unwritten last layer is one more affine. Softmax or SVM is a matter of the loss.
 """
 
-import dataclasses
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 from keras import KerasTensor, layers
@@ -29,70 +27,57 @@ from tiny_imagenet_tf.published import CLASSES, CROP_SIZE, LE_YANG_DROPOUT_KEEP,
 _XAVIER = "lecun_uniform"  # Caffe's
 
 
-@dataclass(frozen=True)
-class Column:
-    """One column of Table 1, and the nonlinearity from section 5.1 and Table 2.
+class Column(NamedTuple):
+    """One column of Table 1 from top to bottom, and the nonlinearity from section 5.1 and Table 2.
 
-    Each of the first three stages ends in the maxpool which the table prints across all columns.
+    The first three stages end in the maxpool which the table prints across all columns. FC3, 200 scores, is the same
+    for all and not written.
     """
 
-    at_56: str
-    at_28: str
-    at_14: str
-    at_7: str
-    fc: str  # FC1 and FC2 with their dropouts; FC3, 200 scores, is the same for all
+    architecture: str
     activation: str
-
-    @property
-    def architecture(self) -> str:
-        """The column from top to bottom, in the language of `convnet`."""
-        pooled = [f"{stage} maxpool" for stage in (self.at_56, self.at_28, self.at_14)]
-        return " ".join(f"{' '.join(pooled)} {self.at_7} {self.fc}".split())
 
 
 # Model 4's second convolution is printed conv5-64. That makes 14,396,168 parameters where 14.33 million are
 # printed; conv3-64 makes 14,330,632, and section 5.3.1 has models 3 and 4 differ by a dropout layer only.
 # The six conv3-512 of model 9 are followed by no maxpool: FC1 reads 7x7 maps in every column.
 TABLE_1 = {
-    1: Column("conv5-64", "conv5-64", "conv5-128", "", "fc-256 dropout", "relu"),
-    2: Column("conv5-64 conv3-64", "conv5-128 conv3-128", "conv3-256", "", "fc-1024 dropout", "relu"),
+    1: Column("conv5-64 maxpool conv5-64 maxpool conv5-128 maxpool fc-256 dropout", "relu"),
+    2: Column("conv5-64 conv3-64 maxpool conv5-128 conv3-128 maxpool conv3-256 maxpool fc-1024 dropout", "relu"),
     3: Column(
-        "conv5-64 conv3-64", "conv5-128 conv3-128", "conv3-256 conv3-256",
-        "", "fc-1024 dropout", "relu",
+        "conv5-64 conv3-64 maxpool conv5-128 conv3-128 maxpool conv3-256 conv3-256 maxpool fc-1024 dropout", "relu"
     ),
     4: Column(
-        "conv5-64 conv3-64", "conv5-128 conv3-128", "conv3-256 conv3-256 dropout",
-        "", "fc-1024 dropout", "relu",
+        "conv5-64 conv3-64 maxpool conv5-128 conv3-128 maxpool conv3-256 conv3-256 dropout maxpool fc-1024 dropout",
+        "relu",
     ),
     5: Column(
-        "conv3-64 conv3-64", "conv3-128 conv3-128", "conv3-256 conv3-256",
-        "", "fc-1024 dropout", "prelu",
+        "conv3-64 conv3-64 maxpool conv3-128 conv3-128 maxpool conv3-256 conv3-256 maxpool fc-1024 dropout", "prelu"
     ),
     6: Column(
-        "conv3-64 conv3-64", "conv3-128 conv3-128", "conv3-256 conv3-256 dropout",
-        "", "fc-1024 dropout", "leaky_relu",
+        "conv3-64 conv3-64 maxpool conv3-128 conv3-128 maxpool conv3-256 conv3-256 dropout maxpool fc-1024 dropout",
+        "leaky_relu",
     ),
-    7: Column(
-        "conv3-128 conv3-128", "conv3-256 conv3-256", "conv3-512 conv3-512 dropout",
-        "", "fc-2048 dropout fc-2048 dropout", "leaky_relu",
-    ),
-    8: Column(
-        "conv3-128 conv3-128", "conv3-256 conv3-256", "conv3-512 conv3-512 dropout",
-        "", "fc-2048 dropout fc-2048 dropout", "leaky_relu",
+    **dict.fromkeys(
+        (7, 8),  # printed alike
+        Column(
+            "conv3-128 conv3-128 maxpool conv3-256 conv3-256 maxpool conv3-512 conv3-512 dropout maxpool "
+            "fc-2048 dropout fc-2048 dropout",
+            "leaky_relu",
+        ),
     ),
     9: Column(
-        "conv3-64 conv3-64", "conv3-128 conv3-128", "conv3-256 conv3-256 conv3-256",
-        "conv3-512 conv3-512 conv3-512 conv3-512 conv3-512 conv3-512",
-        "fc-4096 dropout fc-4096 dropout", "relu",
+        "conv3-64 conv3-64 maxpool conv3-128 conv3-128 maxpool conv3-256 conv3-256 conv3-256 maxpool "
+        "conv3-512 conv3-512 conv3-512 conv3-512 conv3-512 conv3-512 fc-4096 dropout fc-4096 dropout",
+        "relu",
     ),
-}  # fmt: skip
-
+}
 
 # What the text says of models 5 to 8 where it differs from the table: 5 is 4 with PReLU (section 5.3.2), 7 is 4
 # with 3x3 kernels (5.3.2: "6 and 3, 7 and 4"), 8 is 7 "with more kernels and another fully-connected layer" (5.3.4).
 TEXT = TABLE_1 | {
-    5: dataclasses.replace(TABLE_1[4], activation="prelu"),
-    6: dataclasses.replace(TABLE_1[6], at_14="conv3-256 conv3-256"),
+    5: TABLE_1[4]._replace(activation="prelu"),
+    6: TABLE_1[5]._replace(activation="leaky_relu"),  # without the first of its dropouts
     7: TABLE_1[6],
 }
 
@@ -159,24 +144,11 @@ def convnet(
     """
     if activation not in _ACTIVATIONS:
         raise ValueError(f"activation must be one of {', '.join(_ACTIVATIONS)}, got {activation!r}")
-    build = _Words(activation, valid_rate(dropout_rate), l2(weight_decay))
-    images = image_input(input_shape)
-    x = images
+    dropout_rate = valid_rate(dropout_rate)
+    kernel = {"kernel_initializer": _XAVIER, "kernel_regularizer": l2(weight_decay)}
+    images = x = image_input(input_shape)
+    stage, place, fcs, dropouts = 1, 0, 0, 0
     for word in architecture.split():
-        x = build(word, x)
-    x = logits(_flat(x), classes=classes, weight_decay=weight_decay, kernel_initializer=_XAVIER)
-    return keras.Model(images, x, name=name)
-
-
-class _Words:
-    """Turns one word after the other into layers, and counts stages and places to name them."""
-
-    def __init__(self, activation: str, dropout_rate: float, regularizer):
-        self.activation, self.dropout_rate = activation, dropout_rate
-        self.kernel = {"kernel_initializer": _XAVIER, "kernel_regularizer": regularizer}
-        self.stage, self.place, self.fcs, self.dropouts = 1, 0, 0, 0
-
-    def __call__(self, word, x: KerasTensor):
         match = re.fullmatch(r"conv([1-9]\d*)-([1-9]\d*)|fc-([1-9]\d*)|maxpool|dropout", word)
         if not match:
             raise ValueError(f"{word!r} is none of convK-W, fc-W, maxpool, dropout")
@@ -184,34 +156,25 @@ class _Words:
         if (kernel_size or word == "maxpool") and len(x.shape) != 4:
             raise ValueError(f"{word!r} cannot follow a fully connected layer")
         if kernel_size:
-            return self.conv(x, kernel_size, width)
-        if units:
-            return self.fc(x, units)
-        return self.maxpool(x) if word == "maxpool" else self.dropout(x)
-
-    def conv(self, x: KerasTensor, kernel_size: int, width: int) -> KerasTensor:
-        self.place += 1
-        name = f"conv{self.stage}_{self.place}"
-        x = layers.Conv2D(width, kernel_size, padding="same", name=name, **self.kernel)(x)
-        return _ACTIVATIONS[self.activation](x, f"{name}_{self.activation}")
-
-    def fc(self, x: KerasTensor, units: int) -> KerasTensor:
-        self.fcs += 1
-        name = f"fc{self.fcs}"
-        x = layers.Dense(units, name=name, **self.kernel)(_flat(x))
-        return _ACTIVATIONS[self.activation](x, f"{name}_{self.activation}")
-
-    def maxpool(self, x: KerasTensor) -> KerasTensor:
-        sides = [x.shape[axis] for axis in _spatial_axes()]
-        if any(side is not None and side < 2 for side in sides):
-            raise ValueError(f"nothing left for maxpool {self.stage} to halve, got maps of {sides}")
-        name = f"maxpool{self.stage}"
-        self.stage, self.place = self.stage + 1, 0
-        return layers.MaxPooling2D(2, name=name)(x)
-
-    def dropout(self, x: KerasTensor) -> KerasTensor:
-        self.dropouts += 1
-        return layers.Dropout(self.dropout_rate, name=f"dropout{self.dropouts}")(x)
+            place += 1
+            conv = f"conv{stage}_{place}"
+            x = layers.Conv2D(width, kernel_size, padding="same", name=conv, **kernel)(x)
+            x = _ACTIVATIONS[activation](x, f"{conv}_{activation}")
+        elif units:
+            fcs += 1
+            x = layers.Dense(units, name=f"fc{fcs}", **kernel)(_flat(x))
+            x = _ACTIVATIONS[activation](x, f"fc{fcs}_{activation}")
+        elif word == "maxpool":
+            sides = [x.shape[axis] for axis in _spatial_axes()]
+            if any(side is not None and side < 2 for side in sides):
+                raise ValueError(f"nothing left for maxpool {stage} to halve, got maps of {sides}")
+            x = layers.MaxPooling2D(2, name=f"maxpool{stage}")(x)
+            stage, place = stage + 1, 0
+        else:
+            dropouts += 1
+            x = layers.Dropout(dropout_rate, name=f"dropout{dropouts}")(x)
+    x = logits(_flat(x), classes=classes, weight_decay=weight_decay, kernel_initializer=_XAVIER)
+    return keras.Model(images, x, name=name)
 
 
 def _flat(x: KerasTensor):

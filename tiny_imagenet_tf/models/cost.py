@@ -5,9 +5,6 @@ from math import prod
 import keras
 from keras import layers
 
-_POOLS = (layers.MaxPooling2D, layers.AveragePooling2D)
-_GLOBAL_POOLS = (layers.GlobalMaxPooling2D, layers.GlobalAveragePooling2D)
-
 
 def forward_flop(model: keras.Model) -> int:
     """Floating point operations of one image's way through a network, at inference.
@@ -18,9 +15,6 @@ def forward_flop(model: keras.Model) -> int:
 
     Args:
         model: a functional Keras model with fixed input shape, flat (without nested models).
-
-    Returns:
-        The operations, an int.
 
     Raises:
         ValueError: a layer's output shape is not fixed.
@@ -37,9 +31,9 @@ def _layer_flop(layer):
         return 2 * prod(layer.kernel.shape) + values * layer.use_bias
     if isinstance(layer, layers.BatchNormalization):
         return 2 * values
-    if isinstance(layer, _POOLS):
+    if isinstance(layer, layers.MaxPooling2D | layers.AveragePooling2D):
         return prod(layer.pool_size) * values
-    if isinstance(layer, _GLOBAL_POOLS):
+    if isinstance(layer, layers.GlobalMaxPooling2D | layers.GlobalAveragePooling2D):
         return prod(_fixed(layer, layer.input.shape))
     return 0
 

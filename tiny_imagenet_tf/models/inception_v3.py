@@ -5,13 +5,11 @@ Vision". The widths below are those of the released network, as Keras has it: 94
 """
 
 import keras
-from keras import KerasTensor, layers
+from keras import layers
 
 from tiny_imagenet_tf.blocks import conv_bn, inception_dim, inception_type1, inception_type2, inception_type3
 from tiny_imagenet_tf.models.layers import image_input, logits
 from tiny_imagenet_tf.published import INCEPTION_V3_IMAGE_SIZE
-
-SMALLEST_IMAGE = 75  # pixels: below, the last grid reduction has nothing left to reduce
 
 _POOLINGS = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D}
 
@@ -45,8 +43,6 @@ def inception_v3(
     Raises:
         ValueError: the images are too small, or pooling is unknown or missing under a head.
     """
-    if any(side is not None and side < SMALLEST_IMAGE for side in input_shape[:2]):
-        raise ValueError(f"inception_v3 needs images of {SMALLEST_IMAGE} pixels or more, got {input_shape!r}")
     if pooling not in (*_POOLINGS, None):
         raise ValueError(f'pooling must be "avg", "max" or None, got {pooling!r}')
     if pooling is None and classes is not None:
@@ -54,18 +50,9 @@ def inception_v3(
     if classes is None and dropout_rate:
         raise ValueError(f"dropout_rate needs a head, that is classes; got {dropout_rate!r} without")
 
-    images = image_input(input_shape)
-    x = _trunk(images, {"weight_decay": weight_decay})
-    if pooling is not None:
-        x = _POOLINGS[pooling](dtype="float32", name="transfer_values")(x)  # 2048
-    if classes is not None:
-        x = logits(x, classes=classes, dropout_rate=dropout_rate, weight_decay=weight_decay)
-    return keras.Model(images, x, name=name)
-
-
-def _trunk(x: KerasTensor, options):
-    """Images to the last map, 8x8x2048; shapes in the comments are for 299x299x3."""
-    x = conv_bn(x, 32, 3, strides=2, padding="valid", name="stem1", **options)  # 149x149x32
+    options = {"weight_decay": weight_decay}
+    images = image_input(input_shape, smallest=75)  # 299x299x3; below 75 the last grid reduction has nothing to reduce
+    x = conv_bn(images, 32, 3, strides=2, padding="valid", name="stem1", **options)  # 149x149x32
     x = conv_bn(x, 32, 3, padding="valid", name="stem2", **options)  # 147x147x32
     x = conv_bn(x, 64, 3, name="stem3", **options)  # 147x147x64
     x = layers.MaxPooling2D(3, strides=2, name="stem_pool1")(x)  # 73x73x64
@@ -73,34 +60,26 @@ def _trunk(x: KerasTensor, options):
     x = conv_bn(x, 192, 3, padding="valid", name="stem5", **options)  # 71x71x192
     x = layers.MaxPooling2D(3, strides=2, name="stem_pool2")(x)  # 35x35x192
 
-    for index, pool in enumerate((32, 64, 64)):
+    for i, pool in enumerate((32, 64, 64)):
         x = inception_type1(  # 35x35x256, then twice 35x35x288
-            x, conv1x1=64, single=(48, 64), double=(64, 96, 96), pool=pool, name=f"mixed{index}", **options
+            x, conv1x1=64, single=(48, 64), double=(64, 96, 96), pool=pool, name=f"mixed{i}", **options
         )
     branches = {"single": [(384, 3)], "double": [(64, 1), (96, 3), (96, 3)]}
     x = inception_dim(x, branches=branches, name="mixed3", **options)  # 17x17x768
 
-    for index, inner in enumerate((128, 160, 160, 192), start=4):
+    for i, c in enumerate((128, 160, 160, 192), start=4):
         x = inception_type2(  # 17x17x768
-            x,
-            conv1x1=192,
-            single=(inner, inner, 192),
-            double=(inner, inner, inner, inner, 192),
-            pool=192,
-            name=f"mixed{index}",
-            **options,
+            x, conv1x1=192, single=(c, c, 192), double=(c, c, c, c, 192), pool=192, name=f"mixed{i}", **options
         )
     branches = {"single": [(192, 1), (320, 3)], "double": [(192, 1), (192, (1, 7)), (192, (7, 1)), (192, 3)]}
     x = inception_dim(x, branches=branches, name="mixed8", **options)  # 8x8x1280
 
-    for index in (9, 10):
+    for i in (9, 10):
         x = inception_type3(  # 8x8x2048
-            x,
-            conv1x1=320,
-            single=(384, 384, 384),
-            double=(448, 384, 384, 384),
-            pool=192,
-            name=f"mixed{index}",
-            **options,
+            x, conv1x1=320, single=(384, 384, 384), double=(448, 384, 384, 384), pool=192, name=f"mixed{i}", **options
         )
-    return x
+    if pooling is not None:
+        x = _POOLINGS[pooling](dtype="float32", name="transfer_values")(x)  # 2048
+    if classes is not None:
+        x = logits(x, classes=classes, dropout_rate=dropout_rate, weight_decay=weight_decay)
+    return keras.Model(images, x, name=name)

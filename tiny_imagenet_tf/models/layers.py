@@ -6,25 +6,24 @@ from keras import KerasTensor, layers
 from tiny_imagenet_tf.published import CLASSES
 
 
-def image_input(input_shape: tuple[int | None, int | None, int], *, name: str = "images") -> KerasTensor:
-    """The input of a network.
+def image_input(input_shape: tuple[int | None, int | None, int], smallest: int = 1) -> KerasTensor:
+    """The input of a network, `images`, arranged as `keras.config.image_data_format` wants it.
 
     Args:
         input_shape: (height, width, channels) whatever `keras.config.image_data_format` is; height and
             width may be None where the network allows it.
-        name: of the input.
-
-    Returns:
-        A Keras input of that shape, arranged as `keras.config.image_data_format` wants it.
+        smallest: height and width in pixels that the network takes.
 
     Raises:
-        ValueError: input_shape has not three entries.
+        ValueError: input_shape has not three entries, or the images are too small.
     """
     if len(input_shape) != 3:
         raise ValueError(f"input_shape must be (height, width, channels), got {input_shape!r}")
     height, width, channels = input_shape
+    if any(side is not None and side < smallest for side in (height, width)):
+        raise ValueError(f"the network needs images of {smallest} pixels or more, got {input_shape!r}")
     channels_first = keras.config.image_data_format() == "channels_first"
-    return keras.Input((channels, height, width) if channels_first else (height, width, channels), name=name)
+    return keras.Input((channels, height, width) if channels_first else (height, width, channels), name="images")
 
 
 def logits(
@@ -67,6 +66,4 @@ def valid_rate(rate: float) -> float:
 
 def l2(weight_decay: float) -> keras.regularizers.L2 | None:
     """Keras' `L2(weight_decay)`, or None for 0: ValueError when negative."""
-    if weight_decay < 0:
-        raise ValueError(f"weight_decay must be 0 or more, got {weight_decay!r}")
     return keras.regularizers.L2(weight_decay) if weight_decay else None

@@ -58,12 +58,7 @@ def behind_views(classifier: keras.Model, drawn: RandomViews, resize: Resize = "
 
 
 def classifier(network: keras.Model, pixels: Pixels = "-1..1") -> keras.Model:
-    """Returns a network that takes pixels in 0..255, whatever its own range is.
-
-    Args:
-        network: images (batch, size, size, 3) to scores.
-        pixels: what it expects.
-    """
+    """Returns a network of images (batch, size, size, 3) that takes 0..255 where its own range is ``pixels``."""
     images = keras.Input(network.input_shape[1:], dtype="float32", name="pixels")
     return keras.Model(images, network(scaled(images, pixels)), name="classifier")
 
@@ -81,13 +76,7 @@ def scaled(images: Any, pixels: Pixels) -> Any:
 
 
 def preprocess(view: View, size: int, resize: Resize = "half_pixel") -> keras.Model:
-    """Returns a model that shows every image in one view: uint8 (batch, 64, 64, 3) to float32 (..., size, size, 3).
-
-    Args:
-        view: fixed.
-        size: of the output in pixels.
-        resize: sampling.
-    """
+    """Returns a model that shows every image in one view: uint8 (batch, 64, 64, 3) to float32 (..., size, size, 3)."""
     images = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), dtype="uint8", name="images")
     x = layers.Rescaling(1.0, dtype="float32", name="to_float")(images)
     if (view, size) != (WHOLE, IMAGE_SIZE):

@@ -11,6 +11,7 @@ from tiny_imagenet_tf.reports.table import NOTHING, Table
 from tiny_imagenet_tf.runs.records import Record
 
 NOT_RUN = "not run"
+NOT_OURS = "another group's, not ours to run"
 STAND_IN_TRUNKS = {
     "inception_v3_2015.weights.h5": (
         "the trunk is Google's Inception-v3 of December 2015 with three of its 94 kernels learned again on Tiny "
@@ -145,7 +146,8 @@ def _results_table(title: str, keys: tuple[str, ...], results: Sequence[Record],
             partial = "; ".join(shortfalls(result))
             rows.append((f"{row.name} (**partial**: {partial})" if partial else row.name, *paper, *_ours(result)))
         if not runs:
-            rows.append((row.name, *paper, NOT_RUN, *(NOTHING,) * (len(OURS) - 1)))
+            ours = NOT_OURS if key == "milani/kim_best" else NOT_RUN
+            rows.append((row.name, *paper, ours, *(NOTHING,) * (len(OURS) - 1)))
     return Table(title, ERRORS, (published.RESULTS[keys[0]].paper, *extra, *PAPER, *OURS), tuple(rows), _notes(used))
 
 

@@ -59,7 +59,5 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
     def _generate_examples(self, examples):
         for example in examples:
-            yield (
-                example.path.name,
-                {"image": example.path, "label": example.label, "box": example.box, "file_name": example.path.name},
-            )
+            name = example.path.name
+            yield name, {"image": example.path, "label": example.label, "box": example.box, "file_name": name}

@@ -33,7 +33,7 @@ def about_errors(by_name: dict[str, ClassErrors], names: list[str]) -> Table:
             ("its errors are spread over many classes", "28 errors in 20 classes", _spread(plunger)),
         ]
     if convertible := by_name.get("convertible"):
-        told = dict(published.MILANI_CLASS_ERRORS["convertible"].confused_with_percent)
+        told = published.MILANI_CONVERTIBLE_TAKEN_FOR
         shares = [f"{name} {100 * _share(convertible, name, names):.0f} %" for name in told if name in names]
         rows += [
             ("convertible is often wrong", "42 % of 50", f"{_error(convertible)}; {_rank(convertible, by_name)}"),

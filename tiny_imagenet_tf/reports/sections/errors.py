@@ -27,7 +27,7 @@ def errors(subject: Subject) -> Section:
     names, found = subject.names.short, class_errors(answers)
     by_name = {names[each.label]: each for each in found}
     shares = np.array([each.error for each in found])
-    marked = {name: by_name[name].error for name in published.MILANI_CLASS_ERRORS if name in by_name}
+    marked = {name: by_name[name].error for name in published.MILANI_NAMED_CLASSES if name in by_name}
     pairs = confused_pairs(answers, PAIRS)
     measured = calibration(answers.confidence, answers.right)
     blocks = [

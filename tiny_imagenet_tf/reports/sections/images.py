@@ -42,8 +42,7 @@ def data(subject: Subject) -> Section:
 
 def screened(train: Split) -> Drawing | None:
     """Some of the images that screening removes, with their boxes; None where it removes none."""
-    judged = screen(train.boxes)
-    removed = np.flatnonzero(judged.removed)
+    removed = np.flatnonzero(screen(train.boxes)[0])
     if not len(removed):
         return None
     rows = removed[np.linspace(0, len(removed) - 1, min(SCREENED, len(removed))).astype(int)]

@@ -1,0 +1,36 @@
+import keras
+import numpy as np
+import pytest
+
+from tiny_imagenet_tf.experiments.statistics import normalizations, reestimated
+
+IMAGES = np.random.default_rng(0).normal(3, 2, (4, 50, 5)).astype("float32")  # four batches
+
+
+@pytest.fixture
+def model():
+    inner = keras.Sequential([keras.Input((5,)), keras.layers.Dense(3), keras.layers.BatchNormalization()])
+    return keras.Sequential([keras.Input((5,)), inner, keras.layers.Dropout(0.5, seed=1), keras.layers.Dense(2)])
+
+
+def test_the_statistics_are_the_means_over_the_batches_and_all_state_comes_back(model):
+    (layer,) = normalizations(model)
+    before = [np.array(variable) for variable in model.variables]
+    outputs = [model.layers[0].layers[0](batch) for batch in IMAGES]
+    with reestimated(model, IMAGES):
+        np.testing.assert_allclose(layer.moving_mean, np.mean([np.mean(each, 0) for each in outputs], 0), rtol=1e-5)
+        np.testing.assert_allclose(layer.moving_variance, np.mean([np.var(each, 0) for each in outputs], 0), rtol=1e-4)
+        normalized = model.layers[0].predict(np.concatenate(IMAGES), verbose=0)
+        np.testing.assert_allclose(normalized.mean(0), 0, atol=0.02)
+        np.testing.assert_allclose(normalized.std(0), 1, atol=0.05)
+    assert layer.momentum == 0.99
+    for variable, value in zip(model.variables, before, strict=True):
+        np.testing.assert_array_equal(variable, value, err_msg=variable.path)
+
+
+def test_all_state_comes_back_after_an_error(model):
+    before = [np.array(variable) for variable in model.variables]
+    with pytest.raises(KeyError), reestimated(model, IMAGES):
+        raise KeyError
+    for variable, value in zip(model.variables, before, strict=True):
+        np.testing.assert_array_equal(variable, value)

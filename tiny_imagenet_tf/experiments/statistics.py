@@ -1,0 +1,50 @@
+"""Batch normalization's statistics, estimated anew.
+
+The moving averages remember some hundred steps. Where a weight decay shrinks kernels faster than that, they lag behind,
+and a network that learns looks like one at chance.
+"""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+
+def normalizations(model: keras.Model) -> list[keras.layers.BatchNormalization]:
+    """Returns all layers of batch normalization, those of networks inside the model as well."""
+    return [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+
+
+@contextlib.contextmanager
+def reestimated(model: keras.Model, batches: Iterable[Any]) -> Iterator[None]:
+    """Puts the mean statistics of some batches in the place of the moving averages, and these back after it.
+
+    Args:
+        model: whose other state, such as dropout's, is left as it is.
+        batches: of its inputs, at least one; they are seen as in training.
+    """
+    layers, kept = normalizations(model), [np.array(variable) for variable in model.variables]
+    momenta, found = [layer.momentum for layer in layers], []
+    try:
+        for layer in layers:
+            layer.momentum = 0.0  # a batch's own statistics
+        for inputs in batches:
+            model(inputs, training=True)
+            found.append([(np.array(layer.moving_mean), np.array(layer.moving_variance)) for layer in layers])
+        _assign(model, kept)
+        for layer, statistics in zip(layers, zip(*found, strict=True), strict=True):
+            mean, variance = np.mean(statistics, axis=0)
+            layer.moving_mean.assign(mean)
+            layer.moving_variance.assign(variance)
+        yield
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
+        _assign(model, kept)
+
+
+def _assign(model: keras.Model, values: list[np.ndarray]) -> None:
+    for variable, value in zip(model.variables, values, strict=True):
+        variable.assign(value)
