@@ -4,6 +4,7 @@ python tests/experiments/devices_run.py RUN SOURCE DATA_DIR EPOCHS [CPU:0 [CPU:1
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -17,8 +18,8 @@ from tiny_imagenet_tf.data.batches import ImageBatches
 from tiny_imagenet_tf.data.views import PLAIN
 from tiny_imagenet_tf.evaluation.metrics import negative_log_likelihood
 from tiny_imagenet_tf.evaluation.predict import Predictor
-from tiny_imagenet_tf.experiments import losses, replicas
-from tiny_imagenet_tf.experiments.fit import Keeping, compile_for_training, fit
+from tiny_imagenet_tf.experiments import losses
+from tiny_imagenet_tf.experiments.fit import Keeping, compile_for_training, fit, save_network
 from tiny_imagenet_tf.models import preprocess
 
 
@@ -40,12 +41,7 @@ def main(path: str, source: str, data_dir: str, epochs: str, *devices: str) -> N
         value = negative_log_likelihood(predictor.probabilities(validation), np.asarray(validation.labels))
         return tiny_run.measured(-value)
 
-    saved = preprocess.deployed(classifier)
-
-    def save(file: Path) -> None:
-        with replicas.for_one_device(saved):
-            saved.save(file)
-
+    save = partial(save_network, preprocess.deployed(classifier))
     run = tiny_run.make_run(Path(path))
     kept = Keeping(run, run.snapshots(train.wnids), measure, save, measure_every=1, checkpoint_every=9)
     fit(model, ImageBatches(train, PLAIN, 4, seed=0), kept, epochs=int(epochs), verbose=0)

@@ -13,7 +13,7 @@ import pytest
 import tiny_run
 
 from tiny_imagenet_tf.data import splits
-from tiny_imagenet_tf.experiments import checkpoints
+from tiny_imagenet_tf.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 
@@ -160,7 +160,7 @@ def test_a_run_whose_checkpoint_is_gone_is_left_alone(run, images):
     tiny_run.train(run, images.train, images.validation, epochs=1)
     (run.checkpoint).unlink()
     rows, entries = run.metrics, run.snapshots().entries
-    with pytest.raises(checkpoints.CheckpointError, match="is gone"):
+    with pytest.raises(UserError, match="is gone"):
         tiny_run.train(run, images.train, images.validation)
     assert (run.metrics, run.snapshots().entries) == (rows, entries)
 
@@ -181,5 +181,5 @@ def test_a_checkpoint_of_another_network_is_refused(run, images):
     name = next(name for name in arrays if name.startswith("model/") and name.endswith("/kernel"))
     arrays[name] = arrays[name][..., :-1]
     np.savez(run.checkpoint, **arrays)
-    with pytest.raises(checkpoints.CheckpointError, match=f"{name} is"):
+    with pytest.raises(UserError, match=f"{name} is"):
         tiny_run.train(run, images.train, images.validation)

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tiny_imagenet_tf.experiments.schedules import Plateau, cuts, staircase
+from tiny_imagenet_tf.experiments.schedules import Plateau, cuts, staircase_callback
 from tiny_imagenet_tf.runs.run import Run
 
 
@@ -20,7 +20,8 @@ from tiny_imagenet_tf.runs.run import Run
     ],
 )
 def test_the_papers_staircases(initial, every_epochs, epoch, rate):
-    assert staircase(initial, 0.9, every_epochs=every_epochs, epoch=epoch) == pytest.approx(rate, rel=1e-6)
+    callback = staircase_callback(initial, 0.9, every_epochs=every_epochs)
+    assert callback.schedule(epoch, 0.0) == pytest.approx(rate, rel=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def made_up(tmp_path_factory) -> MadeUp:
     values = (4 * np.eye(8, 64)[train.labels] + random.normal(0, 0.3, (len(train), 64))).astype(np.float16)
     store = open_store(folder / "store", {"dataset_sha256": train.digest}, len(train), SHARD_ROWS)
     for shard in store.shards:
-        store.write(shard, values[store.shard_slice(shard)])
+        store.write(shard, values[store.rows_of(shard)])
     runs = []
     for number, wrong_every in enumerate((4, 3)):
         run = Run.create(folder / "runs", f"made_up_{number + 1}", Asked(source, data_dir, 1e-3 * (number + 1)))

@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -45,29 +44,11 @@ class Data:
         """What picks the best measurement."""
         return self.all_train.take(self.held_out) if len(self.held_out) else self.validation
 
-    @property
-    def wnids(self) -> tuple[str, ...]:
-        """The classes in label order."""
-        return self.all_train.wnids
-
     @functools.cached_property
     def named(self) -> dict[str, Split]:
         """The splits that there are, by name."""
         named = {"train": self.train, "validation": self.validation, "test": self.test}
         return {name: split for name, split in named.items() if split is not None}
-
-    @property
-    def description(self) -> dict[str, dict[str, Any]]:
-        """Digest and number of images of each split, for ``environment.json``."""
-        return {
-            "digests": {name: split.digest for name, split in self.named.items()},
-            "counts": {name: len(split) for name, split in self.named.items()},
-        }
-
-    @property
-    def shortfalls(self) -> list[str]:
-        """A note for each split that has not as many images as the official one."""
-        return splits.shortfalls(self.named, self.screened)
 
 
 def load(options: RunOptions, *, screened: bool = False) -> Data:

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from tiny_imagenet_tf import hardware, published
+from tiny_imagenet_tf.data import splits
 from tiny_imagenet_tf.data.batches import Steps
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.errors import UserError
@@ -19,7 +20,7 @@ from tiny_imagenet_tf.evaluation.metrics import negative_log_likelihood, top_k_a
 from tiny_imagenet_tf.experiments import data as images
 from tiny_imagenet_tf.experiments.clock import Clock
 from tiny_imagenet_tf.experiments.data import Data
-from tiny_imagenet_tf.experiments.fit import Batches, Keeping, fit
+from tiny_imagenet_tf.experiments.fit import Keeping
 from tiny_imagenet_tf.experiments.options import RunOptions
 from tiny_imagenet_tf.hardware import Placement
 from tiny_imagenet_tf.runs.run import Run
@@ -68,12 +69,12 @@ class Experiment:
     @property
     def classes(self) -> int:
         """Number of classes."""
-        return len(self.data.wnids)
+        return len(self.data.validation.wnids)
 
     @property
     def snapshots(self) -> Snapshots:
         """The run's snapshots."""
-        return self.run.snapshots(self.data.wnids, self.options.snapshots)
+        return self.run.snapshots(self.data.validation.wnids, self.options.snapshots)
 
     def part(self, name: str) -> "Experiment":
         """Returns the same experiment with a directory inside the run's, for a network that comes before."""
@@ -83,61 +84,30 @@ class Experiment:
         """Measures a network: ``val_loss``, ``val_accuracy``, ``val_top5``, and ``selection_accuracy``, which picks."""
         data = self.data
         found, truth = predict(data.validation), data.validation.labels
-        accuracy = top_k_accuracy(found, truth)
-        picking = accuracy
-        if len(data.held_out):
-            picking = top_k_accuracy(predict(data.selection), data.selection.labels)
+        picking = predict(data.selection) if len(data.held_out) else found
         return {
             "val_loss": negative_log_likelihood(found, truth),
-            "val_accuracy": accuracy,
+            "val_accuracy": top_k_accuracy(found, truth),
             "val_top5": top_k_accuracy(found, truth, 5),
-            "selection_accuracy": picking,
+            "selection_accuracy": top_k_accuracy(picking, data.selection.labels),
         }
 
-    def fit(
-        self,
-        model: keras.Model,
-        batches: Batches,
-        predict: Predict,
-        save: Callable[[Path], None],
-        *,
-        measure_every: int | None = None,
-        checkpoint_every: int | None = None,
-        epochs: int | None = None,
-        measure_more: Callable[[], dict[str, float]] = dict,
-        callbacks: Sequence[keras.callbacks.Callback] = (),
-    ) -> Clock:
-        """Fits a compiled network; see :func:`~tiny_imagenet_tf.experiments.fit.fit`.
+    def keeping(self, predict: Predict, save: Callable[[Path], None], **more: Any) -> Keeping:
+        """Returns what is kept of the run, for :func:`~tiny_imagenet_tf.experiments.fit.fit`.
 
         Args:
-            model: compiled under the placement's scope.
-            batches: it is trained on.
-            predict: its class probabilities.
+            predict: class probabilities by the network in training.
             save: writes it to a path.
-            measure_every: steps; None for once an epoch.
-            checkpoint_every: steps; None for once an epoch.
-            epochs: in all; None for the options'.
-            measure_more: returns further columns of an epoch's last row.
-            callbacks: more of them.
+            more: ``measure_every`` and ``checkpoint_every`` in steps, and ``measure_more``.
         """
-        once = batches.steps.per_epoch
-        keeping = Keeping(
-            self.run,
-            self.snapshots,
-            lambda: self.measure(predict),
-            save,
-            measure_every or once,
-            checkpoint_every or once,
-            self.options.tensorboard,
-            measure_more,
-        )
-        return fit(model, batches, keeping, epochs=epochs or self.options.epochs, callbacks=callbacks)
+        more = {"tensorboard": self.options.tensorboard, **more}
+        return Keeping(self.run, self.snapshots, lambda: self.measure(predict), save, **more)
 
     def report(self, clock: Clock, predict: Predict, *, crops: Crops, train: Training, **more: Any) -> Summary:
         """Predicts val and test with the best network and writes the summary, beside the paper's figure.
 
         Args:
-            clock: from :meth:`fit`.
+            clock: from :func:`~tiny_imagenet_tf.experiments.fit.fit`.
             predict: class probabilities of the best snapshot.
             crops: how it shows an image.
             train: how training images were shown; their number and accuracy are added.
@@ -154,11 +124,13 @@ class Experiment:
         title, row = self.study.title, self.study.row
         if options.departures:
             title, row = f"{title} with {options.departures}", None
-        demo = ["demo on made-up images: the accuracy means nothing"]
+        notes = splits.shortfalls(data.named, data.screened)
+        if options.demo:
+            notes, row = ["demo on made-up images: the accuracy means nothing"], None
         accuracy = next(row["accuracy"] for row in self.run.metrics if row["step"] == best.step)
         summary = Summary(
             title=title,
-            published=None if options.demo else row,
+            published=row,
             validation=Validation(len(truth), *(top_k_accuracy(found, truth, k) for k in (1, 5)), crops),
             train=dataclasses.replace(train, images=len(data.rows), accuracy=accuracy, screened=data.screened),
             selection=f"best of the measurements on {'held-out training images' if len(data.held_out) else 'val'}",
@@ -166,8 +138,7 @@ class Experiment:
             epochs=clock.epochs,
             recipe_epochs=type(options)().epochs,
             snapshots=len(self.snapshots.entries),
-            **{"hours": clock.seconds / 3600, **more}
-            | {"notes": (*(demo if options.demo else data.shortfalls), *more.get("notes", ()))},
+            **{"hours": clock.seconds / 3600, **more, "notes": (*notes, *more.get("notes", ()))},
         )
         self.run.write_summary(summary)
         self._print(summary)
@@ -230,10 +201,15 @@ def begin(study: Study, options: RunOptions, *, devices: Sequence[str] = (), scr
         run.write_resumption(options.epochs, **machine)
     else:
         run = Run.create(options.runs, study.recipe, options)
-        run.write_environment(**machine, precision=precision, seed=options.seed, dataset=data.description)
+        dataset = {
+            "digests": {name: split.digest for name, split in data.named.items()},
+            "counts": {name: len(split) for name, split in data.named.items()},
+        }
+        run.write_environment(**machine, precision=precision, seed=options.seed, dataset=dataset)
     print(
-        f"{len(data.rows):,} training, {len(data.validation):,} validation images, {len(data.wnids)} classes; "
-        f"{precision} on {placement.replicas} device(s)\nThis run can be resumed: --resume {run.path}"
+        f"{len(data.rows):,} training, {len(data.validation):,} validation images, "
+        f"{len(data.validation.wnids)} classes; {precision} on {placement.replicas} device(s)\n"
+        f"This run can be resumed: --resume {run.path}"
     )
     return Experiment(study, options, run, data, precision, placement)
 

@@ -10,29 +10,17 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import keras
-import numpy as np
 
-from tiny_imagenet_tf.data.batches import Steps
-from tiny_imagenet_tf.experiments import checkpoints, replicas
-from tiny_imagenet_tf.experiments.checkpoints import CheckpointError, stop_unless_finite
+from tiny_imagenet_tf import hardware
+from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.experiments import checkpoints
 from tiny_imagenet_tf.experiments.clock import Clock
-from tiny_imagenet_tf.experiments.losses import DataLoss
+from tiny_imagenet_tf.experiments.statistics import normalizations
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.snapshots import Snapshots
-
-
-class Batches(Protocol):
-    """What a run is trained on; :class:`~tiny_imagenet_tf.data.batches.ImageBatches`, say."""
-
-    @property
-    def steps(self) -> Steps:
-        """Their order."""
-
-    def dataset(self, first: int, last: int) -> Any:
-        """The batches of some steps of the run."""
 
 
 def compile_for_training(
@@ -48,15 +36,34 @@ def compile_for_training(
         loss: of one-hot labels and scores.
         steps_per_execution: steps between two returns to Python; must divide an epoch.
     """
+    tensorflow = keras.backend.backend() == "tensorflow"
+    several = tensorflow and model.distribute_strategy.num_replicas_in_sync > 1
     model.compile(
         optimizer=optimizer,
         loss=loss,
-        metrics=[DataLoss(loss), keras.metrics.CategoricalAccuracy(name="accuracy", dtype="float32")],
-        jit_compile=replicas.compiles(model),
+        metrics=[
+            keras.metrics.MeanMetricWrapper(loss.call, name="data_loss", dtype="float32"),
+            keras.metrics.CategoricalAccuracy(name="accuracy", dtype="float32"),
+        ],
+        # XLA is slower on a CPU under TensorFlow, and crashes with loss scaling on several GPUs (keras issue 21366).
+        jit_compile=False if tensorflow and (several or not hardware.has_gpu()) else "auto",
         steps_per_execution=steps_per_execution,
     )
     model.optimizer.build(model.trainable_variables)  # under the scope, so that a checkpoint can be restored
-    replicas.synchronize(model)
+    for layer in normalizations(model) if several else ():
+        layer.synchronized = True  # or each device would normalize its share of a batch by itself
+
+
+def save_network(model: keras.Model, path: Path) -> None:
+    """Saves a model to load on any Keras backend, which layers that synchronize several devices do not."""
+    synchronized = [layer for layer in normalizations(model) if layer.synchronized]
+    for layer in synchronized:
+        layer.synchronized = False
+    try:
+        model.save(path)
+    finally:
+        for layer in synchronized:
+            layer.synchronized = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +93,7 @@ class Keeping:
 
 def fit(
     model: keras.Model,
-    batches: Batches,
+    batches: Any,
     keeping: Keeping,
     *,
     epochs: int,
@@ -99,7 +106,8 @@ def fit(
 
     Args:
         model: compiled by :func:`compile_for_training`.
-        batches: of any step.
+        batches: have ``steps``, their order, and ``dataset(first, last)``, those of some steps of the run;
+            :class:`~tiny_imagenet_tf.data.batches.ImageBatches`, say.
         keeping: what is measured and kept.
         epochs: to have been trained in the end.
         callbacks: Keras' or others', unmodified.
@@ -109,8 +117,8 @@ def fit(
         The clock, at the end.
 
     Raises:
-        NonFiniteLoss: the loss is not finite.
-        CheckpointError: the checkpoint is of another network or optimizer, or is gone.
+        NonFiniteLoss: the loss, or a weight, is not finite.
+        UserError: the checkpoint is of another network or optimizer, or is gone.
     """
     per_epoch = batches.steps.per_epoch
     clock = take_up(model, keeping, per_epoch)
@@ -137,7 +145,7 @@ def take_up(model: keras.Model, keeping: Keeping, per_epoch: int) -> Clock:
         clock = checkpoints.read_clock(path, per_epoch)
         checkpoints.restore(path, model)
     elif len(run.metrics) > 1:  # the first is followed by a checkpoint
-        raise CheckpointError(f"{path} is gone: the run cannot go on, and is left as it is")
+        raise UserError(f"{path} is gone: the run cannot go on, and is left as it is")
     else:
         clock = Clock(per_epoch)
     for part in path.parent.glob(f".{path.name}.*"):  # of a process that was killed while it wrote
@@ -199,10 +207,12 @@ class Supervisor(keras.callbacks.Callback):
             self._seconds += time.perf_counter() - self._started
         self._show(logs)
         checkpointed = measured or _passed(before, clock, keeping.checkpoint_every)
+        if checkpointed:
+            state = checkpoints.state(self.model, clock)  # before anything of a bad step is kept
         if measured:
-            stop_unless_finite(clock, "the loss", float(logs["loss"]))
-            stop_unless_finite(clock, "a weight", *self.model.get_weights())
-            row = self._row(logs)
+            rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+            row = {"epoch": clock.epochs, "step": clock.step, "learning_rate": rate}
+            row |= {name: float(value) for name, value in logs.items() if name in ("loss", "penalty", "accuracy")}
             with averaged_weights(self.model):
                 row |= keeping.measure() | (keeping.measure_more() if ended else {})
                 keeping.snapshots.offer(
@@ -210,9 +220,12 @@ class Supervisor(keras.callbacks.Callback):
                 )
             keeping.run.write_metrics([*keeping.run.metrics, row | {"seconds": clock.seconds}])
             logs["val_accuracy"] = row["val_accuracy"]
-            self._log(row)
+            if self._writer:
+                for name, value in row.items():
+                    self._writer.add_scalar(name, value, clock.step)
+                self._writer.flush()
         if checkpointed:
-            checkpoints.save(keeping.run.checkpoint, self.model, clock)
+            checkpoints.save(keeping.run.checkpoint, state, clock)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Shows the epoch's losses apart."""
@@ -221,22 +234,11 @@ class Supervisor(keras.callbacks.Callback):
     def _show(self, logs: dict) -> None:
         """Puts on the progress bar the loss of the data, the penalty of the weights, and images a second."""
         total = logs["loss"]
-        logs["loss"] = logs.pop(DataLoss.NAME)
+        logs["loss"] = logs.pop("data_loss")
         if self._penalized:
             logs["penalty"] = total - logs["loss"]
         if self._steps:
             logs["images_per_second"] = self._steps * self._batch_size / self._seconds
-
-    def _row(self, logs: dict) -> dict[str, float]:
-        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        row = {"epoch": self._clock.epochs, "step": self._clock.step, "learning_rate": rate}
-        return row | {name: float(value) for name, value in logs.items() if name in ("loss", "penalty", "accuracy")}
-
-    def _log(self, row: dict[str, float]) -> None:
-        if self._writer:
-            for name, value in row.items():
-                self._writer.add_scalar(name, value, self._clock.step)
-            self._writer.flush()
 
 
 @contextlib.contextmanager
@@ -245,22 +247,13 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
     if not _averages(model):
         yield
         return
-    kept = _copies(model)
+    kept = model.get_weights()
     model.optimizer.finalize_variable_values(model.trainable_variables)
-    _assign(model, _copies(model))  # on JAX they are the averages' own arrays, which prediction may use up
+    model.set_weights(model.get_weights())  # on JAX they are the averages' own arrays, which prediction may use up
     try:
         yield
     finally:
-        _assign(model, kept)
-
-
-def _copies(model: keras.Model) -> list[np.ndarray]:
-    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in model.trainable_variables]
-
-
-def _assign(model: keras.Model, values: Sequence[np.ndarray]) -> None:
-    for variable, value in zip(model.trainable_variables, values, strict=True):
-        variable.assign(value)
+        model.set_weights(kept)
 
 
 def _averages(model: keras.Model) -> bool:

@@ -12,13 +12,10 @@ ADAM_EPSILON = 1e-8
 
 
 def smoothed_cross_entropy(epsilon: float) -> keras.losses.Loss:
-    """Returns the cross-entropy of the softmax with Milani's smoothed truth, Eq. 1.
+    """Returns the cross-entropy with Milani's smoothed truth, Eq. 1, of one-hot labels and scores, (batch, classes).
 
     Args:
         epsilon: how much of the truth is spread over all classes; 0 is the plain cross-entropy.
-
-    Returns:
-        A loss of one-hot labels and scores, both (batch, classes).
     """
     return keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=epsilon)
 
@@ -35,24 +32,6 @@ class MulticlassHinge(keras.losses.Loss):
         right = ops.sum(y_true * y_pred, axis=-1, keepdims=True)
         margins = ops.maximum(y_pred - right + 1, 0)
         return ops.sum((1 - y_true) * margins, axis=-1)
-
-
-class DataLoss(keras.metrics.Mean):
-    """The mean of a loss over images, without the penalty of the weights that Keras' own ``loss`` includes.
-
-    Args:
-        loss: of one-hot labels and scores.
-    """
-
-    NAME = "data_loss"
-
-    def __init__(self, loss: keras.losses.Loss):
-        super().__init__(name=self.NAME, dtype="float32")
-        self._loss = loss
-
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Adds a batch."""
-        super().update_state(self._loss.call(y_true, y_pred), sample_weight)
 
 
 def l2_coefficient(weight_decay: float, convention: WeightDecayConvention) -> float:

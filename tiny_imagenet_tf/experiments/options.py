@@ -21,52 +21,38 @@ class Rule:
     """What an option may be, and what a change of it means.
 
     Attributes:
-        above: numbers must be larger.
-        low: numbers must be at least this.
-        below: numbers must be smaller.
-        high: numbers must be at most this.
+        words: what a number must be.
+        allows: whether a number is that.
         departs: another value than the recipe's makes another experiment, which is in no table of a paper.
         resumable: a run that goes on may be given another value.
     """
 
-    above: float | None = None
-    low: float | None = None
-    below: float | None = None
-    high: float | None = None
+    words: str
+    allows: Callable[[float], bool]
     departs: bool = True
     resumable: bool = False
 
     def check(self, name: str, value: Any) -> None:
         """Raises UserError, naming the option, where a number is not finite or out of range."""
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return
-        tests = (
-            (self.above, lambda limit: value > limit, "above"),
-            (self.low, lambda limit: value >= limit, "at least"),
-            (self.below, lambda limit: value < limit, "below"),
-            (self.high, lambda limit: value <= limit, "at most"),
-        )
-        if not math.isfinite(value) or not all(test(limit) for limit, test, _ in tests if limit is not None):
-            limits = " and ".join(f"{word} {limit:g}" for limit, _, word in tests if limit is not None)
-            raise UserError(f"{flag(name)} {value}: must be {limits or 'finite'}")
+        if isinstance(value, int | float) and not (math.isfinite(value) and self.allows(value)):
+            raise UserError(f"{flag(name)} {value}: must be {self.words}")
 
 
-POSITIVE = Rule(above=0)
-AMOUNT = Rule(low=0)
-SHARE = Rule(above=0, high=1)
-PART = Rule(low=0, below=1)
+POSITIVE = Rule("above 0", lambda value: value > 0)
+AMOUNT = Rule("at least 0", lambda value: value >= 0)
+SHARE = Rule("above 0 and at most 1", lambda value: 0 < value <= 1)
+PART = Rule("at least 0 and below 1", lambda value: 0 <= value < 1)
 
 
 def option(default: Any, rule: Rule = AMOUNT, **changes: Any) -> Any:
     """Returns a dataclass field with its rule.
 
     Args:
-        default: of the field; a function without arguments makes it anew.
+        default: of the field.
         rule: a kind of numbers.
         changes: of the rule, such as ``departs=False``.
     """
-    kind = "default_factory" if callable(default) else "default"
-    return dataclasses.field(**{kind: default}, metadata={"rule": dataclasses.replace(rule, **changes)})
+    return dataclasses.field(default=default, metadata={"rule": dataclasses.replace(rule, **changes)})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,11 +166,7 @@ def starting_point(config: type[Options], arguments: Sequence[str]) -> Options:
 
 
 def read(config: type[Options], path: Path) -> Options:
-    """Returns the options that a run was begun with.
-
-    Args:
-        config: the recipe's dataclass.
-        path: the run directory.
+    """Returns the options that the run in a directory was begun with.
 
     Raises:
         UserError: there is no such run, or it is of another recipe.

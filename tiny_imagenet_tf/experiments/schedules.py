@@ -7,18 +7,6 @@ import keras
 from tiny_imagenet_tf.runs.run import Run
 
 
-def staircase(initial: float, factor: float, *, every_epochs: int, epoch: int) -> float:
-    """Returns initial * factor^n in the epochs from n * every_epochs on (Milani sections 3.2 and 3.3).
-
-    Args:
-        initial: learning rate of the first epoch.
-        factor: from one stair to the next.
-        every_epochs: length of a stair.
-        epoch: from 0.
-    """
-    return initial * factor ** (epoch // every_epochs)
-
-
 def cuts(accuracies: Iterable[float], *, patience: int) -> list[int]:
     """Returns the epochs, counted from 1, after which the accuracy has stopped improving.
 
@@ -40,10 +28,14 @@ def cuts(accuracies: Iterable[float], *, patience: int) -> list[int]:
 
 
 def staircase_callback(initial: float, factor: float, *, every_epochs: int = 1) -> keras.callbacks.Callback:
-    """Returns what sets the rate of :func:`staircase` at the beginning of each epoch."""
-    return keras.callbacks.LearningRateScheduler(
-        lambda epoch, _: staircase(initial, factor, every_epochs=every_epochs, epoch=epoch)
-    )
+    """Returns what sets the rate to initial * factor^n from epoch n * every_epochs on (Milani sections 3.2 and 3.3).
+
+    Args:
+        initial: learning rate of the first epoch.
+        factor: from one stair to the next.
+        every_epochs: length of a stair.
+    """
+    return keras.callbacks.LearningRateScheduler(lambda epoch, _: initial * factor ** (epoch // every_epochs))
 
 
 class Plateau(keras.callbacks.LearningRateScheduler):

@@ -12,24 +12,21 @@ from typing import Any
 def describe_environment() -> dict[str, Any]:
     """Returns commit and whether it was changed (None outside a checkout), versions, command and time (UTC)."""
     changes = _git("status", "--porcelain", "--untracked-files=no")
+    # Of a path only its last part: a result says what, not where.
+    arguments = [Path(each).name if each.startswith(("/", "~")) else each for each in sys.argv]
     packages = ("tiny_imagenet_tf", "tensorflow", "jax", "keras", "tensorflow-datasets", "numpy")
     versions = {}
     for package in packages:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[package] = importlib.metadata.version(package)
     return {
-        "command": " ".join(["python", *_relative_arguments()]),
+        "command": " ".join(["python", *arguments]),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "commit": _git("rev-parse", "HEAD"),
         "uncommitted_changes": None if changes is None else bool(changes),
         "python": sys.version.split()[0],
         "versions": versions,
     }
-
-
-def _relative_arguments() -> list[str]:
-    """The command line with paths shortened to their last part: a result says what, not where."""
-    return [Path(argument).name if argument.startswith(("/", "~")) else argument for argument in sys.argv]
 
 
 def _git(*arguments: str) -> str | None:

@@ -13,14 +13,7 @@ import numpy as np
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Opens a binary file that takes its name only once it is whole; on an error nothing is left behind.
-
-    Args:
-        path: the name in the end; an older file of that name is replaced.
-
-    Yields:
-        The open file.
-    """
+    """Opens a binary file that takes its name, and an older file's place, once it is whole; on an error it is gone."""
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with part.open("wb") as file:

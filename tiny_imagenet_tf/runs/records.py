@@ -25,12 +25,7 @@ class Record:
 
 
 def from_run(run: Run, name: str) -> Record:
-    """Merges what a finished run stored into one record; the folders of transfer values are dropped.
-
-    Args:
-        run: a run with a summary.
-        name: of the record; the file's stem.
-    """
+    """Merges what a finished run stored into the record of a name; the folders of transfer values are dropped."""
     summary = dataclasses.replace(run.summary, transfer_values={})
     return Record(name, summary, run.metrics, run.config, run.environment)
 
@@ -56,7 +51,7 @@ def write(folder: Path, record: Record) -> Path:
         kept = _read(path).summary.title
         if kept != record.summary.title:
             raise UserError(f"{path} is the record of {kept}, not of {record.summary.title}; give it another --name")
-    write_json(path, without_paths({**vars(record), "summary": record.summary.to_json()}))
+    write_json(path, without_paths(dataclasses.asdict(record)))
     return path
 
 

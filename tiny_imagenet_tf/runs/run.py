@@ -44,13 +44,7 @@ class Run:
 
     @classmethod
     def create(cls, root: Path, recipe: str, config: Any) -> "Run":
-        """Makes ``root/recipe-YYYYmmdd-HHMMSS`` and stores the options in it.
-
-        Args:
-            root: the folder of all runs.
-            recipe: the recipe's name.
-            config: a dataclass.
-        """
+        """Makes ``root/recipe-YYYYmmdd-HHMMSS`` and stores the options, a dataclass, in it."""
         started = datetime.datetime.now(datetime.UTC)
         number, path = 1, root / f"{recipe}-{started:%Y%m%d-%H%M%S}"
         while path.exists():
@@ -150,7 +144,7 @@ class Run:
 
     def write_summary(self, summary: Summary) -> None:
         """Stores the figures to report."""
-        write_json(self.path / "summary.json", summary.to_json())
+        write_json(self.path / "summary.json", summary)
 
     def write_classifier(self, save: Callable[[Path], None]) -> None:
         """Stores the classifier; ``save`` writes it to the path it is given."""
@@ -172,9 +166,8 @@ class Run:
 
     def read_features(self) -> dict[str, np.ndarray] | None:
         """Returns ``file_names``, ``labels``, ``wnids`` and ``features``; None where none are stored."""
-        return (
-            self._read_arrays("features-validation.npz") if (self.path / "features-validation.npz").exists() else None
-        )
+        name = "features-validation.npz"
+        return self._read_arrays(name) if (self.path / name).exists() else None
 
     def write_test_predictions(self, split: Any, labels: np.ndarray) -> None:
         """Stores one predicted class an image: ``test_0.JPEG n02085620`` a line, in the split's order."""

@@ -81,7 +81,7 @@ class Snapshots:
         """Where a snapshot's network is."""
         return self.folder / snapshot.file
 
-    def offer(self, save: Callable[[Path], None], *, step: int, epoch: float, accuracy: float) -> bool:
+    def offer(self, save: Callable[[Path], None], *, step: int, epoch: float, accuracy: float) -> None:
         """Saves a network if it beats the best so far; a tie or NaN does not.
 
         Args:
@@ -89,19 +89,15 @@ class Snapshots:
             step: training steps taken.
             epoch: the same in epochs.
             accuracy: measured now.
-
-        Returns:
-            Whether it was saved.
         """
         if not accuracy > (self.best.accuracy if self.best else float("-inf")):
-            return False
+            return
         snapshot = Snapshot(f"step-{step:07d}.keras", step, epoch, accuracy)
         # Keras wants the ending, so the temporary name has it too.
         part = self.folder / f".part-{os.getpid()}.keras"
         save(part)
         part.replace(self.path(snapshot))
         self._keep([*self.entries, snapshot][-self.limit :])
-        return True
 
     def go_back_to(self, step: int) -> None:
         """Forgets what was saved after a step, and removes files that the index does not name."""

@@ -103,39 +103,28 @@ class Summary:
     transfer_values: dict[str, tuple[StoredView, ...]] = dataclasses.field(default_factory=dict)
     schema: int = SCHEMA
 
-    def to_json(self) -> dict[str, Any]:
-        """Returns plain data."""
-        return dataclasses.asdict(self)
-
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> "Summary":
-        """Reads plain data of this schema or an older one; fields that it does not know are left out."""
-        stored = {"schema": 0, **stored}
-        if stored["schema"] == 0:
-            stored = _from_schema_0(stored)
-        stored["validation"] = _known(Validation, stored["validation"])
-        stored["train"] = _known(Training, stored.get("train") or {})
-        stored["notes"] = tuple(stored.get("notes") or ())
-        if ensemble := stored.get("ensemble"):
-            members = tuple((name, accuracy) for name, accuracy in ensemble["members"])
-            stored["ensemble"] = Ensemble(tuple(ensemble["accuracy_by_size"]), ensemble["best_size"], members)
-        stored["transfer_values"] = {
-            split: tuple(_known(StoredView, view) for view in views)
-            for split, views in (stored.get("transfer_values") or {}).items()
+        """Reads plain data; fields that it does not know are left out.
+
+        Before there was a schema, crops were words, and the members of an ensemble objects.
+        """
+        old, validation, ensemble = "schema" not in stored, stored["validation"], stored.get("ensemble")
+        if old:
+            codes = {words: code for code, words in CROPS.items()}
+            validation = {**validation, "crops": codes.get(validation.get("crops"))}
+        if ensemble:
+            members = tuple(tuple(each.values() if old else each) for each in ensemble["members"])
+            ensemble = Ensemble(tuple(ensemble["accuracy_by_size"]), ensemble["best_size"], members)
+        stores = stored.get("transfer_values", {}).items()
+        parts = {
+            "validation": _known(Validation, validation),
+            "train": _known(Training, stored.get("train", {})),
+            "notes": tuple(stored.get("notes", ())),
+            "ensemble": ensemble,
+            "transfer_values": {split: tuple(_known(StoredView, view) for view in views) for split, views in stores},
         }
-        return _known(cls, stored)
-
-
-def _from_schema_0(stored: dict[str, Any]) -> dict[str, Any]:
-    """Crops were words then, the members of an ensemble objects, and transfer runs did not say their epochs."""
-    codes = {words: code for code, words in CROPS.items()}
-    validation = stored["validation"]
-    stored["validation"] = {**validation, "crops": codes.get(validation.get("crops"))}
-    stored["train"] = {**(stored.get("train") or {}), "screened": (stored.get("train") or {}).get("screened") or 0}
-    if ensemble := stored.get("ensemble"):
-        members = [(member["name"], member["accuracy"]) for member in ensemble["members"]]
-        stored["ensemble"] = {**ensemble, "members": members}
-    return stored
+        return _known(cls, {"schema": 0, **stored, **parts})
 
 
 def _known(kind: type, stored: dict[str, Any]) -> Any:

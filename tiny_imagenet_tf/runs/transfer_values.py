@@ -16,13 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.runs.files import read_json, replacing
+from tiny_imagenet_tf.runs.files import read_json, replacing, write_json
 
 SHARD_ROWS = 2000
-
-
-class StoreError(UserError):
-    """A stored shard is not what was written; the message names the file."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,77 +45,62 @@ class Store:
         """The numbers of all shards."""
         return range(-(-self.rows // self.shard_rows))
 
-    def shard_slice(self, shard: int) -> slice:
+    def rows_of(self, shard: int) -> range:
         """The rows of a shard."""
-        return slice(shard * self.shard_rows, min((shard + 1) * self.shard_rows, self.rows))
-
-    def shard_rows_of(self, shard: int) -> int:
-        """How many rows a shard holds."""
-        place = self.shard_slice(shard)
-        return place.stop - place.start
+        return range(shard * self.shard_rows, min((shard + 1) * self.shard_rows, self.rows))
 
     def is_written(self, shard: int) -> bool:
         """Whether a shard is on disk, whole."""
         return self._checksum_path(shard).is_file() and self._values_path(shard).is_file()
 
     @property
-    def seconds(self) -> float | None:
-        """What the extraction of all shards took; None where a shard does not say."""
-        seconds = [read_json(self._checksum_path(shard)).get("seconds") for shard in self.shards]
-        return None if None in seconds else sum(seconds)
+    def seconds(self) -> float:
+        """What the extraction of all shards took."""
+        return sum(read_json(self._checksum_path(shard))["seconds"] for shard in self.shards)
 
-    def write(self, shard: int, values: np.ndarray, seconds: float | None = None) -> None:
+    def write(self, shard: int, values: np.ndarray, seconds: float = 0.0) -> None:
         """Writes a shard; ``values`` are (rows of the shard, width) in the dtype to store.
 
         Raises:
-            StoreError: the shape does not fit the shard, or a value is not finite in this dtype.
+            UserError: the shape does not fit the shard, or a value is not finite in this dtype.
         """
-        if values.ndim != 2 or len(values) != self.shard_rows_of(shard):
-            raise StoreError(
-                f"shard {shard} of {self.folder} takes {self.shard_rows_of(shard)} rows, got {values.shape}"
-            )
+        rows = len(self.rows_of(shard))
+        if values.ndim != 2 or len(values) != rows:
+            raise UserError(f"shard {shard} of {self.folder} takes {rows} rows, got {values.shape}")
         if not np.isfinite(values).all():
-            raise StoreError(f"shard {shard} of {self.folder}: transfer values are not finite in {values.dtype}")
+            raise UserError(f"shard {shard} of {self.folder}: transfer values are not finite in {values.dtype}")
         path = self._values_path(shard)
         with replacing(path) as file:
             np.save(file, values)
-        with replacing(self._checksum_path(shard)) as file:
-            file.write(json.dumps({"sha256": _sha256(path), "seconds": seconds}).encode())
-
-    def read(self) -> list[np.ndarray]:
-        """Returns the shards as memory-mapped arrays, in order, after checking each against its sha256.
-
-        Raises:
-            StoreError: a shard is missing or damaged.
-        """
-        arrays = []
-        for shard in self.shards:
-            path = self._values_path(shard)
-            if not self.is_written(shard):
-                raise StoreError(f"{path} is missing: the extraction was not finished; run it again to resume")
-            if _sha256(path) != read_json(self._checksum_path(shard))["sha256"]:
-                raise StoreError(
-                    f"{path} is damaged: its sha256 has changed; delete it and run again to extract it anew"
-                )
-            arrays.append(np.load(path, mmap_mode="r", allow_pickle=False))
-        return arrays
+        write_json(self._checksum_path(shard), {"sha256": _sha256(path), "seconds": seconds})
 
     def load(self) -> np.ndarray:
-        """Returns all values (rows, width) in memory, checked."""
-        return np.concatenate(self.read())
+        """Returns all values (rows, width) in memory, after checking each shard against its sha256.
+
+        Raises:
+            UserError: a shard is missing or damaged.
+        """
+        for shard in self.shards:
+            path = self._written(shard)
+            if _sha256(path) != read_json(self._checksum_path(shard))["sha256"]:
+                raise UserError(f"{path} is damaged: its sha256 has changed; delete it and run again to extract it")
+        return np.concatenate([np.load(self._values_path(shard), mmap_mode="r") for shard in self.shards])
 
     def read_rows(self, rows: np.ndarray) -> np.ndarray:
         """Returns some rows, float32 (n, width), from the shards that hold them; for pictures, so unchecked.
 
         Raises:
-            StoreError: a shard is not there.
+            UserError: a shard is not there.
         """
-        shards = {}
-        for shard in np.unique(rows // self.shard_rows):
-            if not self.is_written(shard):
-                raise StoreError(f"{self._values_path(shard)} is missing: the transfer values are not on this machine")
-            shards[shard] = np.load(self._values_path(shard), mmap_mode="r", allow_pickle=False)
+        numbers = np.unique(rows // self.shard_rows)
+        shards = {shard: np.load(self._written(shard), mmap_mode="r") for shard in numbers}
         return np.stack([shards[row // self.shard_rows][row % self.shard_rows] for row in rows]).astype(np.float32)
+
+    def _written(self, shard: int) -> Path:
+        path = self._values_path(shard)
+        if not self.is_written(shard):
+            raise UserError(f"{path} is missing: not on this machine, or not extracted yet; run again to resume")
+        return path
 
     def _values_path(self, shard: int) -> Path:
         return self.folder / f"shard-{shard:05d}.npy"
@@ -154,7 +135,7 @@ def open_store(root: Path, key: dict, rows: int, shard_rows: int = SHARD_ROWS) -
         with replacing(described) as file:
             file.write(text.encode())
     elif described.read_text() != text:
-        raise StoreError(f"{described} does not describe the values that belong in its folder; delete the folder")
+        raise UserError(f"{described} does not describe the values that belong in its folder; delete the folder")
     return Store(folder, rows, shard_rows)
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import keras
 from tyro.conf import FlagCreatePairsOff
@@ -117,17 +117,14 @@ def run(options: ConvnetOptions) -> Run:
     study = Study("convnets", f"Model {number}", f"le_yang/model_{number}") if number else Study("convnets", "Convnet")
     experiment = begin(study, options, devices=options.devices, screened=options.screened)
     rate = options.learning_rate or stated.learning_rate / (experiment.classes - 1 if options.loss == "svm" else 1)
-    decay = stated.weight_decay if options.weight_decay is None else options.weight_decay
-    common = {
-        "classes": experiment.classes,
-        "activation": options.nonlinearity,
-        "weight_decay": losses.l2_coefficient(decay, options.weight_decay_convention),
-    }
+    printed = stated.weight_decay if options.weight_decay is None else options.weight_decay
+    decay = losses.l2_coefficient(printed, options.weight_decay_convention)
+    network = partial(convnet, classes=experiment.classes, activation=options.nonlinearity, weight_decay=decay)
 
     def training(part: Experiment, architecture: str) -> Scratch:
         loss = losses.MulticlassHinge() if options.loss == "svm" else losses.smoothed_cross_entropy(0)
         optimizer = partial(keras.optimizers.SGD, rate, options.momentum)
-        return Scratch.compiled(part, partial(convnet, architecture, **common), LE_YANG, optimizer, loss)
+        return Scratch.compiled(part, partial(network, architecture), LE_YANG, optimizer, loss)
 
     def fit(part: Scratch, epochs: int, cuts: int | None = None) -> Clock:
         plateau = Plateau(part.experiment.run, rate, patience=options.patience, stop_after=cuts)
@@ -137,21 +134,12 @@ def run(options: ConvnetOptions) -> Run:
     if in_stages:
         shallow = training(experiment.part("shallow"), staged.shallow(words))
         fit(shallow, options.staged_epochs)
-        moved = staged.move_weights(_network(shallow), _network(deep))
-        more = _note(moved, options.staged_epochs)
+        moved = staged.move_weights(*(each.classifier.layers[-1] for each in (shallow, deep)))  # behind the scaling
+        began = f"{', '.join(moved)} began with the weights of a shallow network after {options.staged_epochs} epochs"
+        more = {"notes": [f"{began}, which are not in the hours"]}
     clock = fit(deep, options.epochs, options.stop_after_cuts)
     if Plateau(experiment.run, rate, patience=options.patience, stop_after=options.stop_after_cuts).last_epoch:
         more["recipe_epochs"] = clock.epochs  # the schedule's own end
     best = deep.report(clock, **more)
     experiment.run.write_features(experiment.data.validation, best.features(experiment.data.validation, View("center")))
     return experiment.run
-
-
-def _network(training: Scratch) -> keras.Model:
-    """The network behind the scaling of its pixels."""
-    return training.classifier.layers[-1]
-
-
-def _note(moved: tuple[str, ...], epochs: int) -> dict[str, Any]:
-    began = f"{', '.join(moved)} began with the weights of a shallow network after {epochs} epochs"
-    return {"notes": [f"{began}, which are not in the hours"]}

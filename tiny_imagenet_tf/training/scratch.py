@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import keras
@@ -13,10 +14,9 @@ from tiny_imagenet_tf.data.views import PLAIN, RandomViews
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
 from tiny_imagenet_tf.evaluation.predict import Predictor
-from tiny_imagenet_tf.experiments import replicas
 from tiny_imagenet_tf.experiments.clock import Clock
 from tiny_imagenet_tf.experiments.experiment import Experiment
-from tiny_imagenet_tf.experiments.fit import compile_for_training
+from tiny_imagenet_tf.experiments.fit import compile_for_training, fit, save_network
 from tiny_imagenet_tf.experiments.options import POSITIVE, RunOptions, option
 from tiny_imagenet_tf.experiments.statistics import normalizations, reestimated
 from tiny_imagenet_tf.models import preprocess
@@ -86,14 +86,10 @@ class Scratch:
         return cls(experiment, views, classifier, model)
 
     def fit(self, *, epochs: int | None = None, callbacks: Sequence[keras.callbacks.Callback] = ()) -> Clock:
-        """Fits it; see :meth:`Experiment.fit`."""
+        """Fits it; see :func:`~tiny_imagenet_tf.experiments.fit.fit`."""
         experiment, options = self.experiment, self.experiment.options
         predictor = Predictor(self.classifier)
         saved = preprocess.deployed(self.classifier, predictor.views()[0])
-
-        def save(path: Any) -> None:
-            with replicas.for_one_device(saved):
-                saved.save(path)
 
         def measure_more() -> dict[str, float]:
             """Val by statistics estimated anew, where batch normalization's moving averages can lag behind."""
@@ -105,17 +101,15 @@ class Scratch:
                 found = predictor.probabilities(experiment.data.validation)
             return {"val_accuracy_reestimated": top_k_accuracy(found, experiment.data.validation.labels)}
 
-        return experiment.fit(
-            self.model,
-            ImageBatches(experiment.data.train, self.views, options.batch_size, options.seed, options.cache),
+        batches = ImageBatches(experiment.data.train, self.views, options.batch_size, options.seed, options.cache)
+        keeping = experiment.keeping(
             predictor.probabilities,
-            save,
+            partial(save_network, saved),
             measure_every=options.measure_every,
             checkpoint_every=options.checkpoint_every,
-            epochs=epochs,
             measure_more=measure_more,
-            callbacks=callbacks,
         )
+        return fit(self.model, batches, keeping, epochs=epochs or options.epochs, callbacks=callbacks)
 
     def report(self, clock: Clock, **more: Any) -> Predictor:
         """Reports the best snapshot, and returns it; see :meth:`Experiment.report`."""

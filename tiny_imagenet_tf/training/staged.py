@@ -1,7 +1,5 @@
 """Le & Yang's staged initialisation: a shallow network first, its weights into the deep one (section 5.2.1)."""
 
-import re
-
 import keras
 
 
@@ -19,7 +17,7 @@ def shallow(architecture: str) -> str:
     """
     kept, after_convolution = [], False
     for word in architecture.split():
-        is_convolution = re.match("conv", word) is not None
+        is_convolution = word.startswith("conv")
         if not (is_convolution and after_convolution):
             kept.append(word)
         after_convolution = is_convolution or (after_convolution and word == "dropout")
@@ -28,10 +26,6 @@ def shallow(architecture: str) -> str:
 
 def move_weights(shallow_model: keras.Model, deep_model: keras.Model) -> tuple[str, ...]:
     """Copies the weights of every layer that both networks have by name; the others keep their random ones.
-
-    Args:
-        shallow_model: trained.
-        deep_model: receives.
 
     Returns:
         The names of the layers, in the deep network's order.

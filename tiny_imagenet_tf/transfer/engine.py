@@ -6,10 +6,9 @@ it, in int8 as well. Elsewhere, on a GPU or on JAX, views and trunk are one comp
 policy.
 """
 
-import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -62,6 +61,7 @@ class Engine:
     precision: hardware.Arithmetic
     resize: Resize = "half_pixel"
     network: openvino.Network | None = None
+    _models: dict[RandomViews, keras.Model] = dataclasses.field(default_factory=dict, init=False, repr=False)
 
     @property
     def description(self) -> dict[str, Any]:
@@ -91,49 +91,35 @@ class Engine:
             extract = self._frozen
             shown = _fixed(trunk, view, self.resize) if isinstance(view, View) else _drawn(trunk, drawn, self.resize)
             return lambda images, table: extract(shown(images, table))
-        model = self._compiled(drawn)
-        return lambda images, table: np.asarray(model.predict_on_batch([np.asarray(images), table]))
-
-    def _compiled(self, drawn: RandomViews) -> keras.Model:
-        """Views and trunk as one model, traced once for all fixed views and once for all drawn ones."""
-        if drawn not in self._models:
-            classifier = preprocess.classifier(self.trunk.model, self.trunk.backbone.pixels)
+        if drawn not in self._models:  # traced once for all fixed views and once for all drawn ones
+            classifier = preprocess.classifier(trunk.model, trunk.backbone.pixels)
             self._models[drawn] = preprocess.behind_views(classifier, drawn, self.resize)
-        return self._models[drawn]
-
-    @functools.cached_property
-    def _models(self) -> dict[RandomViews, keras.Model]:
-        return {}
+        model = self._models[drawn]
+        return lambda images, table: np.asarray(model.predict_on_batch([np.asarray(images), table]))
 
     @functools.cached_property
     def _frozen(self) -> Callable[[tf.Tensor], np.ndarray]:
+        """The trunk as a function of float32 images (batch, size, size, 3), its graph frozen."""
         if self.network:
             requests = self.network.compiled()
             return lambda images: requests(np.asarray(images))
-        return frozen(self.trunk.model, self.precision)
+        model, rewrite = self.trunk.model, self.precision == "bfloat16"
+        signature = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
+        function = tf.function(lambda images: model(images, training=False), input_signature=[signature])
+        graph = convert_variables_to_constants_v2(function.get_concrete_function())
 
+        def extract(images: tf.Tensor) -> np.ndarray:
+            # TensorFlow looks up the optimized graph by the options in force at the call, not at the trace.
+            options = tf.config.optimizer
+            before = options.get_experimental_options().get(_BFLOAT16_REWRITE, False)
+            options.set_experimental_options({_BFLOAT16_REWRITE: rewrite})
+            try:
+                outputs = graph(tf.convert_to_tensor(images))
+            finally:
+                options.set_experimental_options({_BFLOAT16_REWRITE: before})
+            return (outputs[0] if isinstance(outputs, list | tuple) else outputs).numpy()
 
-def frozen(model: keras.Model, precision: hardware.Arithmetic) -> Callable[[tf.Tensor], np.ndarray]:
-    """Freezes a model's graph.
-
-    Args:
-        model: float32 images (batch, size, size, 3) to values (batch, width), in float32.
-        precision: of the arithmetic inside.
-
-    Returns:
-        A function from a batch of images to an array of values; batches of any size.
-    """
-    signature = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
-    function = tf.function(lambda images: model(images, training=False), input_signature=[signature])
-    graph = convert_variables_to_constants_v2(function.get_concrete_function())
-
-    def extract(images: tf.Tensor) -> np.ndarray:
-        # TensorFlow looks up the optimized graph by the options in force at the call, not at the trace.
-        with _graph_option(_BFLOAT16_REWRITE, precision == "bfloat16"):
-            outputs = graph(tf.convert_to_tensor(images))
-        return (outputs[0] if isinstance(outputs, list | tuple) else outputs).numpy()
-
-    return extract
+        return extract
 
 
 def batch_size() -> int:
@@ -167,13 +153,3 @@ def _drawn(trunk: Trunk, drawn: RandomViews, resize: Resize) -> Callable[[tf.Ten
         return scaled(pixels, trunk.backbone.pixels)
 
     return shown
-
-
-@contextlib.contextmanager
-def _graph_option(name: str, value: bool) -> Iterator[None]:
-    before = tf.config.optimizer.get_experimental_options()
-    tf.config.optimizer.set_experimental_options({name: value})
-    try:
-        yield
-    finally:
-        tf.config.optimizer.set_experimental_options({name: before.get(name, False)})

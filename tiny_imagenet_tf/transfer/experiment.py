@@ -3,7 +3,6 @@
 import dataclasses
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -15,7 +14,7 @@ from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.evaluation.metrics import combine
 from tiny_imagenet_tf.experiments import losses, schedules
 from tiny_imagenet_tf.experiments.experiment import Experiment, Study, begin, precision_of
-from tiny_imagenet_tf.experiments.fit import compile_for_training
+from tiny_imagenet_tf.experiments.fit import compile_for_training, fit
 from tiny_imagenet_tf.models import backbones, preprocess
 from tiny_imagenet_tf.models.backbones import Trunk
 from tiny_imagenet_tf.models.heads import transfer_head
@@ -43,11 +42,6 @@ class Values:
     stores: dict[str, list[Store]]
     training_views: list[tuple[np.ndarray, np.ndarray]]
     crops: dict[str, list[np.ndarray]]
-
-    @property
-    def width(self) -> int:
-        """Values an image."""
-        return self.training_views[0][0].shape[1]
 
 
 def run(study: Study, options: TransferOptions) -> Run:
@@ -106,7 +100,7 @@ def _train(experiment: Experiment, trunk: Trunk, values: Values) -> None:
     options, data = experiment.options, experiment.data
     hardware.set_seed(options.seed)
     head = transfer_head(
-        values.width,
+        values.training_views[0][0].shape[1],
         experiment.classes,
         hidden=(options.hidden_units,) if options.head == "mlp" else (),
         dropout_rate=1 - options.dropout_keep,
@@ -129,13 +123,17 @@ def _train(experiment: Experiment, trunk: Trunk, values: Values) -> None:
 
     staircase = schedules.staircase_callback(options.learning_rate, options.learning_rate_decay_per_epoch)
     never_compiled = keras.Model(head.inputs, head.outputs, name=head.name)  # saves the layers alone
-    clock = experiment.fit(model, batches, predict, never_compiled.save, callbacks=[staircase])
+    once = batches.steps.per_epoch
+    keeping = experiment.keeping(predict, never_compiled.save, measure_every=once, checkpoint_every=once)
+    clock = fit(model, batches, keeping, epochs=options.epochs, callbacks=[staircase])
 
     best = keras.saving.load_model(experiment.snapshots.paths[-1])
-    _save(experiment, trunk, best)
-    extraction = [store.seconds for stores in values.stores.values() for store in stores]
-    unknown = extraction.count(None)
+    if engine.trunk_dtype(experiment.precision, options.openvino) != "float32":
+        trunk = _trunk(options, "float32")  # what is saved is float32, whatever computed the values
+    experiment.run.write_classifier(preprocess.deployed(_joined(trunk, best), resize=options.resize).save)
+    extraction = sum(store.seconds for stores in values.stores.values() for store in stores)
     drawn = dataclasses.asdict(views.MILANI_TRANSFER) if options.augment else None
+    few = options.augment and options.augmented_views and options.augmented_fraction < 1
     experiment.report(
         clock,
         lambda split: predict(split, best),
@@ -143,9 +141,9 @@ def _train(experiment: Experiment, trunk: Trunk, values: Values) -> None:
         train=Training(views=_training_views(experiment), drawn=drawn),
         trunk=trunk.label,
         backbone=trunk.backbone.name,
-        hours=(sum(filter(None, extraction)) + clock.seconds) / 3600,
-        notes=_notes(trunk, experiment) + ([f"the hours leave out {unknown} stored views"] if unknown else []),
-        partial=_partial(options),
+        hours=(extraction + clock.seconds) / 3600,
+        notes=_notes(trunk, experiment),
+        partial=f"augmented views of {options.augmented_fraction:.0%} of the images" if few else None,
         transfer_values={name: tuple(map(_stored_view, stores)) for name, stores in values.stores.items()},
     )
 
@@ -154,13 +152,6 @@ def _joined(trunk: Trunk, head: keras.Model) -> keras.Model:
     """Trunk and head as a classifier of pixels in 0..255."""
     network = keras.Model(trunk.model.input, head(trunk.model(trunk.model.input, training=False)), name="network")
     return preprocess.classifier(network, trunk.backbone.pixels)
-
-
-def _save(experiment: Experiment, trunk: Trunk, head: keras.Model) -> None:
-    """Saves the classifier on raw images, in float32 whatever computed the values."""
-    if engine.trunk_dtype(experiment.precision, experiment.options.openvino) != "float32":
-        trunk = _trunk(experiment.options, "float32")
-    experiment.run.write_classifier(preprocess.deployed(_joined(trunk, head), resize=experiment.options.resize).save)
 
 
 def _notes(trunk: Trunk, experiment: Experiment) -> list[str]:
@@ -184,16 +175,8 @@ def _training_views(experiment: Experiment) -> str:
     return f"whole image; {options.augmented_views} augmented views of {covered} images"
 
 
-def _partial(options: TransferOptions) -> str | None:
-    """What a table must say of a run that did less than its recipe."""
-    if options.augment and options.augmented_views and options.augmented_fraction < 1:
-        return f"augmented views of {options.augmented_fraction:.0%} of the images"
-    return None
-
-
 def _stored_view(store: Store) -> StoredView:
     """A store, with the part of its key that distinguishes one view from another."""
-    of_view: dict[str, Any] = {
-        name: store.key[name] for name in ("view", "window", "mirrored", "seed", "number") if name in store.key
-    }
+    names = ("view", "window", "mirrored", "seed", "number")
+    of_view = {name: value for name, value in store.key.items() if name in names}
     return StoredView(str(store.folder), store.rows, of_view)

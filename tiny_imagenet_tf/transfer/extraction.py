@@ -49,7 +49,7 @@ class Extraction:
         missing = [[shard for shard in store.shards if not store.is_written(shard)] for store in stores]
         total = sum(store.rows for store in stores)
         to_do = sum(
-            store.shard_rows_of(shard) for store, shards in zip(stores, missing, strict=True) for shard in shards
+            len(store.rows_of(shard)) for store, shards in zip(stores, missing, strict=True) for shard in shards
         )
         if not to_do:
             return stores
@@ -64,9 +64,9 @@ class Extraction:
         extract = self.engine.extractor(view)
         table = view.table(len(split))
         for shard in shards:
-            started, rows = time.perf_counter(), store.shard_slice(shard)
+            started, rows = time.perf_counter(), store.rows_of(shard)
             values, done = [], rows.start
-            for images in batches.in_order(split.take(np.arange(rows.start, rows.stop)), batch_size()):
+            for images in batches.in_order(split.take(np.array(rows)), batch_size()):
                 values.append(extract(images, table[done : done + len(images)]).astype(self.dtype))
                 done += len(images)
                 progress.update(len(images))

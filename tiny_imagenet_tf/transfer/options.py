@@ -16,10 +16,7 @@ from tiny_imagenet_tf.models.preprocess import Pixels
 from tiny_imagenet_tf.transfer import openvino
 from tiny_imagenet_tf.transfer.engine import EngineName
 
-
-def _stored_values() -> Path:
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "tiny_imagenet_tf" / "transfer_values"
+_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,7 @@ class TransferOptions(RunOptions):
     resize: Resize = option("half_pixel")
     """Bilinear sampling: half_pixel is TensorFlow 2's; tf1 maps pixel i to i * in / out, as TensorFlow 1 did in 2017.
     Paper: bilinear, no more is said."""
-    store: Path = option(_stored_values, departs=False, resumable=True)
+    store: Path = option(_CACHE / "tiny_imagenet_tf" / "transfer_values", departs=False, resumable=True)
     """Where transfer values are kept. Runs share them; 4 KB an image and view."""
 
     engine: EngineName = option("auto", departs=False)

@@ -38,16 +38,12 @@ class ValuePool:
         Raises:
             ValueError: an image has no view.
         """
-        rows_of: list[list[int]] = [[] for _ in labels]
-        row = 0
-        for _, images in views:
-            for image in images:
-                rows_of[image].append(row)
-                row += 1
-        counts = np.array([len(rows) for rows in rows_of], np.int64)
+        images = np.concatenate([images for _, images in views])
+        rows, counts = np.argsort(images, kind="stable"), np.bincount(images, minlength=len(labels))
         if not counts.all():
             raise ValueError(f"{np.count_nonzero(counts == 0)} training images have no transfer values")
-        choices = np.array([rows + rows[-1:] * (counts.max() - len(rows)) for rows in rows_of], np.int64)
+        places = np.minimum(np.arange(counts.max()), counts[:, None] - 1)  # short rows repeat their last entry
+        choices = rows[(np.cumsum(counts) - counts)[:, None] + places]
         values = views[0][0] if len(views) == 1 else np.concatenate([values for values, _ in views])
         return cls(values, choices, counts, np.asarray(labels, np.int64))
 
