@@ -11,7 +11,7 @@ from tiny_imagenet_tf import published
 from tiny_imagenet_tf.data import splits, synthetic
 from tiny_imagenet_tf.data.screening import screen
 from tiny_imagenet_tf.data.splits import Split
-from tiny_imagenet_tf.experiments.options import RunOptions
+from tiny_imagenet_tf.experiments.options import DataOptions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Data:
         return {name: split for name, split in named.items() if split is not None}
 
 
-def load(options: RunOptions, *, screened: bool = False) -> Data:
+def load(options: DataOptions, *, screened: bool = False) -> Data:
     """Reads the images that the options ask for; prepares the dataset, or makes images up, where that is needed.
 
     Args:

@@ -13,7 +13,7 @@ from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.hardware import Precision
 from tiny_imagenet_tf.runs.run import Run
 
-Options = TypeVar("Options", bound="RunOptions")
+Options = TypeVar("Options", bound="DataOptions")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,20 +56,14 @@ def option(default: Any, rule: Rule = AMOUNT, **changes: Any) -> Any:
 
 
 @dataclasses.dataclass(frozen=True)
-class RunOptions:
-    """Options of every recipe that trains."""
+class DataOptions:
+    """Options of every recipe that reads the dataset's images."""
 
     DEMO: ClassVar[dict[str, Any]] = {}
     """What ``--demo`` takes instead of the defaults."""
 
     demo: bool = option(False, departs=False)
     """Run the whole recipe in a minute or two on made-up images. Its accuracy means nothing."""
-    resume: Path | None = option(None, departs=False, resumable=True)
-    """A run directory whose training goes on from its checkpoint, with the options it was begun with. Other values may
-    be given of epochs, source, data-dir, tensorboard, and where a recipe has them cache, devices, store, weights,
-    stop-after-cuts."""
-
-    # Data
     source: Path | None = option(None, departs=False, resumable=True)
     """A tiny-imagenet-200 folder, zip or tar. Without it the official archive is downloaded."""
     data_dir: Path | None = option(None, departs=False, resumable=True)
@@ -79,6 +73,25 @@ class RunOptions:
     holdout: float = option(0.0, PART, departs=False)
     """Share of each training class that is not trained on but picks the snapshots. At 0, val picks them, as in the
     papers, and the val accuracy reported is the best of many."""
+    seed: int = option(0, departs=False)
+    """Fixes the run, bit for bit on a CPU."""
+
+    def check(self) -> None:
+        """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
+        for field in dataclasses.fields(self):
+            rule_of(type(self), field.name).check(field.name, getattr(self, field.name))
+        if self.source is not None and not self.demo and not self.source.expanduser().exists():
+            raise UserError(f"--source {self.source}: no such file or folder")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions(DataOptions):
+    """Options of every recipe that trains."""
+
+    resume: Path | None = option(None, departs=False, resumable=True)
+    """A run directory whose training goes on from its checkpoint, with the options it was begun with. Other values may
+    be given of epochs, source, data-dir, tensorboard, and where a recipe has them cache, devices, store, weights,
+    stop-after-cuts."""
 
     # Length and pace
     epochs: int = option(30, POSITIVE, departs=False, resumable=True)
@@ -93,17 +106,12 @@ class RunOptions:
     """auto: float16 on a GPU, bfloat16 on a CPU that has it, float32 elsewhere. Scores and loss are float32."""
     runs: Path = option(Path("runs"), departs=False)
     """Where run directories are made."""
-    seed: int = option(0, departs=False)
-    """Fixes the run, bit for bit on a CPU."""
     tensorboard: bool = option(False, departs=False, resumable=True)
     """Write TensorBoard logs into the run directory (needs the extra: pip install -e ".[tensorboard]")."""
 
     def check(self) -> None:
         """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
-        for field in dataclasses.fields(self):
-            rule_of(type(self), field.name).check(field.name, getattr(self, field.name))
-        if self.source is not None and not self.demo and not self.source.expanduser().exists():
-            raise UserError(f"--source {self.source}: no such file or folder")
+        super().check()
         if self.runs.exists() and not self.runs.is_dir():
             raise UserError(f"--runs {self.runs}: a file, not a folder")
         if self.tensorboard and importlib.util.find_spec("tensorboard") is None:

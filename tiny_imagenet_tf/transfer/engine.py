@@ -10,7 +10,7 @@ import dataclasses
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
@@ -30,9 +30,6 @@ _BFLOAT16_REWRITE = "auto_mixed_precision_onednn_bfloat16"
 
 Extractor = Callable[[tf.Tensor, np.ndarray], np.ndarray]
 """From uint8 images (batch, 64, 64, 3) and their rows of a table of views to transfer values (batch, width)."""
-
-
-EngineName = Literal["auto", "tensorflow", "openvino"]
 
 
 def freezes() -> bool:

@@ -13,6 +13,7 @@ from tiny_imagenet_tf.data.batches import ImageBatches, Steps
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.evaluation.metrics import combine
 from tiny_imagenet_tf.experiments import losses, schedules
+from tiny_imagenet_tf.experiments.data import Data
 from tiny_imagenet_tf.experiments.experiment import Experiment, Study, begin, precision_of
 from tiny_imagenet_tf.experiments.fit import compile_for_training, fit
 from tiny_imagenet_tf.models import backbones, preprocess
@@ -24,7 +25,7 @@ from tiny_imagenet_tf.runs.transfer_values import Store
 from tiny_imagenet_tf.transfer import engine
 from tiny_imagenet_tf.transfer.engine import Engine
 from tiny_imagenet_tf.transfer.extraction import Extraction
-from tiny_imagenet_tf.transfer.options import TransferOptions
+from tiny_imagenet_tf.transfer.options import TransferOptions, ValueOptions
 from tiny_imagenet_tf.transfer.pool import ValueBatches, ValuePool
 
 
@@ -53,42 +54,60 @@ def run(study: Study, options: TransferOptions) -> Run:
     options.check()
     with tempfile.TemporaryDirectory(prefix="tiny_imagenet_tf-demo-") as folder:
         store = Path(folder) if options.demo else options.store.expanduser()
-        trunk = _trunk(options)
+        trunk = trunk_of(options, precision_of(options))
         experiment = begin(study, options)
-        print(f"{trunk.backbone.name}, weights {trunk.label}, {trunk.size} pixels, {trunk.description['layer']}")
-        machine = Engine(trunk, experiment.precision, options.resize)
-        if options.openvino:
-            machine = machine.under_openvino(experiment.data.all_train, store)
-        values = _extract(experiment, Extraction(machine, store))
-        _train(experiment, trunk, values)
+        made = extraction_of(options, trunk, experiment.data, experiment.precision, store)
+        _train(experiment, trunk, _extract(experiment, made))
     return experiment.run
 
 
-def _trunk(options: TransferOptions, dtype: str | None = None) -> Trunk:
+def trunk_of(options: ValueOptions, precision: hardware.Arithmetic, dtype: str | None = None) -> Trunk:
+    """Returns the backbone of the options, for an engine to run it at a precision or in a Keras dtype policy."""
     return backbones.build(
         backbones.find(options.backbone, options.pixels),
         options.weights,
         layer=options.layer,
         input_size=options.input_size,
         seed=options.seed,
-        dtype=dtype or engine.trunk_dtype(precision_of(options), options.openvino),
+        dtype=dtype or engine.trunk_dtype(precision, options.openvino),
     )
 
 
+def extraction_of(
+    options: ValueOptions, trunk: Trunk, data: Data, precision: hardware.Arithmetic, store: Path
+) -> Extraction:
+    """Returns how a trunk's values are made, and says of what backbone they are."""
+    print(f"{trunk.backbone.name}, weights {trunk.label}, {trunk.size} pixels, {trunk.description['layer']}")
+    machine = Engine(trunk, precision, options.resize)
+    if options.openvino:
+        machine = machine.under_openvino(data.all_train, store)
+    return Extraction(machine, store)
+
+
+def training_stores(
+    options: ValueOptions, data: Data, extraction: Extraction
+) -> tuple[list[Store], list[tuple[np.ndarray, np.ndarray]]]:
+    """Passes every training image through the frozen trunk, once a view, or takes what is stored.
+
+    Returns:
+        A store a view; and of each view its values (n, width) with the training rows (n,) that they are of. The whole
+        images come first.
+    """
+    stores, rows_of = extraction.fill(data.all_train, (views.WHOLE,)), [np.arange(len(data.all_train))]
+    if options.augment and options.augmented_views:
+        rows = data.all_train.fraction_rows(options.augmented_fraction)
+        drawn = [views.DrawnView(views.MILANI_TRANSFER, options.seed, n) for n in range(options.augmented_views)]
+        stores += extraction.fill(data.all_train.take(rows), drawn)
+        rows_of += [rows] * len(drawn)
+    return stores, [(store.load(), rows) for store, rows in zip(stores, rows_of, strict=True)]
+
+
 def _extract(experiment: Experiment, extraction: Extraction) -> Values:
-    """Passes every image through the frozen trunk, once a view, or takes what is stored."""
     options, data = experiment.options, experiment.data
     shown = views.MILANI_TEN_CROP if options.crops == "ten" else (views.WHOLE,)
     tested = {split.name: split for split in (data.validation, data.test) if split is not None}
     stores = {name: extraction.fill(split, shown) for name, split in tested.items()}
-    stores["train"] = extraction.fill(data.all_train, (views.WHOLE,))
-    rows_of = [np.arange(len(data.all_train))]
-    if options.augment and options.augmented_views:
-        rows = data.all_train.fraction_rows(options.augmented_fraction)
-        drawn = [views.DrawnView(views.MILANI_TRANSFER, options.seed, n) for n in range(options.augmented_views)]
-        stores["train"] += extraction.fill(data.all_train.take(rows), drawn)
-        rows_of += [rows] * len(drawn)
-    training_views = [(store.load(), rows) for store, rows in zip(stores["train"], rows_of, strict=True)]
+    stores["train"], training_views = training_stores(options, data, extraction)
     crops = {split.digest: [store.load() for store in stores[name]] for name, split in tested.items()}
     if len(data.held_out):
         crops[data.selection.digest] = [training_views[0][0][data.held_out]]
@@ -129,7 +148,9 @@ def _train(experiment: Experiment, trunk: Trunk, values: Values) -> None:
 
     best = keras.saving.load_model(experiment.snapshots.paths[-1])
     if engine.trunk_dtype(experiment.precision, options.openvino) != "float32":
-        trunk = _trunk(options, "float32")  # what is saved is float32, whatever computed the values
+        trunk = trunk_of(
+            options, experiment.precision, "float32"
+        )  # what is saved is float32, whatever computed the values
     experiment.run.write_classifier(preprocess.deployed(_joined(trunk, best), resize=options.resize).save)
     extraction = sum(store.seconds for stores in values.stores.values() for store in stores)
     drawn = dataclasses.asdict(views.MILANI_TRANSFER) if options.augment else None

@@ -11,8 +11,9 @@ import json
 import logging
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+import keras
 import numpy as np
 
 from tiny_imagenet_tf.errors import UserError
@@ -22,15 +23,28 @@ from tiny_imagenet_tf.models.backbones import Trunk
 if TYPE_CHECKING:
     import openvino
 
+EngineName = Literal["auto", "tensorflow", "openvino"]
+
 CALIBRATION_IMAGES = 300
 _BATCH = 5  # images a request; more of them only wait for memory
 
 
-def check_installed(precision: Arithmetic) -> None:
-    """Raises UserError where what a precision needs is not installed."""
+def chosen(engine: EngineName, precision: str) -> bool:
+    """Returns whether OpenVINO computes transfer values, by the options ``--engine`` and ``--precision``.
+
+    Raises:
+        UserError: the two contradict each other, or what they need is not installed.
+    """
+    if precision == "int8" and engine == "tensorflow":
+        raise UserError("--precision int8: TensorFlow computes nothing in int8; leave out --engine tensorflow")
+    if engine == "tensorflow" or (engine == "auto" and precision != "int8"):
+        return False
     for package in ("openvino", *(["nncf"] if precision == "int8" else [])):
         if importlib.util.find_spec(package) is None:
             raise UserError(f'--engine openvino: {package} is not installed; pip install -e ".[openvino]"')
+    if keras.backend.backend() != "tensorflow":
+        raise UserError(f"--engine openvino: not with KERAS_BACKEND={keras.backend.backend()}")
+    return True
 
 
 @dataclasses.dataclass(frozen=True)

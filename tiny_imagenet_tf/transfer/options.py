@@ -5,27 +5,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import keras
-
 from tiny_imagenet_tf.data.views import Resize
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments.losses import WeightDecayConvention
-from tiny_imagenet_tf.experiments.options import PART, POSITIVE, SHARE, RunOptions, option
+from tiny_imagenet_tf.experiments.options import PART, POSITIVE, SHARE, DataOptions, RunOptions, option
 from tiny_imagenet_tf.hardware import Precision
 from tiny_imagenet_tf.models.preprocess import Pixels
 from tiny_imagenet_tf.transfer import openvino
-from tiny_imagenet_tf.transfer.engine import EngineName
+from tiny_imagenet_tf.transfer.openvino import EngineName
 
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
 
 
 @dataclass(frozen=True)
-class TransferOptions(RunOptions):
-    """Options of ``transfer_vanilla.py``, ``transfer_v2.py`` and ``transfer_v3.py``."""
+class ValueOptions(DataOptions):
+    """What transfer values are made of and where they are kept."""
 
     DEMO: ClassVar[dict[str, Any]] = {"weights": "random", "input_size": 107}
 
-    # Transfer values
     backbone: str = option("inception_v3")
     """A network of keras.applications, see README, this package's inception_v3_blocks, or a .keras file."""
     weights: str = option("imagenet", departs=False, resumable=True)
@@ -52,7 +49,6 @@ class TransferOptions(RunOptions):
     """Of the backbone's arithmetic. auto: float16 on a GPU, bfloat16 on a CPU that has it, float32 elsewhere. int8 is
     the fastest on any CPU: quantized by OpenVINO after 300 training images. The head is always float32."""
 
-    # Training views and test crops
     augment: bool = option(False)
     """Train on randomly cropped views with random brightness and contrast (section 4.2, v3)."""
     augmented_views: int = option(3, departs=False)
@@ -60,6 +56,23 @@ class TransferOptions(RunOptions):
     Paper: 0, new views every epoch, which is a pass through the backbone an epoch and made for GPUs."""
     augmented_fraction: float = option(1.0, SHARE, departs=False)
     """With augment: share of each class that has stored augmented views; the rest is trained on whole images."""
+
+    @property
+    def openvino(self) -> bool:
+        """Whether OpenVINO computes the transfer values."""
+        return openvino.chosen(self.engine, self.precision)
+
+    def check(self) -> None:
+        """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
+        super().check()
+        if self.openvino and self.augment and not self.augmented_views:
+            raise UserError("--engine openvino: new views every epoch need --engine tensorflow, or store some")
+
+
+@dataclass(frozen=True)
+class TransferOptions(ValueOptions, RunOptions):
+    """Options of ``transfer_vanilla.py``, ``transfer_v2.py`` and ``transfer_v3.py``."""
+
     crops: Literal["whole", "ten"] = option("whole")
     """At test time: the whole image, or the sum of ten crops' probabilities (section 4.2 and Eq. 2)."""
 
@@ -86,20 +99,3 @@ class TransferOptions(RunOptions):
     """L2 strength on the head's kernels. Paper: 0.0116 for vanilla."""
     weight_decay_convention: WeightDecayConvention = option("l2_loss")
     """What weight_decay multiplies: l2_loss is sum(w^2)/2, as tf.nn.l2_loss; keras is sum(w^2). Paper: not said."""
-
-    @property
-    def openvino(self) -> bool:
-        """Whether OpenVINO computes the transfer values."""
-        return self.engine == "openvino" or (self.engine == "auto" and self.precision == "int8")
-
-    def check(self) -> None:
-        """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
-        super().check()
-        if self.precision == "int8" and self.engine == "tensorflow":
-            raise UserError("--precision int8: TensorFlow computes nothing in int8; leave out --engine tensorflow")
-        if self.openvino:
-            openvino.check_installed(self.precision)
-            if keras.backend.backend() != "tensorflow":
-                raise UserError(f"--engine openvino: not with KERAS_BACKEND={keras.backend.backend()}")
-            if self.augment and not self.augmented_views:
-                raise UserError("--engine openvino: new views every epoch need --engine tensorflow, or store some")

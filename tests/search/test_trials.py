@@ -1,0 +1,51 @@
+"""Trials in a file that several processes share; one of them is killed."""
+
+import subprocess
+import sys
+
+import optuna
+import pytest
+
+from tiny_imagenet_tf.search.trials import Trials
+
+SPACE = {"x": optuna.distributions.FloatDistribution(0, 1)}
+DYING = """
+import os, signal, sys
+from pathlib import Path
+import optuna
+from tiny_imagenet_tf.search.trials import Trials
+trials = Trials(Path(sys.argv[1]), {"x": optuna.distributions.FloatDistribution(0, 1)}, "random", 0)
+print(sorted(trial.params["x"] for trial in trials.ask(2, 5)), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_no_more_trials_than_asked_for_and_a_search_goes_on(tmp_path, sampler):
+    first = Trials(tmp_path, SPACE, sampler, 0)
+    asked = first.ask(3, 5)
+    other = Trials(tmp_path, SPACE, sampler, 0)  # beside the first, which is at work
+    more = other.ask(3, 5)
+    assert len(asked) == 3 and len(more) == 2 and not first.ask(3, 5)
+    assert len({trial.params["x"] for trial in asked + more}) == 5
+    for trial in asked:
+        first.tell(trial, 0.5)
+    other.tell(more[0], None)
+    other.tell(more[1], 0.7)
+    first.close()
+    other.close()
+    again = Trials(tmp_path, SPACE, sampler, 0)
+    assert not again.ask(3, 5) and len(again.ask(3, 6)) == 1
+    assert [trial.state.name for trial in again.all()][:5].count("PRUNED") == 1
+    again.close()
+    assert not list(tmp_path.glob("worker-*"))
+
+
+def test_the_trials_of_a_killed_process_are_tried_again(tmp_path):
+    dead = subprocess.run([sys.executable, "-c", DYING, tmp_path], capture_output=True, text=True)
+    assert dead.returncode == -9, dead.stderr
+    trials = Trials(tmp_path, SPACE, "random", 1)
+    asked = trials.ask(5, 5)
+    assert len(asked) == 5
+    assert str(sorted(trial.params["x"] for trial in asked[:2])) == dead.stdout.strip()
+    trials.close()

@@ -1,0 +1,1 @@
+"""Hyper-parameters of a head, searched on stored transfer values (Milani section 4.2)."""

@@ -1,0 +1,248 @@
+"""The search of Milani's section 4.2, "a thorough cross-validation", on training images alone.
+
+Heads are trained on stored transfer values, a round of them at a time, and judged on held-out training images; val is
+never looked at. Trials are stored as they end, so a search goes on where it was stopped, and several processes can
+share one.
+"""
+
+import dataclasses
+import tempfile
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from tiny_imagenet_tf import hardware
+from tiny_imagenet_tf.data.batches import Steps
+from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.experiments import data as images
+from tiny_imagenet_tf.experiments.data import Data
+from tiny_imagenet_tf.experiments.losses import WeightDecayConvention
+from tiny_imagenet_tf.experiments.options import POSITIVE, Rule, flag, option
+from tiny_imagenet_tf.runs.environment import describe_environment
+from tiny_imagenet_tf.runs.files import read_json, write_json
+from tiny_imagenet_tf.search.heads import Heads, Setting
+from tiny_imagenet_tf.search.trials import Sampler, Trials
+from tiny_imagenet_tf.transfer import experiment
+from tiny_imagenet_tf.transfer.options import ValueOptions
+from tiny_imagenet_tf.transfer.pool import ValueBatches, ValuePool
+
+Span = tuple[float, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchOptions(ValueOptions):
+    """Options of ``search_head.py``."""
+
+    DEMO: ClassVar[dict[str, Any]] = ValueOptions.DEMO | {"trials": 6, "together": 3, "epochs": 3, "batch_size": 20}
+
+    variant: Literal["vanilla", "v2", "v3"] = option("vanilla")
+    """Whose head: v2 has dropout that keeps 80 %, v3 is trained on augmented views, too."""
+    study: Path | None = option(None)
+    """The search's folder. The same command again goes on with it, also beside another process that is at work.
+    Default: runs/search_head-VARIANT."""
+
+    # The search
+    trials: int = option(60, POSITIVE)
+    """Settings to try, in all processes together."""
+    together: int = option(8, POSITIVE)
+    """Heads that are trained at a time."""
+    holdout: float = option(0.1, Rule("above 0 and below 1", lambda value: 0 < value < 1))
+    """Share of each training class that is not trained on but judges the heads."""
+    folds: int = option(0)
+    """Cross-validation: every image is held out once, in one of so many folds; instead of holdout."""
+    sampler: Sampler = option("tpe")
+    """tpe draws more where trials did well, random does not."""
+    epochs: int = option(10, POSITIVE)
+    """Of every head. The best of its epochs counts, as a recipe keeps the best."""
+    batch_size: int = option(100, POSITIVE)
+    """Images a step."""
+
+    # From, to; two equal numbers fix a hyper-parameter
+    learning_rates: Span = option((1e-4, 1e-2))
+    """Learning rates of the first epoch, drawn by their logarithm."""
+    learning_rate_decays: Span = option((0.5, 1.0))
+    """Factors from one epoch to the next."""
+    weight_decays: Span = option((1e-6, 3e-2))
+    """L2 strengths, drawn by their logarithm."""
+    weight_decay_convention: WeightDecayConvention = option("l2_loss")
+    """What they multiply: l2_loss is sum(w^2)/2; keras is sum(w^2)."""
+    dropout_keeps: Span | None = option(None)
+    """Shares of the transfer values that dropout keeps. Default: 0.8 for v2, 1 for the others."""
+    label_smoothings: Span = option((0.1, 0.1))
+    """Epsilon of Eq. 1."""
+
+    def check(self) -> None:
+        """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
+        super().check()
+        if self.augment:
+            raise UserError("--augment: --variant v3 has the augmented views")
+        if self.folds == 1:
+            raise UserError("--folds 1: nothing would be trained on; at least 2, or 0 for --holdout")
+        for name, (low, high) in self.spans.items():
+            if not (0 < low <= high or low == high == 0) or not np.isfinite(high):
+                raise UserError(f"{flag(name)}s {low} {high}: from, to; above 0")
+        if self.spans["dropout_keep"][1] > 1 or self.spans["label_smoothing"][1] >= 1:
+            raise UserError("--dropout-keeps end at 1, --label-smoothings below 1")
+
+    @property
+    def spans(self) -> dict[str, Span]:
+        """From and to of each hyper-parameter, by the name of the recipes' option."""
+        keep = 0.8 if self.variant == "v2" else 1.0
+        return {
+            "learning_rate": self.learning_rates,
+            "learning_rate_decay_per_epoch": self.learning_rate_decays,
+            "weight_decay": self.weight_decays,
+            "dropout_keep": self.dropout_keeps or (keep, keep),
+            "label_smoothing": self.label_smoothings,
+        }
+
+    @property
+    def folder(self) -> Path:
+        """Of the search."""
+        return self.study or Path("runs") / f"search_head-{self.variant}"
+
+
+def run(options: SearchOptions) -> Path:
+    """Searches, and returns the path of the JSON file that holds all trials.
+
+    Raises:
+        UserError: an option, the images or the weights cannot be used, or the folder is of another search.
+    """
+    options.check()
+    with tempfile.TemporaryDirectory(prefix="tiny_imagenet_tf-demo-") as demo:
+        if options.demo:
+            options = dataclasses.replace(options, store=Path(demo), study=options.study or Path(demo) / "study")
+        trials = Trials(options.folder, _space(options), options.sampler, options.seed)
+        try:
+            hardware.set_seed(options.seed)
+            data = images.load(options)
+            _check_same(options, data)
+            pool, whole = _values(options, data)
+            folds = _folds(options, data)
+            while asked := trials.ask(options.together, options.trials):
+                _round(options, trials, asked, pool, whole, folds)
+        finally:
+            trials.close()
+        return _report(options, trials, data)
+
+
+def _space(options: SearchOptions) -> dict[str, Any]:
+    import optuna
+
+    return {
+        name: optuna.distributions.FloatDistribution(low, high, log=name in ("learning_rate", "weight_decay"))
+        for name, (low, high) in options.spans.items()
+        if low < high
+    }
+
+
+def _check_same(options: SearchOptions, data: Data) -> None:
+    """Trials of other images or options must not be compared."""
+    free = ("trials", "together", "study", "store", "source", "data_dir", "sampler", "seed", "weights", "engine")
+    chosen = {name: value for name, value in dataclasses.asdict(options).items() if name not in free}
+    chosen |= {"train_sha256": data.all_train.digest}
+    path = options.folder / "search-options.json"
+    if not path.exists():
+        write_json(path, chosen)
+    for name, before in read_json(path).items():
+        now = list(chosen[name]) if isinstance(chosen[name], tuple) else chosen[name]
+        if now != before:
+            raise UserError(f"{options.folder}: a search with {flag(name)} {before}, not {now}; choose another --study")
+
+
+def _values(options: SearchOptions, data: Data) -> tuple[ValuePool, np.ndarray]:
+    """What heads are trained on, and the values (n, width) of all whole training images, which judge them."""
+    options = dataclasses.replace(options, augment=options.variant == "v3")
+    precision, store = hardware.resolve_precision(options.precision), options.store.expanduser()
+    trunk = experiment.trunk_of(options, precision)
+    extraction = experiment.extraction_of(options, trunk, data, precision, store)
+    _, views = experiment.training_stores(options, data, extraction)
+    return ValuePool.from_views(views, data.all_train.labels), views[0][0]
+
+
+def _folds(options: SearchOptions, data: Data) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Rows that are trained on and rows that judge, of each fold; every class is spread evenly."""
+    if not options.folds:
+        return [(data.rows, data.held_out)]
+    labels, random = data.all_train.labels, np.random.default_rng(options.seed)
+    order = np.lexsort((random.random(len(labels)), labels))
+    fold = np.empty(len(labels), int)
+    fold[order] = np.arange(len(labels)) % options.folds
+    return [(np.flatnonzero(fold != number), np.flatnonzero(fold == number)) for number in range(options.folds)]
+
+
+def _round(
+    options: SearchOptions, trials: Trials, asked: list, pool: ValuePool, whole: np.ndarray, folds: list
+) -> None:
+    """Trains the heads of some trials, tells the worst of them early to stop, and what the others came to."""
+    fixed = {name: low for name, (low, high) in options.spans.items() if low == high}
+    settings = [Setting(**fixed, **trial.params) for trial in asked]
+    classes, parts = int(pool.labels.max()) + 1, []
+    for rows, judges in folds:
+        heads = Heads(settings, whole.shape[1], classes, seed=options.seed, convention=options.weight_decay_convention)
+        batches = ValueBatches(pool.only(rows), Steps(len(rows), options.batch_size, options.seed), classes)
+        parts.append((heads, batches, whole[judges], pool.labels[judges]))
+    best = np.zeros(len(asked))
+    for epoch in range(options.epochs):
+        for heads, batches, *_ in parts:
+            heads.fit_epoch(batches)
+        found = np.mean([heads.accuracies(*judges) for heads, _, *judges in parts], axis=0)
+        best = np.maximum(best, found)
+        print(f"{len(asked)} heads, epoch {epoch + 1} of {options.epochs}: held-out images {found.max():.2%} at best")
+        for trial, accuracy in zip(asked, found, strict=True):
+            trial.report(accuracy, epoch)
+        going = [index for index, trial in enumerate(asked) if epoch + 1 == options.epochs or not trial.should_prune()]
+        for index in set(range(len(asked))) - set(going):
+            trials.tell(asked[index], None)
+        if not going:
+            return
+        if len(going) < len(asked):
+            print(f"  {len(asked) - len(going)} pruned, below the median of earlier trials")
+            asked, best = [asked[index] for index in going], best[going]
+            for heads, *_ in parts:
+                heads.keep(going)
+    for trial, accuracy in zip(asked, best, strict=True):
+        trials.tell(trial, float(accuracy))
+
+
+def _report(options: SearchOptions, trials: Trials, data: Data) -> Path:
+    """Stores all trials, and prints the best of them and how to run it."""
+    found = [trial for trial in trials.all() if trial.state.is_finished()]
+    whole = sorted((trial for trial in found if trial.value is not None), key=lambda trial: -trial.value)
+    fixed = {name: low for name, (low, high) in options.spans.items() if low == high}
+    stored = {
+        **describe_environment(),
+        "device": hardware.describe_device(),
+        "variant": options.variant,
+        "judged_on": f"{options.folds} folds" if options.folds else f"{len(data.held_out):,} held-out training images",
+        "train_images": len(data.all_train) if options.folds else len(data.rows),
+        "epochs": options.epochs,
+        "spans": options.spans,
+        "trials": [
+            {
+                "number": trial.number,
+                "state": trial.state.name.lower(),
+                "accuracy": trial.value if trial in whole else None,
+                **fixed,
+                **trial.params,
+                "accuracy_by_epoch": list(trial.intermediate_values.values()),
+            }
+            for trial in found
+        ],
+    }
+    path = options.folder / "search.json"
+    write_json(path, stored)
+    print(f"\n{len(found)} trials, {len(found) - len(whole)} of them pruned; judged on {stored['judged_on']}")
+    print(f"{'trial':>5}{'accuracy':>10}{'rate':>11}{'decay':>8}{'L2':>11}{'keep':>6}{'smooth':>8}")
+    for trial in whole[:5]:
+        values = Setting(**fixed, **trial.params)
+        print(
+            f"{trial.number:5}{trial.value:10.2%}{values.learning_rate:11.2e}"
+            f"{values.learning_rate_decay_per_epoch:8.3f}{values.weight_decay:11.2e}{values.dropout_keep:6.2f}"
+            f"{values.label_smoothing:8.2f}"
+        )
+    if whole:
+        chosen = " ".join(f"{flag(name)} {value:.4g}" for name, value in whole[0].params.items())
+        print(f"Stored in {path}\nThe best, on val:\n  python recipes/transfer_{options.variant}.py {chosen}")
+    return path

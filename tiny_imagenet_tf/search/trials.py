@@ -1,0 +1,114 @@
+"""The trials of a search, in one journal file that several processes share (Optuna; extra ``[search]``).
+
+A trial belongs to the process that trains it. Each process holds a lock on a file of its own as long as it lives, so a
+trial that is under way and whose lock is free was left by a dead one, and its settings are tried again.
+"""
+
+import contextlib
+import fcntl
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from tiny_imagenet_tf.errors import UserError
+
+if TYPE_CHECKING:
+    import optuna
+
+Sampler = Literal["tpe", "random"]
+
+
+class Trials:
+    """A search under way.
+
+    Args:
+        folder: of the search; made if it is not there.
+        space: Optuna's distribution of each hyper-parameter.
+        sampler: ``tpe`` learns from the trials that have ended, ``random`` does not.
+        seed: of the sampler.
+
+    Raises:
+        UserError: Optuna is not installed.
+    """
+
+    def __init__(self, folder: Path, space: dict[str, Any], sampler: Sampler, seed: int):
+        try:
+            import optuna
+            from optuna.storages.journal import JournalFileBackend
+        except ModuleNotFoundError as error:
+            raise UserError('the search needs Optuna; pip install -e ".[search]"') from error
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder, self._space, self._states = folder, space, optuna.trial.TrialState
+        self._worker = uuid.uuid4().hex
+        self._held = (folder / f"worker-{self._worker}.lock").open("w")
+        fcntl.flock(self._held, fcntl.LOCK_EX)
+        with self._alone():
+            self._study = optuna.create_study(
+                study_name="heads",
+                storage=optuna.storages.JournalStorage(JournalFileBackend(str(folder / "journal.log"))),
+                direction="maximize",
+                load_if_exists=True,
+                pruner=optuna.pruners.MedianPruner(n_startup_trials=10, n_warmup_steps=2),
+            )
+            # A process that comes later must not draw what an earlier one has drawn.
+            drawn = seed + len(self._study.trials)
+            kinds = {"random": optuna.samplers.RandomSampler, "tpe": optuna.samplers.TPESampler}
+            more = {"multivariate": True, "constant_liar": True} if sampler == "tpe" else {}
+            self._study.sampler = kinds[sampler](seed=drawn, **more)
+
+    def ask(self, most: int, total: int) -> list["optuna.Trial"]:
+        """Returns the next trials, none where all are under way or have ended.
+
+        Args:
+            most: of them.
+            total: trials of the whole search.
+        """
+        with self._alone():
+            self._take_up_the_dead()
+            left = total - len([trial for trial in self.all() if trial.state != self._states.WAITING])
+            asked = [self._study.ask(self._space) for _ in range(min(most, left))]
+            for trial in asked:
+                trial.set_user_attr("worker", self._worker)
+        return asked
+
+    def tell(self, trial: "optuna.Trial", accuracy: float | None) -> None:
+        """Ends a trial: with its accuracy, or None where it was pruned."""
+        state = self._states.PRUNED if accuracy is None else self._states.COMPLETE
+        self._study.tell(trial, accuracy, state=state)
+
+    def all(self) -> list["optuna.trial.FrozenTrial"]:
+        """Returns every trial but those of dead processes."""
+        return [trial for trial in self._study.get_trials() if trial.state != self._states.FAIL]
+
+    def close(self) -> None:
+        """Gives the lock back."""
+        self._held.close()
+        Path(self._held.name).unlink(missing_ok=True)
+
+    def _take_up_the_dead(self) -> None:
+        for trial in self._study.get_trials(states=(self._states.RUNNING,)):
+            if not self._lives(trial.user_attrs.get("worker")):
+                self._study.tell(trial.number, state=self._states.FAIL)
+                self._study.enqueue_trial(trial.params)
+
+    def _lives(self, worker: str | None) -> bool:
+        if worker == self._worker:
+            return True
+        try:
+            with (self._folder / f"worker-{worker}.lock").open("r") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        Path(file.name).unlink(missing_ok=True)
+        return False
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One process at a time."""
+        with (self._folder / "asking.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
