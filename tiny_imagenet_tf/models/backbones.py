@@ -181,6 +181,35 @@ def build(
     return Trunk(model, backbone, description, label)
 
 
+def with_head(backbone: Backbone) -> Trunk:
+    """Returns a network with its own ImageNet head, frozen: its 1,000 scores stand for transfer values.
+
+    Raises:
+        WeightsError: it has not 1,000 scores, or the weights cannot be downloaded.
+    """
+    if backbone.has_weights:
+        network = backbone.build()
+    else:
+        network = _download(backbone, include_top=True, classifier_activation=None)
+    if network.output_shape != (None, 1000):
+        raise WeightsError(f"--backbone {backbone.name}: gives {network.output_shape}, not ImageNet's 1,000 scores")
+    scores = network.outputs[0]
+    if getattr(network.layers[-1], "activation", None) is keras.activations.softmax:
+        scores = keras.ops.log(keras.ops.maximum(scores, 1e-30))
+    values = keras.layers.Activation("linear", dtype="float32", name="values")(scores)
+    model = keras.Model(network.inputs[0], values, name="trunk")
+    model.trainable = False
+    size = network.input_shape[1] or backbone.input_size
+    description = {
+        "backbone": backbone.name,
+        "weights_sha256": _digest(network),
+        "layer": network.layers[-1].name,
+        "input_size": size,
+        "pixels": backbone.pixels,
+    }
+    return Trunk(model, backbone, description, backbone.name if backbone.has_weights else "imagenet")
+
+
 def _digest(model: keras.Model) -> str:
     """The sha256 over every variable's name, shape and float32 bytes, in the model's order."""
     digest = hashlib.sha256()
@@ -273,10 +302,11 @@ def load(path: Path) -> keras.Model:
         raise WeightsError(f"{path} cannot be loaded: not a model that Keras can load ({first_line(error)})") from error
 
 
-def _download(backbone: Backbone) -> keras.Model:
+def _download(backbone: Backbone, **top: Any) -> keras.Model:
     try:
-        size = backbone.input_size
-        return (backbone.donor or backbone.build)(weights="imagenet", include_top=False, input_shape=(size, size, 3))
+        shape = (backbone.input_size, backbone.input_size, 3)
+        build = backbone.donor or backbone.build
+        return build(weights="imagenet", input_shape=shape, **{"include_top": False, **top})
     except Exception as error:  # Keras raises a bare Exception when the network fails
         raise WeightsError(
             f"Keras' ImageNet weights for {backbone.name} could not be downloaded:\n  {first_line(error)}\n"

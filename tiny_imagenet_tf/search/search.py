@@ -80,8 +80,9 @@ class SearchOptions(ValueOptions):
         if self.folds == 1:
             raise UserError("--folds 1: nothing would be trained on; at least 2, or 0 for --holdout")
         for name, (low, high) in self.spans.items():
-            if not (0 < low <= high or low == high == 0) or not np.isfinite(high):
-                raise UserError(f"{flag(name)}s {low} {high}: from, to; above 0")
+            least = "at least 0" if name == "label_smoothing" or low == high else "above 0"
+            if not (0 <= low <= high < np.inf) or (low == 0 and least == "above 0"):
+                raise UserError(f"{flag(name).removesuffix('-per-epoch')}s {low} {high}: from, to; {least}")
         if self.spans["dropout_keep"][1] > 1 or self.spans["label_smoothing"][1] >= 1:
             raise UserError("--dropout-keeps end at 1, --label-smoothings below 1")
 

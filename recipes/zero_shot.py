@@ -1,0 +1,99 @@
+"""No training at all: an ImageNet network's 1,000 scores, cut to Tiny ImageNet's 200 classes.
+
+All 200 are among ImageNet's 1,000, so a network that keeps its head needs no recipe: the scores of the other 800
+classes are left out. This is the floor; what a recipe of transfer learning reaches above it is what its training gave.
+
+Time: a pass over val and test for each crop, whose scores are stored and found again.
+
+    python recipes/zero_shot.py --backbone efficientnet_v2_b0
+    python recipes/zero_shot.py --backbone efficientnet_lite2.keras --pixels=-1..1 --crops ten
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from tiny_imagenet_tf import cli, hardware
+from tiny_imagenet_tf.data import imagenet, splits, views
+from tiny_imagenet_tf.data.splits import Split
+from tiny_imagenet_tf.evaluation.metrics import combine, top_k_accuracy
+from tiny_imagenet_tf.models import backbones
+from tiny_imagenet_tf.runs.run import Run
+from tiny_imagenet_tf.runs.summary import Summary, Validation
+from tiny_imagenet_tf.transfer.experiment import extraction_of
+from tiny_imagenet_tf.transfer.extraction import Extraction
+from tiny_imagenet_tf.transfer.options import ValueOptions
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """A network with ImageNet's head, and how images are shown to it."""
+
+    backbone: str = "inception_v3"
+    """A network of keras.applications, see README, with Keras' ImageNet weights (downloaded), or a .keras file with
+    1,000 scores."""
+    pixels: backbones.Pixels | None = None
+    """What a .keras file expects, where it does not scale pixels itself: -1..1 (write --pixels=-1..1), 0..1, 0..255, or
+    caffe."""
+    crops: Literal["whole", "ten"] = "whole"
+    """The whole image, or the sum of ten crops' probabilities (Milani section 4.2 and Eq. 2)."""
+    source: Path | None = None
+    """A tiny-imagenet-200 folder, zip or tar. Without it the official archive is downloaded."""
+    data_dir: Path | None = None
+    """Where prepared datasets are kept. Default: TFDS's own, $TFDS_DATA_DIR or ~/tensorflow_datasets."""
+    fraction: float = 1.0
+    """Share of each class's images to use."""
+    store: Path = ValueOptions.store
+    """Where scores are kept."""
+    precision: hardware.Precision | Literal["int8"] = "auto"
+    """Of the network's arithmetic: auto, float32, bfloat16, float16, or int8, which OpenVINO computes."""
+    runs: Path = Path("runs")
+    """Where run directories are made."""
+
+
+def main(config: Config) -> Run:
+    options = ValueOptions(backbone=config.backbone, pixels=config.pixels, precision=config.precision)
+    options.check()
+    precision = hardware.resolve_precision(config.precision)
+    network = backbones.with_head(backbones.find(config.backbone, config.pixels))
+    found = splits.load_all(splits.prepare(config.source, config.data_dir), config.fraction)
+    columns = imagenet.columns(found["validation"].wnids)
+    run = Run.create(config.runs, "zero_shot", config)
+    digests = {name: found[name].digest for name in ("validation", "test") if name in found}
+    run.write_environment(device=hardware.describe_device(), precision=precision, dataset={"digests": digests})
+    extraction = extraction_of(options, network, found["train"], precision, config.store.expanduser())
+    extraction = dataclasses.replace(extraction, dtype="float32")
+
+    answers = probabilities(extraction, found["validation"], columns, config.crops)
+    labels = found["validation"].labels
+    run.write_validation_predictions(found["validation"], answers)
+    if "test" in found:
+        tested = probabilities(extraction, found["test"], columns, config.crops)
+        run.write_test_predictions(found["test"], tested.argmax(axis=1))
+    figures = [top_k_accuracy(answers, labels, k) for k in (1, 5)]
+    shown = {name: split for name, split in found.items() if name != "train"}
+    run.write_summary(
+        Summary(
+            title=f"{network.backbone.name}, ImageNet's own head",
+            validation=Validation(len(labels), *figures, config.crops),
+            backbone=network.backbone.name,
+            trunk=network.label,
+            notes=tuple(splits.shortfalls(shown)),
+        )
+    )
+    print(
+        f"val: {figures[0]:.2%} top-1, {figures[1]:.2%} top-5 of {len(labels):,} images, without training\n{run.path}"
+    )
+    return run
+
+
+def probabilities(extraction: Extraction, split: Split, columns: np.ndarray, crops: str) -> np.ndarray:
+    """Returns the probabilities (n, classes) of a split's classes: of several crops, their mean."""
+    shown = views.MILANI_TEN_CROP if crops == "ten" else (views.WHOLE,)
+    return combine(store.load()[:, columns] for store in extraction.fill(split, shown))
+
+
+if __name__ == "__main__":
+    cli.command(Config, main, __doc__)

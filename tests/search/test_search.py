@@ -1,0 +1,82 @@
+"""A whole search on made-up images, stopped and gone on with."""
+
+import dataclasses
+import json
+
+import pytest
+
+from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.search import search
+from tiny_imagenet_tf.search.search import SearchOptions
+
+
+@pytest.fixture(scope="module")
+def options(tmp_path_factory, builder, tiny_backbone):
+    folder = tmp_path_factory.mktemp("search")
+    return SearchOptions(
+        data_dir=builder.data_path.parents[1],
+        backbone=tiny_backbone,
+        pixels="-1..1",
+        precision="float32",
+        store=folder / "values",
+        study=folder / "study",
+        trials=4,
+        together=3,
+        holdout=0.4,
+        epochs=2,
+        batch_size=4,
+        label_smoothings=(0.0, 0.2),
+    )
+
+
+def test_a_search_goes_on_and_stores_every_trial(options, capsys):
+    search.run(options)
+    assert "python recipes/transfer_vanilla.py --learning-rate" in capsys.readouterr().out
+    stored = json.loads(search.run(dataclasses.replace(options, trials=6)).read_text())
+    assert [trial["number"] for trial in stored["trials"]] == list(range(6))
+    for trial in stored["trials"]:
+        assert 1e-4 <= trial["learning_rate"] <= 1e-2 and 0 <= trial["label_smoothing"] <= 0.2
+        assert trial["dropout_keep"] == 1 and len(trial["accuracy_by_epoch"]) <= 2
+        assert trial["state"] == "pruned" or trial["accuracy"] == max(trial["accuracy_by_epoch"])
+    assert stored["judged_on"].endswith("held-out training images") and stored["variant"] == "vanilla"
+    assert not list(options.study.glob("worker-*"))
+
+
+def test_another_searchs_folder_is_refused(options):
+    search.run(options)
+    with pytest.raises(UserError, match="a search with --epochs 2, not 3; choose another --study"):
+        search.run(dataclasses.replace(options, epochs=3))
+
+
+@pytest.mark.parametrize("variant", ["v2", "v3"])
+def test_folds_judge_every_image_once(options, tmp_path, variant):
+    more = {"variant": variant, "folds": 3, "study": tmp_path / "study", "trials": 2, "augmented_views": 1}
+    stored = json.loads(search.run(dataclasses.replace(options, **more)).read_text())
+    assert len(stored["trials"]) == 2 and stored["judged_on"] == "3 folds"
+    assert {trial["dropout_keep"] for trial in stored["trials"]} == {0.8 if variant == "v2" else 1}
+
+
+def test_folds_are_even_and_disjoint(options, builder):
+    data = search.images.load(options)
+    folds = search._folds(dataclasses.replace(options, folds=3), data)
+    judged = sorted(row for _, judges in folds for row in judges)
+    assert judged == list(range(len(data.all_train)))
+    for rows, judges in folds:
+        assert not set(rows) & set(judges) and len(rows) + len(judges) == len(data.all_train)
+        counts = [sum(data.all_train.labels[judges] == label) for label in range(4)]
+        assert max(counts) - min(counts) <= 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"folds": 1}, "--folds 1"),
+        ({"holdout": 0.0}, "--holdout 0.0: must be above 0"),
+        ({"learning_rates": (1e-2, 1e-4)}, "--learning-rates"),
+        ({"dropout_keeps": (0.5, 1.5)}, "--dropout-keeps"),
+        ({"augment": True}, "--variant v3"),
+    ],
+)
+def test_a_search_that_cannot_be(options, wrong, message):
+    with pytest.raises(UserError, match=message):
+        dataclasses.replace(options, **wrong).check()
