@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from tiny_imagenet_tf.data import splits
+from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
 from tiny_imagenet_tf.runs.run import Run
 
@@ -137,7 +138,7 @@ def test_a_finished_run_can_be_made_longer(recipe, trained, source):
 
 def test_staged_needs_a_network_with_something_to_leave_out(recipe, source):
     convnets = recipe("convnets")
-    with pytest.raises(ValueError, match="model 1"):
+    with pytest.raises(UserError, match="no shallower one"):
         convnets.main(convnets.Config(**source, model=1, staged="always"))
 
 
