@@ -53,6 +53,7 @@ FLOORS = {
     "evaluation": 5,
     "experiments": 6,
     "transfer": 7, "training": 7,
+    "search": 8,
     "reports": 8,
 }  # fmt: skip
 
