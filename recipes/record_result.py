@@ -41,15 +41,21 @@ class Config:
 
 
 def main(config: Config) -> None:
+    """Checks and renders everything before anything is written."""
+    record, found = None, records.read(config.results)
     if config.run is not None:
         run = Run.finished(config.run)
-        path = records.write(config.results, records.from_run(run, config.name or run.config["recipe"]))
-        print(f"wrote {path}")
-    if config.tables:
-        found, sizes = records.read(config.results), read_json(config.networks)
-        for page in config.pages:
-            markers.replace(page, "results", lambda asked: tables.section(asked, found, sizes))
-            print(f"wrote the results section of {page}")
+        record = records.from_run(run, config.name or run.config["recipe"])
+        found = records.merged(config.results, record)
+    sizes = read_json(config.networks) if config.tables else {}
+    pages = config.pages if config.tables else ()
+    for page in pages:
+        markers.replace(page, "results", lambda asked: tables.section(asked, found, sizes), write=False)
+    if record is not None:
+        print(f"wrote {records.write(config.results, record)}")
+    for page in pages:
+        markers.replace(page, "results", lambda asked: tables.section(asked, found, sizes))
+        print(f"wrote the results section of {page}")
 
 
 if __name__ == "__main__":

@@ -15,20 +15,20 @@ from tiny_imagenet_tf.data import splits, synthetic
 
 # Real data (data/unpack FOLDER writes tiny-imagenet-200) and weights (weights/), where somebody has put them.
 SHARED = Path(os.environ.get("TINY_IMAGENET_SHARED", Path(__file__).parents[2] / "shared"))
-SMALL = {"classes": 4, "train": 6, "validation": 3, "test": 5}
+SMALL = synthetic.Sizes(classes=4, train=6, validation=3, test=5)
 
 
 @pytest.fixture
 def tree(tmp_path) -> Path:
     """A fresh made-up dataset in the official layout, to be damaged."""
-    return synthetic.write(tmp_path / "tree", **SMALL)
+    return synthetic.write(tmp_path / "tree", SMALL)
 
 
 @pytest.fixture(scope="session")
 def builder(tmp_path_factory):
     """The made-up dataset, prepared: 4 classes, 24 training, 12 validation and 5 test images."""
     folder = tmp_path_factory.mktemp("synthetic")
-    return splits.prepare(synthetic.write(folder, **SMALL), folder / "prepared")
+    return splits.prepare(synthetic.write(folder, SMALL), folder / "prepared")
 
 
 @pytest.fixture(scope="session")

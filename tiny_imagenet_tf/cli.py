@@ -7,12 +7,14 @@ AVX512, too, where TensorFlow leaves them out.
 """
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import tyro
 
+from tiny_imagenet_tf import interrupts
 from tiny_imagenet_tf.errors import UserError
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -29,8 +31,9 @@ def command(
 ) -> None:
     """Reads the config from the command line and runs it.
 
-    An unknown option is an error. Ctrl-C ends with status 130; what a user can cure, and what the disk refuses, with
-    2 and a message without traceback. Every other exception keeps its traceback.
+    An unknown option is an error. SIGINT (Ctrl-C) and SIGTERM end with status 128 and the signal's number, in training
+    after a step and with a checkpoint; what a user can cure, and what the disk refuses, with 2 and a message without
+    traceback. Every other exception keeps its traceback.
 
     Args:
         config: a dataclass; its fields become options, their comments the help.
@@ -38,16 +41,13 @@ def command(
         description: heads ``--help``.
         defaults: from the class and the command line to what is not on it; default: the class's own defaults.
     """
-    chosen = None
+    interrupts.install()
     try:
         default = {} if defaults is None else {"default": defaults(config, sys.argv[1:])}
-        chosen = tyro.cli(config, description=description, **default)
-        run(chosen)
-    except KeyboardInterrupt:
-        how = "The same command goes on with stored values"
-        how += ", --resume RUN with training." if hasattr(chosen, "resume") else "."
-        print(f"\nInterrupted. What was finished is kept. {how}", file=sys.stderr)
-        sys.exit(130)
+        run(tyro.cli(config, description=description, **default))
+    except KeyboardInterrupt as error:
+        print(f"\n{error or 'SIGINT'}: ended. What was finished is kept.", file=sys.stderr)
+        sys.exit(128 + getattr(error, "number", signal.SIGINT))
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -8,6 +8,7 @@ import pytest
 import tiny_run
 
 from tiny_imagenet_tf.data import splits, synthetic
+from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.predict import Predictor
 from tiny_imagenet_tf.experiments import experiment
 from tiny_imagenet_tf.experiments.clock import Clock
@@ -27,6 +28,12 @@ class Small(RunOptions):
     batch_size: int = 4
 
 
+def begin(config, **more):
+    """What a recipe gets; nothing is trained."""
+    with experiment.begin(STUDY, config, **more) as begun:
+        return begun
+
+
 @pytest.fixture
 def config(builder, tmp_path):
     tree = next(Path(builder.data_path).parents[4].glob("tiny-imagenet-200"))
@@ -35,11 +42,11 @@ def config(builder, tmp_path):
 
 
 def test_val_picks_the_snapshots_unless_some_of_train_is_held_out(config):
-    data = experiment.begin(STUDY, config).data
+    data = begin(config).data
     assert data.selection is data.validation and not len(data.held_out)
     assert (len(data.train), len(data.validation), len(data.test)) == (24, 12, 5)
 
-    data = experiment.begin(STUDY, dataclasses.replace(config, holdout=1 / 3)).data
+    data = begin(dataclasses.replace(config, holdout=1 / 3)).data
     assert len(data.held_out) == 8
     assert (len(data.train), len(data.selection), len(data.validation)) == (16, 8, 12)
     assert not set(data.train.file_names) & set(data.selection.file_names)
@@ -49,7 +56,7 @@ def test_val_picks_the_snapshots_unless_some_of_train_is_held_out(config):
 
 def test_a_holdout_without_an_image_is_refused(config):
     with pytest.raises(ValueError, match="--holdout 0.05: less than half an image a class of 24 training images"):
-        experiment.begin(STUDY, dataclasses.replace(config, holdout=0.05))
+        begin(dataclasses.replace(config, holdout=0.05))
 
 
 @pytest.mark.parametrize(("holdout", "picking"), [(0, 0.25), (1 / 3, 1)])
@@ -60,7 +67,7 @@ def test_held_out_images_pick_and_val_is_reported(config, holdout, picking):
         known = split.labels * (0 if split.name == "validation" else 1)
         return np.eye(4)[known] * 0.97 + 0.01  # 0.98 for the answer, 0.01 for each other class
 
-    begun = experiment.begin(STUDY, dataclasses.replace(config, holdout=holdout))
+    begun = begin(dataclasses.replace(config, holdout=holdout))
     measured = begun.measure(predict)
     assert measured["val_accuracy"] == 0.25
     assert measured["selection_accuracy"] == picking
@@ -79,7 +86,7 @@ def test_held_out_images_pick_and_val_is_reported(config, holdout, picking):
 def test_only_the_recipes_own_experiment_stands_in_the_papers_row(config, monkeypatch, options, title, key, note):
     if "demo" in options:  # on the images at hand
         monkeypatch.setattr(experiment.images.synthetic, "write", lambda folder, seed: config.source)
-    begun = experiment.begin(STUDY, dataclasses.replace(config, **options))
+    begun = begin(dataclasses.replace(config, **options))
     network = preprocess.deployed(preprocess.classifier(tiny_run.network(4)))
     begun.snapshots.offer(network.save, step=6, epoch=1, accuracy=0.5)
     begun.run.write_metrics([{"step": 6, "accuracy": 0.25}])
@@ -91,7 +98,7 @@ def test_only_the_recipes_own_experiment_stands_in_the_papers_row(config, monkey
 
 
 def test_a_fraction_is_of_train_and_val_alike(config):
-    data = experiment.begin(STUDY, dataclasses.replace(config, fraction=0.5)).data
+    data = begin(dataclasses.replace(config, fraction=0.5)).data
     assert (len(data.train), len(data.validation)) == (12, 8)  # of 3 val images a class, 1.5 round to 2
 
 
@@ -101,7 +108,7 @@ def test_screening_prints_its_counts_beside_the_papers(config, tree, tmp_path, c
     corner, small = corner.split()[0] + "\t0\t0\t8\t8", small.split()[0] + "\t20\t20\t27\t27"
     boxes.write_text("\n".join([corner, small, *others]))
     config = dataclasses.replace(config, source=tree, data_dir=tmp_path / "prepared")
-    begun = experiment.begin(STUDY, config, screened=True)
+    begun = begin(config, screened=True)
     assert begun.data.screened == 1 and len(begun.data.train) == 23
     assert corner.split()[0] not in begun.data.train.file_names
     printed = capsys.readouterr().out
@@ -109,22 +116,22 @@ def test_screening_prints_its_counts_beside_the_papers(config, tree, tmp_path, c
 
 
 def test_a_run_goes_on_with_the_images_it_was_begun_with_only(config, tmp_path, capsys):
-    begun = experiment.begin(STUDY, config)
-    assert f"--resume {begun.run.path}" in capsys.readouterr().out
-    again = experiment.begin(STUDY, dataclasses.replace(config, resume=begun.run.path, epochs=9))
+    begun = begin(config)
+    assert str(begun.run.path) in capsys.readouterr().out
+    again = begin(dataclasses.replace(config, resume=begun.run.path, epochs=9))
     assert again.run == begun.run and begun.run.config["epochs"] == 9
     assert len(begun.run.environment["resumed"]) == 1
 
-    other = synthetic.write(tmp_path / "other", classes=4, train=6, validation=3, test=5, seed=1)
+    other = synthetic.write(tmp_path / "other", synthetic.Sizes(classes=4, train=6, validation=3, test=5), seed=1)
     changed = dataclasses.replace(config, resume=begun.run.path, source=other, data_dir=tmp_path / "other")
     with pytest.raises(ValueError, match="not those the run was begun with"):
-        experiment.begin(STUDY, changed)
+        begin(changed)
 
 
 def test_a_run_that_goes_on_has_no_figures_until_its_end(config):
-    run = experiment.begin(STUDY, config).run
+    run = begin(config).run
     run.write_summary(Summary("shorter", Validation(12, 0.5)))
-    experiment.begin(STUDY, dataclasses.replace(config, resume=run.path))
+    begin(dataclasses.replace(config, resume=run.path))
     assert not (run.path / "summary.json").exists()
 
 
@@ -133,7 +140,7 @@ def test_a_run_goes_on_by_its_own_recipe_and_on_a_gpu_if_it_was_begun_in_float16
     run.write_summary(Summary("ended", Validation(12, 0.5)))
     again = dataclasses.replace(config, resume=run.path)
     with pytest.raises(ValueError, match="a run of recipes/inception_regularized.py"):
-        experiment.begin(STUDY, again)
+        begin(again)
     write_json(run.path / "environment.json", run.environment | {"precision": "float16"})
     with pytest.raises(ValueError, match="begun in float16, which goes on on a GPU only"):
         experiment.begin(Study("inception_regularized", "R"), again)
@@ -144,11 +151,11 @@ def test_a_dataset_without_val_is_refused(tree, config, tmp_path):
     for file in (tree / "val" / "images").iterdir():
         file.unlink()
     with pytest.raises(ValueError, match="no validation images"):
-        experiment.begin(STUDY, dataclasses.replace(config, source=tree, data_dir=tmp_path / "prepared"))
+        begin(dataclasses.replace(config, source=tree, data_dir=tmp_path / "prepared"))
 
 
 def test_the_environment_says_what_and_how(config, builder):
-    environment = experiment.begin(STUDY, config).run.environment
+    environment = begin(config).run.environment
     assert environment["dataset"]["digests"]["train"] == splits.load(builder, "train").digest
     assert environment["dataset"]["counts"] == {"train": 24, "validation": 12, "test": 5}
     assert (environment["precision"], environment["seed"], environment["replicas"]) == ("float32", 0, 1)
@@ -156,5 +163,23 @@ def test_the_environment_says_what_and_how(config, builder):
 
 def test_a_batch_larger_than_the_set_leaves_no_directory(config, tmp_path):
     with pytest.raises(ValueError, match="--batch-size 25: must be from 1 to the 24 training images"):
-        experiment.begin(STUDY, dataclasses.replace(config, batch_size=25))
+        begin(dataclasses.replace(config, batch_size=25))
     assert not list(tmp_path.glob("recipe-*"))
+
+
+def test_a_run_that_fails_at_once_leaves_none_and_one_with_a_checkpoint_stays(config, capsys):
+    with pytest.raises(KeyError), experiment.begin(STUDY, config):
+        raise KeyError
+    assert not list(config.runs.iterdir())
+    with pytest.raises(KeyError), experiment.begin(STUDY, config) as begun:
+        begun.run.checkpoint.touch()
+        raise KeyError
+    assert begun.run.path.exists() and f"--resume {begun.run.path}" in capsys.readouterr().err
+
+
+def test_one_process_at_a_time(config):
+    with experiment.begin(STUDY, config) as begun:
+        with pytest.raises(UserError, match=r"process \d+ on .* is at work on it"):
+            begin(dataclasses.replace(config, resume=begun.run.path))
+        assert not begun.run.environment.get("resumed")
+    assert begin(dataclasses.replace(config, resume=begun.run.path)).run == begun.run

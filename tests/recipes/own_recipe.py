@@ -31,15 +31,15 @@ class Config(ScratchOptions):
 
 
 def main(config: Config):
-    experiment = begin(STUDY, config, devices=config.devices)
-    steps = config.epochs * (len(experiment.data.rows) // config.batch_size)
-    cosine = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
-    sgd = partial(keras.optimizers.SGD, cosine, momentum=0.9, nesterov=True, use_ema=True, ema_momentum=0.9)
-    network = partial(compact_inception, classes=experiment.classes, width_multiplier=config.width_multiplier)
-    views = RandomViews(mirror=True, mixup=config.mixup)
-    training = Scratch.compiled(experiment, network, views, sgd, smoothed_cross_entropy(0.1))
-    training.report(training.fit(callbacks=[keras.callbacks.SwapEMAWeights()]))
-    return experiment.run
+    with begin(STUDY, config, devices=config.devices) as experiment:
+        steps = config.epochs * (len(experiment.data.rows) // config.batch_size)
+        cosine = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
+        sgd = partial(keras.optimizers.SGD, cosine, momentum=0.9, nesterov=True, use_ema=True, ema_momentum=0.9)
+        network = partial(compact_inception, classes=experiment.classes, width_multiplier=config.width_multiplier)
+        views = RandomViews(mirror=True, mixup=config.mixup)
+        training = Scratch.compiled(experiment, network, views, sgd, smoothed_cross_entropy(0.1))
+        training.report(training.fit(callbacks=[keras.callbacks.SwapEMAWeights()]))
+        return experiment.run
 
 
 if __name__ == "__main__":

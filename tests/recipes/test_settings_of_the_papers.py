@@ -1,5 +1,6 @@
 """What the recipes that train from scratch hand to the network, the optimizer and the schedule: the papers' numbers."""
 
+import contextlib
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,9 +28,10 @@ class Begun:
         (folder / "metrics.jsonl").touch()
         self.run, self.trained = Run(folder), []
 
+    @contextlib.contextmanager
     def begin(self, study, options, *, devices=(), screened=False):
         self.study, self.options, self.screened = study, options, screened
-        return self
+        yield self
 
     def part(self, name):
         return self

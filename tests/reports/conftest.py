@@ -13,7 +13,7 @@ from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.summary import Ensemble, StoredView, Summary, Training, Validation
 from tiny_imagenet_tf.runs.transfer_values import open_store
 
-SIZES = {"classes": 8, "train": 12, "validation": 6, "test": 2}
+SIZES = synthetic.Sizes(classes=8, train=12, validation=6, test=2)
 SHARD_ROWS = 40
 
 
@@ -40,7 +40,7 @@ class MadeUp:
 @pytest.fixture(scope="session")
 def made_up(tmp_path_factory) -> MadeUp:
     folder = tmp_path_factory.mktemp("reports")
-    source, data_dir = synthetic.write(folder, **SIZES), folder / "datasets"
+    source, data_dir = synthetic.write(folder, SIZES), folder / "datasets"
     builder = splits.prepare(source, data_dir)
     train, validation = splits.load(builder, "train"), splits.load(builder, "validation")
     random = np.random.default_rng(0)

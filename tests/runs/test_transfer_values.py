@@ -85,7 +85,7 @@ def test_a_full_disk_leaves_no_half_shard(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "save", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(UserError, match=r"shard-00000\.npy cannot be written: No space left on device, for 4 bytes"):
         store.write(0, VALUES[:3])
     assert [path.name for path in store.folder.iterdir()] == ["key.json"]
 

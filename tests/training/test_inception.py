@@ -1,5 +1,6 @@
 """What the options of the two Inception recipes do to network, optimizer and images."""
 
+import contextlib
 from types import SimpleNamespace
 
 import keras
@@ -21,7 +22,7 @@ def trained(monkeypatch):
     found = []
     begun = SimpleNamespace(classes=4, placement=SimpleNamespace(scope=lambda: keras.device("cpu"), replicas=1))
     begun.precision, begun.run = "float32", None
-    monkeypatch.setattr(inception, "begin", lambda study, options, devices: begun)
+    monkeypatch.setattr(inception, "begin", lambda study, options, devices: contextlib.nullcontext(begun))
     monkeypatch.setattr(Scratch, "fit", lambda self, **options: found.append((self, options)))
     monkeypatch.setattr(Scratch, "report", lambda self, clock: None)
 

@@ -1,52 +1,128 @@
 """Unpacks a dataset archive."""
 
+import bz2
+import gzip
+import lzma
+import shutil
 import tarfile
+import unicodedata
 import zipfile
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import BinaryIO
 
 from tqdm import tqdm
 
 from tiny_imagenet_tf.data.official_layout import DatasetError
+from tiny_imagenet_tf.runs.files import cannot_write
+
+MOST_BYTES = 4 * 2**30  # unpacked; the official dataset has 0.5 GB with the blocks of its files
+MOST_FILES = 1_000_000
+_COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
+_DAMAGED = (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
+
+Member = tuple[str, int, zipfile.ZipInfo | tarfile.TarInfo]
 
 
 def unpack(archive: Path, folder: Path) -> None:
     """Unpacks a zip or tar (plain, gz, bz2, xz); after an error the folder holds a part, and is the caller's to remove.
+
+    Everything is looked at before anything is written: names, sizes, and the checksums of a compressed tar, which
+    ``tarfile`` itself never reads.
 
     Args:
         archive: the file, which is only read.
         folder: where its members go.
 
     Raises:
-        DatasetError: not an archive, damaged, a name twice, or a member that points outside the folder.
+        DatasetError: not an archive, damaged, encrypted, too large, a name twice, or a member that points outside the
+            folder or is no file; nothing was written.
+        UserError: there is no room.
     """
     try:
         if zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as members:
-                for name in _checked(archive, members.namelist()):
-                    members.extract(name, folder)
+            with zipfile.ZipFile(archive) as opened:
+                found = [(info.filename, info.file_size, info) for info in opened.infolist() if not info.is_dir()]
+                _check_zip(archive, [info for *_, info in found])
+                _extract(archive, found, folder, lambda info: opened.open(info))
         elif tarfile.is_tarfile(archive):
-            with tarfile.open(archive) as members:
-                for member in _checked(archive, members):
-                    members.extract(member, folder, filter="data")
+            _read_to_the_end(archive)
+            with tarfile.open(archive) as opened:
+                members = [member for member in opened if not member.isdir()]
+                strange = [member.name for member in members if not member.isfile()]
+                if strange:
+                    raise DatasetError(f"{archive}: its member {strange[0]!r} is neither file nor folder")
+                found = [(member.name, member.size, member) for member in members]
+                _extract(archive, found, folder, lambda member: opened.extractfile(member))
         else:
             raise DatasetError(f"{archive} is neither a zip nor a tar archive, or it is cut short; fetch it again")
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
+    except _DAMAGED as error:
         raise DatasetError(f"{archive} is damaged ({error}); fetch it again") from error
+    except (NotImplementedError, RuntimeError) as error:  # a method or version that zipfile does not know
+        raise DatasetError(
+            f"{archive} cannot be unpacked here ({error}); pack it anew, with the usual method"
+        ) from error
 
 
-def _checked(archive: Path, members: Iterable[str | tarfile.TarInfo]) -> Iterator[Any]:
-    """The members behind a progress bar, up to the first that must not be written."""
-    seen: set[str] = set()
-    for member in tqdm(members, desc=f"unpacking {archive.name}", unit=" files", mininterval=1):
-        name = member if isinstance(member, str) else member.name
+def _check_zip(archive: Path, members: list[zipfile.ZipInfo]) -> None:
+    if members and all(info.filename.endswith(".npy") for info in members):
+        raise DatasetError(f"{archive} holds NumPy's arrays, not the dataset's files")
+    for info in members:
+        if info.flag_bits & 1:
+            raise DatasetError(f"{archive} is encrypted ({info.filename}); unpack it and point to the folder")
+
+
+def _read_to_the_end(archive: Path) -> None:
+    with archive.open("rb") as file:
+        start = file.read(6)
+    for magic, open_compressed in _COMPRESSED.items():
+        if start.startswith(magic):
+            with open_compressed(archive) as stream:
+                read = 0
+                while piece := stream.read(2**20):
+                    read += len(piece)
+                    _check_size(archive, read)
+
+
+def _check_size(archive: Path, size: int) -> None:
+    if size > MOST_BYTES:
+        raise DatasetError(f"{archive} holds more than {MOST_BYTES:,} bytes; Tiny ImageNet has a tenth of that")
+
+
+def _extract(archive: Path, members: list[Member], folder: Path, open_member) -> None:
+    """Writes the members once all of them may be."""
+    places = dict(_places(archive, [name for name, *_ in members]))
+    _check_size(archive, sum(size for _, size, _ in members))
+    for name, _, member in tqdm(members, desc=f"unpacking {archive.name}", unit=" files", mininterval=1):
+        target = folder / places[name]
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with open_member(member) as source, target.open("wb") as file:
+                _copy(source, file)
+        except FileExistsError as error:
+            raise DatasetError(f"{archive}: its member {name!r} is both a file and a folder") from error
+        except OSError as error:
+            if isinstance(error, _DAMAGED):
+                raise
+            raise cannot_write(target, error) from error
+
+
+def _copy(source: BinaryIO, file: BinaryIO) -> None:
+    shutil.copyfileobj(source, file, 2**20)
+
+
+def _places(archive: Path, names: list[str]) -> Iterator[tuple[str, str]]:
+    """Where each member goes, as a relative path."""
+    if len(names) > MOST_FILES:
+        raise DatasetError(f"{archive} holds {len(names):,} files; Tiny ImageNet has 120,000")
+    taken: dict[str, str] = {}
+    for name in names:
         path = PurePosixPath(name.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or ":" in str(path).split("/")[0]:
+        if path.is_absolute() or ".." in path.parts or "\0" in name or not path.parts or ":" in path.parts[0]:
             raise DatasetError(f"{archive}: its member {name!r} would be written outside the folder")
-        if name in seen:
-            raise DatasetError(f"{archive}: its member {name!r} is a duplicate")
-        if not (isinstance(member, str) or member.isfile() or member.isdir()):
-            raise DatasetError(f"{archive}: its member {name!r} is neither file nor folder")
-        seen.add(name)
-        yield member
+        normal = unicodedata.normalize("NFC", str(path)).casefold()
+        if normal in taken:
+            raise DatasetError(f"{archive}: its member {name!r} is a duplicate of {taken[normal]!r}")
+        taken[normal] = name
+        yield name, str(path)

@@ -4,29 +4,35 @@
     train/<wnid>/<wnid>_boxes.txt        file x0 y0 x1 y1
     train/<wnid>/images/<wnid>_<i>.JPEG
     val/val_annotations.txt              file wnid x0 y0 x1 y1
-    val/images/val_<i>.JPEG
+    val/images/val_<i>.JPEG              or, arranged by class, val/<wnid>/[images/]val_<i>.JPEG
     test/images/test_<i>.JPEG
 
-A tree with fewer images than the official one is accepted. A file that cannot be trusted is not: every
-fault is collected with the file's name, and :func:`read` raises one error that lists them.
+A tree with fewer images than the official one is accepted. A file that cannot be trusted is not, nor is an image that
+no annotation claims, or a class without training images: every fault is collected with the file's name, and
+:func:`read` raises one error that lists them.
 """
 
 import dataclasses
 import hashlib
+import os
 import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-import tensorflow as tf
-
+from tiny_imagenet_tf.data import jpeg
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.published import IMAGE_SIZE
+from tiny_imagenet_tf.runs.files import read_lines
 
 SPLITS = ("train", "validation", "test")
 OFFICIAL_COUNTS = {"train": 100_000, "validation": 10_000, "test": 10_000}
-_WNID = re.compile(r"n\d{8}")
+_WNID = re.compile(r"n[0-9]{8}")
+_NAME = re.compile(r"([A-Za-z0-9]+)_([0-9]{1,9})\.JPEG")
+_NO_BOX = (-1, -1, -1, -1)
+_LARGEST = 2**20  # bytes; the largest official file has 5,000
 _FAULTS_SHOWN = 20
+_AT_A_TIME = 1000  # images
 
 
 class DatasetError(UserError):
@@ -70,43 +76,42 @@ class Layout:
 
 
 def find_root(path: Path) -> Path:
-    """Returns the folder that holds ``wnids.txt``: ``path`` itself or its ``tiny-imagenet-200``.
+    """Returns the folder that holds ``wnids.txt``: ``path`` itself, or one at most two floors down.
 
     Raises:
-        DatasetError: neither is such a folder.
+        DatasetError: there is none, or more than one.
     """
-    for root in (path, path / "tiny-imagenet-200"):
-        if (root / "wnids.txt").is_file():
-            return root
+    for floor in ("", "*/", "*/*/"):
+        found = [file.parent for file in sorted(path.glob(f"{floor}wnids.txt")) if file.is_file()]
+        if len(found) > 1:
+            raise DatasetError(f"{path} holds several datasets: {found[0]}, {found[1]}; point to one of them")
+        if found:
+            return found[0]
     raise DatasetError(
-        f"{path} is not a Tiny ImageNet folder: there is no wnids.txt in it, nor in its tiny-imagenet-200. "
+        f"{path} is not a Tiny ImageNet folder: there is no wnids.txt in it, nor in a folder of it. "
         "Point to the unpacked tiny-imagenet-200 folder, or to its zip or tar."
     )
 
 
-def read(path: Path, on_file: Callable[[], object] = lambda: None) -> Layout:
+def read(path: Path, on_file: Callable[[int], object] = lambda files: None) -> Layout:
     """Reads the annotations, verifies every image, and returns the tree.
 
     Args:
-        path: a ``tiny-imagenet-200`` folder or the folder around it.
-        on_file: called after each verified image, for a progress bar.
+        path: a ``tiny-imagenet-200`` folder or a folder around it.
+        on_file: called with the number of images verified since the last call, for a progress bar.
 
     Raises:
         DatasetError: with the names of up to 20 files at fault and what is wrong with each.
     """
     root = find_root(path)
-    faults: list[str] = []
-    wnids = _read_wnids(root, faults)
-    class_ids = {wnid: i for i, wnid in enumerate(wnids)}
-    missing: list[Path] = []
-    val = root / "val"
-    examples = {
-        "train": _train(root, class_ids, faults, missing),
-        "validation": _labelled(val / "images", val / "val_annotations.txt", class_ids, faults, missing),
-        "test": [Example(file, -1, (-1, -1, -1, -1)) for file in _images(root / "test" / "images", faults)],
-    }
-    digests, grayscale = {}, {}
-    for split, found in examples.items():
+    try:
+        reader = _Reader(root)
+        lines = read_lines(root / "words.txt") if (root / "words.txt").is_file() else []
+    except UserError as error:  # a text that cannot be read
+        raise DatasetError(str(error)) from error
+    words = dict(line.split("\t", 1) for line in lines if "\t" in line)
+    faults, digests, grayscale = reader.faults, {}, {}
+    for split, found in reader.examples.items():
         digests[split], grayscale[split] = _verify(found, faults, on_file)
     if faults:
         shown = "\n  ".join(faults[:_FAULTS_SHOWN])
@@ -115,118 +120,166 @@ def read(path: Path, on_file: Callable[[], object] = lambda: None) -> Layout:
             f"{root}: {len(faults)} fault(s) found; nothing was changed or written:\n  {shown}{more}\n"
             "Restore these files from the original archive, or remove both file and annotation."
         )
-    if not examples["train"]:
+    if not reader.examples["train"]:
         raise DatasetError(f"{root}: no training images under {root / 'train'}")
-    lines = (root / "words.txt").read_text().splitlines() if (root / "words.txt").is_file() else []
-    words = dict(line.split("\t", 1) for line in lines if "\t" in line)
     return Layout(
-        wnids=wnids,
-        words={wnid: words.get(wnid, wnid) for wnid in wnids},
-        examples={split: tuple(found) for split, found in examples.items()},
+        wnids=reader.wnids,
+        words={wnid: words.get(wnid, wnid) for wnid in reader.wnids},
+        examples={split: tuple(found) for split, found in reader.examples.items()},
         digests=digests,
         grayscale=grayscale,
-        missing=tuple(str(file.relative_to(root)) for file in missing),
+        missing=tuple(sorted(str(file.relative_to(root)) for file in reader.missing)),
     )
 
 
-def _read_wnids(root: Path, faults: list[str]) -> tuple[str, ...]:
-    lines = [line.strip() for line in (root / "wnids.txt").read_text().splitlines() if line.strip()]
-    faults += [f"wnids.txt: {line!r} is not a wnid such as n01443537" for line in lines if not _WNID.fullmatch(line)]
-    faults += [f"wnids.txt: {wnid} is listed {n} times" for wnid, n in Counter(lines).items() if n > 1]
-    return tuple(sorted(set(lines)))
+class _Reader:
+    """Pairs the images of a tree with their annotations, and collects what is at fault.
+
+    Args:
+        root: the ``tiny-imagenet-200`` folder.
+    """
+
+    def __init__(self, root: Path):
+        self.root, self.faults, self.missing = root, [], []
+        self._looked_at: set[Path] = set()
+        self.wnids = self._read_wnids()
+        self._ids = {wnid: i for i, wnid in enumerate(self.wnids)}
+        test = [Example(file, -1, _NO_BOX) for file in self._images(root / "test" / "images")]
+        self.examples = {"train": self._train(), "validation": self._validation(), "test": test}
+        self._find_unclaimed()
+
+    def _read_wnids(self) -> tuple[str, ...]:
+        lines = [line.strip() for line in read_lines(self.root / "wnids.txt") if line.strip()]
+        wrong = [line for line in lines if not _WNID.fullmatch(line)]
+        self.faults += [f"wnids.txt: {line!r} is not a wnid such as n01443537" for line in wrong]
+        self.faults += [f"wnids.txt: {wnid} is listed {n} times" for wnid, n in Counter(lines).items() if n > 1]
+        return tuple(sorted(set(lines)))
+
+    def _images(self, folder: Path, prefix: str | None = None) -> list[Path]:
+        """The JPEG files of a folder, in the order of the numbers in their names."""
+        self._looked_at.add(folder)
+        files = []
+        for file in sorted(folder.iterdir()) if folder.is_dir() else ():
+            name = _NAME.fullmatch(file.name)
+            if not name:
+                if not file.name.startswith("."):
+                    self.faults.append(f"{file}: not a name such as val_0.JPEG")
+            elif prefix and name[1] != prefix:
+                self.faults.append(f"{file}: an image of {name[1]} in the folder of {prefix}")
+            elif not file.is_file() or file.stat().st_size > _LARGEST:
+                self.faults.append(f"{file}: not an ordinary file of at most {_LARGEST:,} bytes")
+            else:
+                files.append(file)
+        return sorted(files, key=lambda file: int(file.stem.rsplit("_", 1)[1]))
+
+    def _annotations(self, file: Path, columns: int) -> dict[str, list[str]]:
+        """File name to the other columns of its line."""
+        if not file.is_file():
+            self.faults.append(f"{file}: missing annotation file")
+            return {}
+        rows: dict[str, list[str]] = {}
+        for number, line in enumerate(read_lines(file), 1):
+            fields = line.split()
+            if not fields:
+                continue
+            place = f"{file}, line {number}: "
+            if len(fields) != columns or not all(re.fullmatch("[0-9]{1,9}", field) for field in fields[-4:]):
+                self.faults.append(f"{place}{line!r} does not have {columns} columns ending in a box")
+            elif fields[0] in rows:
+                self.faults.append(f"{place}{fields[0]} is a duplicate of an earlier line")
+            else:
+                x0, y0, x1, y1 = map(int, fields[-4:])
+                if not (x0 <= x1 < IMAGE_SIZE and y0 <= y1 < IMAGE_SIZE):
+                    self.faults.append(f"{place}the box {x0} {y0} {x1} {y1} is not x0 y0 x1 y1 within 0..63")
+                rows[fields[0]] = fields[1:]
+        return rows
+
+    def _train(self) -> list[Example]:
+        examples, folders = [], sorted(path for path in (self.root / "train").glob("*") if path.is_dir())
+        for folder in folders:
+            if folder.name not in self._ids:
+                self._looked_at.add(folder)
+                if not folder.name.startswith("."):
+                    self.faults.append(f"{folder}: unknown wnid, not in wnids.txt")
+                continue
+            rows = self._annotations(folder / f"{folder.name}_boxes.txt", 5)
+            files = self._images(folder / "images", folder.name)
+            examples += self._paired(files, rows, folder / "images", folder.name)
+        with_images = {example.label for example in examples}
+        for wnid, label in self._ids.items():
+            if examples and label not in with_images:
+                self.faults.append(f"{wnid}: no training image; restore train/{wnid}/images, or drop it from wnids.txt")
+        return examples
+
+    def _validation(self) -> list[Example]:
+        folder, annotations = self.root / "val", self.root / "val" / "val_annotations.txt"
+        if not folder.is_dir():
+            return []
+        by_class = [folder / wnid for wnid in self.wnids if (folder / wnid).is_dir()]
+        if (folder / "images").is_dir() or not by_class:
+            rows = self._annotations(annotations, 6)
+            return self._paired(self._images(folder / "images"), rows, folder / "images")
+        rows = self._annotations(annotations, 6) if annotations.is_file() else {}
+        examples = []
+        for each in by_class:
+            for file in self._images(each / "images" if (each / "images").is_dir() else each):
+                wnid, *box = rows.get(file.name, [each.name])
+                if wnid != each.name:
+                    self.faults.append(f"{file}: annotated as {wnid}, in the folder of {each.name}")
+                examples.append(Example(file, self._ids[each.name], tuple(map(int, box)) if box else _NO_BOX))
+        names = Counter(example.path.name for example in examples)
+        self.faults += [f"{folder}: {name} is there {n} times" for name, n in names.items() if n > 1]
+        self.missing += [folder / name for name in rows.keys() - names.keys()]
+        return sorted(examples, key=lambda example: int(example.path.stem.rsplit("_", 1)[1]))
+
+    def _paired(self, files: list[Path], rows: dict[str, list[str]], folder: Path, wnid: str = "") -> list[Example]:
+        """The images of a folder with their annotations; where no wnid is given, each line has its own."""
+        examples = []
+        self.missing += [folder / name for name in rows.keys() - {file.name for file in files}]
+        for file in files:
+            fields = rows.get(file.name)
+            if fields is None:
+                self.faults.append(f"{file}: no annotation line for this image")
+            elif (wnid or fields[0]) not in self._ids:
+                self.faults.append(f"{file}: annotated with unknown wnid {fields[0]}, not in wnids.txt")
+            else:
+                examples.append(Example(file, self._ids[wnid or fields[0]], tuple(map(int, fields[-4:]))))
+        return examples
+
+    def _find_unclaimed(self) -> None:
+        """Images where the layout has none."""
+        seen: set[Path] = set()
+        for name, folders, files in os.walk(self.root, followlinks=True):
+            folder = Path(name)
+            if folder in self._looked_at or folder.resolve() in seen:  # links may go round
+                folders.clear()
+                continue
+            seen.add(folder.resolve())
+            folders[:] = [each for each in folders if not each.startswith((".", "__MACOSX"))]
+            for file in sorted(files):
+                if file.lower().endswith((".jpeg", ".jpg", ".png")) and not file.startswith("."):
+                    self.faults.append(f"{folder / file}: an image that nothing claims; the layout has it elsewhere")
 
 
-def _images(folder: Path, faults: list[str]) -> list[Path]:
-    """The JPEG files of a folder, in the order of the numbers in their names."""
-    if not folder.is_dir():
-        return []
-    files = []
-    for file in folder.iterdir():
-        if re.fullmatch(r"\w+_\d+\.JPEG", file.name):
-            files.append(file)
-        elif not file.name.startswith("."):
-            faults.append(f"{file}: not a name such as val_0.JPEG")
-    return sorted(files, key=lambda file: int(file.stem.rsplit("_", 1)[1]))
-
-
-def _annotations(file: Path, columns: int, faults: list[str]) -> dict[str, list[str]]:
-    """File name to the other columns of its line."""
-    if not file.is_file():
-        faults.append(f"{file}: missing annotation file")
-        return {}
-    rows: dict[str, list[str]] = {}
-    for number, line in enumerate(file.read_text().splitlines(), 1):
-        fields = line.split()
-        if not fields:
-            continue
-        if len(fields) != columns or not all(field.isdigit() for field in fields[-4:]):
-            faults.append(f"{file}, line {number}: {line!r} does not have {columns} columns ending in a box")
-        elif fields[0] in rows:
-            faults.append(f"{file}, line {number}: {fields[0]} is a duplicate of an earlier line")
-        else:
-            rows[fields[0]] = fields[1:]
-    return rows
-
-
-def _train(root: Path, class_ids: dict[str, int], faults: list[str], missing: list[Path]) -> list[Example]:
-    examples = []
-    for folder in sorted(folder for folder in (root / "train").glob("*") if folder.is_dir()):
-        if folder.name in class_ids:
-            boxes = folder / f"{folder.name}_boxes.txt"
-            examples += _labelled(folder / "images", boxes, class_ids, faults, missing, folder.name)
-        else:
-            faults.append(f"{folder}: unknown wnid, not in wnids.txt")
-    return examples
-
-
-def _labelled(
-    folder: Path, annotations: Path, class_ids: dict[str, int], faults: list[str], missing: list[Path], wnid: str = ""
-) -> list[Example]:
-    """Pairs the images of a folder with their annotation lines; where no wnid is given, each line has its own."""
-    if not folder.parent.is_dir():
-        return []
-    rows = _annotations(annotations, 5 if wnid else 6, faults)
-    files, examples = _images(folder, faults), []
-    missing += [folder / name for name in rows.keys() - {file.name for file in files}]
-    for file in files:
-        fields = rows.get(file.name)
-        if fields is None:
-            faults.append(f"{file}: no annotation line for this image")
-        elif (wnid or fields[0]) not in class_ids:
-            faults.append(f"{file}: annotated with unknown wnid {fields[0]}, not in wnids.txt")
-        else:
-            examples.append(Example(file, class_ids[wnid or fields[0]], tuple(map(int, fields[-4:]))))
-    return examples
-
-
-def _verify(examples: list[Example], faults: list[str], on_file: Callable[[], object]) -> tuple[str, int]:
+def _verify(examples: list[Example], faults: list[str], on_file: Callable[[int], object]) -> tuple[str, int]:
     """The digest of a split and its number of grayscale files; a broken image becomes a fault."""
-    digest = hashlib.sha256()
-    grayscale = 0
-    for example in examples:
-        data = example.path.read_bytes()
-        try:
-            height, width, channels = _decoded_shape(data)
-        except ValueError as error:
-            faults.append(f"{example.path}: {error}")
-            continue
-        if (height, width) != (IMAGE_SIZE, IMAGE_SIZE):
-            faults.append(f"{example.path}: {width}x{height} pixels, expected {IMAGE_SIZE}x{IMAGE_SIZE}")
-        grayscale += channels == 1
-        content = hashlib.sha256(data).hexdigest()
-        digest.update(f"{example.path.name} {content} {example.label} {example.box}\n".encode())
-        on_file()
+    digest, grayscale = hashlib.sha256(), 0
+    for first in range(0, len(examples), _AT_A_TIME):
+        some = examples[first : first + _AT_A_TIME]
+        files = [example.path.read_bytes() for example in some]
+        for example, data, found in zip(some, files, jpeg.verify_all(files), strict=True):
+            if isinstance(found, jpeg.JpegError):
+                faults.append(f"{example.path}: {found}")
+            elif found[:2] != (IMAGE_SIZE, IMAGE_SIZE):
+                faults.append(f"{example.path}: {found[1]}x{found[0]} pixels, expected {IMAGE_SIZE}x{IMAGE_SIZE}")
+            else:
+                grayscale += found[2] == 1
+            content = hashlib.sha256(data).hexdigest()
+            digest.update(line_of(example.path.name, content, example.label, example.box))
+        on_file(len(some))
     return digest.hexdigest(), grayscale
 
 
-def _decoded_shape(data: bytes) -> tuple[int, int, int]:
-    """Height, width and channels (1 of grayscale) of a whole JPEG image; ValueError says what is wrong with others."""
-    if not data.startswith(b"\xff\xd8"):
-        raise ValueError(f"not a JPEG file: it begins with {data[:8]!r}")
-    # Some encoders pad the end with zero bytes; a cut file lacks the marker altogether.
-    if not data.rstrip(b"\x00").endswith(b"\xff\xd9"):
-        raise ValueError(f"truncated JPEG: {len(data)} bytes and no end-of-image marker")
-    try:
-        return tuple(tf.io.decode_jpeg(data).shape)
-    except tf.errors.InvalidArgumentError as error:
-        raise ValueError("damaged JPEG: it does not decode") from error
+def line_of(name: str, content: str, label: int, box: tuple[int, ...]) -> bytes:
+    """Returns what a split's digest takes of an image, whose bytes have the sha256 ``content``."""
+    return f"{name} {content} {label} {box}\n".encode()

@@ -6,6 +6,7 @@ shuffling, subsampling, screening and resuming plain index arithmetic.
 
 import dataclasses
 import hashlib
+import re
 import shutil
 import urllib.request
 from pathlib import Path
@@ -18,8 +19,9 @@ from tensorflow_datasets.core.download.util import DownloadError
 
 from tiny_imagenet_tf.data import archives, official_layout
 from tiny_imagenet_tf.data.official_layout import DatasetError
-from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import URL, Builder
+from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import DOWNLOAD, URL, Builder, place_of
 from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.runs.files import cannot_write, locked, part_of, sweep
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,39 +95,98 @@ class Split:
 def prepare(source: Path | None = None, data_dir: Path | None = None) -> tfds.core.DatasetBuilder:
     """Returns the builder with its records on disk, preparing them at the first call.
 
+    Records belong to what they were made from: those of a source lie in a folder named after its files' names, sizes
+    and times, apart from the download's. Of two processes that need the same, one makes them and the other waits.
+
     Args:
         source: a ``tiny-imagenet-200`` folder, zip or tar; None downloads the official archive, checked
             against its sha256.
         data_dir: where prepared datasets are kept; None takes TFDS's own (``$TFDS_DATA_DIR`` or
-            ``~/tensorflow_datasets``). What comes from a ``source`` is kept apart from the download, under
-            a name made from the source's file names, sizes and times.
+            ``~/tensorflow_datasets``).
 
     Raises:
         DatasetError: the source is broken, or there is none and the download failed.
     """
-    root = Path(data_dir or tfds.core.constants.DATA_DIR).expanduser()
+    wanted = str(data_dir or tfds.core.constants.DATA_DIR)
+    if re.match(r"[A-Za-z][\w+.-]+:/", wanted):
+        raise DatasetError(f"--data-dir {wanted}: must be a folder of this machine; copy the records here first")
+    root = Path(wanted).expanduser()
     if source is None:
         return _prepare_download(root)
     source = Path(source).expanduser().resolve()
     if not source.exists():
         raise DatasetError(f"--source {source}: no such file or folder")
-    kept = root / "tiny_imagenet_from_source" / _fingerprint(source)
-    builder = Builder(data_dir=kept)
-    if builder.data_path.exists():
-        return builder
-    unpacked, tree = kept / "unpacked", source
+    tree = source if source.is_file() else official_layout.find_root(source)
+    kept = place_of(tree, root)
+    if (found := _existing(kept)) is None:
+        try:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise cannot_write(kept.parent, error) from error
+        with locked(kept.parent / f".{kept.name}.lock", f"the dataset in {kept}", wait=True):
+            sweep(kept.parent)
+            if (found := _existing(kept)) is None:  # nobody else made it meanwhile
+                _make(tree, kept)
+                found = _existing(kept)
+    return found
+
+
+def _existing(kept: Path) -> tfds.core.DatasetBuilder | None:
     try:
-        if source.is_file():
-            shutil.rmtree(unpacked, ignore_errors=True)  # of a process that was killed
-            archives.unpack(source, unpacked)
-            tree = unpacked
-        builder = Builder(data_dir=kept, source=official_layout.find_root(tree))
-        builder.download_and_prepare()
-    except BaseException:
-        shutil.rmtree(kept, ignore_errors=True)
-        raise
-    shutil.rmtree(unpacked, ignore_errors=True)
+        builder = Builder(data_dir=kept)
+    except (OSError, ValueError, KeyError, TypeError) as error:  # what TFDS raises for damaged files of its own
+        raise _damaged(kept, error) from error
+    if not builder.data_path.exists():
+        return None
+    if builder.info.metadata is None or "digests" not in builder.info.metadata:
+        raise _damaged(kept, "no digests")
     return builder
+
+
+def _damaged(kept: Path, reason: object) -> DatasetError:
+    reason = first_line(reason) if isinstance(reason, BaseException) else reason
+    return DatasetError(f"the prepared records in {kept} are damaged ({reason}); delete that folder and run again")
+
+
+def _make(tree: Path, kept: Path) -> None:
+    """Prepares records in a folder of this process' own, and gives it its name when all is there."""
+    part = part_of(kept)
+    try:
+        if tree.is_file():
+            archives.unpack(tree, part / "unpacked")
+            try:
+                root = official_layout.find_root(part / "unpacked")
+                Builder(data_dir=part, source=root, in_place=True).download_and_prepare()
+            except DatasetError as error:  # the folder is gone when a person reads this
+                raise DatasetError(str(error).replace(str(part / "unpacked"), str(tree))) from error
+            shutil.rmtree(part / "unpacked")
+        else:
+            Builder(data_dir=part, source=tree, in_place=True).download_and_prepare()
+        if not kept.exists():  # where locks do not work another process may have been first
+            part.rename(kept)
+    except OSError as error:
+        raise cannot_write(part, error) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def verify(builder: tfds.core.DatasetBuilder) -> None:
+    """Compares prepared records with the digests that were stored when every file was looked at.
+
+    Raises:
+        DatasetError: they differ, or cannot be read.
+    """
+    for name, digest in builder.info.metadata["digests"].items():
+        if name not in builder.info.splits:
+            continue
+        split, found = load(builder, name), hashlib.sha256()
+        for data, file, label, box in zip(
+            split.jpegs.numpy(), split.file_names, split.labels, split.boxes, strict=True
+        ):
+            content = hashlib.sha256(data).hexdigest()
+            found.update(official_layout.line_of(file, content, int(label), tuple(map(int, box))))
+        if found.hexdigest() != digest:
+            raise _damaged(builder.data_path.parents[1], f"the {name} records are not those that were verified")
 
 
 def load(builder: tfds.core.DatasetBuilder, split: str) -> Split:
@@ -140,8 +201,11 @@ def load(builder: tfds.core.DatasetBuilder, split: str) -> Split:
     """
     if split not in builder.info.splits:
         raise DatasetError(f"the dataset at {builder.data_path} has no {split} images")
-    records = builder.as_dataset(split=split, decoders={"image": tfds.decode.SkipDecoding()})
-    columns = next(iter(records.batch(builder.info.splits[split].num_examples)))
+    try:
+        records = builder.as_dataset(split=split, decoders={"image": tfds.decode.SkipDecoding()})
+        columns = next(iter(records.batch(builder.info.splits[split].num_examples, drop_remainder=True)))
+    except (tf.errors.OpError, StopIteration, AssertionError, OSError, ValueError) as error:
+        raise _damaged(builder.data_path.parents[1], error) from error
     file_names = columns["file_name"].numpy().astype(str)
     # Records are stored shuffled. By class and number, rows do not depend on how TFDS wrote them.
     rows = sorted(range(len(file_names)), key=lambda row: _class_and_number(file_names[row]))
@@ -187,26 +251,34 @@ def shortfalls(data: dict[str, Split], screened: int = 0) -> list[str]:
 
 
 def _prepare_download(root: Path) -> tfds.core.DatasetBuilder:
-    builder = Builder(data_dir=root)
-    if builder.data_path.exists():
+    builder = _existing(root)
+    if builder is not None:
+        if (made_from := builder.info.metadata.get("source", DOWNLOAD)) != DOWNLOAD:
+            raise DatasetError(
+                f"{builder.data_path} was made from a folder ({made_from}), not from the official archive; "
+                "choose another --data-dir, or give the folder as --source"
+            )
         return builder
-    try:
-        # TFDS retries for minutes where there is no network; one short question saves them.
-        urllib.request.urlopen(urllib.request.Request(URL, method="HEAD"), timeout=20).close()
-        builder.download_and_prepare(
-            download_config=tfds.download.DownloadConfig(try_download_gcs=False, force_checksums_validation=True)
-        )
-    except (OSError, DownloadError, NonMatchingChecksumError) as error:
-        for part in (root / "downloads" / "tiny_imagenet").glob("*.tmp.*"):
-            shutil.rmtree(part, ignore_errors=True)
-        raise DatasetError(
-            f"Tiny ImageNet could not be downloaded: {URL}\n  {first_line(error)}\n"
-            "Without network, take it from disk:\n"
-            "  --source PATH     a tiny-imagenet-200 folder, zip or tar\n"
-            "  --weights PATH    transfer learning only, for its trunk: an .h5, .weights.h5 or .keras file\n"
-            f"or place prepared records at {builder.data_path}. Training recipes show every step on made-up images "
-            "with --demo."
-        ) from error
+    root.mkdir(parents=True, exist_ok=True)
+    with locked(root / ".tiny_imagenet.lock", f"the download to {root}", wait=True):
+        if (builder := _existing(root)) is not None:
+            return builder
+        builder = Builder(data_dir=root)
+        try:
+            # TFDS retries for minutes where there is no network; one short question saves them.
+            urllib.request.urlopen(urllib.request.Request(URL, method="HEAD"), timeout=20).close()
+            builder.download_and_prepare(
+                download_config=tfds.download.DownloadConfig(try_download_gcs=False, force_checksums_validation=True)
+            )
+        except (OSError, DownloadError, NonMatchingChecksumError) as error:
+            raise DatasetError(
+                f"Tiny ImageNet could not be downloaded: {URL}\n  {first_line(error)}\n"
+                "Without network, take it from disk:\n"
+                "  --source PATH     a tiny-imagenet-200 folder, zip or tar\n"
+                "  --weights PATH    transfer learning only, for its trunk: an .h5, .weights.h5 or .keras file\n"
+                f"or place prepared records at {builder.data_path}. Training recipes show every step on made-up images "
+                "with --demo."
+            ) from error
     return builder
 
 
@@ -218,17 +290,3 @@ def _class_and_number(file_name: str) -> tuple[str, int]:
 def first_line(error: BaseException) -> str:
     """Returns the first line of an error's message, cut to 200 characters, to be quoted in another's."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-
-
-def _fingerprint(source: Path) -> str:
-    """A name for the state of a source: a changed, added or removed file gives another."""
-    if source.is_file():
-        base, files = source.parent, [source]
-    else:
-        base = official_layout.find_root(source)
-        files = sorted(file for file in base.rglob("*") if file.is_file())
-    digest = hashlib.sha256(str(base).encode())
-    for file in files:
-        stat = file.stat()
-        digest.update(f"{file.relative_to(base)} {stat.st_size} {stat.st_mtime_ns}\n".encode())
-    return digest.hexdigest()[:16]

@@ -4,6 +4,7 @@ Each class is a shape with a colour and a texture of its own, drawn at a random 
 background. The boxes are those of the shapes; a few files are grayscale. A seed fixes every byte.
 """
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -16,17 +17,22 @@ _KINDS = [(shape, texture) for texture in ("plain", "striped") for shape in _SHA
 _GRAYSCALE_EVERY = 17  # files
 
 
-def write(
-    folder: Path, *, classes: int = 10, train: int = 20, validation: int = 4, test: int = 20, seed: int = 0
-) -> Path:
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    """How much is drawn: at most 10 classes, train and validation images a class, test images in all, unlabeled."""
+
+    classes: int = 10
+    train: int = 20
+    validation: int = 4
+    test: int = 20
+
+
+def write(folder: Path, sizes: Sizes = Sizes(), seed: int = 0) -> Path:
     """Draws the dataset.
 
     Args:
         folder: receives ``tiny-imagenet-200``, which must not exist yet.
-        classes: at most 10.
-        train: images a class.
-        validation: images a class.
-        test: images in all, unlabeled.
+        sizes: how much.
         seed: fixes every byte.
 
     Returns:
@@ -36,6 +42,7 @@ def write(
         ValueError: more classes than there are shapes and textures.
         FileExistsError: there is such a folder already.
     """
+    classes = sizes.classes
     if classes > len(_KINDS):
         raise ValueError(f"classes={classes}: at most {len(_KINDS)} can be drawn")
     root = folder / "tiny-imagenet-200"
@@ -49,20 +56,20 @@ def write(
 
     for label, wnid in enumerate(wnids):
         lines = []
-        for number in range(train):
+        for number in range(sizes.train):
             name = f"{wnid}_{number}.JPEG"
             box = _draw(root / "train" / wnid / "images" / name, label, number, random)
             lines.append(f"{name}\t{box}\n")
         (root / "train" / wnid / f"{wnid}_boxes.txt").write_text("".join(lines))
 
     lines = []
-    for number in range(validation * classes):
+    for number in range(sizes.validation * classes):
         label, name = number % classes, f"val_{number}.JPEG"
         box = _draw(root / "val" / "images" / name, label, number, random)
         lines.append(f"{name}\t{wnids[label]}\t{box}\n")
     (root / "val" / "val_annotations.txt").write_text("".join(lines))
 
-    for number in range(test):
+    for number in range(sizes.test):
         label = int(random.integers(classes))
         _draw(root / "test" / "images" / f"test_{number}.JPEG", label, number, random)
     return root

@@ -19,7 +19,7 @@ import numpy as np
 
 from tiny_imagenet_tf.errors import NonFiniteLoss, UserError
 from tiny_imagenet_tf.experiments.clock import Clock
-from tiny_imagenet_tf.runs.files import replacing
+from tiny_imagenet_tf.runs.files import read_arrays, read_json, replacing
 
 LEARNING_RATE = "learning_rate"
 
@@ -54,8 +54,7 @@ def read_clock(path: Path, per_epoch: int) -> Clock:
     Raises:
         UserError: the epochs had another length, so the run had other images or batches.
     """
-    with np.load(path, allow_pickle=False) as arrays:
-        position = json.loads(arrays["position"].item())
+    position = read_json(path, read_arrays(path).get("position", np.array("")).item())
     if position.get("per_epoch") != per_epoch:
         raise UserError(f"{path}: its epochs have {position.get('per_epoch')} steps, here they have {per_epoch}")
     return Clock(per_epoch, position["step"], position["seconds"])
@@ -98,15 +97,15 @@ def _named(group: str, variables: Sequence[keras.Variable]) -> Iterator[tuple[st
 
 
 def _assign(path: Path, variables: dict[str, keras.Variable], but: Sequence[str] = ()) -> None:
-    with np.load(path, allow_pickle=False) as arrays:
-        groups = {name.split("/")[0] for name in variables}
-        stored = {name for name in arrays if name.split("/")[0] in groups}
-        if stored != variables.keys():
-            odd = ", ".join(sorted(stored ^ variables.keys())[:3])
-            raise UserError(f"{path} is of another network or optimizer; they differ in {odd}")
-        for name, variable in variables.items():
-            value = arrays[name]
-            if value.shape != tuple(variable.shape):
-                raise UserError(f"{path}: {name} is {value.shape}, here it is {tuple(variable.shape)}")
-            if name.split("/")[-1] not in but:
-                variable.assign(value)
+    arrays = read_arrays(path)
+    groups = {name.split("/")[0] for name in variables}
+    stored = {name for name in arrays if name.split("/")[0] in groups}
+    if stored != variables.keys():
+        odd = ", ".join(sorted(stored ^ variables.keys())[:3])
+        raise UserError(f"{path} is of another network or optimizer; they differ in {odd}")
+    for name, variable in variables.items():
+        value = arrays[name]
+        if value.shape != tuple(variable.shape):
+            raise UserError(f"{path}: {name} is {value.shape}, here it is {tuple(variable.shape)}")
+        if name.split("/")[-1] not in but:
+            variable.assign(value)

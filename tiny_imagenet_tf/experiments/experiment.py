@@ -3,8 +3,10 @@
 The two differ in the network, and in where batches and predictions come from; all else is here.
 """
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -161,17 +163,24 @@ class Experiment:
         print(f"Written to {self.run.path}")
 
 
-def begin(study: Study, options: RunOptions, *, devices: Sequence[str] = (), screened: bool = False) -> Experiment:
-    """Reads the images and makes the run directory, or goes back to the one to resume.
+@contextlib.contextmanager
+def begin(
+    study: Study, options: RunOptions, *, devices: Sequence[str] = (), screened: bool = False, data: Data | None = None
+) -> Iterator[Experiment]:
+    """Reads the images and makes the run directory, or goes back to the one to resume, and keeps others away from it.
+
+    A run that fails or is stopped before it has anything to go on with leaves no directory.
 
     Args:
         study: its names.
         options: its options.
         devices: to train on; see :func:`hardware.place`.
         screened: leave out training images whose object a crop can lose (Le & Yang section 5.2.1).
+        data: the images, where they have been read already.
 
     Raises:
-        UserError: an option makes no sense, or the images are not those the run was begun with.
+        UserError: an option makes no sense, the images are not those the run was begun with, or another process is at
+            work on the run.
         DatasetError: there are no images to use.
     """
     options.check()
@@ -185,45 +194,60 @@ def begin(study: Study, options: RunOptions, *, devices: Sequence[str] = (), scr
             "choose another, or fewer --devices"
         )
     hardware.set_seed(options.seed, devices)
-    data = images.load(options, screened=screened)
+    data = data or images.load(options, screened=screened)
     Steps(len(data.rows), options.batch_size, options.seed)  # refuses a batch that is larger than the set
     machine = {
         "device": hardware.describe_device(devices),
         "replicas": placement.replicas,
         "backend": keras.backend.backend(),
     }
-    if options.resume:
-        run = Run(options.resume)
-        stored = run.environment["dataset"]["digests"]
-        for name in ("train", "validation"):  # val decides on snapshots and plateaus
-            if stored[name] != data.named[name].digest:
-                raise UserError(f"--resume {run.path}: the {name} images are not those the run was begun with")
-        run.write_resumption(options.epochs, **machine)
-    else:
-        run = Run.create(options.runs, study.recipe, options)
-        dataset = {
-            "digests": {name: split.digest for name, split in data.named.items()},
-            "counts": {name: len(split) for name, split in data.named.items()},
-        }
-        run.write_environment(**machine, precision=precision, seed=options.seed, dataset=dataset)
-    print(
-        f"{len(data.rows):,} training, {len(data.validation):,} validation images, "
-        f"{len(data.validation.wnids)} classes; {precision} on {placement.replicas} device(s)\n"
-        f"This run can be resumed: --resume {run.path}"
-    )
-    return Experiment(study, options, run, data, precision, placement)
+    run = Run(options.resume) if options.resume else Run.create(options.runs, study.recipe, options)
+    with run.locked():
+        try:
+            if options.resume:
+                _take_up(run, data, options.epochs, machine)
+            else:
+                dataset = {
+                    "digests": {name: split.digest for name, split in data.named.items()},
+                    "counts": {name: len(split) for name, split in data.named.items()},
+                }
+                run.write_environment(**machine, precision=precision, seed=options.seed, dataset=dataset)
+            print(
+                f"{len(data.rows):,} training, {len(data.validation):,} validation images, "
+                f"{len(data.validation.wnids)} classes; {precision} on {placement.replicas} device(s)\n{run.path}"
+            )
+            yield Experiment(study, options, run, data, precision, placement)
+        except BaseException:
+            kept = options.resume or not run.remove_if_empty()
+            if kept and not run.ended:
+                print(f"\nThis run can go on: --resume {run.path}", file=sys.stderr)
+            raise
+
+
+def _take_up(run: Run, data: Data, epochs: int, machine: dict[str, Any]) -> None:
+    stored = run.environment
+    try:
+        digests = {name: stored["dataset"]["digests"][name] for name in ("train", "validation")}
+    except (KeyError, TypeError) as error:
+        raise UserError(f"--resume {run.path}: its environment.json does not say of which images it is") from error
+    for name, digest in digests.items():  # val decides on snapshots and plateaus
+        if digest != data.named[name].digest:
+            raise UserError(f"--resume {run.path}: the {name} images are not those the run was begun with")
+    run.write_resumption(epochs, **machine)
 
 
 def precision_of(options: RunOptions, devices: Sequence[str] = ()) -> hardware.Arithmetic:
     """Returns the arithmetic of a run; one that goes on keeps what it was begun with."""
-    wanted = Run(options.resume).environment["precision"] if options.resume else options.precision
+    wanted = (
+        Run(options.resume).environment.get("precision", options.precision) if options.resume else options.precision
+    )
     return hardware.resolve_precision(wanted, devices)
 
 
 def _check_resumable(run: Run, recipe: str, devices: Sequence[str]) -> None:
     if run.config["recipe"] != recipe:
         raise UserError(f"--resume {run.path}: a run of recipes/{run.config['recipe']}.py; go on with that")
-    if run.environment["precision"] == "float16" and not hardware.on_gpu(devices):
+    if run.environment.get("precision") == "float16" and not hardware.on_gpu(devices):
         raise UserError(f"--resume {run.path}: begun in float16, which goes on on a GPU only")
     begun = run.environment.get("backend", "tensorflow")
     if begun != keras.backend.backend():

@@ -14,7 +14,7 @@ from typing import Any
 
 import keras
 
-from tiny_imagenet_tf import hardware
+from tiny_imagenet_tf import hardware, interrupts
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments import checkpoints
 from tiny_imagenet_tf.experiments.clock import Clock
@@ -126,15 +126,16 @@ def fit(
     rest = -clock.step % per_epoch  # steps left of an epoch under way
     for steps, to in ((rest, min(clock.epoch + 1, epochs)), (per_epoch, epochs)):
         if steps and clock.step < to * per_epoch:
-            model.fit(
-                batches.dataset(clock.step, to * per_epoch),
-                initial_epoch=clock.epoch,
-                epochs=to,
-                steps_per_epoch=steps,
-                callbacks=[*callbacks, supervisor],
-                verbose=verbose,
-                shuffle=False,  # the batches are shuffled
-            )
+            with interrupts.waiting():
+                model.fit(
+                    batches.dataset(clock.step, to * per_epoch),
+                    initial_epoch=clock.epoch,
+                    epochs=to,
+                    steps_per_epoch=steps,
+                    callbacks=[*callbacks, supervisor],
+                    verbose=verbose,
+                    shuffle=False,  # the batches are shuffled
+                )
     return clock
 
 
@@ -148,8 +149,6 @@ def take_up(model: keras.Model, keeping: Keeping, per_epoch: int) -> Clock:
         raise UserError(f"{path} is gone: the run cannot go on, and is left as it is")
     else:
         clock = Clock(per_epoch)
-    for part in path.parent.glob(f".{path.name}.*"):  # of a process that was killed while it wrote
-        part.unlink()
     run.write_metrics([row for row in run.metrics if row["step"] <= clock.step])
     keeping.snapshots.go_back_to(clock.step)
     return clock
@@ -206,14 +205,16 @@ class Supervisor(keras.callbacks.Callback):
             self._steps += clock.step - before
             self._seconds += time.perf_counter() - self._started
         self._show(logs)
-        checkpointed = measured or _passed(before, clock, keeping.checkpoint_every)
+        # A measurement takes long, and without it a resumed run would differ: then the last checkpoint must do.
+        stopped = interrupts.received() and not measured
+        checkpointed = measured or stopped or _passed(before, clock, keeping.checkpoint_every)
         if checkpointed:
             state = checkpoints.state(self.model, clock)  # before anything of a bad step is kept
         if measured:
             rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
             row = {"epoch": clock.epochs, "step": clock.step, "learning_rate": rate}
             row |= {name: float(value) for name, value in logs.items() if name in ("loss", "penalty", "accuracy")}
-            with averaged_weights(self.model):
+            with averaged_weights(self.model), interrupts.waiting(False):
                 row |= keeping.measure() | (keeping.measure_more() if ended else {})
                 keeping.snapshots.offer(
                     keeping.save, step=clock.step, epoch=clock.epochs, accuracy=row["selection_accuracy"]
@@ -226,6 +227,7 @@ class Supervisor(keras.callbacks.Callback):
                 self._writer.flush()
         if checkpointed:
             checkpoints.save(keeping.run.checkpoint, state, clock)
+        interrupts.end()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Shows the epoch's losses apart."""

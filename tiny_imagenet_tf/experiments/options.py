@@ -73,15 +73,35 @@ class DataOptions:
     holdout: float = option(0.0, PART, departs=False)
     """Share of each training class that is not trained on but picks the snapshots. At 0, val picks them, as in the
     papers, and the val accuracy reported is the best of many."""
-    seed: int = option(0, departs=False)
+    seed: int = option(0, Rule("from 0 to 4294967295", lambda value: 0 <= value < 2**32), departs=False)
     """Fixes the run, bit for bit on a CPU."""
 
     def check(self) -> None:
         """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
         for field in dataclasses.fields(self):
             rule_of(type(self), field.name).check(field.name, getattr(self, field.name))
-        if self.source is not None and not self.demo and not self.source.expanduser().exists():
+        if self.demo:
+            self.refuse(("source", "data_dir"), "--demo makes its images up")
+        if self.source is not None and not self.source.expanduser().exists():
             raise UserError(f"--source {self.source}: no such file or folder")
+        if self.data_dir is not None and self.data_dir.exists() and not self.data_dir.is_dir():
+            raise UserError(f"--data-dir {self.data_dir}: a file, not a folder")
+
+    @property
+    def own(self: Options) -> Options:
+        """What the recipe takes where nothing is said."""
+        return dataclasses.replace(type(self)(), **(self.DEMO if self.demo else {}))
+
+    def refuse(self, names: Sequence[str], because: str) -> None:
+        """Raises UserError where one of some options was given that would be ignored.
+
+        Args:
+            names: of fields.
+            because: of what.
+        """
+        for name in names:
+            if getattr(self, name) != getattr(self.own, name):
+                raise UserError(f"{flag(name)} {getattr(self, name)} would be ignored: {because}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,8 +140,7 @@ class RunOptions(DataOptions):
     @property
     def departures(self) -> str:
         """The options, as on the command line, that make a run another experiment than the recipe's own."""
-        own = dataclasses.replace(type(self)(), **(self.DEMO if self.demo else {}))
-        found = []
+        own, found = self.own, []
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if not rule_of(type(self), field.name).departs or value == getattr(own, field.name):

@@ -6,12 +6,15 @@ To add one of ``keras.applications``, add a row to :data:`BACKBONES`.
 import dataclasses
 import hashlib
 import warnings
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import h5py
 import keras
+import numpy as np
 
 from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.data.splits import first_line
@@ -215,6 +218,8 @@ def _digest(model: keras.Model) -> str:
     digest = hashlib.sha256()
     for variable in model.variables:
         values = keras.ops.convert_to_numpy(variable).astype("float32")
+        if not np.isfinite(values).all():
+            raise WeightsError(f"the weights of {model.name} are not finite: {variable.path} holds NaN or infinity")
         digest.update(f"{variable.name} {values.shape}\n".encode() + values.tobytes())
     return digest.hexdigest()
 
@@ -298,7 +303,7 @@ def load(path: Path) -> keras.Model:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return keras.saving.load_model(path, compile=False)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
         raise WeightsError(f"{path} cannot be loaded: not a model that Keras can load ({first_line(error)})") from error
 
 

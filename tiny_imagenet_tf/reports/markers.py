@@ -16,13 +16,14 @@ from tiny_imagenet_tf.reports.page import Drawing, Section, Tabulated
 from tiny_imagenet_tf.runs.files import replacing
 
 
-def replace(page: Path, name: str, make: Callable[[str], str]) -> None:
+def replace(page: Path, name: str, make: Callable[[str], str], *, write: bool = True) -> None:
     """Writes what stands between a page's two markers.
 
     Args:
         page: a Markdown file.
         name: of the markers.
         make: from what the first marker asks for to the text; called before anything is written.
+        write: the page; otherwise all is tried but that.
 
     Raises:
         UserError: there is no such page, or it has not the two markers once each.
@@ -35,6 +36,8 @@ def replace(page: Path, name: str, make: Callable[[str], str]) -> None:
         raise UserError(f"{page} needs {begin} ... --> and, below it, {end}, once each")
     first = found.group(0).split("-->")[0] + "-->"
     part = "\n\n".join([first, make(found.group(1)), end])
+    if not write:
+        return
     with replacing(page) as file:
         file.write((text[: found.start()] + part + text[found.end() :]).encode())
 

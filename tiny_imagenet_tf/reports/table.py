@@ -26,6 +26,11 @@ class Table:
     def markdown(self) -> str:
         """The table in GitHub's Markdown, with its title, caption and notes."""
         lines = [self.columns, ("---",) + ("---:",) * (len(self.columns) - 1), *self.rows]
-        body = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-        notes = "\n".join(f"- {note}" for note in self.notes)
+        body = "\n".join(f"| {' | '.join(map(_inline, cells))} |" for cells in lines)
+        notes = "\n".join(f"- {_inline(note)}" for note in self.notes)
         return "\n\n".join(part for part in (f"### {self.title}", self.caption, body, notes) if part)
+
+
+def _inline(text: str) -> str:
+    """Text, some of it a run's own, that can end neither its cell nor the part of a page that it stands in."""
+    return " ".join(text.split()).replace("|", "\\|").replace("<!--", "&lt;!--")

@@ -1,37 +1,152 @@
-"""Files that are whole or not there: written under another name, then renamed."""
+"""Files that are whole or not there, read with errors that name them; and locks that say who holds them."""
 
 import contextlib
 import dataclasses
+import datetime
+import errno
+import fcntl
+import functools
+import hashlib
 import json
 import os
-from collections.abc import Iterator
+import secrets
+import shutil
+import socket
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from tiny_imagenet_tf.errors import UserError
+
+_held: set[Path] = set()
+_REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def part_of(path: Path) -> Path:
+    """Returns a name beside a path that no other process takes, not even one of another container or host."""
+    return path.with_name(f".{path.stem}.{_machine()}-{os.getpid()}-{secrets.token_hex(3)}{path.suffix}")
+
+
+def sweep(folder: Path) -> None:
+    """Removes what processes of this machine that are dead have left half-written in a folder."""
+    for path in folder.glob(f".*.{_machine()}-*-*"):
+        process = path.name.split(f".{_machine()}-")[1].split("-")[0]
+        if process.isdecimal() and not Path(f"/proc/{process}").exists():
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Opens a binary file that takes its name, and an older file's place, once it is whole; on an error it is gone."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
+    """Opens a binary file that takes its name, and an older file's place, once it is whole; on an error it is gone.
+
+    Raises:
+        UserError: the disk is full or read-only, or there is no permission.
+    """
+    part, size = part_of(path), 0
     try:
         with part.open("wb") as file:
-            yield file
+            try:
+                yield file
+            finally:
+                size = file.tell()
+            file.flush()
+            os.fsync(file.fileno())
         part.replace(path)
+        with contextlib.suppress(OSError):  # some file systems cannot
+            descriptor = os.open(path.parent, os.O_RDONLY)
+            os.fsync(descriptor)
+            os.close(descriptor)
+    except OSError as error:
+        raise cannot_write(path, error, size) from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def save_whole(save: Callable[[Path], None], path: Path) -> None:
+    """Lets ``save`` write a file, by whatever library, to a name with the same ending, and gives it its own when whole.
+
+    Raises:
+        UserError: the disk is full or read-only, or there is no permission.
+    """
+    part = part_of(path)
+    try:
+        save(part)
+        part.replace(path)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def cannot_write(path: Path, error: OSError, size: int = 0) -> Exception:
+    """Returns the error to raise where a file cannot be written: what a user can cure, or the same."""
+    if error.errno not in _REFUSED:
+        return error
+    needed = f", for {size:,} bytes" if size else ""
+    free = shutil.disk_usage(next(each for each in path.parents if each.exists())).free
+    return UserError(
+        f"{path} cannot be written: {error.strerror}{needed} ({free:,} bytes are free there). Make room or choose "
+        "another folder, and run the same command again: what was finished is kept"
+    )
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes JSON, indented, whole or not at all. Paths become strings and dataclasses objects."""
+    """Writes JSON, indented, whole or not at all. Paths become strings and dataclasses objects.
+
+    Raises:
+        ValueError: a number is NaN or infinite, for which JSON has no word.
+    """
+    text = json.dumps(value, indent=2, default=plain, allow_nan=False)
     with replacing(path) as file:
-        file.write((json.dumps(value, indent=2, default=plain) + "\n").encode())
+        file.write((text + "\n").encode())
 
 
-def read_json(path: Path) -> Any:
-    """Returns what a JSON file holds."""
-    return json.loads(path.read_text(encoding="utf-8"))
+def read_lines(path: Path) -> list[str]:
+    """Returns the lines of a text file in UTF-8, with or without a byte order mark.
+
+    Raises:
+        UserError: it is in another encoding; the message names the line.
+    """
+    data = path.read_bytes()
+    try:
+        return data.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        kind = "UTF-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else f"not UTF-8: byte {data[error.start]:#04x}"
+        line = data[: error.start].count(b"\n") + 1
+        raise UserError(f"{path}, line {line}: the file is {kind}; save it as UTF-8") from error
+
+
+def read_json(path: Path, text: str | None = None) -> Any:
+    """Returns what a JSON file, or a line of it, holds.
+
+    Raises:
+        UserError: it is damaged or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8") if text is None else text)
+    except (ValueError, RecursionError) as error:  # of Unicode, too
+        raise UserError(f"{path} is damaged, or not JSON ({error})") from error
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Returns the arrays of an ``.npz`` file; nothing is unpickled.
+
+    Raises:
+        UserError: it is damaged or of another kind.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, EOFError, TypeError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(f"{path} is damaged, or not a file of arrays ({type(error).__name__})") from error
 
 
 def plain(value: Any) -> Any:
@@ -43,3 +158,80 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"{value!r} does not go into JSON")
+
+
+@contextlib.contextmanager
+def locked(path: Path, what: str, *, wait: bool) -> Iterator[None]:
+    """Holds a lock, which ends with the process however that ends. The file tells who holds it, and stays.
+
+    Args:
+        path: of the lock's file.
+        what: is locked, for the message.
+        wait: until it is free; otherwise a lock that another process holds is an error.
+
+    Raises:
+        UserError: another process holds it.
+    """
+    if wait and path in _held:  # by this very process, which cannot wait for itself
+        yield
+        return
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            if not wait:
+                raise UserError(f"{what}: {holder} is at work on it; wait for its end, or stop it") from None
+            print(f"{what}: {holder} is at work on it; waiting for its end")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError:  # a file system without locks: names of one's own must do
+            pass
+        file.seek(0)
+        file.truncate()
+        now = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC"
+        file.write(f"process {os.getpid()} on {socket.gethostname()}, since {now}")
+        file.flush()
+        _held.add(path)
+        try:
+            yield
+        finally:
+            _held.discard(path)
+
+
+class Shares:
+    """Parts of one work that several processes share: each part is done by one of them.
+
+    Args:
+        path: of a file whose byte n is locked by the process that does part n.
+    """
+
+    def __init__(self, path: Path):
+        self._file = path.open("a+b")
+
+    def take(self, part: int, *, wait: bool = False) -> bool:
+        """Whether a part is now this process' own; one of another process may be waited for."""
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB), 1, part)
+        except OSError as error:
+            return error.errno not in (errno.EACCES, errno.EAGAIN)  # without locks everyone does every part
+        return True
+
+    def give_back(self, part: int) -> None:
+        """Lets others have a part."""
+        with contextlib.suppress(OSError):
+            fcntl.lockf(self._file, fcntl.LOCK_UN, 1, part)
+
+    def close(self) -> None:
+        """Gives all parts back."""
+        self._file.close()
+
+
+@functools.cache
+def _machine() -> str:
+    """A word for this host, since its start, and for this container: only in it a process' number says who it is."""
+    known = [socket.gethostname()]
+    for path in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"):
+        with contextlib.suppress(OSError):
+            known.append(os.readlink(path) if path.endswith("pid") else Path(path).read_text())
+    return hashlib.sha256("".join(known).encode()).hexdigest()[:10]

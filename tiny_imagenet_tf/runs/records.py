@@ -1,11 +1,13 @@
 """``results/<name>.json``: one reported run a file, small enough to commit, with no machine's paths in it."""
 
 import dataclasses
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.runs import files
 from tiny_imagenet_tf.runs.files import read_json, write_json
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.summary import Summary
@@ -39,27 +41,54 @@ def without_paths(value: Any) -> Any:
     return _ABSOLUTE.sub(r"\1", value) if isinstance(value, str) else value
 
 
+def merged(folder: Path, record: Record) -> list[Record]:
+    """Returns all records of a folder as they would be with one more, checked and with no paths in it.
+
+    Raises:
+        UserError: the name cannot be a file's, or there is a record of that name already, of another experiment.
+    """
+    path = _path(folder, record.name)
+    others = read(folder)
+    kept = [each.summary.title for each in others if each.name == record.name]
+    if kept and kept[0] != record.summary.title:
+        raise UserError(f"{path} is the record of {kept[0]}, not of {record.summary.title}; give it another --name")
+    plain = json.loads(json.dumps(without_paths(dataclasses.asdict(record)), default=files.plain))
+    found = [each for each in others if each.name != record.name] + [_record(plain, path)]
+    return sorted(found, key=lambda each: each.name)
+
+
 def write(folder: Path, record: Record) -> Path:
     """Writes one record to ``folder/<name>.json``, of a path only its last part, and returns that file's path.
 
     Raises:
-        UserError: there is a record of that name already, of another experiment.
+        UserError: see :func:`merged`.
     """
+    merged(folder, record)
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{record.name}.json"
-    if path.exists():
-        kept = _read(path).summary.title
-        if kept != record.summary.title:
-            raise UserError(f"{path} is the record of {kept}, not of {record.summary.title}; give it another --name")
+    path = _path(folder, record.name)
     write_json(path, without_paths(dataclasses.asdict(record)))
     return path
 
 
 def read(folder: Path) -> list[Record]:
     """Returns all records of a folder, sorted by name; none where there is no such folder."""
-    return [_read(path) for path in sorted(folder.glob("*.json"))]
+    return [_record(read_json(path), path) for path in sorted(folder.glob("*.json"))]
 
 
-def _read(path: Path) -> Record:
-    stored = read_json(path)
-    return Record(**{**stored, "summary": Summary.from_json(stored["summary"])})
+def _path(folder: Path, name: str) -> Path:
+    if not re.fullmatch(r"[A-Za-z0-9_][\w.-]*", name, re.ASCII):
+        raise UserError(f"--name {name!r}: letters, digits, _ - and . alone, so that the record stays in its folder")
+    return folder / f"{name}.json"
+
+
+def _record(stored: Any, path: Path) -> Record:
+    try:
+        parts = {name: stored[name] for name in ("name", "metrics", "config", "environment")}
+        summary = stored["summary"]
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{path} is not the record of a run ({error!r})") from error
+    if not (isinstance(parts["config"], dict) and isinstance(parts["environment"], dict)):
+        raise UserError(f"{path}: config and environment must be objects")
+    if not isinstance(parts["metrics"], list) or not all(isinstance(row, dict) for row in parts["metrics"]):
+        raise UserError(f"{path}: metrics must be a list of rows")
+    return Record(**parts, summary=Summary.from_json(summary, path))

@@ -11,6 +11,7 @@
     best.keras         of transfer learning: the classifier on raw images
     snapshots/         (:mod:`~tiny_imagenet_tf.runs.snapshots`)
     report/
+    .lock              held by the process that trains it
 
 A row of ``metrics.jsonl``: ``epoch`` (epochs so far; a whole number after an epoch), ``step``, ``learning_rate``;
 means over the epoch so far of ``loss`` (of the data alone), ``penalty`` (of the weights, where there is one) and
@@ -20,9 +21,12 @@ means over the epoch so far of ``loss`` (of the data alone), ``penalty`` (of the
 Every file is written to a temporary name and renamed.
 """
 
+import contextlib
 import dataclasses
 import datetime
+import itertools
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,7 +35,17 @@ import numpy as np
 
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs.environment import describe_environment
-from tiny_imagenet_tf.runs.files import plain, read_json, replacing, write_json
+from tiny_imagenet_tf.runs.files import (
+    cannot_write,
+    locked,
+    plain,
+    read_arrays,
+    read_json,
+    replacing,
+    save_whole,
+    sweep,
+    write_json,
+)
 from tiny_imagenet_tf.runs.snapshots import Snapshots
 from tiny_imagenet_tf.runs.summary import Summary
 
@@ -46,10 +60,15 @@ class Run:
     def create(cls, root: Path, recipe: str, config: Any) -> "Run":
         """Makes ``root/recipe-YYYYmmdd-HHMMSS`` and stores the options, a dataclass, in it."""
         started = datetime.datetime.now(datetime.UTC)
-        number, path = 1, root / f"{recipe}-{started:%Y%m%d-%H%M%S}"
-        while path.exists():
-            number += 1
-            path = root / f"{recipe}-{started:%Y%m%d-%H%M%S}-{number}"
+        path = root / f"{recipe}-{started:%Y%m%d-%H%M%S}"
+        for number in itertools.count(2):
+            try:
+                path.mkdir(parents=True)
+                break
+            except FileExistsError:  # of another process, in the same second
+                path = root / f"{recipe}-{started:%Y%m%d-%H%M%S}-{number}"
+            except OSError as error:
+                raise cannot_write(path, error) from error
         run = cls(path).make()
         write_json(path / "config.json", {"recipe": recipe, **dataclasses.asdict(config)})
         return run
@@ -70,6 +89,23 @@ class Run:
         """Makes the folders, where they are missing, and returns the run."""
         (self.path / "snapshots").mkdir(parents=True, exist_ok=True)
         return self
+
+    def locked(self) -> contextlib.AbstractContextManager:
+        """Keeps other processes from training it too, and removes what dead ones have left half-written.
+
+        Raises:
+            UserError: another process is at work on it.
+        """
+        for folder in (self.path, self.path / "snapshots"):
+            sweep(folder)
+        return locked(self.path / ".lock", f"--resume {self.path}", wait=False)
+
+    def remove_if_empty(self) -> bool:
+        """Removes a run that has nothing to go on with, neither checkpoint nor figures, and tells whether it did."""
+        if self.checkpoint.exists() or self.ended or any(self.path.rglob("checkpoint.npz")):
+            return False
+        shutil.rmtree(self.path)
+        return True
 
     @property
     def config(self) -> dict[str, Any]:
@@ -93,13 +129,15 @@ class Run:
         Raises:
             UserError: the run did not end.
         """
-        return Summary.from_json(read_json(self.finished(self.path).path / "summary.json"))
+        path = self.finished(self.path).path / "summary.json"
+        return Summary.from_json(read_json(path), path)
 
     @property
     def metrics(self) -> list[dict[str, float]]:
         """The rows of ``metrics.jsonl``, one a measurement."""
         file = self.path / "metrics.jsonl"
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        lines = file.read_text(errors="replace").splitlines() if file.exists() else []
+        return [read_json(file, line) for line in lines]
 
     @property
     def checkpoint(self) -> Path:
@@ -140,7 +178,7 @@ class Run:
     def write_metrics(self, rows: list[dict[str, Any]]) -> None:
         """Replaces ``metrics.jsonl`` by these rows, one a measurement."""
         with replacing(self.path / "metrics.jsonl") as file:
-            file.write("".join(json.dumps(row, default=plain) + "\n" for row in rows).encode())
+            file.write("".join(json.dumps(row, default=plain, allow_nan=False) + "\n" for row in rows).encode())
 
     def write_summary(self, summary: Summary) -> None:
         """Stores the figures to report."""
@@ -148,17 +186,30 @@ class Run:
 
     def write_classifier(self, save: Callable[[Path], None]) -> None:
         """Stores the classifier; ``save`` writes it to the path it is given."""
-        part = self.path / ".part-best.keras"  # Keras wants the ending
-        save(part)
-        part.replace(self.classifier)
+        save_whole(save, self.classifier)
 
     def write_validation_predictions(self, split: Any, probabilities: np.ndarray) -> None:
-        """Stores the class probabilities (n, classes) of the validation images of a split, in its order."""
+        """Stores the class probabilities (n, classes) of the validation images of a split, in its order.
+
+        Raises:
+            UserError: one of them is not finite.
+        """
+        if not np.isfinite(probabilities).all():
+            raise UserError(f"{self.path}: predicted probabilities are not finite; nothing was stored")
         self._write_arrays("predictions-validation.npz", split, probabilities=np.asarray(probabilities, np.float32))
 
     def read_validation_predictions(self) -> dict[str, np.ndarray]:
-        """Returns ``file_names``, ``labels``, ``wnids`` and ``probabilities``."""
-        return self._read_arrays("predictions-validation.npz")
+        """Returns ``file_names``, ``labels``, ``wnids`` and ``probabilities``.
+
+        Raises:
+            UserError: they are damaged, or do not fit each other.
+        """
+        name = "predictions-validation.npz"
+        stored = self._read_arrays(name)
+        problem = _misfit(stored)
+        if problem:
+            raise UserError(f"{self.path / name}: {problem}")
+        return stored
 
     def write_features(self, split: Any, features: np.ndarray) -> None:
         """Stores what the last hidden layer makes of the validation images, (n, width)."""
@@ -185,8 +236,24 @@ class Run:
             )
 
     def _read_arrays(self, name: str) -> dict[str, np.ndarray]:
-        with np.load(self.path / name, allow_pickle=False) as arrays:
-            return dict(arrays)
+        return read_arrays(self.path / name)
+
+
+def _misfit(stored: dict[str, np.ndarray]) -> str | None:
+    """What is wrong with stored predictions."""
+    names = ("file_names", "labels", "wnids", "probabilities")
+    if lacking := [name for name in names if name not in stored]:
+        return f"holds no {lacking[0]}"
+    files, labels, wnids, probabilities = (stored[name] for name in names)
+    if probabilities.shape != (len(files), len(wnids)) or labels.shape != files.shape:
+        return f"{len(files)} images and {len(wnids)} classes, but probabilities {probabilities.shape}"
+    if list(wnids) != sorted(set(wnids.tolist())):
+        return "its classes are not sorted, or one is there twice"
+    if len(labels) and not (labels.min() >= 0 and labels.max() < len(wnids)):
+        return f"labels from {labels.min()} to {labels.max()} for {len(wnids)} classes"
+    if not np.isfinite(probabilities).all() or not np.allclose(probabilities.sum(axis=1), 1, atol=1e-2):
+        return "its probabilities are not finite, or do not add up to 1"
+    return None
 
 
 def prediction_lines(file_names: Sequence[str], labels: Sequence[int], wnids: Sequence[str]) -> str:

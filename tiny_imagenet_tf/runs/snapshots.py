@@ -5,17 +5,19 @@
 
 Whenever the accuracy beats the best so far, the network is saved. With 20 saved, the next one takes the place of
 the oldest. A network's file is whole before the index names it, and is removed only after the index has dropped
-it, so at any moment every file that the index names can be loaded.
+it, so at any moment every file that the index names can be loaded. Only files that an index has named are removed.
 """
 
 import dataclasses
-import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.published import MILANI_MAX_SNAPSHOTS
-from tiny_imagenet_tf.runs.files import read_json, write_json
+from tiny_imagenet_tf.runs.files import read_json, save_whole, write_json
+
+_STEPS = "step-*.keras"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +46,7 @@ class Snapshots:
         limit: how many are kept; None for the paper's 20.
 
     Raises:
-        UserError: ``limit`` is below 1, or the index is of a network with other classes.
-        FileNotFoundError: there is no index to read.
+        UserError: ``limit`` is below 1; the index is gone or damaged, or of a network with other classes.
     """
 
     def __init__(self, folder: Path, wnids: Sequence[str] | None = None, limit: int | None = None):
@@ -53,14 +54,24 @@ class Snapshots:
         if self.limit < 1:
             raise UserError(f"--snapshots {limit}: must be at least 1")
         self._index = folder / "index.json"
-        if wnids is None or self.exist(folder):
-            stored = read_json(self._index)
+        if wnids is not None and not self.exist(folder):
+            if orphans := sorted(folder.glob(_STEPS)):
+                raise UserError(
+                    f"{self._index} is gone, yet {orphans[0].name} is there; put it back, nothing was removed"
+                )
+            self.wnids, self.entries = tuple(wnids), []
+            return
+        stored = read_json(self._index)
+        try:
             self.wnids = tuple(stored["wnids"])
             self.entries = [Snapshot(**entry) for entry in stored["snapshots"]]
-            if wnids is not None and self.wnids != tuple(wnids):
-                raise UserError(f"{self._index} is of a network with other classes")
-        else:
-            self.wnids, self.entries = tuple(wnids), []
+            inside = all(re.fullmatch(r"step-\d+\.keras", entry.file) for entry in self.entries)
+        except (KeyError, TypeError) as error:
+            raise UserError(f"{self._index} is not an index of snapshots ({error!r})") from error
+        if not inside:
+            raise UserError(f"{self._index} names files that are no snapshots")
+        if wnids is not None and self.wnids != tuple(wnids):
+            raise UserError(f"{self._index} is of a network with other classes")
 
     @staticmethod
     def exist(folder: Path) -> bool:
@@ -93,10 +104,7 @@ class Snapshots:
         if not accuracy > (self.best.accuracy if self.best else float("-inf")):
             return
         snapshot = Snapshot(f"step-{step:07d}.keras", step, epoch, accuracy)
-        # Keras wants the ending, so the temporary name has it too.
-        part = self.folder / f".part-{os.getpid()}.keras"
-        save(part)
-        part.replace(self.path(snapshot))
+        save_whole(save, self.path(snapshot))
         self._keep([*self.entries, snapshot][-self.limit :])
 
     def go_back_to(self, step: int) -> None:
@@ -107,6 +115,6 @@ class Snapshots:
         self.entries = entries
         write_json(self._index, {"wnids": self.wnids, "snapshots": [dataclasses.asdict(entry) for entry in entries]})
         named = {entry.file for entry in entries}
-        for file in self.folder.glob("*.keras"):
+        for file in self.folder.glob(_STEPS):
             if file.name not in named:
                 file.unlink()

@@ -1,7 +1,10 @@
 """The figures of a run as they are reported: ``summary.json`` of a run directory and ``summary`` of a record."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any, Literal
+
+from tiny_imagenet_tf.errors import UserError
 
 SCHEMA = 1
 Crops = Literal["whole", "center", "ten"]
@@ -104,11 +107,45 @@ class Summary:
     schema: int = SCHEMA
 
     @classmethod
-    def from_json(cls, stored: dict[str, Any]) -> "Summary":
-        """Reads plain data; fields that it does not know are left out.
+    def from_json(cls, stored: dict[str, Any], path: Path = Path("summary.json")) -> "Summary":
+        """Reads plain data of a file; fields that it does not know are left out.
 
         Before there was a schema, crops were words, and the members of an ensemble objects.
+
+        Raises:
+            UserError: it is no summary, or a figure in it cannot be one.
         """
+        try:
+            summary = cls._from_json(stored)
+            problem = summary._problem()
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{path} is not a run's summary ({type(error).__name__}: {error})") from error
+        if problem:
+            raise UserError(f"{path}: {problem}")
+        return summary
+
+    def _problem(self) -> str | None:
+        """What cannot be true of any run."""
+        val = self.validation
+        if not isinstance(self.title, str) or not self.title.strip():
+            return f"title is {self.title!r}"
+        if isinstance(val.images, bool) or not isinstance(val.images, int) or val.images < 1:
+            return f"measured on {val.images!r} validation images"
+        shares = {"top1": val.top1, "top5": val.top5, "train accuracy": self.train.accuracy}
+        for name, share in shares.items():
+            optional = share is None and name != "top1"
+            if not optional and not (isinstance(share, int | float) and 0 <= share <= 1):
+                return f"{name} is {share!r}, not from 0 to 1"
+        if val.top5 is not None and val.top5 < val.top1:
+            return f"top5 {val.top5} is below top1 {val.top1}"
+        for name in ("hours", "epochs", "best_epoch"):
+            number = getattr(self, name)
+            if number is not None and not (isinstance(number, int | float) and 0 <= number < float("inf")):
+                return f"{name} is {number!r}"
+        return None
+
+    @classmethod
+    def _from_json(cls, stored: dict[str, Any]) -> "Summary":
         old, validation, ensemble = "schema" not in stored, stored["validation"], stored.get("ensemble")
         if old:
             codes = {words: code for code, words in CROPS.items()}

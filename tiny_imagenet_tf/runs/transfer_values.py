@@ -4,6 +4,8 @@
                                shard-00000.npy        (rows, width) float16
                                shard-00000.json       its sha256, and the seconds it took to extract
 
+                               .lock                  a byte a shard, locked by the process that extracts it
+
 The key holds everything that changes the values. A shard is written to a temporary name and renamed, its
 checksum last, so a shard with a checksum is whole.
 """
@@ -16,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.runs.files import read_json, replacing, write_json
+from tiny_imagenet_tf.runs.files import Shares, cannot_write, read_json, replacing, sweep, write_json
 
 SHARD_ROWS = 2000
 
@@ -34,6 +36,10 @@ class Store:
     folder: Path
     rows: int
     shard_rows: int = SHARD_ROWS
+
+    def shares(self) -> Shares:
+        """Lets several processes extract at the same time, each shard by one of them."""
+        return Shares(self.folder / ".lock")
 
     @property
     def key(self) -> dict:
@@ -56,7 +62,7 @@ class Store:
     @property
     def seconds(self) -> float:
         """What the extraction of all shards took."""
-        return sum(read_json(self._checksum_path(shard))["seconds"] for shard in self.shards)
+        return sum(self._checksum(shard).get("seconds") or 0 for shard in self.shards)
 
     def write(self, shard: int, values: np.ndarray, seconds: float = 0.0) -> None:
         """Writes a shard; ``values`` are (rows of the shard, width) in the dtype to store.
@@ -80,27 +86,33 @@ class Store:
         Raises:
             UserError: a shard is missing or damaged.
         """
-        for shard in self.shards:
-            path = self._written(shard)
-            if _sha256(path) != read_json(self._checksum_path(shard))["sha256"]:
-                raise UserError(f"{path} is damaged: its sha256 has changed; delete it and run again to extract it")
-        return np.concatenate([np.load(self._values_path(shard), mmap_mode="r") for shard in self.shards])
+        return np.concatenate([np.load(self._checked(shard), mmap_mode="r") for shard in self.shards])
 
     def read_rows(self, rows: np.ndarray) -> np.ndarray:
-        """Returns some rows, float32 (n, width), from the shards that hold them; for pictures, so unchecked.
+        """Returns some rows, float32 (n, width), from the shards that hold them.
 
         Raises:
-            UserError: a shard is not there.
+            UserError: a shard is missing or damaged.
         """
         numbers = np.unique(rows // self.shard_rows)
-        shards = {shard: np.load(self._written(shard), mmap_mode="r") for shard in numbers}
+        shards = {shard: np.load(self._checked(shard), mmap_mode="r") for shard in numbers}
         return np.stack([shards[row // self.shard_rows][row % self.shard_rows] for row in rows]).astype(np.float32)
 
-    def _written(self, shard: int) -> Path:
+    def _checked(self, shard: int) -> Path:
         path = self._values_path(shard)
         if not self.is_written(shard):
             raise UserError(f"{path} is missing: not on this machine, or not extracted yet; run again to resume")
+        if _sha256(path) != self._checksum(shard).get("sha256"):
+            raise UserError(f"{path} is damaged: its sha256 has changed; delete it and run again to extract it")
         return path
+
+    def _checksum(self, shard: int) -> dict:
+        path = self._checksum_path(shard)
+        try:
+            found = read_json(path)
+        except UserError as error:
+            raise UserError(f"{error}; delete it and run again to extract the shard") from error
+        return found if isinstance(found, dict) else {}
 
     def _values_path(self, shard: int) -> Path:
         return self.folder / f"shard-{shard:05d}.npy"
@@ -114,7 +126,10 @@ def existing_store(folder: Path) -> Store | None:
     if not (folder / "key.json").exists():
         return None
     key = read_json(folder / "key.json")
-    return Store(folder, key["rows"], key["shard_rows"])
+    try:
+        return Store(folder, int(key["rows"]), int(key["shard_rows"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{folder / 'key.json'} describes no transfer values ({error!r})") from error
 
 
 def open_store(root: Path, key: dict, rows: int, shard_rows: int = SHARD_ROWS) -> Store:
@@ -129,12 +144,16 @@ def open_store(root: Path, key: dict, rows: int, shard_rows: int = SHARD_ROWS) -
     key = {**key, "rows": rows, "shard_rows": shard_rows}
     text = json.dumps(key, indent=2, sort_keys=True)
     folder = root / hashlib.sha256(text.encode()).hexdigest()[:20]
-    folder.mkdir(parents=True, exist_ok=True)
     described = folder / "key.json"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    sweep(folder)
     if not described.is_file():
         with replacing(described) as file:
             file.write(text.encode())
-    elif described.read_text() != text:
+    elif described.read_text(errors="replace") != text:
         raise UserError(f"{described} does not describe the values that belong in its folder; delete the folder")
     return Store(folder, rows, shard_rows)
 

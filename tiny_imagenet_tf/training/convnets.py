@@ -13,7 +13,7 @@ from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments import losses
 from tiny_imagenet_tf.experiments.clock import Clock
 from tiny_imagenet_tf.experiments.experiment import Experiment, Study, begin
-from tiny_imagenet_tf.experiments.options import POSITIVE, option
+from tiny_imagenet_tf.experiments.options import PART, POSITIVE, option
 from tiny_imagenet_tf.experiments.schedules import Plateau
 from tiny_imagenet_tf.models.convnets import READINGS, convnet
 from tiny_imagenet_tf.runs.run import Run
@@ -64,7 +64,7 @@ class ConvnetOptions(ScratchOptions):
     """Cuts of the learning rate after which training ends, if there are so many before the last epoch."""
     patience: int = option(3, POSITIVE)
     """Epochs without a better val accuracy after which the learning rate is divided by 10. Paper: not given."""
-    momentum: float = option(0.9)
+    momentum: float = option(0.9, PART)
     """Of SGD. Paper: 0.9."""
     weight_decay: float | None = option(None)
     """As printed. Paper, and default: 5e-4 for model 9, 1e-4 for the others."""
@@ -74,6 +74,10 @@ class ConvnetOptions(ScratchOptions):
     def check(self) -> None:
         """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
         super().check()
+        if not self.in_stages:
+            self.refuse(("staged_epochs",), "no shallow network is trained first")
+        if self.weight_decay == 0:
+            self.refuse(("weight_decay_convention",), "there is no weight decay")
         if self.screen and self.no_screen:
             raise UserError("--screen and --no-screen: choose one")
         if self.architecture is not None:
@@ -90,6 +94,11 @@ class ConvnetOptions(ScratchOptions):
     def number(self) -> int | None:
         """The model, if it is one of the nine."""
         return None if self.architecture is not None else self.model or 8
+
+    @property
+    def in_stages(self) -> bool:
+        """Whether a shallow network comes first."""
+        return self.staged == "always" or (self.staged == "deep" and self.number in (8, 9))
 
     @property
     def words(self) -> str:
@@ -113,33 +122,36 @@ def run(options: ConvnetOptions) -> Run:
     """Trains one of the nine, or another network of their kind, and returns the run's directory."""
     number, words = options.number, options.words
     stated = published.TRAINING[f"le_yang/model_{9 if number == 9 else 8}"]
-    in_stages = options.staged == "always" or (options.staged == "deep" and number in (8, 9))
     study = Study("convnets", f"Model {number}", f"le_yang/model_{number}") if number else Study("convnets", "Convnet")
-    experiment = begin(study, options, devices=options.devices, screened=options.screened)
-    rate = options.learning_rate or stated.learning_rate / (experiment.classes - 1 if options.loss == "svm" else 1)
-    printed = stated.weight_decay if options.weight_decay is None else options.weight_decay
-    decay = losses.l2_coefficient(printed, options.weight_decay_convention)
-    network = partial(convnet, classes=experiment.classes, activation=options.nonlinearity, weight_decay=decay)
+    with begin(study, options, devices=options.devices, screened=options.screened) as experiment:
+        rate = options.learning_rate or stated.learning_rate / (experiment.classes - 1 if options.loss == "svm" else 1)
+        printed = stated.weight_decay if options.weight_decay is None else options.weight_decay
+        decay = losses.l2_coefficient(printed, options.weight_decay_convention)
+        network = partial(convnet, classes=experiment.classes, activation=options.nonlinearity, weight_decay=decay)
 
-    def training(part: Experiment, architecture: str) -> Scratch:
-        loss = losses.MulticlassHinge() if options.loss == "svm" else losses.smoothed_cross_entropy(0)
-        optimizer = partial(keras.optimizers.SGD, rate, options.momentum)
-        return Scratch.compiled(part, partial(network, architecture), LE_YANG, optimizer, loss)
+        def training(part: Experiment, architecture: str) -> Scratch:
+            loss = losses.MulticlassHinge() if options.loss == "svm" else losses.smoothed_cross_entropy(0)
+            optimizer = partial(keras.optimizers.SGD, rate, options.momentum)
+            return Scratch.compiled(part, partial(network, architecture), LE_YANG, optimizer, loss)
 
-    def fit(part: Scratch, epochs: int, cuts: int | None = None) -> Clock:
-        plateau = Plateau(part.experiment.run, rate, patience=options.patience, stop_after=cuts)
-        return part.fit(epochs=plateau.last_epoch or epochs, callbacks=[plateau])
+        def fit(part: Scratch, epochs: int, cuts: int | None = None) -> Clock:
+            plateau = Plateau(part.experiment.run, rate, patience=options.patience, stop_after=cuts)
+            return part.fit(epochs=plateau.last_epoch or epochs, callbacks=[plateau])
 
-    deep, more = training(experiment, words), {}
-    if in_stages:
-        shallow = training(experiment.part("shallow"), staged.shallow(words))
-        fit(shallow, options.staged_epochs)
-        moved = staged.move_weights(*(each.classifier.layers[-1] for each in (shallow, deep)))  # behind the scaling
-        began = f"{', '.join(moved)} began with the weights of a shallow network after {options.staged_epochs} epochs"
-        more = {"notes": [f"{began}, which are not in the hours"]}
-    clock = fit(deep, options.epochs, options.stop_after_cuts)
-    if Plateau(experiment.run, rate, patience=options.patience, stop_after=options.stop_after_cuts).last_epoch:
-        more["recipe_epochs"] = clock.epochs  # the schedule's own end
-    best = deep.report(clock, **more)
-    experiment.run.write_features(experiment.data.validation, best.features(experiment.data.validation, View("center")))
-    return experiment.run
+        deep, more = training(experiment, words), {}
+        if options.in_stages:
+            shallow = training(experiment.part("shallow"), staged.shallow(words))
+            fit(shallow, options.staged_epochs)
+            moved = staged.move_weights(*(each.classifier.layers[-1] for each in (shallow, deep)))  # behind the scaling
+            began = (
+                f"{', '.join(moved)} began with the weights of a shallow network after {options.staged_epochs} epochs"
+            )
+            more = {"notes": [f"{began}, which are not in the hours"]}
+        clock = fit(deep, options.epochs, options.stop_after_cuts)
+        if Plateau(experiment.run, rate, patience=options.patience, stop_after=options.stop_after_cuts).last_epoch:
+            more["recipe_epochs"] = clock.epochs  # the schedule's own end
+        best = deep.report(clock, **more)
+        experiment.run.write_features(
+            experiment.data.validation, best.features(experiment.data.validation, View("center"))
+        )
+        return experiment.run

@@ -66,29 +66,34 @@ class InceptionOptions(ScratchOptions):
     def check(self) -> None:
         """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
         super().check()
+        if not self.weight_decay:
+            names = ("weight_decay_convention", "weight_decay_on", "cross_entropy")
+            self.refuse(names, "there is no weight decay")
         if self.decoupled and self.cross_entropy == "sum":
             raise UserError("--cross-entropy sum: a decoupled weight decay is beside no loss; choose l2_loss or keras")
 
 
 def run(study: Study, options: InceptionOptions) -> Run:
     """Trains the compact Inception and returns the run's directory."""
-    experiment = begin(study, options, devices=options.devices)
-    network = partial(
-        compact_inception,
-        classes=experiment.classes,
-        width_multiplier=options.width_multiplier,
-        dropout_rate=1 - options.dropout_keep,
-        weight_decay=options.l2,
-        decayed=options.weight_decay_on,
-        blocks=options.blocks,
-    )
-    loss = smoothed_cross_entropy(options.label_smoothing)
-    training = Scratch.compiled(experiment, network, MILANI if options.augment else PLAIN, partial(adam, options), loss)
-    rate = staircase_callback(
-        options.learning_rate, options.learning_rate_decay, every_epochs=options.decay_every_epochs
-    )
-    training.report(training.fit(callbacks=[rate]))
-    return experiment.run
+    with begin(study, options, devices=options.devices) as experiment:
+        network = partial(
+            compact_inception,
+            classes=experiment.classes,
+            width_multiplier=options.width_multiplier,
+            dropout_rate=1 - options.dropout_keep,
+            weight_decay=options.l2,
+            decayed=options.weight_decay_on,
+            blocks=options.blocks,
+        )
+        loss = smoothed_cross_entropy(options.label_smoothing)
+        training = Scratch.compiled(
+            experiment, network, MILANI if options.augment else PLAIN, partial(adam, options), loss
+        )
+        rate = staircase_callback(
+            options.learning_rate, options.learning_rate_decay, every_epochs=options.decay_every_epochs
+        )
+        training.report(training.fit(callbacks=[rate]))
+        return experiment.run
 
 
 def adam(options: InceptionOptions) -> keras.optimizers.Adam:

@@ -12,6 +12,7 @@ from tiny_imagenet_tf.data import views
 from tiny_imagenet_tf.data.batches import ImageBatches, Steps
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.evaluation.metrics import combine
+from tiny_imagenet_tf.experiments import data as images
 from tiny_imagenet_tf.experiments import losses, schedules
 from tiny_imagenet_tf.experiments.data import Data
 from tiny_imagenet_tf.experiments.experiment import Experiment, Study, begin, precision_of
@@ -54,11 +55,12 @@ def run(study: Study, options: TransferOptions) -> Run:
     options.check()
     with tempfile.TemporaryDirectory(prefix="tiny_imagenet_tf-demo-") as folder:
         store = Path(folder) if options.demo else options.store.expanduser()
+        data = images.load(options)
         trunk = trunk_of(options, precision_of(options))
-        experiment = begin(study, options)
-        made = extraction_of(options, trunk, experiment.data, experiment.precision, store)
-        _train(experiment, trunk, _extract(experiment, made))
-    return experiment.run
+        with begin(study, options, data=data) as experiment:
+            made = extraction_of(options, trunk, data, experiment.precision, store)
+            _train(experiment, trunk, _extract(experiment, made))
+            return experiment.run
 
 
 def trunk_of(options: ValueOptions, precision: hardware.Arithmetic, dtype: str | None = None) -> Trunk:

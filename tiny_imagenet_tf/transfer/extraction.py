@@ -43,7 +43,7 @@ class Extraction:
     def fill(self, split: Split, shown: Sequence[View | DrawnView]) -> list[Store]:
         """Extracts what the stores of some views of a split still lack, and returns the stores.
 
-        Interrupted, it loses at most the shard it was working on.
+        Interrupted, it loses at most the shard it was working on. Several processes share the work.
         """
         stores = [self.store(split, view) for view in shown]
         missing = [[shard for shard in store.shards if not store.is_written(shard)] for store in stores]
@@ -61,9 +61,9 @@ class Extraction:
         return stores
 
     def _fill(self, store: Store, view: View | DrawnView, shards: list[int], split: Split, progress: tqdm) -> None:
-        extract = self.engine.extractor(view)
-        table = view.table(len(split))
-        for shard in shards:
+        extract, table, shares = self.engine.extractor(view), view.table(len(split)), store.shares()
+
+        def make(shard: int) -> None:
             started, rows = time.perf_counter(), store.rows_of(shard)
             values, done = [], rows.start
             for images in batches.in_order(split.take(np.array(rows)), batch_size()):
@@ -71,3 +71,21 @@ class Extraction:
                 done += len(images)
                 progress.update(len(images))
             store.write(shard, np.concatenate(values), seconds=round(time.perf_counter() - started, 3))
+
+        def done(shard: int, wait: bool = False) -> bool:
+            if not shares.take(shard, wait=wait):
+                return False
+            try:
+                if store.is_written(shard):  # by another process, meanwhile
+                    progress.update(len(store.rows_of(shard)))
+                else:
+                    make(shard)
+            finally:
+                shares.give_back(shard)
+            return True
+
+        try:
+            for shard in [shard for shard in shards if not done(shard)]:
+                done(shard, wait=True)  # or a process that died over it is stepped in for
+        finally:
+            shares.close()

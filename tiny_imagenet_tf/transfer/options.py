@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from tiny_imagenet_tf.data.views import Resize
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments.losses import WeightDecayConvention
-from tiny_imagenet_tf.experiments.options import PART, POSITIVE, SHARE, DataOptions, RunOptions, option
+from tiny_imagenet_tf.experiments.options import PART, POSITIVE, SHARE, DataOptions, Rule, RunOptions, option
 from tiny_imagenet_tf.hardware import Precision
 from tiny_imagenet_tf.models.preprocess import Pixels
 from tiny_imagenet_tf.transfer import openvino
@@ -34,7 +34,7 @@ class ValueOptions(DataOptions):
     layer: str | None = option(None)
     """Where the backbone ends. Default: the averaged last map, 2048 values as in the paper; or a block such as mixed8,
     averaged."""
-    input_size: int | None = option(None, POSITIVE)
+    input_size: int | None = option(None, Rule("from 1 to 4096", lambda value: 1 <= value <= 4096))
     """Pixels of the backbone's input. Default: the backbone's own. Paper: 299."""
     resize: Resize = option("half_pixel")
     """Bilinear sampling: half_pixel is TensorFlow 2's; tf1 maps pixel i to i * in / out, as TensorFlow 1 did in 2017.
@@ -65,6 +65,14 @@ class ValueOptions(DataOptions):
     def check(self) -> None:
         """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
         super().check()
+        if not self.augment:
+            self.refuse(("augmented_views", "augmented_fraction"), "without --augment there are no augmented views")
+        elif not self.augmented_views:
+            self.refuse(("augmented_fraction",), "with --augmented-views 0 no view is stored")
+        if self.demo:
+            self.refuse(("store",), "--demo keeps nothing")
+        if self.weights not in ("imagenet", "random") and not Path(self.weights).expanduser().is_file():
+            raise UserError(f"--weights {self.weights}: no such file (nor one of the words imagenet and random)")
         if self.openvino and self.augment and not self.augmented_views:
             raise UserError("--engine openvino: new views every epoch need --engine tensorflow, or store some")
 
@@ -99,3 +107,11 @@ class TransferOptions(ValueOptions, RunOptions):
     """L2 strength on the head's kernels. Paper: 0.0116 for vanilla."""
     weight_decay_convention: WeightDecayConvention = option("l2_loss")
     """What weight_decay multiplies: l2_loss is sum(w^2)/2, as tf.nn.l2_loss; keras is sum(w^2). Paper: not said."""
+
+    def check(self) -> None:
+        """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
+        super().check()
+        if self.head == "linear":
+            self.refuse(("hidden_units",), "a linear head has no hidden layer")
+        if not self.weight_decay:
+            self.refuse(("weight_decay_convention",), "there is no weight decay")

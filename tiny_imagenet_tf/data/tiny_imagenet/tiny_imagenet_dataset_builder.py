@@ -1,5 +1,7 @@
 """The TFDS builder ``tiny_imagenet``: the official archive or any tree in its layout."""
 
+import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,28 +9,39 @@ import tensorflow_datasets as tfds
 
 from tiny_imagenet_tf.data import official_layout
 
+DOWNLOAD = "the official archive"
 URL = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
 
 
-class Builder(tfds.core.GeneratorBasedBuilder):
+# A module that is loaded again, as notebooks do, must not register a second time.
+_AGAIN = "tiny_imagenet" in tfds.core.registered.list_imported_builders()
+
+
+class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=_AGAIN):
     """Tiny ImageNet: 200 classes, 64x64 images; grayscale files are replicated to three channels.
 
     Features: ``image`` uint8 (64, 64, 3), ``label`` (index into the sorted wnids, -1 in the test split),
     ``box`` int32 (x0, y0, x1, y1) in pixels 0..63 or four times -1, ``file_name``.
 
     ``info.metadata`` holds ``words`` (wnid to human-readable names), ``digests`` (split to sha256),
-    ``grayscale`` (split to count) and ``missing`` (annotated files that were not on disk).
+    ``grayscale`` (split to count), ``missing`` (annotated files that were not on disk) and ``source`` (what the
+    records were made from).
 
     Args:
-        source: a tree in the official layout to read instead of downloading; everything else is as for
-            any TFDS builder.
+        source: a tree in the official layout to read instead of downloading. Its records lie apart from the
+            download's, in a folder that is named after the state of the tree: the one that the recipes use.
+        in_place: leave ``data_dir`` as it is.
+        **kwargs: as for any TFDS builder.
     """
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First release."}  # noqa: RUF012 (TFDS reads a class attribute)
 
-    def __init__(self, *, source: str | Path | None = None, **kwargs):
+    def __init__(self, *, source: str | Path | None = None, in_place: bool = False, **kwargs):
         self._source = source
+        if source is not None and not in_place:
+            root = Path(kwargs.get("data_dir") or tfds.core.constants.DATA_DIR).expanduser()
+            kwargs["data_dir"] = place_of(official_layout.find_root(Path(source).expanduser().resolve()), root)
         super().__init__(**kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -53,7 +66,11 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             layout = official_layout.read(Path(root), on_file=progress.update)
         self.info.features["label"].names = layout.wnids
         self.info.metadata.update(
-            words=layout.words, digests=layout.digests, grayscale=layout.grayscale, missing=list(layout.missing)
+            words=layout.words,
+            digests=layout.digests,
+            grayscale=layout.grayscale,
+            missing=list(layout.missing),
+            source=DOWNLOAD if self._source is None else fingerprint(Path(self._source)),
         )
         return {split: self._generate_examples(found) for split, found in layout.examples.items() if found}
 
@@ -61,3 +78,37 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         for example in examples:
             name = example.path.name
             yield name, {"image": example.path, "label": example.label, "box": example.box, "file_name": name}
+
+
+def place_of(source: Path, root: Path) -> Path:
+    """Returns where the records of a tree or archive are kept under a folder of datasets."""
+    return root / "tiny_imagenet_from_source" / fingerprint(source)
+
+
+def fingerprint(source: Path) -> str:
+    """Returns a word for the state of a tree or archive: a changed, added or removed file gives another.
+
+    Links are followed, so that what they point to counts.
+    """
+    base = source.parent if source.is_file() else source
+    files = [source] if source.is_file() else _files(source, set())
+    digest = hashlib.sha256(str(base).encode())
+    for file in sorted(files):
+        stat = file.stat()
+        digest.update(f"{file.relative_to(base)} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _files(folder: Path, seen: set[Path]) -> list[Path]:
+    """All files of a tree, those behind linked folders as well."""
+    found: list[Path] = []
+    if (real := folder.resolve()) in seen:  # a link that goes round
+        return found
+    seen.add(real)
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                found += _files(Path(entry.path), seen)
+            elif entry.is_file():
+                found.append(Path(entry.path))
+    return found

@@ -1,0 +1,62 @@
+"""SIGINT and SIGTERM: at once, or where a run is in training at the end of a step, with a checkpoint."""
+
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asked the process to end.
+
+    Args:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int):
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+class _State:
+    waits = False
+    received: int | None = None
+
+
+def install() -> None:
+    """Makes both signals raise :class:`Interrupted`. PID 1 of a container would not see SIGTERM otherwise."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _handle)
+
+
+def received() -> bool:
+    """Whether a signal waits for the end of the step."""
+    return _State.received is not None
+
+
+def end() -> None:
+    """Raises the signal that waited."""
+    number, _State.received = _State.received, None
+    if number is not None:
+        raise Interrupted(number)
+
+
+@contextlib.contextmanager
+def waiting(wait: bool = True) -> Iterator[None]:
+    """Lets a signal wait until :func:`end` is called, or within that raises it at once; a second one never waits."""
+    before, _State.waits = _State.waits, wait
+    if not wait:
+        end()
+    try:
+        yield
+    finally:
+        _State.waits = before
+
+
+def _handle(number: int, frame: Any) -> None:
+    if not _State.waits or received():
+        _State.received = None
+        raise Interrupted(number)
+    _State.received = number
+    print(f"\n{signal.Signals(number).name}: ends after this step; once more ends at once", file=sys.stderr)
