@@ -53,6 +53,8 @@ class Config:
 def main(config: Config) -> dict[str, float]:
     if config.split == "test" and config.output is None:
         raise UserError("test has no labels to measure with: --output PATH writes the predictions")
+    if config.output is not None and (config.output.is_dir() or not config.output.absolute().parent.is_dir()):
+        raise UserError(f"--output {config.output}: must be a file in a folder that is there")
     (member,) = find([config.model], "best")
     split = splits.load(splits.prepare(config.source, config.data_dir), config.split).fraction(config.fraction)
     probabilities = member.probabilities(split, config.crops)

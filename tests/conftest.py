@@ -1,7 +1,9 @@
 """Fixtures that several rooms share."""
 
+import importlib.util
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from tiny_imagenet_tf.data import splits, synthetic
 
 # Real data (data/unpack FOLDER writes tiny-imagenet-200) and weights (weights/), where somebody has put them.
 SHARED = Path(os.environ.get("TINY_IMAGENET_SHARED", Path(__file__).parents[2] / "shared"))
+RECIPES = Path(__file__).parents[1] / "recipes"
 SMALL = synthetic.Sizes(classes=4, train=6, validation=3, test=5)
 
 
@@ -72,3 +75,16 @@ def real_tree(tmp_path_factory) -> Path:
 def real_data(real_tree, tmp_path_factory):
     """The real dataset, prepared and verified."""
     return splits.prepare(real_tree, tmp_path_factory.mktemp("real_prepared"))
+
+
+@pytest.fixture(scope="session")
+def recipe():
+    """Loads a recipe by its name."""
+
+    def load(name: str):
+        spec = importlib.util.spec_from_file_location(name, RECIPES / f"{name}.py")
+        module = sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load

@@ -59,6 +59,10 @@ def unpack(archive: Path, folder: Path) -> None:
             raise DatasetError(f"{archive} is neither a zip nor a tar archive, or it is cut short; fetch it again")
     except _DAMAGED as error:
         raise DatasetError(f"{archive} is damaged ({error}); fetch it again") from error
+    except OSError as error:
+        if error.errno is not None:  # of the disk, not of bz2
+            raise
+        raise DatasetError(f"{archive} is damaged ({error}); fetch it again") from error
     except (NotImplementedError, RuntimeError) as error:  # a method or version that zipfile does not know
         raise DatasetError(
             f"{archive} cannot be unpacked here ({error}); pack it anew, with the usual method"

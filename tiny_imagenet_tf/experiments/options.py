@@ -200,8 +200,10 @@ def read(config: type[Options], path: Path) -> Options:
     """
     try:
         stored = Run(path).config
-    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(f"--resume {path}: not a run directory") from error
+    if not isinstance(stored, dict) or "recipe" not in stored:
+        raise UserError(f"--resume {path}: its config.json is not that of a run")
     stored.pop("recipe")
     fields = {field.name: field for field in dataclasses.fields(config)}
     if stored.keys() != fields.keys():

@@ -134,6 +134,18 @@ def read_json(path: Path, text: str | None = None) -> Any:
         raise UserError(f"{path} is damaged, or not JSON ({error})") from error
 
 
+def read_object(path: Path, text: str | None = None) -> dict[str, Any]:
+    """Returns the object that a JSON file, or a line of it, holds.
+
+    Raises:
+        UserError: it is damaged, not JSON, or no object.
+    """
+    found = read_json(path, text)
+    if not isinstance(found, dict):
+        raise UserError(f"{path} is damaged: it holds {type(found).__name__}, not named values")
+    return found
+
+
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """Returns the arrays of an ``.npz`` file; nothing is unpickled.
 

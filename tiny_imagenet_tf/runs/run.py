@@ -40,7 +40,7 @@ from tiny_imagenet_tf.runs.files import (
     locked,
     plain,
     read_arrays,
-    read_json,
+    read_object,
     replacing,
     save_whole,
     sweep,
@@ -110,12 +110,12 @@ class Run:
     @property
     def config(self) -> dict[str, Any]:
         """The stored options, with the recipe's name."""
-        return read_json(self.path / "config.json")
+        return read_object(self.path / "config.json")
 
     @property
     def environment(self) -> dict[str, Any]:
         """The stored environment."""
-        return read_json(self.path / "environment.json")
+        return read_object(self.path / "environment.json")
 
     @property
     def ended(self) -> bool:
@@ -130,14 +130,14 @@ class Run:
             UserError: the run did not end.
         """
         path = self.finished(self.path).path / "summary.json"
-        return Summary.from_json(read_json(path), path)
+        return Summary.from_json(read_object(path), path)
 
     @property
     def metrics(self) -> list[dict[str, float]]:
         """The rows of ``metrics.jsonl``, one a measurement."""
         file = self.path / "metrics.jsonl"
         lines = file.read_text(errors="replace").splitlines() if file.exists() else []
-        return [read_json(file, line) for line in lines]
+        return [read_object(file, line) for line in lines]
 
     @property
     def checkpoint(self) -> Path:

@@ -131,6 +131,8 @@ class Summary:
             return f"title is {self.title!r}"
         if isinstance(val.images, bool) or not isinstance(val.images, int) or val.images < 1:
             return f"measured on {val.images!r} validation images"
+        if val.crops is not None and val.crops not in CROPS:
+            return f"shown as {val.crops!r}, none of {', '.join(CROPS)}"
         shares = {"top1": val.top1, "top5": val.top5, "train accuracy": self.train.accuracy}
         for name, share in shares.items():
             optional = share is None and name != "top1"

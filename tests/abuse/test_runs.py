@@ -1,0 +1,319 @@
+"""Damaged runs, records and stores: what reads them names the file, and writes nothing."""
+
+import dataclasses
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from tiny_imagenet_tf.data import splits
+from tiny_imagenet_tf.experiments import checkpoints, options
+from tiny_imagenet_tf.experiments.clock import Clock
+from tiny_imagenet_tf.models import preprocess
+from tiny_imagenet_tf.runs import records
+from tiny_imagenet_tf.runs.run import Run
+from tiny_imagenet_tf.runs.snapshots import Snapshots
+from tiny_imagenet_tf.runs.summary import Summary, Validation
+from tiny_imagenet_tf.runs.transfer_values import open_store
+from tiny_imagenet_tf.transfer.options import TransferOptions
+
+SUMMARY = Summary("A run", Validation(12, 0.5, 0.75, "whole"), epochs=1, hours=0.1)
+
+
+@pytest.fixture(scope="module")
+def network():
+    images = keras.Input((64, 64, 3))
+    scores = keras.layers.Dense(4, name="logits")(keras.layers.GlobalAveragePooling2D()(images))
+    return preprocess.deployed(preprocess.classifier(keras.Model(images, scores)))
+
+
+@pytest.fixture
+def finished(builder, tmp_path, network):
+    """A run that ended, and the options to find its images."""
+    images = {"source": None, "data_dir": builder.data_path.parents[1]}
+    run = Run.create(tmp_path / "runs", "transfer_vanilla", TransferOptions(**images))
+    run.write_environment(device="a CPU", seed=0, precision="float32", dataset={"digests": {}})
+    run.write_metrics([{"epoch": 1, "step": 6, "accuracy": 0.5, "val_accuracy": 0.5}])
+    validation = splits.load(builder, "validation")
+    run.write_validation_predictions(validation, np.full((12, 4), 0.25))
+    run.snapshots(validation.wnids, 3).offer(network.save, step=6, epoch=1, accuracy=0.5)
+    run.write_summary(SUMMARY)
+    return run
+
+
+DAMAGE = {
+    "empty": lambda data: b"",
+    "cut": lambda data: data[: len(data) * 2 // 3],
+    "garbage": lambda data: b"\x00\xff\x13garbage" * 20,
+    "text": lambda data: b"<html>404</html>\n",
+    "UTF-16": lambda data: "{}".encode("utf-16"),
+    "a list": lambda data: b"[1, 2]",
+    "a word": lambda data: b'"word"',
+    "nothing": lambda data: b"null",
+    "deep": lambda data: b"[" * 100_000,
+}
+
+
+def record(recipe, finished, tmp_path):
+    module = recipe("record_result")
+    module.main(module.Config(run=finished.path, results=tmp_path / "results", tables=False))
+
+
+def report(recipe, finished, tmp_path):
+    module = recipe("report")
+    module.main(module.Config((finished.path,), out=tmp_path / "report", results=tmp_path / "none"))
+
+
+def resume(recipe, finished, tmp_path):
+    options.read(recipe("transfer_vanilla").Config, finished.path)
+
+
+def ensemble(recipe, finished, tmp_path):
+    module = recipe("ensemble")
+    module.main(module.Config((finished.path,), runs=tmp_path / "more", data_dir=finished.config["data_dir"]))
+
+
+READERS = {
+    "config.json": [record, resume],
+    "environment.json": [record],
+    "metrics.jsonl": [record, report],
+    "summary.json": [record, report],
+    "snapshots/index.json": [ensemble],
+}
+DAMAGED = [(file, reader, kind) for file, readers in READERS.items() for reader in readers for kind in DAMAGE]
+DAMAGED = [each for each in DAMAGED if each[0] != "metrics.jsonl" or each[2] != "empty"]  # no measurement is no damage
+
+
+@pytest.mark.parametrize(("file", "reader", "kind"), DAMAGED, ids=lambda value: getattr(value, "__name__", None))
+def test_damaged_json(recipe, refusal, finished, tmp_path, file, reader, kind):
+    path = finished.path / file
+    path.write_bytes(DAMAGE[kind](path.read_bytes()))
+    if reader is ensemble:
+        (finished.path / "predictions-validation.npz").unlink()
+    with refusal(tmp_path, path.name):
+        reader(recipe, finished, tmp_path)
+
+
+ARRAYS = {
+    **{kind: DAMAGE[kind] for kind in ("empty", "cut", "garbage", "text")},
+    "flipped": lambda data: data[: len(data) // 2] + bytes([data[len(data) // 2] ^ 0xFF]) + data[len(data) // 2 + 1 :],
+    "pickled": lambda data: b"\x80\x04K\x01.",
+}
+
+
+@pytest.mark.parametrize("kind", ARRAYS)
+@pytest.mark.parametrize("reader", [report, ensemble])
+def test_damaged_predictions(recipe, refusal, finished, tmp_path, reader, kind):
+    path = finished.path / "predictions-validation.npz"
+    path.write_bytes(ARRAYS[kind](path.read_bytes()))
+    (finished.path / "snapshots/index.json").unlink()
+    with refusal(tmp_path, path.name):
+        reader(recipe, finished, tmp_path)
+
+
+VALUES = {
+    "one NaN": lambda arrays: arrays["probabilities"].__setitem__((0, 0), np.nan),
+    "all NaN": lambda arrays: arrays["probabilities"].fill(np.nan),
+    "infinite": lambda arrays: arrays["probabilities"].__setitem__((3, 1), np.inf),
+    "scores, not probabilities": lambda arrays: arrays["probabilities"].__imul__(10),
+    "a class less": lambda arrays: arrays.update(probabilities=arrays["probabilities"][:, 1:]),
+    "a class less in both": lambda arrays: arrays.update(
+        probabilities=arrays["probabilities"][:, 1:] * 4 / 3, wnids=arrays["wnids"][1:]
+    ),
+    "an image less": lambda arrays: arrays.update(probabilities=arrays["probabilities"][1:]),
+    "classes the other way": lambda arrays: arrays.update(wnids=arrays["wnids"][::-1]),
+    "a class twice": lambda arrays: arrays["wnids"].__setitem__(1, arrays["wnids"][0]),
+    "a label too many": lambda arrays: arrays["labels"].__setitem__(0, 7),
+    "a label below": lambda arrays: arrays["labels"].__setitem__(0, -1),
+    "no labels": lambda arrays: arrays.pop("labels"),
+    "no classes": lambda arrays: arrays.pop("wnids"),
+    "no probabilities": lambda arrays: arrays.pop("probabilities"),
+}
+
+
+@pytest.mark.parametrize("kind", VALUES)
+@pytest.mark.parametrize("reader", [report, ensemble])
+def test_predictions_that_cannot_be(recipe, refusal, finished, tmp_path, reader, kind):
+    path = finished.path / "predictions-validation.npz"
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    VALUES[kind](arrays)
+    np.savez(path, **arrays)
+    (finished.path / "snapshots/index.json").unlink()
+    with refusal(tmp_path, path.name):
+        reader(recipe, finished, tmp_path)
+
+
+FIGURES = {
+    "NaN": ("validation", "top1", float("nan")),
+    "infinite": ("validation", "top1", float("inf")),
+    "seven": ("validation", "top1", 7),
+    "percent": ("validation", "top1", 70.9),
+    "negative": ("validation", "top1", -0.1),
+    "text": ("validation", "top1", "70.9 %"),
+    "nothing": ("validation", "top1", None),
+    "top-5 below top-1": ("validation", "top5", 0.1),
+    "top-5 of seven": ("validation", "top5", 7),
+    "no images": ("validation", "images", 0),
+    "half an image": ("validation", "images", 12.5),
+    "images in words": ("validation", "images", "12"),
+    "accuracy of training": ("train", "accuracy", 80),
+    "hours": (None, "hours", -1),
+    "endless": (None, "hours", float("inf")),
+    "epochs": (None, "epochs", "thirty"),
+    "title": (None, "title", ""),
+    "no title": (None, "title", None),
+    "no validation": (None, "validation", None),
+    "validation in words": (None, "validation", "good"),
+    "train in words": (None, "train", "good"),
+    "notes in numbers": (None, "notes", 7),
+    "ensemble in words": (None, "ensemble", "good"),
+    "crops": ("validation", "crops", "twenty"),
+}
+
+
+@pytest.mark.parametrize("kind", FIGURES)
+@pytest.mark.parametrize("reader", [record, report])
+def test_figures_that_cannot_be(recipe, refusal, finished, tmp_path, reader, kind):
+    part, name, value = FIGURES[kind]
+    stored = json.loads(json.dumps(dataclasses.asdict(SUMMARY)))
+    (stored[part] if part else stored)[name] = value
+    (finished.path / "summary.json").write_text(json.dumps(stored))
+    with refusal(tmp_path, "summary.json"):
+        reader(recipe, finished, tmp_path)
+
+
+NAMES = [
+    "../evil",
+    "../../evil",
+    "a/b",
+    "/tmp/evil",
+    "",
+    ".",
+    "..",
+    ".hidden",
+    "a\nb",
+    "a b",
+    "x|y",
+    "évil",
+    "a\0b",
+    "~",
+]
+
+
+@pytest.mark.parametrize(
+    ("how", "name"), [("recipe", ""), *((how, name) for name in NAMES for how in ("recipe", "option"))]
+)
+def test_names_cannot_leave_the_folder(recipe, refusal, finished, tmp_path, name, how):
+    module, chosen = recipe("record_result"), {}
+    if how == "recipe":
+        config = finished.config | {"recipe": name}
+        (finished.path / "config.json").write_text(json.dumps(config))
+    else:
+        chosen = {"name": name}
+    with refusal(tmp_path, "--name"):
+        module.main(module.Config(run=finished.path, results=tmp_path / "a/b/results", tables=False, **chosen))
+
+
+def test_a_record_is_written_after_all_has_been_rendered(recipe, refusal, finished, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("<!-- results:begin short -->\nno end\n")
+    module = recipe("record_result")
+    with refusal(tmp_path, str(page)):
+        module.main(module.Config(run=finished.path, results=tmp_path / "results", pages=(page,)))
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_damaged_records(refusal, finished, tmp_path, kind):
+    path = records.write(tmp_path / "results", records.from_run(finished, "x"))
+    path.write_bytes(DAMAGE[kind](path.read_bytes()))
+    with refusal(tmp_path, str(path)):
+        records.read(tmp_path / "results")
+
+
+CHECKPOINTS = {**ARRAYS, "of another kind": lambda data: b""}
+
+
+@pytest.mark.parametrize("kind", ARRAYS)
+def test_damaged_checkpoints(refusal, tmp_path, kind):
+    path = tmp_path / "checkpoint.npz"
+    checkpoints.save(path, {"model/0/kernel": np.zeros((30, 30))}, Clock(6, step=3))
+    path.write_bytes(ARRAYS[kind](path.read_bytes()))
+    with refusal(tmp_path, str(path)):
+        clock = checkpoints.read_clock(path, 6)
+        assert clock.step == 3
+        model = keras.Sequential([keras.Input((30,)), keras.layers.Dense(30, use_bias=False)])
+        model.compile("sgd", "mse")
+        checkpoints.restore(path, model)
+
+
+def test_snapshots_without_their_index_are_left_alone(refusal, finished, tmp_path, builder):
+    folder = finished.path / "snapshots"
+    (folder / "mine.keras").touch()
+    (folder / "index.json").unlink()
+    with refusal(tmp_path, "index.json is gone", "nothing was removed"):
+        Snapshots(folder, splits.load(builder, "validation").wnids)
+
+
+def test_a_file_of_the_users_own_stays(finished):
+    folder = finished.path / "snapshots"
+    (folder / "mine.keras").touch()
+    finished.snapshots().go_back_to(0)
+    assert sorted(path.name for path in folder.iterdir()) == ["index.json", "mine.keras"]
+
+
+@pytest.mark.parametrize("name", ["../../mine.keras", "/tmp/x.keras", "mine.keras", "step-1.keras/../x"])
+def test_an_index_cannot_name_other_files(refusal, finished, tmp_path, name):
+    path = finished.path / "snapshots/index.json"
+    stored = json.loads(path.read_text())
+    stored["snapshots"][0]["file"] = name
+    path.write_text(json.dumps(stored))
+    with refusal(tmp_path, str(path)):
+        finished.snapshots()
+
+
+SHARDS = {
+    "values flipped": (".npy", ARRAYS["flipped"], "its sha256 has changed; delete it"),
+    "values cut": (".npy", DAMAGE["cut"], "its sha256 has changed; delete it"),
+    "values empty": (".npy", DAMAGE["empty"], "its sha256 has changed; delete it"),
+    "checksum empty": (".json", DAMAGE["empty"], "delete it and run again"),
+    "checksum cut": (".json", DAMAGE["cut"], "delete it and run again"),
+    "checksum a list": (".json", DAMAGE["a list"], "its sha256 has changed"),
+    "checksum without a sum": (".json", lambda data: b"{}", "its sha256 has changed"),
+    "checksum garbage": (".json", DAMAGE["garbage"], "delete it and run again"),
+}
+
+
+@pytest.mark.parametrize("kind", SHARDS)
+@pytest.mark.parametrize("how", ["load", "read_rows"])
+def test_damaged_stores(refusal, tmp_path, how, kind):
+    store = open_store(tmp_path, {"layer": "x"}, rows=6, shard_rows=3)
+    for shard in store.shards:
+        store.write(shard, np.ones((3, 40), np.float16))
+    ending, spoil, message = SHARDS[kind]
+    path = store.folder / f"shard-00001{ending}"
+    path.write_bytes(spoil(path.read_bytes()))
+    with refusal(tmp_path, "shard-00001", message):
+        store.load() if how == "load" else store.read_rows(np.array([4]))
+
+
+@pytest.mark.parametrize("kind", ["empty", "cut", "garbage"])
+def test_damaged_keys(refusal, tmp_path, kind):
+    store = open_store(tmp_path, {"layer": "x"}, rows=6)
+    path = store.folder / "key.json"
+    path.write_bytes(DAMAGE[kind](path.read_bytes()))
+    with refusal(tmp_path, "key.json"):
+        open_store(tmp_path, {"layer": "x"}, rows=6)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [np.full((3, 4), np.nan), np.full((3, 4), np.inf), np.full((3, 4), 1e6, np.float32).astype(np.float16),
+     np.zeros((2, 4)), np.zeros((4, 4)), np.zeros(3)],
+    ids=["NaN", "infinite", "too large for float16", "too few", "too many", "one number an image"],
+)  # fmt: skip
+def test_values_that_cannot_be_stored(refusal, tmp_path, values):
+    store = open_store(tmp_path, {"layer": "x"}, rows=3)
+    with refusal(tmp_path, "shard 0"):
+        store.write(0, values)
