@@ -1,7 +1,9 @@
 """Fixtures that several rooms share."""
 
 import importlib.util
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +16,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # TensorFlow itself turns i
 import keras
 
 from tiny_imagenet_tf.data import splits, synthetic
+from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import DOWNLOAD
 
 # Real data (data/unpack FOLDER writes tiny-imagenet-200) and weights (weights/), where somebody has put them.
 SHARED = Path(os.environ.get("TINY_IMAGENET_SHARED", Path(__file__).parents[2] / "shared"))
@@ -32,6 +35,16 @@ def builder(tmp_path_factory):
     """The made-up dataset, prepared: 4 classes, 24 training, 12 validation and 5 test images."""
     folder = tmp_path_factory.mktemp("synthetic")
     return splits.prepare(synthetic.write(folder, SMALL), folder / "prepared")
+
+
+@pytest.fixture(scope="session")
+def downloaded(builder, tmp_path_factory) -> Path:
+    """A directory of datasets that has the made-up one in the place of the official download."""
+    folder = tmp_path_factory.mktemp("downloaded")
+    shutil.copytree(builder.data_path.parent, folder / builder.data_path.parent.name)
+    path = folder / builder.data_path.relative_to(builder.data_path.parents[1]) / "metadata.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"source": DOWNLOAD}))
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -29,9 +29,9 @@ def network():
 
 
 @pytest.fixture
-def finished(builder, tmp_path, network):
+def finished(downloaded, builder, tmp_path, network):
     """A run that ended, and the options to find its images."""
-    images = {"source": None, "data_dir": builder.data_path.parents[1]}
+    images = {"source": None, "data_dir": downloaded}
     run = Run.create(tmp_path / "runs", "transfer_vanilla", TransferOptions(**images))
     run.write_environment(device="a CPU", seed=0, precision="float32", dataset={"digests": {}})
     run.write_metrics([{"epoch": 1, "step": 6, "accuracy": 0.5, "val_accuracy": 0.5}])

@@ -85,7 +85,9 @@ def test_held_out_images_pick_and_val_is_reported(config, holdout, picking):
 )
 def test_only_the_recipes_own_experiment_stands_in_the_papers_row(config, monkeypatch, options, title, key, note):
     if "demo" in options:  # on the images at hand
-        monkeypatch.setattr(experiment.images.synthetic, "write", lambda folder, seed: config.source)
+        source = config.source
+        monkeypatch.setattr(experiment.images.synthetic, "write", lambda folder, seed: source)
+        config = dataclasses.replace(config, source=None, data_dir=None)
     begun = begin(dataclasses.replace(config, **options))
     network = preprocess.deployed(preprocess.classifier(tiny_run.network(4)))
     begun.snapshots.offer(network.save, step=6, epoch=1, accuracy=0.5)

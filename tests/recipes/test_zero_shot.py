@@ -32,11 +32,11 @@ def test_the_thousand_classes_are_sorted_and_hold_the_two_hundred():
 
 
 @pytest.mark.parametrize("crops", ["whole", "ten"])
-def test_scores_are_cut_to_the_classes(recipe, builder, tmp_path, monkeypatch, crops):
+def test_scores_are_cut_to_the_classes(downloaded, recipe, builder, tmp_path, monkeypatch, crops):
     zero_shot = recipe("zero_shot")
     thousand = (*imagenet.wnids()[:996], *splits.load(builder, "validation").wnids)
     monkeypatch.setattr(imagenet, "wnids", lambda: thousand)
-    common = {"data_dir": builder.data_path.parents[1], "pixels": "-1..1", "precision": "float32", "crops": crops}
+    common = {"data_dir": downloaded, "pixels": "-1..1", "precision": "float32", "crops": crops}
     runs = []
     for activation in (None, "softmax"):  # the same network, whether it gives scores or probabilities
         path = network(tmp_path / f"{activation}.keras", activation=activation)

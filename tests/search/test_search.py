@@ -11,10 +11,10 @@ from tiny_imagenet_tf.search.search import SearchOptions
 
 
 @pytest.fixture(scope="module")
-def options(tmp_path_factory, builder, tiny_backbone):
+def options(tmp_path_factory, downloaded, tiny_backbone):
     folder = tmp_path_factory.mktemp("search")
     return SearchOptions(
-        data_dir=builder.data_path.parents[1],
+        data_dir=downloaded,
         backbone=tiny_backbone,
         pixels="-1..1",
         precision="float32",

@@ -23,11 +23,11 @@ V3 = Study("transfer_v3", "Transfer Learning v3", "milani/transfer_v3")
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory, builder, tiny_backbone):
+def config(tmp_path_factory, downloaded, tiny_backbone):
     """A small run of everything: ten-crop, stored augmented views of half the images, a held-out slice."""
     folder = tmp_path_factory.mktemp("experiment")
     return TransferOptions(
-        data_dir=builder.data_path.parents[1],
+        data_dir=downloaded,
         backbone=tiny_backbone,
         pixels="-1..1",
         precision="float32",

@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -62,7 +61,6 @@ def test_what_is_stored_is_not_extracted_again(extraction, train, monkeypatch):
 
 FILL = """
 import sys, time
-from pathlib import Path
 from tiny_imagenet_tf.data import splits, views
 from tiny_imagenet_tf.models import backbones
 from tiny_imagenet_tf.runs import transfer_values as store
@@ -82,8 +80,8 @@ Extraction(Engine(built, "float32"), Path(sys.argv[2])).fill(data, (views.View()
 """
 
 
-def test_killed_at_a_random_shard_and_resumed_it_is_identical(builder, tmp_path, tiny_backbone):
-    root = Path(builder.data_path).parents[1]
+def test_killed_at_a_random_shard_and_resumed_it_is_identical(downloaded, tmp_path, tiny_backbone):
+    root = downloaded
     command = [sys.executable, "-c", FILL, str(root)]
     subprocess.run([*command, str(tmp_path / "whole"), "0", tiny_backbone], check=True, capture_output=True)
 
@@ -116,6 +114,6 @@ def test_the_shard_size_is_moderate():
     assert 1000 <= store_room.SHARD_ROWS <= 5000  # 4 to 20 MB; a minute or so of a slow CPU's work
 
 
-def test_the_prepared_data_can_be_reopened(builder):
-    root = Path(builder.data_path).parents[1]
+def test_the_prepared_data_can_be_reopened(downloaded):
+    root = downloaded
     assert len(splits.load(splits.prepare(None, root), "train")) == 24

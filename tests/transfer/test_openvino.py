@@ -77,9 +77,9 @@ def test_a_missing_package_is_named_before_anything_is_made(monkeypatch):
         TransferOptions(demo=True, engine="openvino").check()
 
 
-def test_a_run_in_int8(builder, tiny_backbone, tmp_path):
+def test_a_run_in_int8(downloaded, tiny_backbone, tmp_path):
     options = TransferOptions(
-        data_dir=builder.data_path.parents[1],
+        data_dir=downloaded,
         backbone=tiny_backbone,
         pixels="-1..1",
         precision="int8",

@@ -128,6 +128,8 @@ def prepare(source: Path | None = None, data_dir: Path | None = None) -> tfds.co
             if (found := _existing(kept)) is None:  # nobody else made it meanwhile
                 _make(tree, kept)
                 found = _existing(kept)
+    if (made_from := found.info.metadata.get("source", kept.name)) != kept.name:
+        raise _damaged(kept, f"they were made from {made_from}")
     return found
 
 
@@ -156,12 +158,12 @@ def _make(tree: Path, kept: Path) -> None:
             archives.unpack(tree, part / "unpacked")
             try:
                 root = official_layout.find_root(part / "unpacked")
-                Builder(data_dir=part, source=root, in_place=True).download_and_prepare()
+                Builder(data_dir=part, source=root, made_from=kept.name).download_and_prepare()
             except DatasetError as error:  # the folder is gone when a person reads this
                 raise DatasetError(str(error).replace(str(part / "unpacked"), str(tree))) from error
             shutil.rmtree(part / "unpacked")
         else:
-            Builder(data_dir=part, source=tree, in_place=True).download_and_prepare()
+            Builder(data_dir=part, source=tree, made_from=kept.name).download_and_prepare()
         if not kept.exists():  # where locks do not work another process may have been first
             part.rename(kept)
     except OSError as error:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from tiny_imagenet_tf.reports.figures import style
 from tiny_imagenet_tf.reports.table import Table
 from tiny_imagenet_tf.reports.thumbnails import Sprite, data_uri, png_to_webp
-from tiny_imagenet_tf.runs.files import replacing
+from tiny_imagenet_tf.runs.files import replacing, sweep
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -174,6 +174,8 @@ def write(folder: Path, title: str, sections: Sequence[Section]) -> Path:
         The page's path.
     """
     (folder / "figures").mkdir(parents=True, exist_ok=True)
+    sweep(folder)
+    sweep(folder / "figures")
     for block in (block for section in sections for block in section.blocks):
         if isinstance(block, Drawing):
             with replacing(folder / "figures" / block.file_name) as file:

@@ -30,18 +30,19 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=_AGAIN):
     Args:
         source: a tree in the official layout to read instead of downloading. Its records lie apart from the
             download's, in a folder that is named after the state of the tree: the one that the recipes use.
-        in_place: leave ``data_dir`` as it is.
+        made_from: the word for the source's state, where ``data_dir`` is that folder already.
         **kwargs: as for any TFDS builder.
     """
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First release."}  # noqa: RUF012 (TFDS reads a class attribute)
 
-    def __init__(self, *, source: str | Path | None = None, in_place: bool = False, **kwargs):
-        self._source = source
-        if source is not None and not in_place:
+    def __init__(self, *, source: str | Path | None = None, made_from: str | None = None, **kwargs):
+        self._source, self._made_from = source, made_from
+        if source is not None and made_from is None:
             root = Path(kwargs.get("data_dir") or tfds.core.constants.DATA_DIR).expanduser()
-            kwargs["data_dir"] = place_of(official_layout.find_root(Path(source).expanduser().resolve()), root)
+            place = place_of(official_layout.find_root(Path(source).expanduser().resolve()), root)
+            kwargs["data_dir"], self._made_from = place, place.name
         super().__init__(**kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -70,7 +71,7 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=_AGAIN):
             digests=layout.digests,
             grayscale=layout.grayscale,
             missing=list(layout.missing),
-            source=DOWNLOAD if self._source is None else fingerprint(Path(self._source)),
+            source=self._made_from or DOWNLOAD,
         )
         return {split: self._generate_examples(found) for split, found in layout.examples.items() if found}
 
