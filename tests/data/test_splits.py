@@ -1,10 +1,13 @@
+import importlib
 import io
+import subprocess
+import sys
 import urllib.request
 
 import pytest
 import tensorflow_datasets as tfds
 
-from tiny_imagenet_tf.data import official_layout, splits
+from tiny_imagenet_tf.data import official_layout, splits, synthetic
 from tiny_imagenet_tf.data.official_layout import DatasetError
 
 
@@ -101,3 +104,68 @@ def test_all_splits_and_what_they_lack(builder, tree, tmp_path):
         file.unlink()
     with pytest.raises(DatasetError, match="no validation images"):
         splits.load_all(splits.prepare(tree, tmp_path / "data"))
+
+
+def test_two_first_starts_on_one_directory_make_one_dataset(tree, tmp_path):
+    code = "import sys; from pathlib import Path; from tiny_imagenet_tf.data import splits\n"
+    code += "print(splits.prepare(Path(sys.argv[1]), Path(sys.argv[2])).data_path)"
+    command = [sys.executable, "-c", code, str(tree), str(tmp_path / "data")]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) for _ in range(2)]
+    said = [process.communicate()[0].splitlines()[-1] for process in both]
+    assert [process.returncode for process in both] == [0, 0] and said[0] == said[1]
+    assert len(list((tmp_path / "data").rglob("dataset_info.json"))) == 1
+
+
+def test_a_preparation_that_fails_leaves_what_another_has_finished(tree, tmp_path, monkeypatch):
+    prepare = splits.Builder.download_and_prepare
+
+    def meanwhile(self):
+        monkeypatch.setattr(splits.Builder, "download_and_prepare", prepare)
+        splits.prepare(tree, tmp_path / "data")  # another, from its beginning to its end
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(splits.Builder, "download_and_prepare", meanwhile)
+    with pytest.raises(KeyboardInterrupt):
+        splits.prepare(tree, tmp_path / "data")
+    assert len(splits.load(splits.prepare(tree, tmp_path / "data"), "train")) == 24
+    assert len(list((tmp_path / "data").rglob("dataset_info.json"))) == 1
+
+
+def test_records_of_a_folder_do_not_pass_for_the_download(tree, tmp_path, monkeypatch):
+    for name in ("one", "two"):  # through TFDS, with one data_dir
+        source = tree if name == "one" else synthetic.write(tmp_path / "b", synthetic.Sizes(3, 10, 2, 5), seed=1)
+        found = tfds.builder("tiny_imagenet", data_dir=tmp_path / "data", source=source)
+        found.download_and_prepare()
+        assert found.info.splits["train"].num_examples == (24 if name == "one" else 30)
+    assert splits.prepare(tree, tmp_path / "data").info.splits["train"].num_examples == 24  # the recipes find it
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: (_ for _ in ()).throw(OSError("no network")))
+    with pytest.raises(DatasetError, match="could not be downloaded"):
+        splits.prepare(None, tmp_path / "data")
+    splits.Builder(data_dir=tmp_path / "data", source=tree, made_from="x").download_and_prepare()
+    with pytest.raises(DatasetError, match="was made from a folder"):
+        splits.prepare(None, tmp_path / "data")
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut", "gone", "label", "info"])
+def test_damaged_records_are_named(tree, tmp_path, damage):
+    builder = splits.prepare(tree, tmp_path / "data")
+    splits.verify(builder)
+    (record,) = builder.data_path.glob("*train*")
+    data = record.read_bytes()
+    if damage == "flipped":
+        record.write_bytes(data[:500] + bytes([data[500] ^ 0xFF]) + data[501:])
+    elif damage == "cut":
+        record.write_bytes(data[: len(data) // 2])
+    elif damage == "gone":
+        record.unlink()
+    elif damage == "label":  # another image in its place, with a good checksum
+        path = builder.data_path / "metadata.json"
+        path.write_text(path.read_text().replace(builder.info.metadata["digests"]["train"], "0" * 64))
+    else:
+        (builder.data_path / "dataset_info.json").write_text("{")
+    with pytest.raises(DatasetError, match="delete that folder and run again"):
+        splits.verify(splits.prepare(tree, tmp_path / "data"))
+
+
+def test_loaded_again_the_builder_is_not_registered_twice():
+    importlib.reload(sys.modules[splits.Builder.__module__])

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from google.protobuf import json_format
 from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
 from tensorflow_datasets.core.download.util import DownloadError
 
@@ -136,7 +137,13 @@ def prepare(source: Path | None = None, data_dir: Path | None = None) -> tfds.co
 def _existing(kept: Path) -> tfds.core.DatasetBuilder | None:
     try:
         builder = Builder(data_dir=kept)
-    except (OSError, ValueError, KeyError, TypeError) as error:  # what TFDS raises for damaged files of its own
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        json_format.Error,
+    ) as error:  # what TFDS raises for damaged files of its own
         raise _damaged(kept, error) from error
     if not builder.data_path.exists():
         return None

@@ -65,6 +65,7 @@ def write(folder: Path, record: Record) -> Path:
     """
     merged(folder, record)
     folder.mkdir(parents=True, exist_ok=True)
+    files.sweep(folder)
     path = _path(folder, record.name)
     write_json(path, without_paths(dataclasses.asdict(record)))
     return path

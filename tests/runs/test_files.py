@@ -1,0 +1,119 @@
+"""Files and locks, with real processes."""
+
+import errno
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.runs import files
+from tiny_imagenet_tf.runs.files import Shares, locked, part_of, replacing, save_whole, sweep
+
+ROOT = Path(__file__).parents[2]
+
+
+def python(code, *arguments):
+    """Another process, which prints a line when it is ready."""
+    command = [sys.executable, "-c", f"import sys, time\nfrom pathlib import Path\n{code}", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=os.environ | {"PYTHONPATH": ROOT})
+
+
+HOLD = """
+from tiny_imagenet_tf.runs.files import locked
+with locked(Path(sys.argv[1]), "it", wait=True):
+    print("held", flush=True)
+    time.sleep(float(sys.argv[2]))
+"""
+
+
+def test_a_lock_names_its_holder_and_is_refused(tmp_path):
+    holder = python(HOLD, tmp_path / ".lock", 60)
+    assert holder.stdout.readline() == "held\n"
+    expected = rf"^the run: process {holder.pid} on \S+, since .* UTC is at work on it"
+    with pytest.raises(UserError, match=expected), locked(tmp_path / ".lock", "the run", wait=False):
+        pass
+    holder.kill()  # the lock ends with its process, however that ends
+    holder.wait()
+    with locked(tmp_path / ".lock", "the run", wait=False):
+        assert f"process {os.getpid()} on" in (tmp_path / ".lock").read_text()
+
+
+def test_a_lock_is_waited_for(tmp_path, capsys):
+    holder = python(HOLD, tmp_path / ".lock", 0.5)
+    assert holder.stdout.readline() == "held\n"
+    started = time.monotonic()
+    with locked(tmp_path / ".lock", "the records", wait=True):
+        assert time.monotonic() - started > 0.1
+    assert f"the records: process {holder.pid} on" in capsys.readouterr().out
+
+
+SHARE = """
+from tiny_imagenet_tf.runs.files import Shares
+shares = Shares(Path(sys.argv[1]))
+print([shares.take(part) for part in (0, 2)], flush=True)
+time.sleep(60)
+"""
+
+
+def test_parts_of_a_work_are_shared(tmp_path):
+    other = python(SHARE, tmp_path / ".lock")
+    assert other.stdout.readline() == "[True, True]\n"
+    shares = Shares(tmp_path / ".lock")
+    assert [shares.take(part) for part in range(4)] == [False, True, False, True]
+    other.kill()
+    other.wait()
+    assert shares.take(0) and shares.take(2, wait=True)
+    shares.close()
+
+
+def test_what_a_dead_process_left_is_swept_and_nothing_else(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    mine, machine = part_of(tmp_path / "values.npy"), files._machine()
+    left = [tmp_path / f".values.{machine}-{ended.pid}-abcdef.npy", tmp_path / f".folder.{machine}-{ended.pid}-abcdef"]
+    others = [mine, tmp_path / f".values.0123456789-{ended.pid}-abcdef.npy", tmp_path / "values.npy", tmp_path / ".x"]
+    left[1].mkdir()
+    (left[1] / "file").touch()
+    for path in (left[0], *others):
+        path.touch()
+    sweep(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted(others)
+
+
+def test_two_processes_have_names_of_their_own(tmp_path):
+    code = "from tiny_imagenet_tf.runs.files import part_of\nprint(part_of(Path('x.keras')))"
+    names = {python(code).communicate()[0] for _ in range(3)} | {str(part_of(Path("x.keras"))) for _ in range(3)}
+    assert len(names) == 6 and all(name.strip().endswith(".keras") for name in names)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT])
+@pytest.mark.parametrize("how", ["replacing", "save_whole"])
+def test_a_disk_that_refuses_is_named_and_the_old_file_stays(tmp_path, number, how):
+    path = tmp_path / "x.keras"
+    path.write_text("old")
+
+    def fail(part):
+        part.write_text("half")
+        raise OSError(number, os.strerror(number), str(part))
+
+    with pytest.raises(UserError, match=rf"{path} cannot be written: {os.strerror(number)}.*bytes are free there"):
+        if how == "save_whole":
+            save_whole(fail, path)
+        else:
+            with replacing(path) as file:
+                file.write(b"half")
+                raise OSError(number, os.strerror(number))
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_other_errors_stay_what_they_are(tmp_path):
+    with pytest.raises(KeyError), replacing(tmp_path / "x") as file:
+        file.write(b"half")
+        raise KeyError
+    with pytest.raises(OSError, match="Input/output"), replacing(tmp_path / "x"):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    assert list(tmp_path.iterdir()) == []

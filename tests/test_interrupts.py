@@ -1,0 +1,67 @@
+"""SIGINT and SIGTERM, sent by this very process."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tiny_imagenet_tf import interrupts
+
+
+@pytest.fixture(autouse=True)
+def installed():
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    interrupts.install()
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_at_once_outside_of_training(number):
+    with pytest.raises(interrupts.Interrupted, match=signal.Signals(number).name) as caught:
+        os.kill(os.getpid(), number)
+    assert caught.value.number == number
+
+
+def test_after_the_step_in_training(capsys):
+    with pytest.raises(interrupts.Interrupted), interrupts.waiting():
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert interrupts.received()
+        assert "SIGTERM: ends after this step" in capsys.readouterr().err
+        interrupts.end()
+    assert not interrupts.received()
+    interrupts.end()  # nothing waits
+
+
+def test_a_second_one_does_not_wait():
+    with pytest.raises(interrupts.Interrupted), interrupts.waiting():
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
+    assert not interrupts.received()
+
+
+def test_a_measurement_does_not_wait():
+    with pytest.raises(interrupts.Interrupted), interrupts.waiting():
+        os.kill(os.getpid(), signal.SIGTERM)
+        with interrupts.waiting(False):
+            pytest.fail("it began")
+    with pytest.raises(interrupts.Interrupted), interrupts.waiting(), interrupts.waiting(False):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_exit_status_is_128_and_the_signal(number, status):
+    code = f"""
+import dataclasses, os
+from tiny_imagenet_tf.cli import command
+@dataclasses.dataclass(frozen=True)
+class Config:
+    x: int = 0
+command(Config, lambda config: os.kill(os.getpid(), {int(number)}), "")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == status and "Traceback" not in done.stderr
+    assert f"{signal.Signals(number).name}: ended. What was finished is kept." in done.stderr
