@@ -28,9 +28,9 @@ class Small(RunOptions):
     batch_size: int = 4
 
 
-def begin(config, **more):
+def begin(config, study=STUDY, **more):
     """What a recipe gets; nothing is trained."""
-    with experiment.begin(STUDY, config, **more) as begun:
+    with experiment.begin(study, config, **more) as begun:
         return begun
 
 
@@ -138,14 +138,15 @@ def test_a_run_that_goes_on_has_no_figures_until_its_end(config):
 
 
 def test_a_run_goes_on_by_its_own_recipe_and_on_a_gpu_if_it_was_begun_in_float16(config):
-    run = experiment.begin(Study("inception_regularized", "R"), config).run
+    other = Study("inception_regularized", "R")
+    run = begin(config, other).run
     run.write_summary(Summary("ended", Validation(12, 0.5)))
     again = dataclasses.replace(config, resume=run.path)
     with pytest.raises(ValueError, match="a run of recipes/inception_regularized.py"):
         begin(again)
     write_json(run.path / "environment.json", run.environment | {"precision": "float16"})
     with pytest.raises(ValueError, match="begun in float16, which goes on on a GPU only"):
-        experiment.begin(Study("inception_regularized", "R"), again)
+        begin(again, other)
     assert "resumed" not in run.environment and (run.path / "summary.json").exists(), "the run is left as it was"
 
 

@@ -165,13 +165,6 @@ def test_a_run_whose_checkpoint_is_gone_is_left_alone(run, images):
     assert (run.metrics, run.snapshots().entries) == (rows, entries)
 
 
-def test_what_a_killed_writer_left_is_removed(run, images):
-    left = run.path / ".checkpoint.npz.4711"
-    left.write_bytes(b"half a checkpoint")
-    tiny_run.train(run, images.train, images.validation, epochs=1)
-    assert not left.exists()
-
-
 def test_a_checkpoint_of_another_network_is_refused(run, images):
     tiny_run.train(run, images.train, images.validation, epochs=1)
     with np.load(run.checkpoint) as stored:

@@ -52,6 +52,7 @@ def finished(config):
 def test_the_run_directory_holds_what_it_should(finished, config):
     names = {path.name for path in finished.path.iterdir()}
     assert names == {
+        ".lock",
         "config.json",
         "environment.json",
         "metrics.jsonl",
@@ -151,7 +152,8 @@ def test_a_head_that_was_stopped_ends_as_one_that_was_not(finished, config, monk
 
 def test_a_rate_at_which_the_loss_overflows_is_a_clear_error(config):
     with pytest.raises(NonFiniteLoss, match="smaller --learning-rate"):
-        run(V3, dataclasses.replace(config, learning_rate=1e38, augment=False, crops="whole"))
+        run(V3, dataclasses.replace(config, learning_rate=1e38, crops="whole"))
+    assert not [path for path in config.runs.iterdir() if not (path / "checkpoint.npz").exists()], "a run of nothing"
 
 
 def test_predictions_of_the_test_split_are_in_the_challenges_form(finished, builder):
@@ -179,7 +181,9 @@ def test_fresh_views_every_epoch_leave_the_trunk_alone(config, monkeypatch):
         return built[-1]
 
     monkeypatch.setattr(experiment.backbones, "build", remember)
-    fresh = dataclasses.replace(config, augmented_views=0, crops="whole", holdout=0, epochs=1, weight_decay=0)
+    fresh = dataclasses.replace(
+        config, augmented_views=0, augmented_fraction=1.0, crops="whole", holdout=0, epochs=1, weight_decay=0
+    )
     finished = run(V3, fresh)
     assert finished.summary.train.views == "new augmented view each epoch"
     assert finished.metrics[0]["loss"] > 0 and "penalty" not in finished.metrics[0]
