@@ -1,4 +1,4 @@
-"""Turns a finished run into results/<name>.json and writes the tables of README and docs/results.md anew.
+"""Turns a finished run into results/<name>.json and writes the tables of README and docs anew.
 
 Takes a second. The tables are made from the files in results/ alone, so they can also be written without a run, after
 one of them was edited or removed.
@@ -14,7 +14,7 @@ from pathlib import Path
 import tyro
 
 from tiny_imagenet_tf.cli import command
-from tiny_imagenet_tf.reports import markers, tables
+from tiny_imagenet_tf.reports import claims, markers, tables
 from tiny_imagenet_tf.runs import records
 from tiny_imagenet_tf.runs.files import read_json
 from tiny_imagenet_tf.runs.run import Run
@@ -38,6 +38,8 @@ class Config:
     """Pages with tables of results between their markers."""
     networks: Path = ROOT / "docs" / "networks.json"
     """Parameters of each network, as recipes/list_models.py writes them."""
+    claims: Path = ROOT / "docs" / "claims.toml"
+    """The papers' claims, for the page beside."""
 
 
 def main(config: Config) -> None:
@@ -48,14 +50,15 @@ def main(config: Config) -> None:
         record = records.from_run(run, config.name or run.config["recipe"])
         found = records.merged(config.results, record)
     sizes = read_json(config.networks) if config.tables else {}
-    pages = config.pages if config.tables else ()
-    for page in pages:
-        markers.replace(page, "results", lambda asked: tables.section(asked, found, sizes), write=False)
+    parts = [(page, "results", lambda asked: tables.section(asked, found, sizes)) for page in config.pages]
+    parts.append((config.claims.with_suffix(".md"), "claims", lambda _: claims.section(config.claims, found)))
+    for page, name, make in parts if config.tables else ():
+        markers.replace(page, name, make, write=False)
     if record is not None:
         print(f"wrote {records.write(config.results, record)}")
-    for page in pages:
-        markers.replace(page, "results", lambda asked: tables.section(asked, found, sizes))
-        print(f"wrote the results section of {page}")
+    for page, name, make in parts if config.tables else ():
+        markers.replace(page, name, make)
+        print(f"wrote the {name} section of {page}")
 
 
 if __name__ == "__main__":

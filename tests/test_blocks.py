@@ -243,3 +243,12 @@ def test_sizes_are_height_and_width_when_channels_come_first():
     assert build(inception_dim, shape=(1, 9, 8), **DIM).output_shape == (None, 3 + 6 + 1, 4, 3)
     with pytest.raises(ValueError, match=re.escape("got (9, 2)")):
         build(inception_dim, shape=(8, 9, 2), **DIM)
+
+
+def test_two_3x3_convolutions_have_28_percent_fewer_parameters_than_a_5x5():
+    """Milani section 3.1."""
+    images = keras.Input((9, 9, 8))
+    wide = keras.layers.Conv2D(8, 5, use_bias=False)
+    narrow = [keras.layers.Conv2D(8, 3, use_bias=False) for _ in range(2)]
+    assert wide(images).shape == narrow[1](narrow[0](images)).shape  # they see as much
+    assert sum(layer.count_params() for layer in narrow) / wide.count_params() == 0.72

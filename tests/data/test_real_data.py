@@ -3,6 +3,7 @@
 import numpy as np
 
 from tiny_imagenet_tf.data import splits
+from tiny_imagenet_tf.data.screening import screen
 
 
 def test_counts(real_data):
@@ -38,3 +39,25 @@ def test_the_val_labels_are_those_of_the_annotations(real_data, real_tree):
 
 def test_the_raw_tree_is_not_touched(real_data, real_tree):
     assert sum(1 for _ in real_tree.rglob("*.JPEG")) == 107_000
+
+
+def test_screened_images_are_of_classes_such_as_basketball(real_data):
+    """Le & Yang section 5.3.3."""
+    train = splits.load(real_data, "train")
+    names = np.array([train.words[wnid].split(",")[0] for wnid in train.wnids])[train.labels]
+    judged = screen(train.boxes)
+    for kind, counts in (
+        (judged.removed, {"volleyball": 138, "basketball": 87}),
+        (judged.small, {"volleyball": 233, "rugby ball": 166, "basketball": 142}),
+    ):
+        found = dict(zip(*np.unique(names[kind], return_counts=True), strict=True))
+        assert {name: found[name] for name in counts} == counts
+    assert (int(judged.removed.sum()), int(judged.small.sum())) == (1544, 1972)
+
+
+def test_section_5_5_exchanges_truth_and_prediction(real_data):
+    """Le & Yang call val_4311 a bucket taken for a frying pan; the annotations call it a frying pan."""
+    validation = splits.load(real_data, "validation")
+    truth = dict(zip(validation.file_names, (validation.wnids[label] for label in validation.labels), strict=True))
+    assert validation.words[truth["val_4311.JPEG"]].startswith("frying pan")
+    assert validation.words[truth["val_1153.JPEG"]].startswith("cardigan")

@@ -1,0 +1,81 @@
+"""What many heads together cost, beside one: seconds an epoch of the search's batched product and of a single head.
+
+Both train on the same made-up values, batch 100, and take turns in one process. What bounds the heads is printed too:
+their arithmetic, and the bytes of weights and moments that Adam moves each step.
+
+    python benchmarks/search.py
+    python benchmarks/search.py --heads 1 4 16 64 --images 20000
+"""
+
+import dataclasses
+import statistics
+import time
+
+import keras
+import numpy as np
+
+from tiny_imagenet_tf.cli import command
+from tiny_imagenet_tf.data.batches import Steps
+from tiny_imagenet_tf.experiments.fit import compile_for_training
+from tiny_imagenet_tf.experiments.losses import ADAM_EPSILON, smoothed_cross_entropy
+from tiny_imagenet_tf.hardware import describe_device
+from tiny_imagenet_tf.models.heads import transfer_head
+from tiny_imagenet_tf.search.heads import Heads, Setting
+from tiny_imagenet_tf.transfer.pool import ValueBatches, ValuePool
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What to measure."""
+
+    images: int = 100_000
+    """Rows of transfer values."""
+    width: int = 2048
+    """Values a row."""
+    classes: int = 200
+    """Scores."""
+    batch_size: int = 100
+    """Images a step."""
+    heads: tuple[int, ...] = (4, 8, 16, 64)
+    """How many are trained together."""
+    turns: int = 3
+    """Epochs of each; the medians are compared."""
+
+
+def measure(config: Config) -> None:
+    """Prints seconds an epoch, in all and a head, and their ratio to a single head's."""
+    random = np.random.default_rng(0)
+    values = random.random((config.images, config.width), dtype=np.float32).astype(np.float16)
+    labels = random.integers(config.classes, size=config.images)
+    pool = ValuePool.from_views([(values, np.arange(config.images))], labels)
+    batches = ValueBatches(pool, Steps(config.images, config.batch_size, seed=0), config.classes)
+    epoch = batches.steps.per_epoch
+
+    single = transfer_head(config.width, config.classes, weight_decay=0.0058)
+    adam, loss = keras.optimizers.Adam(6.5e-4, epsilon=ADAM_EPSILON), smoothed_cross_entropy(0.1)
+    compile_for_training(single, adam, loss, steps_per_execution=batches.steps_per_execution)
+    contenders = {1: lambda: single.fit(batches.dataset(0, epoch), steps_per_epoch=epoch, shuffle=False, verbose=0)}
+    for count in config.heads:
+        settings = [Setting(6.5e-4 * (1 + number / count), 0.713, 0.0116) for number in range(count)]
+        heads = Heads(settings, config.width, config.classes)
+        contenders[count] = lambda heads=heads: heads.fit_epoch(batches)
+    seconds: dict[int, list[float]] = {count: [] for count in contenders}
+    for turn in range(config.turns + 1):
+        for count, run in contenders.items():
+            started = time.perf_counter()
+            run()
+            if turn:  # the first traces
+                seconds[count].append(time.perf_counter() - started)
+    print(f"{describe_device()}, {config.images:,} x {config.width} values, batch {config.batch_size}")
+    print(f"{'heads':>6}{'s an epoch':>12}{'s a head':>10}{'ratio':>8}{'GFLOP/s':>9}{'GB/s of Adam':>14}")
+    one = statistics.median(seconds[1])
+    weights = config.width * config.classes
+    for count, times in seconds.items():
+        median = statistics.median(times)
+        flops = 4 * config.batch_size * weights * count * epoch / median / 1e9  # forth, and the kernel's gradient
+        moved = 7 * 4 * weights * count * epoch / median / 1e9  # gradient, weight, two moments in; three out
+        print(f"{count:6}{median:12.2f}{median / count:10.2f}{median / one:8.2f}{flops:9.0f}{moved:14.1f}")
+
+
+if __name__ == "__main__":
+    command(Config, measure, __doc__)

@@ -1,0 +1,51 @@
+"""Every claim of the papers and what became of it: ``docs/claims.md``, made of ``docs/claims.toml`` and the records."""
+
+import tomllib
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.published import LE_YANG, MILANI
+from tiny_imagenet_tf.reports.table import NOTHING, Table
+from tiny_imagenet_tf.runs.records import Record
+
+VERDICTS = ("yes", "in part", "no", "not run")
+
+
+def section(claims: Path, results: Sequence[Record]) -> str:
+    """Returns the two tables of claims, each after its count of verdicts.
+
+    Args:
+        claims: the data file.
+        results: the records that figures are read from.
+
+    Raises:
+        UserError: a claim names a record or a file that is not there, or says neither what shows it nor why not.
+    """
+    with claims.open("rb") as file:
+        papers = tomllib.load(file)
+    found, parts = {record.name: record for record in results}, []
+    for key, title in (("milani", MILANI), ("le_yang", LE_YANG)):
+        rows = [_row(claims, claim, found) for claim in papers[key]["claims"]]
+        counts = Counter(row[2] for row in rows)
+        caption = f"{len(rows)} claims: " + ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS)
+        parts.append(Table(title, caption, ("Section", "Claim", "Held", "Here", "Shown by"), tuple(rows)).markdown())
+    return "\n\n".join(parts)
+
+
+def _row(claims: Path, claim: dict[str, str], found: dict[str, Record]) -> tuple[str, ...]:
+    place, by = f"{claims}, {claim.get('at')}: {claim.get('says')}", claim.get("by")
+    if claim["held"] not in VERDICTS:
+        raise UserError(f"{place}: held is {claim['held']!r}, none of {', '.join(VERDICTS)}")
+    if claim["held"] == "not run":
+        if by or not claim.get("why"):
+            raise UserError(f"{place}: not run, so say why, and nothing that shows it")
+        return claim["at"], claim["says"], "not run", claim["why"], NOTHING
+    if not by or not (claims.parents[1] / by).exists():
+        raise UserError(f"{place}: {by} is not there to show it")
+    try:
+        figure = claim.get("figure", NOTHING).format(**found)
+    except (KeyError, AttributeError) as error:
+        raise UserError(f"{place}: no stored record has {error}") from error
+    return claim["at"], claim["says"], claim["held"], figure, f"`{by}`"
