@@ -19,8 +19,8 @@ from tiny_imagenet_tf.experiments import data as images
 from tiny_imagenet_tf.experiments.data import Data
 from tiny_imagenet_tf.experiments.losses import WeightDecayConvention
 from tiny_imagenet_tf.experiments.options import POSITIVE, Rule, flag, option
+from tiny_imagenet_tf.runs import searches
 from tiny_imagenet_tf.runs.environment import describe_environment
-from tiny_imagenet_tf.runs.searches import SearchFolder
 from tiny_imagenet_tf.search.heads import Heads, Setting
 from tiny_imagenet_tf.search.trials import Sampler, Trials
 from tiny_imagenet_tf.transfer import experiment
@@ -143,7 +143,7 @@ def _check_same(options: SearchOptions, data: Data) -> None:
     free = ("trials", "together", "study", "store", "source", "data_dir", "sampler", "seed", "weights", "engine")
     chosen = {name: value for name, value in dataclasses.asdict(options).items() if name not in free}
     chosen |= {"train_sha256": data.all_train.digest}
-    for name, before in SearchFolder(options.folder).begin(chosen).items():
+    for name, before in searches.begin(options.folder, chosen).items():
         now = list(chosen[name]) if isinstance(chosen[name], tuple) else chosen[name]
         if now != before:
             raise UserError(f"{options.folder}: a search with {flag(name)} {before}, not {now}; choose another --study")
@@ -229,8 +229,7 @@ def _report(options: SearchOptions, trials: Trials, data: Data) -> Path:
             for trial in found
         ],
     }
-    folder = SearchFolder(options.folder)
-    folder.write_trials(stored)
+    path = searches.write_trials(options.folder, stored)
     print(f"\n{len(found)} trials, {len(found) - len(whole)} of them pruned; judged on {stored['judged_on']}")
     print(f"{'trial':>5}{'accuracy':>10}{'rate':>11}{'decay':>8}{'L2':>11}{'keep':>6}{'smooth':>8}")
     for trial in whole[:5]:
@@ -242,5 +241,5 @@ def _report(options: SearchOptions, trials: Trials, data: Data) -> Path:
         )
     if whole:
         chosen = " ".join(f"{flag(name)} {value:.4g}" for name, value in whole[0].params.items())
-        print(f"Stored in {folder.trials}\nThe best, on val:\n  python recipes/transfer_{options.variant}.py {chosen}")
-    return folder.trials
+        print(f"Stored in {path}\nThe best, on val:\n  python recipes/transfer_{options.variant}.py {chosen}")
+    return path

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.runs.searches import SearchFolder
+from tiny_imagenet_tf.runs import searches
 
 if TYPE_CHECKING:
     import optuna
@@ -48,7 +48,7 @@ class Trials:
         with self._alone():
             self._study = optuna.create_study(
                 study_name="heads",
-                storage=optuna.storages.JournalStorage(JournalFileBackend(str(SearchFolder(folder).journal))),
+                storage=optuna.storages.JournalStorage(JournalFileBackend(str(searches.journal(folder)))),
                 direction="maximize",
                 load_if_exists=True,
                 pruner=optuna.pruners.MedianPruner(n_startup_trials=10, n_warmup_steps=2),
