@@ -77,6 +77,8 @@ class SearchOptions(ValueOptions):
         super().check()
         if self.augment:
             raise UserError("--augment: --variant v3 has the augmented views")
+        if self.augments and not self.augmented_views:
+            raise UserError("--augmented-views 0: heads are searched on stored views")
         if self.folds == 1:
             raise UserError("--folds 1: nothing would be trained on; at least 2, or 0 for --holdout")
         for name, (low, high) in self.spans.items():
@@ -85,6 +87,11 @@ class SearchOptions(ValueOptions):
                 raise UserError(f"{flag(name).removesuffix('-per-epoch')}s {low} {high}: from, to; {least}")
         if self.spans["dropout_keep"][1] > 1 or self.spans["label_smoothing"][1] >= 1:
             raise UserError("--dropout-keeps end at 1, --label-smoothings below 1")
+
+    @property
+    def augments(self) -> bool:
+        """Whether there are augmented views: v3's."""
+        return self.variant == "v3"
 
     @property
     def spans(self) -> dict[str, Span]:
@@ -151,7 +158,7 @@ def _check_same(options: SearchOptions, data: Data) -> None:
 
 def _values(options: SearchOptions, data: Data) -> tuple[ValuePool, np.ndarray]:
     """What heads are trained on, and the values (n, width) of all whole training images, which judge them."""
-    options = dataclasses.replace(options, augment=options.variant == "v3")
+    options = dataclasses.replace(options, augment=options.augments)
     precision, store = hardware.resolve_precision(options.precision), options.store.expanduser()
     trunk = experiment.trunk_of(options, precision)
     extraction = experiment.extraction_of(options, trunk, data, precision, store)

@@ -58,6 +58,11 @@ class ValueOptions(DataOptions):
     """With augment: share of each class that has stored augmented views; the rest is trained on whole images."""
 
     @property
+    def augments(self) -> bool:
+        """Whether there are augmented views."""
+        return self.augment
+
+    @property
     def openvino(self) -> bool:
         """Whether OpenVINO computes the transfer values."""
         return openvino.chosen(self.engine, self.precision)
@@ -65,7 +70,7 @@ class ValueOptions(DataOptions):
     def check(self) -> None:
         """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
         super().check()
-        if not self.augment:
+        if not self.augments:
             self.refuse(("augmented_views", "augmented_fraction"), "without --augment there are no augmented views")
         elif not self.augmented_views:
             self.refuse(("augmented_fraction",), "with --augmented-views 0 no view is stored")
@@ -73,7 +78,7 @@ class ValueOptions(DataOptions):
             self.refuse(("store",), "--demo keeps nothing")
         if self.weights not in ("imagenet", "random") and not Path(self.weights).expanduser().is_file():
             raise UserError(f"--weights {self.weights}: no such file (nor one of the words imagenet and random)")
-        if self.openvino and self.augment and not self.augmented_views:
+        if self.openvino and self.augments and not self.augmented_views:
             raise UserError("--engine openvino: new views every epoch need --engine tensorflow, or store some")
 
 
