@@ -38,8 +38,8 @@ class Config:
     """Pages with tables of results between their markers."""
     networks: Path = ROOT / "docs" / "networks.json"
     """Parameters of each network, as recipes/list_models.py writes them."""
-    claims: Path = ROOT / "docs" / "claims.toml"
-    """The papers' claims, for the page beside."""
+    claims: Path | None = None
+    """The papers' claims, for the page beside; default: docs/claims.toml, where the results are the project's own."""
 
 
 def main(config: Config) -> None:
@@ -51,7 +51,9 @@ def main(config: Config) -> None:
         found = records.merged(config.results, record)
     sizes = read_json(config.networks) if config.tables else {}
     parts = [(page, "results", lambda asked: tables.section(asked, found, sizes)) for page in config.pages]
-    parts.append((config.claims.with_suffix(".md"), "claims", lambda _: claims.section(config.claims, found)))
+    told = config.claims or (ROOT / "docs" / "claims.toml" if config.results == ROOT / "results" else None)
+    if told:
+        parts.append((told.with_suffix(".md"), "claims", lambda _: claims.section(told, found)))
     for page, name, make in parts if config.tables else ():
         markers.replace(page, name, make, write=False)
     if record is not None:
