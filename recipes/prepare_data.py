@@ -36,7 +36,7 @@ def prepare(config: Config) -> None:
     """Prepares the dataset and prints its counts."""
     started = time.time()
     builder = splits.prepare(config.source, config.data_dir)
-    new = (builder.data_path / "dataset_info.json").stat().st_mtime >= started
+    new = (Path(builder.data_path) / "dataset_info.json").stat().st_mtime >= started
     if config.verify:
         splits.verify(builder)
     found = builder.info.metadata

@@ -184,22 +184,7 @@ def test_figures_that_cannot_be(recipe, refusal, finished, tmp_path, reader, kin
         reader(recipe, finished, tmp_path)
 
 
-NAMES = [
-    "../evil",
-    "../../evil",
-    "a/b",
-    "/tmp/evil",
-    "",
-    ".",
-    "..",
-    ".hidden",
-    "a\nb",
-    "a b",
-    "x|y",
-    "évil",
-    "a\0b",
-    "~",
-]
+NAMES = ["../evil", "../../evil", "a/b", "/tmp/evil", ".", "..", ".hidden", "a\nb", "a b", "x|y", "évil", "a\0b", "~"]
 
 
 @pytest.mark.parametrize(

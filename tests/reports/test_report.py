@@ -227,8 +227,8 @@ def test_images_of_other_classes_or_of_a_demo_are_not_shown(made_up, bare):
     shutil.copy(made_up.first.path / "predictions-validation.npz", bare.path)
     assert Subject.open(bare).images is not None
     answers = bare.read_validation_predictions()
-    turned = SimpleNamespace(**answers | {"wnids": answers["wnids"][::-1]})
-    bare.write_validation_predictions(turned, answers["probabilities"])
+    others = SimpleNamespace(**answers | {"wnids": [wnid.replace("9999", "8888") for wnid in answers["wnids"]]})
+    bare.write_validation_predictions(others, answers["probabilities"])
     assert "other classes" in Subject.open(bare).without_images
     write_json(bare.path / "config.json", bare.config | {"demo": True})
     found = Subject.open(bare)

@@ -61,6 +61,7 @@ def test_what_is_stored_is_not_extracted_again(extraction, train, monkeypatch):
 
 FILL = """
 import sys, time
+from pathlib import Path
 from tiny_imagenet_tf.data import splits, views
 from tiny_imagenet_tf.models import backbones
 from tiny_imagenet_tf.runs import transfer_values as store
