@@ -1,6 +1,7 @@
 """The counts of the official files, on those of them that are here."""
 
 import numpy as np
+import pytest
 
 from tiny_imagenet_tf.data import splits
 from tiny_imagenet_tf.data.screening import screen
@@ -15,8 +16,13 @@ def test_counts(real_data):
     assert real_data.info.metadata["grayscale"]["train"] == 1_821
 
 
-def test_classes_and_boxes(real_data):
-    train = splits.load(real_data, "train")
+@pytest.fixture(scope="module")
+def real_train(real_data):
+    return splits.load(real_data, "train")
+
+
+def test_classes_and_boxes(real_train):
+    train = real_train
     assert len(train.wnids) == 200 and list(train.wnids) == sorted(train.wnids)
     assert np.bincount(train.labels).tolist() == [500] * 200
     x0, y0, x1, y1 = train.boxes.T
@@ -41,9 +47,9 @@ def test_the_raw_tree_is_not_touched(real_data, real_tree):
     assert sum(1 for _ in real_tree.rglob("*.JPEG")) == 107_000
 
 
-def test_screened_images_are_of_classes_such_as_basketball(real_data):
+def test_screened_images_are_of_classes_such_as_basketball(real_train):
     """Le & Yang section 5.3.3."""
-    train = splits.load(real_data, "train")
+    train = real_train
     names = np.array([train.words[wnid].split(",")[0] for wnid in train.wnids])[train.labels]
     judged = screen(train.boxes)
     for kind, counts in (

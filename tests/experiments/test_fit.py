@@ -178,7 +178,9 @@ def test_each_model_of_table_1_takes_a_step(number):
     assert all(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
 
 
-@pytest.mark.parametrize("devices", [["CPU:0"], ["CPU:0", "CPU:1"]], ids=len)
+@pytest.mark.parametrize(
+    "devices", [pytest.param(["CPU:0"], marks=pytest.mark.slow), ["CPU:0", "CPU:1"]], ids=["one", "two"]
+)
 def test_losses_do_not_depend_on_the_devices_nor_on_an_interruption(tmp_path, tree, devices, without_devices):
     run = run_on(devices, tmp_path, tree, epochs=1)
     assert len(run.metrics) == 6

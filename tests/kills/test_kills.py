@@ -10,11 +10,15 @@ import pytest
 HARNESS = Path(__file__).parent / "harness.py"
 
 
-@pytest.mark.parametrize("kills", [6, pytest.param(200, marks=pytest.mark.slow)])
-def test_every_work_goes_on_after_kills(tmp_path, kills):
+@pytest.mark.parametrize(
+    ("kills", "works"),
+    [("1", ["preparation", "extraction", "training"]), pytest.param("200", [], marks=pytest.mark.slow)],
+    ids=["a few", "many"],
+)
+def test_work_goes_on_after_kills(tmp_path, kills, works):
     environment = os.environ | {"PYTHONPATH": str(HARNESS.parents[2])}
     done = subprocess.run(
-        [sys.executable, HARNESS, str(kills), tmp_path], capture_output=True, text=True, env=environment
+        [sys.executable, HARNESS, kills, tmp_path, *works], capture_output=True, text=True, env=environment
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "every end equal, nothing left over" in done.stdout

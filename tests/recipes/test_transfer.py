@@ -14,7 +14,10 @@ def call(recipe, *arguments):
     )
 
 
-@pytest.mark.parametrize("recipe", TRANSFER)
+SLOW = pytest.mark.slow  # each imports TensorFlow in a process of its own
+
+
+@pytest.mark.parametrize("recipe", [TRANSFER[0], *(pytest.param(each, marks=SLOW) for each in TRANSFER[1:])])
 def test_help_gives_defaults_and_the_papers_values(recipe):
     done = call(recipe, "--help")
     assert done.returncode == 0
