@@ -11,44 +11,28 @@ import dataclasses
 import statistics
 import time
 
+import head
 import keras
-import numpy as np
 
 from tiny_imagenet_tf.cli import command
-from tiny_imagenet_tf.data.batches import Steps
 from tiny_imagenet_tf.experiments.fit import compile_for_training
 from tiny_imagenet_tf.experiments.losses import ADAM_EPSILON, smoothed_cross_entropy
 from tiny_imagenet_tf.hardware import describe_device
 from tiny_imagenet_tf.models.heads import transfer_head
 from tiny_imagenet_tf.search.heads import Heads, Setting
-from tiny_imagenet_tf.transfer.pool import ValueBatches, ValuePool
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(head.Config):
     """What to measure."""
 
-    images: int = 100_000
-    """Rows of transfer values."""
-    width: int = 2048
-    """Values a row."""
-    classes: int = 200
-    """Scores."""
-    batch_size: int = 100
-    """Images a step."""
     heads: tuple[int, ...] = (4, 8, 16, 64)
     """How many are trained together."""
-    turns: int = 3
-    """Epochs of each; the medians are compared."""
 
 
 def measure(config: Config) -> None:
     """Prints seconds an epoch, in all and a head, and their ratio to a single head's."""
-    random = np.random.default_rng(0)
-    values = random.random((config.images, config.width), dtype=np.float32).astype(np.float16)
-    labels = random.integers(config.classes, size=config.images)
-    pool = ValuePool.from_views([(values, np.arange(config.images))], labels)
-    batches = ValueBatches(pool, Steps(config.images, config.batch_size, seed=0), config.classes)
+    _, _, batches = head.made_up(config)
     epoch = batches.steps.per_epoch
 
     single = transfer_head(config.width, config.classes, weight_decay=0.0058)

@@ -16,7 +16,7 @@ import tyro
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.reports import claims, markers, tables
 from tiny_imagenet_tf.runs import records
-from tiny_imagenet_tf.runs.files import read_json
+from tiny_imagenet_tf.runs.files import read_json, replacing
 from tiny_imagenet_tf.runs.run import Run
 
 ROOT = Path(__file__).parents[1]
@@ -54,12 +54,12 @@ def main(config: Config) -> None:
     told = config.claims or (ROOT / "docs" / "claims.toml" if config.results == ROOT / "results" else None)
     if told:
         parts.append((told.with_suffix(".md"), "claims", lambda _: claims.section(told, found)))
-    for page, name, make in parts if config.tables else ():
-        markers.replace(page, name, make, write=False)
+    written = [(page, name, markers.replaced(page, name, make)) for page, name, make in parts if config.tables]
     if record is not None:
         print(f"wrote {records.write(config.results, record)}")
-    for page, name, make in parts if config.tables else ():
-        markers.replace(page, name, make)
+    for page, name, text in written:
+        with replacing(page) as file:
+            file.write(text)
         print(f"wrote the {name} section of {page}")
 
 

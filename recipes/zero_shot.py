@@ -54,7 +54,8 @@ class Config:
 
 
 def main(config: Config) -> Run:
-    options = ValueOptions(backbone=config.backbone, pixels=config.pixels, precision=config.precision)
+    names = {field.name for field in dataclasses.fields(ValueOptions)}
+    options = ValueOptions(**{name: value for name, value in vars(config).items() if name in names})
     options.check()
     precision = hardware.resolve_precision(config.precision)
     network = backbones.with_head(backbones.find(config.backbone, config.pixels))

@@ -65,6 +65,12 @@ def tiny_backbone(tmp_path_factory) -> str:
 
 
 @pytest.fixture(scope="session")
+def tiny_transfer(downloaded, tiny_backbone) -> dict:
+    """The options of transfer learning on the made-up images by that backbone."""
+    return {"data_dir": downloaded, "backbone": tiny_backbone, "pixels": "-1..1"}
+
+
+@pytest.fixture(scope="session")
 def shared_weights() -> Path:
     """The file of real Inception-v3 weights."""
     path = SHARED / "weights" / "inception_v3_2015.weights.h5"

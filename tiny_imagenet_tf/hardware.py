@@ -77,6 +77,15 @@ def training_policy(precision: Arithmetic) -> str:
     return "float32" if precision == "float32" else f"mixed_{precision}"
 
 
+def jit_compile(replicas: int = 1) -> bool | str:
+    """Returns Keras' ``jit_compile`` for a network on so many devices: XLA where it is no loss.
+
+    On JAX always, since nothing else compiles there. On TensorFlow it is slower on a CPU, and crashes with loss
+    scaling on several GPUs (keras issue 21366).
+    """
+    return "auto" if not _TENSORFLOW or (has_gpu() and replicas == 1) else False
+
+
 @contextlib.contextmanager
 def policy(name: str) -> Iterator[None]:
     """Builds networks under a Keras dtype policy, such as :func:`training_policy` returns."""

@@ -11,12 +11,10 @@ from tiny_imagenet_tf.search.search import SearchOptions
 
 
 @pytest.fixture(scope="module")
-def options(tmp_path_factory, downloaded, tiny_backbone):
+def options(tiny_transfer, tmp_path_factory):
     folder = tmp_path_factory.mktemp("search")
     return SearchOptions(
-        data_dir=downloaded,
-        backbone=tiny_backbone,
-        pixels="-1..1",
+        **tiny_transfer,
         precision="float32",
         store=folder / "values",
         study=folder / "study",

@@ -23,13 +23,11 @@ V3 = Study("transfer_v3", "Transfer Learning v3", "milani/transfer_v3")
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory, downloaded, tiny_backbone):
+def config(tiny_transfer, tmp_path_factory):
     """A small run of everything: ten-crop, stored augmented views of half the images, a held-out slice."""
     folder = tmp_path_factory.mktemp("experiment")
     return TransferOptions(
-        data_dir=downloaded,
-        backbone=tiny_backbone,
-        pixels="-1..1",
+        **tiny_transfer,
         precision="float32",
         store=folder / "values",
         runs=folder / "runs",

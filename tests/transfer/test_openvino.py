@@ -77,16 +77,9 @@ def test_a_missing_package_is_named_before_anything_is_made(monkeypatch):
         TransferOptions(demo=True, engine="openvino").check()
 
 
-def test_a_run_in_int8(downloaded, tiny_backbone, tmp_path):
+def test_a_run_in_int8(tiny_transfer, tmp_path):
     options = TransferOptions(
-        data_dir=downloaded,
-        backbone=tiny_backbone,
-        pixels="-1..1",
-        precision="int8",
-        store=tmp_path / "values",
-        runs=tmp_path / "runs",
-        epochs=1,
-        batch_size=4,
+        **tiny_transfer, precision="int8", store=tmp_path / "values", runs=tmp_path / "runs", epochs=1, batch_size=4
     )
     first = run(Study("transfer_vanilla", "vanilla"), options)
     assert "transfer values in int8" in first.summary.notes

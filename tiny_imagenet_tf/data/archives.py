@@ -8,14 +8,14 @@ import tarfile
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import Any
 
 from tqdm import tqdm
 
 from tiny_imagenet_tf.data.official_layout import DatasetError
-from tiny_imagenet_tf.runs.files import cannot_write
+from tiny_imagenet_tf.runs.files import writing
 
 MOST_BYTES = 4 * 2**30  # unpacked; the official dataset has 0.5 GB with the blocks of its files
 MOST_FILES = 1_000_000
@@ -45,7 +45,7 @@ def unpack(archive: Path, folder: Path) -> None:
             with zipfile.ZipFile(archive) as opened:
                 found = [(info.filename, info.file_size, info) for info in opened.infolist() if not info.is_dir()]
                 _check_zip(archive, [info for *_, info in found])
-                _extract(archive, found, folder, lambda info: opened.open(info))
+                _extract(archive, found, folder, opened.open)
         elif tarfile.is_tarfile(archive):
             _read_to_the_end(archive)
             with tarfile.open(archive) as opened:
@@ -54,7 +54,7 @@ def unpack(archive: Path, folder: Path) -> None:
                 if strange:
                     raise DatasetError(f"{archive}: its member {strange[0]!r} is neither file nor folder")
                 found = [(member.name, member.size, member) for member in members]
-                _extract(archive, found, folder, lambda member: opened.extractfile(member))
+                _extract(archive, found, folder, opened.extractfile)
         else:
             raise DatasetError(f"{archive} is neither a zip nor a tar archive, or it is cut short; fetch it again")
     except _DAMAGED as error:
@@ -94,26 +94,19 @@ def _check_size(archive: Path, size: int) -> None:
         raise DatasetError(f"{archive} holds more than {MOST_BYTES:,} bytes; Tiny ImageNet has a tenth of that")
 
 
-def _extract(archive: Path, members: list[Member], folder: Path, open_member) -> None:
+def _extract(archive: Path, members: list[Member], folder: Path, open_member: Callable[[Any], Any]) -> None:
     """Writes the members once all of them may be."""
     places = dict(_places(archive, [name for name, *_ in members]))
     _check_size(archive, sum(size for _, size, _ in members))
     for name, _, member in tqdm(members, desc=f"unpacking {archive.name}", unit=" files", mininterval=1):
         target = folder / places[name]
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with open_member(member) as source, target.open("wb") as file:
-                _copy(source, file)
+            with writing(target):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with open_member(member) as source, target.open("wb") as file:
+                    shutil.copyfileobj(source, file, 2**20)
         except FileExistsError as error:
             raise DatasetError(f"{archive}: its member {name!r} is both a file and a folder") from error
-        except OSError as error:
-            if isinstance(error, _DAMAGED):
-                raise
-            raise cannot_write(target, error) from error
-
-
-def _copy(source: BinaryIO, file: BinaryIO) -> None:
-    shutil.copyfileobj(source, file, 2**20)
 
 
 def _places(archive: Path, names: list[str]) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ import hashlib
 import re
 import shutil
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from tiny_imagenet_tf.data import archives, official_layout
 from tiny_imagenet_tf.data.official_layout import DatasetError
 from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import DOWNLOAD, URL, Builder, place_of
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.runs.files import cannot_write, locked, part_of, sweep
+from tiny_imagenet_tf.runs.files import locked, part_of, sweep, writing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +81,10 @@ class Split:
         rows = np.concatenate([rows[: max(1, round(fraction * len(rows)))] for rows in by_class])
         return np.sort(rows)
 
+    def spread_rows(self, most: int) -> np.ndarray:
+        """Returns up to so many rows, spread evenly over the split and so over its classes."""
+        return np.unique(np.linspace(0, len(self) - 1, most).astype(int))
+
     def hold_out_rows(self, share: float) -> tuple[np.ndarray, np.ndarray]:
         """Returns the rows to train on, and those held out to select with: the last ``share`` of every class.
 
@@ -119,31 +124,30 @@ def prepare(source: Path | None = None, data_dir: Path | None = None) -> tfds.co
         raise DatasetError(f"--source {source}: no such file or folder")
     tree = source if source.is_file() else official_layout.find_root(source)
     kept = place_of(tree, root)
-    if (found := _existing(kept)) is None:
-        try:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise cannot_write(kept.parent, error) from error
-        with locked(kept.parent / f".{kept.name}.lock", f"the dataset in {kept}", wait=True):
-            sweep(kept.parent)
-            if (found := _existing(kept)) is None:  # nobody else made it meanwhile
-                _make(tree, kept)
-                found = _existing(kept)
+    lock = kept.parent / f".{kept.name}.lock"
+    found = _made_once(kept, lock, f"the dataset in {kept}", lambda: _make(tree, kept))
     if (made_from := found.info.metadata.get("source", kept.name)) != kept.name:
         raise _damaged(kept, f"they were made from {made_from}")
+    return found
+
+
+def _made_once(kept: Path, lock: Path, what: str, make: Callable[[], None]) -> tfds.core.DatasetBuilder:
+    """Returns the records of a folder, made by one process while others wait."""
+    if (found := _existing(kept)) is None:
+        with writing(lock.parent):
+            lock.parent.mkdir(parents=True, exist_ok=True)
+        with locked(lock, what, wait=True):
+            sweep(lock.parent)
+            if (found := _existing(kept)) is None:  # nobody else made them meanwhile
+                make()
+                found = _existing(kept)
     return found
 
 
 def _existing(kept: Path) -> tfds.core.DatasetBuilder | None:
     try:
         builder = Builder(data_dir=kept)
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        json_format.Error,
-    ) as error:  # what TFDS raises for damaged files of its own
+    except (OSError, ValueError, KeyError, TypeError, json_format.Error) as error:  # TFDS', of damaged files
         raise _damaged(kept, error) from error
     if not builder.data_path.exists():
         return None
@@ -160,21 +164,18 @@ def _damaged(kept: Path, reason: object) -> DatasetError:
 def _make(tree: Path, kept: Path) -> None:
     """Prepares records in a folder of this process' own, and gives it its name when all is there."""
     part = part_of(kept)
+    unpacked, root = part / "unpacked", tree
     try:
-        if tree.is_file():
-            archives.unpack(tree, part / "unpacked")
-            try:
-                root = official_layout.find_root(part / "unpacked")
-                Builder(data_dir=part, source=root, made_from=kept.name).download_and_prepare()
-            except DatasetError as error:  # the folder is gone when a person reads this
-                raise DatasetError(str(error).replace(str(part / "unpacked"), str(tree))) from error
-            shutil.rmtree(part / "unpacked")
-        else:
-            Builder(data_dir=part, source=tree, made_from=kept.name).download_and_prepare()
-        if not kept.exists():  # where locks do not work another process may have been first
-            part.rename(kept)
-    except OSError as error:
-        raise cannot_write(part, error) from error
+        with writing(part):
+            if tree.is_file():
+                archives.unpack(tree, unpacked)
+                root = official_layout.find_root(unpacked)
+            Builder(data_dir=part, source=root, made_from=kept.name).download_and_prepare()
+            shutil.rmtree(unpacked, ignore_errors=True)
+            if not kept.exists():  # where locks do not work another process may have been first
+                part.rename(kept)
+    except DatasetError as error:  # the folder is gone when a person reads this
+        raise DatasetError(str(error).replace(str(unpacked), str(tree))) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
@@ -260,35 +261,33 @@ def shortfalls(data: dict[str, Split], screened: int = 0) -> list[str]:
 
 
 def _prepare_download(root: Path) -> tfds.core.DatasetBuilder:
-    builder = _existing(root)
-    if builder is not None:
-        if (made_from := builder.info.metadata.get("source", DOWNLOAD)) != DOWNLOAD:
-            raise DatasetError(
-                f"{builder.data_path} was made from a folder ({made_from}), not from the official archive; "
-                "choose another --data-dir, or give the folder as --source"
-            )
-        return builder
-    root.mkdir(parents=True, exist_ok=True)
-    with locked(root / ".tiny_imagenet.lock", f"the download to {root}", wait=True):
-        if (builder := _existing(root)) is not None:
-            return builder
-        builder = Builder(data_dir=root)
-        try:
-            # TFDS retries for minutes where there is no network; one short question saves them.
-            urllib.request.urlopen(urllib.request.Request(URL, method="HEAD"), timeout=20).close()
-            builder.download_and_prepare(
-                download_config=tfds.download.DownloadConfig(try_download_gcs=False, force_checksums_validation=True)
-            )
-        except (OSError, DownloadError, NonMatchingChecksumError) as error:
-            raise DatasetError(
-                f"Tiny ImageNet could not be downloaded: {URL}\n  {first_line(error)}\n"
-                "Without network, take it from disk:\n"
-                "  --source PATH     a tiny-imagenet-200 folder, zip or tar\n"
-                "  --weights PATH    transfer learning only, for its trunk: an .h5, .weights.h5 or .keras file\n"
-                f"or place prepared records at {builder.data_path}. Training recipes show every step on made-up images "
-                "with --demo."
-            ) from error
-    return builder
+    lock = root / ".tiny_imagenet.lock"
+    found = _made_once(root, lock, f"the download to {root}", lambda: _download(root))
+    if (made_from := found.info.metadata.get("source", DOWNLOAD)) != DOWNLOAD:
+        raise DatasetError(
+            f"{found.data_path} was made from a folder ({made_from}), not from the official archive; "
+            "choose another --data-dir, or give the folder as --source"
+        )
+    return found
+
+
+def _download(root: Path) -> None:
+    builder = Builder(data_dir=root)
+    try:
+        # TFDS retries for minutes where there is no network; one short question saves them.
+        urllib.request.urlopen(urllib.request.Request(URL, method="HEAD"), timeout=20).close()
+        builder.download_and_prepare(
+            download_config=tfds.download.DownloadConfig(try_download_gcs=False, force_checksums_validation=True)
+        )
+    except (OSError, DownloadError, NonMatchingChecksumError) as error:
+        raise DatasetError(
+            f"Tiny ImageNet could not be downloaded: {URL}\n  {first_line(error)}\n"
+            "Without network, take it from disk:\n"
+            "  --source PATH     a tiny-imagenet-200 folder, zip or tar\n"
+            "  --weights PATH    transfer learning only, for its trunk: an .h5, .weights.h5 or .keras file\n"
+            f"or place prepared records at {builder.data_path}. Training recipes show every step on made-up images "
+            "with --demo."
+        ) from error
 
 
 def _class_and_number(file_name: str) -> tuple[str, int]:

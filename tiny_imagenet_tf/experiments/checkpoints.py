@@ -54,7 +54,8 @@ def read_clock(path: Path, per_epoch: int) -> Clock:
     Raises:
         UserError: the epochs had another length, so the run had other images or batches.
     """
-    position = read_json(path, read_arrays(path).get("position", np.array("")).item())
+    stored = read_arrays(path, lambda name: name == "position")
+    position = read_json(path, stored.get("position", np.array("")).item())
     if position.get("per_epoch") != per_epoch:
         raise UserError(f"{path}: its epochs have {position.get('per_epoch')} steps, here they have {per_epoch}")
     return Clock(per_epoch, position["step"], position["seconds"])
@@ -97,11 +98,10 @@ def _named(group: str, variables: Sequence[keras.Variable]) -> Iterator[tuple[st
 
 
 def _assign(path: Path, variables: dict[str, keras.Variable], but: Sequence[str] = ()) -> None:
-    arrays = read_arrays(path)
     groups = {name.split("/")[0] for name in variables}
-    stored = {name for name in arrays if name.split("/")[0] in groups}
-    if stored != variables.keys():
-        odd = ", ".join(sorted(stored ^ variables.keys())[:3])
+    arrays = read_arrays(path, lambda name: name.split("/")[0] in groups)
+    if arrays.keys() != variables.keys():
+        odd = ", ".join(sorted(arrays.keys() ^ variables.keys())[:3])
         raise UserError(f"{path} is of another network or optimizer; they differ in {odd}")
     for name, variable in variables.items():
         value = arrays[name]

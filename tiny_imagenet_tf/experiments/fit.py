@@ -36,8 +36,8 @@ def compile_for_training(
         loss: of one-hot labels and scores.
         steps_per_execution: steps between two returns to Python; must divide an epoch.
     """
-    tensorflow = keras.backend.backend() == "tensorflow"
-    several = tensorflow and model.distribute_strategy.num_replicas_in_sync > 1
+    on_tensorflow = keras.backend.backend() == "tensorflow"
+    replicas = model.distribute_strategy.num_replicas_in_sync if on_tensorflow else 1
     model.compile(
         optimizer=optimizer,
         loss=loss,
@@ -45,12 +45,11 @@ def compile_for_training(
             keras.metrics.MeanMetricWrapper(loss.call, name="data_loss", dtype="float32"),
             keras.metrics.CategoricalAccuracy(name="accuracy", dtype="float32"),
         ],
-        # XLA is slower on a CPU under TensorFlow, and crashes with loss scaling on several GPUs (keras issue 21366).
-        jit_compile=False if tensorflow and (several or not hardware.has_gpu()) else "auto",
+        jit_compile=hardware.jit_compile(replicas),
         steps_per_execution=steps_per_execution,
     )
     model.optimizer.build(model.trainable_variables)  # under the scope, so that a checkpoint can be restored
-    for layer in normalizations(model) if several else ():
+    for layer in normalizations(model) if replicas > 1 else ():
         layer.synchronized = True  # or each device would normalize its share of a batch by itself
 
 

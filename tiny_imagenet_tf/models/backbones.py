@@ -170,18 +170,11 @@ def build(
     with hardware.policy(dtype):
         network = backbone.build(weights=None, include_top=False, input_shape=(size, size, 3), pooling="avg")
         if not backbone.has_weights and weights != "random":
-            source = _download(backbone) if weights == "imagenet" else _read(backbone, Path(weights).expanduser())
-            _copy(source, network, backbone, weights)
-        model = _up_to(network, backbone, layer or backbone.last)
-    description = {
-        "backbone": backbone.name,
-        "weights_sha256": _digest(network),
-        "layer": layer or backbone.last,
-        "input_size": size,
-        "pixels": backbone.pixels,
-    }
-    label = backbone.name if backbone.has_weights else Path(weights).name  # or one of the two words
-    return Trunk(model, backbone, description, label)
+            path = weights_file(weights)
+            _copy(_read(backbone, path) if path else _download(backbone), network, backbone, weights)
+        layer = layer or backbone.last
+        values = _values(network, backbone, layer)
+        return _trunk(network, values, backbone, layer, size, Path(weights).name)  # or one of the two words
 
 
 def with_head(backbone: Backbone) -> Trunk:
@@ -199,18 +192,38 @@ def with_head(backbone: Backbone) -> Trunk:
     scores = network.outputs[0]
     if getattr(network.layers[-1], "activation", None) is keras.activations.softmax:
         scores = keras.ops.log(keras.ops.maximum(scores, 1e-30))
-    values = keras.layers.Activation("linear", dtype="float32", name="values")(scores)
+    return _trunk(network, scores, backbone, network.layers[-1].name, backbone.input_size, "imagenet")
+
+
+def weights_file(weights: str) -> Path | None:
+    """Returns the file that ``weights`` names; None where it is one of the words imagenet and random.
+
+    Raises:
+        WeightsError: there is no such file.
+    """
+    if weights in ("imagenet", "random"):
+        return None
+    path = Path(weights).expanduser()
+    if not path.is_file():
+        raise WeightsError(f"--weights {weights}: no such file (nor one of the words imagenet and random)")
+    return path
+
+
+def _trunk(
+    network: keras.Model, values: keras.KerasTensor, backbone: Backbone, layer: str, size: int, weights: str
+) -> Trunk:
+    # Values leave the trunk in float32 under every policy.
+    values = keras.layers.Activation("linear", dtype="float32", name="values")(values)
     model = keras.Model(network.inputs[0], values, name="trunk")
     model.trainable = False
-    size = network.input_shape[1] or backbone.input_size
     description = {
         "backbone": backbone.name,
         "weights_sha256": _digest(network),
-        "layer": network.layers[-1].name,
+        "layer": layer,
         "input_size": size,
         "pixels": backbone.pixels,
     }
-    return Trunk(model, backbone, description, backbone.name if backbone.has_weights else "imagenet")
+    return Trunk(model, backbone, description, backbone.name if backbone.has_weights else weights)
 
 
 def _digest(model: keras.Model) -> str:
@@ -226,8 +239,6 @@ def _digest(model: keras.Model) -> str:
 
 def _read(backbone: Backbone, path: Path) -> keras.Model:
     """The network that a file stores: a whole model (``.keras``, ``.h5``), or one that takes its weights."""
-    if not path.is_file():
-        raise WeightsError(f"--weights {path}: no such file (nor one of the words imagenet and random)")
     if path.suffix not in (".keras", ".h5", ".hdf5"):
         raise WeightsError(f"--weights {path}: must end in .keras, .weights.h5 or .h5")
     if path.suffix == ".keras":
@@ -340,7 +351,8 @@ def _last_features(network: keras.Model) -> str:
     return network.layers[-1].name
 
 
-def _up_to(network: keras.Model, backbone: Backbone, layer: str) -> keras.Model:
+def _values(network: keras.Model, backbone: Backbone, layer: str) -> keras.KerasTensor:
+    """The output of a layer, (batch, width); a map is averaged over its positions."""
     names = [each.name for each in network.layers]
     if layer in names:
         values = network.get_layer(layer).output
@@ -356,8 +368,4 @@ def _up_to(network: keras.Model, backbone: Backbone, layer: str) -> keras.Model:
         values = keras.layers.GlobalAveragePooling2D(name=f"{layer}_average")(values)
     elif len(values.shape) != 2:
         raise UserError(f"--layer {layer}: gives {values.shape}, neither maps nor values")
-    # Values leave the trunk in float32 under every policy.
-    values = keras.layers.Activation("linear", dtype="float32", name="values")(values)
-    model = keras.Model(network.input, values, name="trunk")
-    model.trainable = False
-    return model
+    return values

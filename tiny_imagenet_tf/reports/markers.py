@@ -16,14 +16,13 @@ from tiny_imagenet_tf.reports.page import Drawing, Section, Tabulated
 from tiny_imagenet_tf.runs.files import replacing
 
 
-def replace(page: Path, name: str, make: Callable[[str], str], *, write: bool = True) -> None:
-    """Writes what stands between a page's two markers.
+def replaced(page: Path, name: str, make: Callable[[str], str]) -> bytes:
+    """Returns a page with another text between its two markers.
 
     Args:
         page: a Markdown file.
         name: of the markers.
-        make: from what the first marker asks for to the text; called before anything is written.
-        write: the page; otherwise all is tried but that.
+        make: from what the first marker asks for to the text.
 
     Raises:
         UserError: there is no such page, or it has not the two markers once each.
@@ -36,10 +35,14 @@ def replace(page: Path, name: str, make: Callable[[str], str], *, write: bool = 
         raise UserError(f"{page} needs {begin} ... --> and, below it, {end}, once each")
     first = found.group(0).split("-->")[0] + "-->"
     part = "\n\n".join([first, make(found.group(1)), end])
-    if not write:
-        return
+    return (text[: found.start()] + part + text[found.end() :]).encode()
+
+
+def replace(page: Path, name: str, make: Callable[[str], str]) -> None:
+    """Writes what stands between a page's two markers; see :func:`replaced`."""
+    new = replaced(page, name, make)
     with replacing(page) as file:
-        file.write((text[: found.start()] + part + text[found.end() :]).encode())
+        file.write(new)
 
 
 def write_report(page: Path, sections: Sequence[Section]) -> None:

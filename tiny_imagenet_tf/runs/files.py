@@ -48,20 +48,19 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """
     part, size = part_of(path), 0
     try:
-        with part.open("wb") as file:
-            try:
-                yield file
-            finally:
-                size = file.tell()
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        with writing(path, lambda: size):
+            with part.open("wb") as file:
+                try:
+                    yield file
+                finally:
+                    size = file.tell()
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
         with contextlib.suppress(OSError):  # some file systems cannot
             descriptor = os.open(path.parent, os.O_RDONLY)
             os.fsync(descriptor)
             os.close(descriptor)
-    except OSError as error:
-        raise cannot_write(path, error, size) from error
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
@@ -75,25 +74,36 @@ def save_whole(save: Callable[[Path], None], path: Path) -> None:
     """
     part = part_of(path)
     try:
-        save(part)
-        part.replace(path)
-    except OSError as error:
-        raise cannot_write(path, error) from error
+        with writing(path):
+            save(part)
+            part.replace(path)
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
 
 
-def cannot_write(path: Path, error: OSError, size: int = 0) -> Exception:
-    """Returns the error to raise where a file cannot be written: what a user can cure, or the same."""
-    if error.errno not in _REFUSED:
-        return error
-    needed = f", for {size:,} bytes" if size else ""
-    free = shutil.disk_usage(next(each for each in path.parents if each.exists())).free
-    return UserError(
-        f"{path} cannot be written: {error.strerror}{needed} ({free:,} bytes are free there). Make room or choose "
-        "another folder, and run the same command again: what was finished is kept"
-    )
+@contextlib.contextmanager
+def writing(path: Path, size: Callable[[], int] = lambda: 0) -> Iterator[None]:
+    """Says what a user can cure where a file or folder cannot be written; other errors stay what they are.
+
+    Args:
+        path: of what is written within.
+        size: in bytes, as far as it is known.
+
+    Raises:
+        UserError: the disk is full or read-only, or there is no permission.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _REFUSED:
+            raise
+        needed = f", for {size():,} bytes" if size() else ""
+        free = shutil.disk_usage(next(each for each in path.parents if each.exists())).free
+        raise UserError(
+            f"{path} cannot be written: {error.strerror}{needed} ({free:,} bytes are free there). Make room or choose "
+            "another folder, and run the same command again: what was finished is kept"
+        ) from error
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -146,15 +156,15 @@ def read_object(path: Path, text: str | None = None) -> dict[str, Any]:
     return found
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Returns the arrays of an ``.npz`` file; nothing is unpickled.
+def read_arrays(path: Path, wanted: Callable[[str], bool] = lambda name: True) -> dict[str, np.ndarray]:
+    """Returns the arrays of an ``.npz`` file whose names are wanted; nothing is unpickled.
 
     Raises:
         UserError: it is damaged or of another kind.
     """
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
+            return {name: arrays[name] for name in arrays if wanted(name)}
     except FileNotFoundError:
         raise
     except (OSError, ValueError, EOFError, TypeError, KeyError, zipfile.BadZipFile, zlib.error) as error:
@@ -173,12 +183,12 @@ def plain(value: Any) -> Any:
 
 
 @contextlib.contextmanager
-def locked(path: Path, what: str, *, wait: bool) -> Iterator[None]:
+def locked(path: Path, what: str = "", *, wait: bool) -> Iterator[None]:
     """Holds a lock, which ends with the process however that ends. The file tells who holds it, and stays.
 
     Args:
         path: of the lock's file.
-        what: is locked, for the message.
+        what: is locked, for the message; without it nothing is said of waiting.
         wait: until it is free; otherwise a lock that another process holds is an error.
 
     Raises:
@@ -195,7 +205,8 @@ def locked(path: Path, what: str, *, wait: bool) -> Iterator[None]:
             holder = file.read().strip() or "another process"
             if not wait:
                 raise UserError(f"{what}: {holder} is at work on it; wait for its end, or stop it") from None
-            print(f"{what}: {holder} is at work on it; waiting for its end")
+            if what:
+                print(f"{what}: {holder} is at work on it; waiting for its end")
             fcntl.flock(file, fcntl.LOCK_EX)
         except OSError:  # a file system without locks: names of one's own must do
             pass

@@ -36,7 +36,6 @@ import numpy as np
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs.environment import describe_environment
 from tiny_imagenet_tf.runs.files import (
-    cannot_write,
     locked,
     plain,
     read_arrays,
@@ -45,6 +44,7 @@ from tiny_imagenet_tf.runs.files import (
     save_whole,
     sweep,
     write_json,
+    writing,
 )
 from tiny_imagenet_tf.runs.snapshots import Snapshots
 from tiny_imagenet_tf.runs.summary import Summary
@@ -63,12 +63,11 @@ class Run:
         path = root / f"{recipe}-{started:%Y%m%d-%H%M%S}"
         for number in itertools.count(2):
             try:
-                path.mkdir(parents=True)
+                with writing(path):
+                    path.mkdir(parents=True)
                 break
             except FileExistsError:  # of another process, in the same second
                 path = root / f"{recipe}-{started:%Y%m%d-%H%M%S}-{number}"
-            except OSError as error:
-                raise cannot_write(path, error) from error
         run = cls(path).make()
         write_json(path / "config.json", {"recipe": recipe, **dataclasses.asdict(config)})
         return run
@@ -102,7 +101,7 @@ class Run:
 
     def remove_if_empty(self) -> bool:
         """Removes a run that has nothing to go on with, neither checkpoint nor figures, and tells whether it did."""
-        if self.checkpoint.exists() or self.ended or any(self.path.rglob("checkpoint.npz")):
+        if self.ended or any(self.path.rglob(self.checkpoint.name)):  # its own, or that of a part
             return False
         shutil.rmtree(self.path)
         return True

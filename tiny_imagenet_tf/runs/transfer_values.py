@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.runs.files import Shares, cannot_write, read_json, replacing, sweep, write_json
+from tiny_imagenet_tf.runs.files import Shares, read_json, replacing, sweep, write_json, writing
 
 SHARD_ROWS = 2000
 
@@ -145,10 +145,8 @@ def open_store(root: Path, key: dict, rows: int, shard_rows: int = SHARD_ROWS) -
     text = json.dumps(key, indent=2, sort_keys=True)
     folder = root / hashlib.sha256(text.encode()).hexdigest()[:20]
     described = folder / "key.json"
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise cannot_write(folder, error) from error
     sweep(folder)
     if not described.is_file():
         with replacing(described) as file:

@@ -110,9 +110,8 @@ class Heads:
         self._model = keras.Model(values, self._scores(values))
         self._scores.kernel.assign(parts[0])
         self._scores.bias.assign(parts[1])
-        jit = "auto" if keras.backend.backend() != "tensorflow" or hardware.has_gpu() else False
         loss = _Loss([setting.label_smoothing for setting in self.settings])
-        self._model.compile(_Adam(len(self.settings), classes), loss, jit_compile=jit)
+        self._model.compile(_Adam(len(self.settings), classes), loss, jit_compile=hardware.jit_compile())
         self._model.optimizer.build(self._model.trainable_variables)
 
 

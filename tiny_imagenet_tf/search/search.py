@@ -106,6 +106,11 @@ class SearchOptions(ValueOptions):
         }
 
     @property
+    def fixed(self) -> dict[str, float]:
+        """The hyper-parameters that are not searched for."""
+        return {name: low for name, (low, high) in self.spans.items() if low == high}
+
+    @property
     def folder(self) -> Path:
         """Of the search."""
         return self.study or Path("runs") / f"search_head-{self.variant}"
@@ -141,7 +146,7 @@ def _space(options: SearchOptions) -> dict[str, Any]:
     return {
         name: optuna.distributions.FloatDistribution(low, high, log=name in ("learning_rate", "weight_decay"))
         for name, (low, high) in options.spans.items()
-        if low < high
+        if name not in options.fixed
     }
 
 
@@ -181,8 +186,7 @@ def _round(
     options: SearchOptions, trials: Trials, asked: list, pool: ValuePool, whole: np.ndarray, folds: list
 ) -> None:
     """Trains the heads of some trials, tells the worst of them early to stop, and what the others came to."""
-    fixed = {name: low for name, (low, high) in options.spans.items() if low == high}
-    settings = [Setting(**fixed, **trial.params) for trial in asked]
+    settings = [Setting(**options.fixed, **trial.params) for trial in asked]
     classes, parts = int(pool.labels.max()) + 1, []
     for rows, judges in folds:
         heads = Heads(settings, whole.shape[1], classes, seed=options.seed, convention=options.weight_decay_convention)
@@ -215,7 +219,6 @@ def _report(options: SearchOptions, trials: Trials, data: Data) -> Path:
     """Stores all trials, and prints the best of them and how to run it."""
     found = [trial for trial in trials.all() if trial.state.is_finished()]
     whole = sorted((trial for trial in found if trial.value is not None), key=lambda trial: -trial.value)
-    fixed = {name: low for name, (low, high) in options.spans.items() if low == high}
     stored = {
         **describe_environment(),
         "device": hardware.describe_device(),
@@ -229,7 +232,7 @@ def _report(options: SearchOptions, trials: Trials, data: Data) -> Path:
                 "number": trial.number,
                 "state": trial.state.name.lower(),
                 "accuracy": trial.value if trial in whole else None,
-                **fixed,
+                **options.fixed,
                 **trial.params,
                 "accuracy_by_epoch": list(trial.intermediate_values.values()),
             }
@@ -240,7 +243,7 @@ def _report(options: SearchOptions, trials: Trials, data: Data) -> Path:
     print(f"\n{len(found)} trials, {len(found) - len(whole)} of them pruned; judged on {stored['judged_on']}")
     print(f"{'trial':>5}{'accuracy':>10}{'rate':>11}{'decay':>8}{'L2':>11}{'keep':>6}{'smooth':>8}")
     for trial in whole[:5]:
-        values = Setting(**fixed, **trial.params)
+        values = Setting(**options.fixed, **trial.params)
         print(
             f"{trial.number:5}{trial.value:10.2%}{values.learning_rate:11.2e}"
             f"{values.learning_rate_decay_per_epoch:8.3f}{values.weight_decay:11.2e}{values.dropout_keep:6.2f}"

@@ -7,12 +7,12 @@ trial that is under way and whose lock is free was left by a dead one, and its s
 import contextlib
 import fcntl
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs import searches
+from tiny_imagenet_tf.runs.files import locked
 
 if TYPE_CHECKING:
     import optuna
@@ -107,9 +107,6 @@ class Trials:
         Path(file.name).unlink(missing_ok=True)
         return False
 
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """One process at a time."""
-        with (self._folder / "asking.lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+    def _alone(self) -> contextlib.AbstractContextManager:
+        """One process at a time, for moments."""
+        return locked(self._folder / "asking.lock", wait=True)

@@ -11,7 +11,6 @@ from tiny_imagenet_tf import published
 from tiny_imagenet_tf.data.views import LE_YANG, View
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments import losses
-from tiny_imagenet_tf.experiments.clock import Clock
 from tiny_imagenet_tf.experiments.experiment import Experiment, Study, begin
 from tiny_imagenet_tf.experiments.options import PART, POSITIVE, option
 from tiny_imagenet_tf.experiments.schedules import Plateau
@@ -134,21 +133,19 @@ def run(options: ConvnetOptions) -> Run:
             optimizer = partial(keras.optimizers.SGD, rate, options.momentum)
             return Scratch.compiled(part, partial(network, architecture), LE_YANG, optimizer, loss)
 
-        def fit(part: Scratch, epochs: int, cuts: int | None = None) -> Clock:
-            plateau = Plateau(part.experiment.run, rate, patience=options.patience, stop_after=cuts)
-            return part.fit(epochs=plateau.last_epoch or epochs, callbacks=[plateau])
-
         deep, more = training(experiment, words), {}
         if options.in_stages:
             shallow = training(experiment.part("shallow"), staged.shallow(words))
-            fit(shallow, options.staged_epochs)
+            falling = Plateau(shallow.experiment.run, rate, patience=options.patience)
+            shallow.fit(epochs=options.staged_epochs, callbacks=[falling])
             moved = staged.move_weights(*(each.classifier.layers[-1] for each in (shallow, deep)))  # behind the scaling
             began = (
                 f"{', '.join(moved)} began with the weights of a shallow network after {options.staged_epochs} epochs"
             )
             more = {"notes": [f"{began}, which are not in the hours"]}
-        clock = fit(deep, options.epochs, options.stop_after_cuts)
-        if Plateau(experiment.run, rate, patience=options.patience, stop_after=options.stop_after_cuts).last_epoch:
+        plateau = Plateau(experiment.run, rate, patience=options.patience, stop_after=options.stop_after_cuts)
+        clock = deep.fit(epochs=plateau.last_epoch or options.epochs, callbacks=[plateau])
+        if plateau.last_epoch:
             more["recipe_epochs"] = clock.epochs  # the schedule's own end
         best = deep.report(clock, **more)
         experiment.run.write_features(

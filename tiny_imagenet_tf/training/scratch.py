@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any, ClassVar
 
 import keras
-import numpy as np
 
 from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.data.batches import ImageBatches, in_view
@@ -95,7 +94,8 @@ class Scratch:
             """Val by statistics estimated anew, where batch normalization's moving averages can lag behind."""
             if experiment.placement.replicas > 1 or not normalizations(self.classifier):
                 return {}
-            sample = experiment.data.train.take(np.linspace(0, len(experiment.data.train) - 1, 2000).astype(int))
+            train = experiment.data.train
+            sample = train.take(train.spread_rows(2000))
             shown = in_view(sample, predictor.views()[0], options.batch_size)
             with reestimated(predictor.behind_views, (inputs for (inputs,) in shown)):
                 found = predictor.probabilities(experiment.data.validation)

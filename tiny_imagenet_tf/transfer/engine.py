@@ -75,9 +75,12 @@ class Engine:
         """
         if self.precision != "int8":
             return dataclasses.replace(self, network=openvino.convert(self.trunk, self.precision))
-        sample = images.take(openvino.calibration_rows(len(images)))
-        shown = _fixed(self.trunk, views.WHOLE, self.resize)
-        pixels = np.concatenate([shown(batch, np.empty(0)).numpy() for batch in batches.in_order(sample, 50)])
+        sample = images.take(images.spread_rows(openvino.CALIBRATION_IMAGES))
+
+        def pixels() -> np.ndarray:
+            shown = _fixed(self.trunk, views.WHOLE, self.resize)
+            return np.concatenate([shown(each, np.empty(0)) for each in batches.in_order(sample, batch_size())])
+
         network = openvino.quantized(self.trunk, pixels, f"{sample.digest} {self.resize}", folder)
         return dataclasses.replace(self, network=network)
 

@@ -9,7 +9,7 @@ import hashlib
 import importlib.util
 import json
 import logging
-import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,6 +19,7 @@ import numpy as np
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.hardware import Arithmetic
 from tiny_imagenet_tf.models.backbones import Trunk
+from tiny_imagenet_tf.runs.files import save_whole, sweep
 
 if TYPE_CHECKING:
     import openvino
@@ -104,12 +105,12 @@ def convert(trunk: Trunk, precision: Arithmetic) -> Network:
     return Network(model, precision, {"engine": "openvino"})
 
 
-def quantized(trunk: Trunk, images: np.ndarray, shown: str, folder: Path) -> Network:
+def quantized(trunk: Trunk, pixels: Callable[[], np.ndarray], shown: str, folder: Path) -> Network:
     """Returns a trunk in int8: the stored one, or a new one that is stored.
 
     Args:
         trunk: in float32.
-        images: float32 (n, size, size, 3), as the trunk takes them; only looked at where nothing is stored.
+        pixels: returns images, float32 (n, size, size, 3), as the trunk takes them; called where nothing is stored.
         shown: what distinguishes these images from others.
         folder: where quantized networks are kept.
     """
@@ -120,23 +121,22 @@ def quantized(trunk: Trunk, images: np.ndarray, shown: str, folder: Path) -> Net
     description = folder / f"int8-{hashlib.sha256(key.encode()).hexdigest()[:20]}.xml"
     weights = description.with_suffix(".bin")
     if not description.is_file():
-        print(f"int8: measuring the range of every map on {len(images)} training images")
         folder.mkdir(parents=True, exist_ok=True)
+        sweep(folder)
+        images = pixels()
+        print(f"int8: measuring the range of every map on {len(images)} training images")
         data = nncf.Dataset([image[None] for image in images])
         nncf.set_log_level(logging.ERROR)
-        model = nncf.quantize(convert(trunk, "float32").model, data, subset_size=len(images))
-        with tempfile.TemporaryDirectory(prefix=".int8-", dir=folder) as part:
-            openvino.save_model(model, Path(part) / "network.xml", compress_to_fp16=False)
-            (Path(part) / "network.bin").replace(weights)
-            (Path(part) / "network.xml").replace(description)  # last: with its description a network is whole
+        made = nncf.quantize(convert(trunk, "float32").model, data, subset_size=len(images))
+
+        def save(part: Path) -> None:
+            openvino.save_model(made, part, compress_to_fp16=False)
+            part.with_suffix(".bin").replace(weights)
+
+        save_whole(save, description)  # the weights first: with its description a network is whole
     try:
         model = openvino.Core().read_model(description, weights)
     except RuntimeError as error:
         raise UserError(f"{description} is damaged; delete it and run again to quantize anew") from error
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     return Network(model, "int8", {"engine": "openvino", "quantized_sha256": digest})
-
-
-def calibration_rows(images: int) -> np.ndarray:
-    """Returns the rows of training images, spread evenly over all classes, that show the range of every map."""
-    return np.unique(np.linspace(0, images - 1, CALIBRATION_IMAGES).astype(int))

@@ -10,6 +10,7 @@ from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments.losses import WeightDecayConvention
 from tiny_imagenet_tf.experiments.options import PART, POSITIVE, SHARE, DataOptions, Rule, RunOptions, option
 from tiny_imagenet_tf.hardware import Precision
+from tiny_imagenet_tf.models import backbones
 from tiny_imagenet_tf.models.preprocess import Pixels
 from tiny_imagenet_tf.transfer import openvino
 from tiny_imagenet_tf.transfer.openvino import EngineName
@@ -76,8 +77,7 @@ class ValueOptions(DataOptions):
             self.refuse(("augmented_fraction",), "with --augmented-views 0 no view is stored")
         if self.demo:
             self.refuse(("store",), "--demo keeps nothing")
-        if self.weights not in ("imagenet", "random") and not Path(self.weights).expanduser().is_file():
-            raise UserError(f"--weights {self.weights}: no such file (nor one of the words imagenet and random)")
+        backbones.weights_file(self.weights)
         if self.openvino and self.augments and not self.augmented_views:
             raise UserError("--engine openvino: new views every epoch need --engine tensorflow, or store some")
 
