@@ -79,3 +79,17 @@ def test_folds_are_even_and_disjoint(options, builder):
 def test_a_search_that_cannot_be(options, wrong, message):
     with pytest.raises(UserError, match=message):
         dataclasses.replace(options, **wrong).check()
+
+
+def test_a_pruned_trial_is_told_and_never_the_best(options, tmp_path, monkeypatch, capsys):
+    import optuna
+
+    monkeypatch.setattr(optuna.Trial, "should_prune", lambda trial: trial.number != 1)
+    more = {"study": tmp_path / "study", "trials": 3}
+    stored = json.loads(search.run(dataclasses.replace(options, **more)).read_text())
+    found = [(trial["state"], trial["accuracy"] is None) for trial in stored["trials"]]
+    assert found == [("pruned", True), ("complete", False), ("pruned", True)]
+    said = capsys.readouterr().out
+    assert (
+        "3 trials, 2 of them pruned" in said and f"--learning-rate {stored['trials'][1]['learning_rate']:.4g}" in said
+    )

@@ -218,7 +218,8 @@ def _round(
 def _report(options: SearchOptions, trials: Trials, data: Data) -> Path:
     """Stores all trials, and prints the best of them and how to run it."""
     found = [trial for trial in trials.all() if trial.state.is_finished()]
-    whole = sorted((trial for trial in found if trial.value is not None), key=lambda trial: -trial.value)
+    # Optuna gives a pruned trial its last accuracy as a value.
+    whole = sorted((trial for trial in found if trial.state.name == "COMPLETE"), key=lambda trial: -trial.value)
     stored = {
         **describe_environment(),
         "device": hardware.describe_device(),
@@ -231,7 +232,7 @@ def _report(options: SearchOptions, trials: Trials, data: Data) -> Path:
             {
                 "number": trial.number,
                 "state": trial.state.name.lower(),
-                "accuracy": trial.value if trial in whole else None,
+                "accuracy": trial.value if trial.state.name == "COMPLETE" else None,
                 **options.fixed,
                 **trial.params,
                 "accuracy_by_epoch": list(trial.intermediate_values.values()),
