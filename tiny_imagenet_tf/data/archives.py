@@ -8,7 +8,7 @@ import tarfile
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -43,7 +43,9 @@ def unpack(archive: Path, folder: Path) -> None:
     try:
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as opened:
-                found = [(info.filename, info.file_size, info) for info in opened.infolist() if not info.is_dir()]
+                found = [
+                    (info.filename, info.file_size, info) for info in opened.infolist() if info.filename[-1:] != "/"
+                ]
                 _check_zip(archive, [info for *_, info in found])
                 _extract(archive, found, folder, opened.open)
         elif tarfile.is_tarfile(archive):
@@ -100,20 +102,19 @@ def _extract(archive: Path, members: list[Member], folder: Path, open_member: Ca
     _check_size(archive, sum(size for _, size, _ in members))
     for name, _, member in tqdm(members, desc=f"unpacking {archive.name}", unit=" files", mininterval=1):
         target = folder / places[name]
-        try:
-            with writing(target):
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with open_member(member) as source, target.open("wb") as file:
-                    shutil.copyfileobj(source, file, 2**20)
-        except FileExistsError as error:
-            raise DatasetError(f"{archive}: its member {name!r} is both a file and a folder") from error
+        with writing(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with open_member(member) as source, target.open("wb") as file:
+                shutil.copyfileobj(source, file, 2**20)
 
 
-def _places(archive: Path, names: list[str]) -> Iterator[tuple[str, str]]:
+def _places(archive: Path, names: list[str]) -> list[tuple[str, str]]:
     """Where each member goes, as a relative path."""
     if len(names) > MOST_FILES:
         raise DatasetError(f"{archive} holds {len(names):,} files; Tiny ImageNet has 120,000")
     taken: dict[str, str] = {}
+    folders: set[str] = set()
+    places = []
     for name in names:
         path = PurePosixPath(name.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or "\0" in name or not path.parts or ":" in path.parts[0]:
@@ -122,4 +123,8 @@ def _places(archive: Path, names: list[str]) -> Iterator[tuple[str, str]]:
         if normal in taken:
             raise DatasetError(f"{archive}: its member {name!r} is a duplicate of {taken[normal]!r}")
         taken[normal] = name
-        yield name, str(path)
+        folders.update(map(str, PurePosixPath(normal).parents))
+        places.append((name, str(path)))
+    for both in taken.keys() & folders:
+        raise DatasetError(f"{archive}: its member {taken[both]!r} is both a file and a folder")
+    return places
