@@ -19,9 +19,10 @@ from pathlib import Path
 from tiny_imagenet_tf.cli import command  # isort: skip  # first: it quiets TensorFlow's log
 import keras
 
+from tiny_imagenet_tf.choices import Precision
 from tiny_imagenet_tf.data import splits, synthetic, views
 from tiny_imagenet_tf.data.batches import in_order
-from tiny_imagenet_tf.hardware import Precision, describe_device, has_gpu, resolve_precision
+from tiny_imagenet_tf.hardware import describe_device, has_gpu, resolve_precision
 from tiny_imagenet_tf.models import backbones
 from tiny_imagenet_tf.models.preprocess import scaled
 from tiny_imagenet_tf.transfer import engine

@@ -21,6 +21,7 @@ import keras
 import numpy as np
 
 from tiny_imagenet_tf import hardware
+from tiny_imagenet_tf.choices import Precision
 from tiny_imagenet_tf.data import splits, synthetic, views
 from tiny_imagenet_tf.data.batches import ImageBatches
 from tiny_imagenet_tf.experiments.fit import compile_for_training
@@ -33,7 +34,7 @@ from tiny_imagenet_tf.models.compact_inception import compact_inception
 class Config:
     """What to time."""
 
-    precisions: tuple[hardware.Precision, ...] = ("float32", "auto")
+    precisions: tuple[Precision, ...] = ("float32", "auto")
     """Of the arithmetic; auto is what the recipes take on this machine."""
     batch_size: int = 100
     """Images a step."""
@@ -62,7 +63,7 @@ class Speed:
     waiting: float
 
 
-def measure(config: Config, split: splits.Split, precision: hardware.Precision) -> Speed:
+def measure(config: Config, split: splits.Split, precision: Precision) -> Speed:
     """Times training steps at one precision."""
     precision = hardware.resolve_precision(precision)
     hardware.set_seed(0)

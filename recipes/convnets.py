@@ -16,9 +16,15 @@ Time on 2 CPU cores: from half an hour an epoch (model 6) to hours (models 7 to 
     python recipes/convnets.py --model 1 --demo
 """
 
-from tiny_imagenet_tf.experiments.options import command
-from tiny_imagenet_tf.training.convnets import ConvnetOptions as Config
-from tiny_imagenet_tf.training.convnets import run as main
+from tiny_imagenet_tf.cli import command
+from tiny_imagenet_tf.training.options import ConvnetOptions as Config
+
+
+def main(config: Config):
+    from tiny_imagenet_tf.training.convnets import run  # TensorFlow is loaded when the recipe runs
+
+    return run(config)
+
 
 if __name__ == "__main__":
     command(Config, main, __doc__)

@@ -15,18 +15,20 @@ for 10,000 images.
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tyro
 
-from tiny_imagenet_tf import cli, hardware, published
-from tiny_imagenet_tf.data import splits
-from tiny_imagenet_tf.evaluation import ensembles
-from tiny_imagenet_tf.evaluation.members import Member, Which, find
-from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
+from tiny_imagenet_tf import published
+from tiny_imagenet_tf.choices import Which
+from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.summary import Crops, Ensemble, Summary, Validation
+
+if TYPE_CHECKING:
+    from tiny_imagenet_tf.evaluation.ensembles import Joined
+    from tiny_imagenet_tf.evaluation.members import Member
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +55,12 @@ class Config:
 
 
 def main(config: Config) -> Run:
+    from tiny_imagenet_tf import hardware  # TensorFlow is loaded when the recipe runs
+    from tiny_imagenet_tf.data import splits
+    from tiny_imagenet_tf.evaluation import ensembles
+    from tiny_imagenet_tf.evaluation.members import find
+    from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
+
     found = find(config.members, config.snapshots)
     builder = splits.prepare(config.source, config.data_dir)
     validation = splits.load(builder, "validation").fraction(config.fraction)
@@ -89,13 +97,13 @@ def main(config: Config) -> Run:
     return run
 
 
-def _training(members: list[Member]) -> dict[str, Any]:
+def _training(members: "list[Member]") -> dict[str, Any]:
     """What a table must know of the members' training, of the shortest one if they differ."""
     shortest = min((member.run.summary for member in members), key=lambda summary: summary.epochs or 0)
     return {name: getattr(shortest, name) for name in ("train", "epochs", "recipe_epochs")}
 
 
-def table(found: list[Member], joined: ensembles.Joined) -> str:
+def table(found: "list[Member]", joined: "Joined") -> str:
     """Fig. 6 in letters: a line a member, with the accuracy of the ensemble up to it; the best is marked."""
     lines = ["size  alone    together  member"]
     for size, (member, accuracy) in enumerate(zip(joined.order, joined.accuracy_by_size, strict=True), start=1):
@@ -105,4 +113,4 @@ def table(found: list[Member], joined: ensembles.Joined) -> str:
 
 
 if __name__ == "__main__":
-    cli.command(Config, main, __doc__)
+    command(Config, main, __doc__)

@@ -20,10 +20,7 @@ from typing import Literal
 import tyro
 
 from tiny_imagenet_tf.cli import command
-from tiny_imagenet_tf.data import splits
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.evaluation.members import find
-from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
 from tiny_imagenet_tf.runs.files import replacing
 from tiny_imagenet_tf.runs.run import prediction_lines
 from tiny_imagenet_tf.runs.summary import Crops
@@ -51,6 +48,10 @@ class Config:
 
 
 def main(config: Config) -> dict[str, float]:
+    from tiny_imagenet_tf.data import splits  # TensorFlow is loaded when the recipe runs
+    from tiny_imagenet_tf.evaluation.members import find
+    from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
+
     if config.split == "test" and config.output is None:
         raise UserError("test has no labels to measure with: --output PATH writes the predictions")
     if config.output is not None and (config.output.is_dir() or not config.output.absolute().parent.is_dir()):

@@ -15,9 +15,9 @@ Time: 12 to 20 minutes an epoch on 2 CPU cores with bfloat16.
 
 from dataclasses import dataclass
 
-from tiny_imagenet_tf.experiments.experiment import Study
-from tiny_imagenet_tf.experiments.options import command
-from tiny_imagenet_tf.training.inception import InceptionOptions, run
+from tiny_imagenet_tf.cli import command
+from tiny_imagenet_tf.experiments.options import Study
+from tiny_imagenet_tf.training.options import InceptionOptions
 
 STUDY = Study("inception_regularized", "Regularized", "milani/regularized")
 
@@ -34,6 +34,8 @@ class Config(InceptionOptions):
 
 
 def main(config: Config):
+    from tiny_imagenet_tf.training.inception import run  # TensorFlow is loaded when the recipe runs
+
     return run(STUDY, config)
 
 

@@ -11,11 +11,7 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
-from tiny_imagenet_tf.cli import command  # isort: skip  # first: it quiets TensorFlow's log
-import keras
-
-from tiny_imagenet_tf import models
-from tiny_imagenet_tf.models.cost import forward_flop
+from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.runs.files import write_json
 
 HEADINGS = ("network", "parameters", "trained", "GFLOP", "input", "output")
@@ -25,8 +21,8 @@ HEADINGS = ("network", "parameters", "trained", "GFLOP", "input", "output")
 class Config:
     """Which networks to list."""
 
-    names: tuple[str, ...] = models.names()
-    """Some of the networks."""
+    names: tuple[str, ...] = ()
+    """Some of the networks; default: all."""
     output: Path | None = None
     """Where to write the parameters by name, as JSON; docs/networks.json is written so."""
 
@@ -44,6 +40,11 @@ def table(rows: list[tuple[str, ...]]) -> str:
 
 
 def _row(name: str) -> tuple[str, ...]:
+    import keras
+
+    from tiny_imagenet_tf import models
+    from tiny_imagenet_tf.models.cost import forward_flop
+
     model = models.build(name)
     row = (
         name,
@@ -58,7 +59,9 @@ def _row(name: str) -> tuple[str, ...]:
 
 
 def main(config: Config) -> None:
-    rows = [_row(name) for name in config.names]
+    from tiny_imagenet_tf import models  # TensorFlow is loaded when the recipe runs
+
+    rows = [_row(name) for name in config.names or models.names()]
     print(table(rows))
     if config.output:
         write_json(config.output, {name: int(parameters.replace(",", "")) for name, parameters, *_ in rows})

@@ -14,8 +14,9 @@ import dataclasses
 import time
 from pathlib import Path
 
+import numpy as np
+
 from tiny_imagenet_tf.cli import command
-from tiny_imagenet_tf.data import official_layout, splits
 
 MISSING_SHOWN = 10
 
@@ -32,8 +33,10 @@ class Config:
     """Compare records that were prepared before with the digests stored then."""
 
 
-def prepare(config: Config) -> None:
+def main(config: Config) -> None:
     """Prepares the dataset and prints its counts."""
+    from tiny_imagenet_tf.data import official_layout, splits  # TensorFlow is loaded when the recipe runs
+
     started = time.time()
     builder = splits.prepare(config.source, config.data_dir)
     new = (Path(builder.data_path) / "dataset_info.json").stat().st_mtime >= started
@@ -51,7 +54,7 @@ def prepare(config: Config) -> None:
         boxes = int((split.boxes[:, 0] >= 0).sum())
         print(
             f"{name:12}{len(split):>9,}{official_layout.OFFICIAL_COUNTS[name]:>10,}{found['grayscale'][name]:>11,}"
-            f"{boxes:>9,}{_per_class(split):>12}"
+            f"{boxes:>9,}{_per_class(split.labels, len(split.wnids)):>12}"
         )
     missing = found["missing"]
     if new:
@@ -67,12 +70,13 @@ def prepare(config: Config) -> None:
         print(f"  and {len(missing) - MISSING_SHOWN:,} more")
 
 
-def _per_class(split: splits.Split) -> str:
-    if (split.labels < 0).any():
+def _per_class(labels: np.ndarray, classes: int) -> str:
+    if (labels < 0).any():
         return "unlabeled"
-    counts = [int((split.labels == label).sum()) for label in range(len(split.wnids))]
-    return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+    counts = np.bincount(labels, minlength=classes)
+    least, most = counts.min(), counts.max()
+    return f"{least}" if least == most else f"{least} to {most}"
 
 
 if __name__ == "__main__":
-    command(Config, prepare, __doc__)
+    command(Config, main, __doc__)

@@ -14,12 +14,12 @@ from pathlib import Path
 import tyro
 
 from tiny_imagenet_tf.cli import command
-from tiny_imagenet_tf.reports import claims, markers, tables
 from tiny_imagenet_tf.runs import records
 from tiny_imagenet_tf.runs.files import read_json, replacing
 from tiny_imagenet_tf.runs.run import Run
 
-ROOT = Path(__file__).parents[1]
+CHECKOUT = Path(__file__).resolve().parents[1]
+ROOT = CHECKOUT if (CHECKOUT / "setup.cfg").exists() else Path()
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class Config:
 
 def main(config: Config) -> None:
     """Checks and renders everything before anything is written."""
+    from tiny_imagenet_tf.reports import claims, markers, tables  # TensorFlow is loaded when the recipe runs
+
     record, found = None, records.read(config.results)
     if config.run is not None:
         run = Run.finished(config.run)

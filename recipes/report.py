@@ -18,12 +18,11 @@ import tyro
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.published import MILANI_TSNE_CLASSES
-from tiny_imagenet_tf.reports import requirements
 from tiny_imagenet_tf.runs import records
 from tiny_imagenet_tf.runs.files import read_json
 from tiny_imagenet_tf.runs.run import Run
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 NETWORKS = ROOT / "docs" / "networks.json"
 
 
@@ -50,8 +49,10 @@ class Config:
 def main(config: Config) -> None:
     if not config.runs:
         raise UserError("no run directory was given")
+    from tiny_imagenet_tf.reports import requirements  # only now: they import the extra
+
     requirements.require()
-    from tiny_imagenet_tf.reports import report  # only now: it imports the extra
+    from tiny_imagenet_tf.reports import report
 
     path = report.write(
         [Run.finished(path) for path in config.runs],

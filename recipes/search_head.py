@@ -13,10 +13,15 @@ Time, once the transfer values are stored: 60 trials in an hour or two on 2 CPU 
     python recipes/search_head.py --demo
 """
 
-from tiny_imagenet_tf import cli
-from tiny_imagenet_tf.experiments.options import starting_point
-from tiny_imagenet_tf.search.search import SearchOptions as Config
-from tiny_imagenet_tf.search.search import run as main
+from tiny_imagenet_tf.cli import command
+from tiny_imagenet_tf.search.options import SearchOptions as Config
+
+
+def main(config: Config):
+    from tiny_imagenet_tf.search.search import run  # TensorFlow is loaded when the recipe runs
+
+    return run(config)
+
 
 if __name__ == "__main__":
-    cli.command(Config, main, __doc__, starting_point)
+    command(Config, main, __doc__)

@@ -15,9 +15,8 @@ Paper: 23.89 % val error, 31.4 % test error. Time: beyond vanilla, nine more pas
 import dataclasses
 from typing import Literal
 
-from tiny_imagenet_tf.experiments.experiment import Study
-from tiny_imagenet_tf.experiments.options import command
-from tiny_imagenet_tf.transfer.experiment import run
+from tiny_imagenet_tf.cli import command
+from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.transfer.options import TransferOptions
 
 STUDY = Study("transfer_v2", "Transfer Learning v2", "milani/transfer_v2")
@@ -35,6 +34,8 @@ class Config(TransferOptions):
 
 
 def main(config: Config):
+    from tiny_imagenet_tf.transfer.experiment import run  # TensorFlow is loaded when the recipe runs
+
     return run(STUDY, config)
 
 

@@ -15,9 +15,8 @@ Paper: 23.30 % val error, 30.9 % test error. Time: a pass over the training imag
 import dataclasses
 from typing import Literal
 
-from tiny_imagenet_tf.experiments.experiment import Study
-from tiny_imagenet_tf.experiments.options import command
-from tiny_imagenet_tf.transfer.experiment import run
+from tiny_imagenet_tf.cli import command
+from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.transfer.options import TransferOptions
 
 STUDY = Study("transfer_v3", "Transfer Learning v3", "milani/transfer_v3")
@@ -35,6 +34,8 @@ class Config(TransferOptions):
 
 
 def main(config: Config):
+    from tiny_imagenet_tf.transfer.experiment import run  # TensorFlow is loaded when the recipe runs
+
     return run(STUDY, config)
 
 

@@ -11,9 +11,8 @@ an hour on two CPU cores with bfloat16; the head takes half a minute.
     python recipes/transfer_vanilla.py --demo
 """
 
-from tiny_imagenet_tf.experiments.experiment import Study
-from tiny_imagenet_tf.experiments.options import command
-from tiny_imagenet_tf.transfer.experiment import run
+from tiny_imagenet_tf.cli import command
+from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.transfer.options import TransferOptions
 
 STUDY = Study("transfer_vanilla", "Transfer Learning vanilla", "milani/transfer_vanilla")
@@ -24,6 +23,8 @@ class Config(TransferOptions):
 
 
 def main(config: Config):
+    from tiny_imagenet_tf.transfer.experiment import run  # TensorFlow is loaded when the recipe runs
+
     return run(STUDY, config)
 
 

@@ -13,17 +13,10 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
-from tiny_imagenet_tf import cli, hardware
-from tiny_imagenet_tf.data import imagenet, splits, views
-from tiny_imagenet_tf.data.splits import Split
-from tiny_imagenet_tf.evaluation.metrics import combine, top_k_accuracy
-from tiny_imagenet_tf.models import backbones
+from tiny_imagenet_tf.choices import Pixels, Precision
+from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.summary import Summary, Validation
-from tiny_imagenet_tf.transfer.experiment import extraction_of
-from tiny_imagenet_tf.transfer.extraction import Extraction
 from tiny_imagenet_tf.transfer.options import ValueOptions
 
 
@@ -34,7 +27,7 @@ class Config:
     backbone: str = "inception_v3"
     """A network of keras.applications, see README, with Keras' ImageNet weights (downloaded), or a .keras file with
     1,000 scores."""
-    pixels: backbones.Pixels | None = None
+    pixels: Pixels | None = None
     """What a .keras file expects, where it does not scale pixels itself: -1..1 (write --pixels=-1..1), 0..1, 0..255, or
     caffe."""
     crops: Literal["whole", "ten"] = "whole"
@@ -47,13 +40,19 @@ class Config:
     """Share of each class's images to use."""
     store: Path = ValueOptions.store
     """Where scores are kept."""
-    precision: hardware.Precision | Literal["int8"] = "auto"
+    precision: Precision | Literal["int8"] = "auto"
     """Of the network's arithmetic: auto, float32, bfloat16, float16, or int8, which OpenVINO computes."""
     runs: Path = Path("runs")
     """Where run directories are made."""
 
 
 def main(config: Config) -> Run:
+    from tiny_imagenet_tf import hardware  # TensorFlow is loaded when the recipe runs
+    from tiny_imagenet_tf.data import imagenet, splits, views
+    from tiny_imagenet_tf.evaluation.metrics import combine, top_k_accuracy
+    from tiny_imagenet_tf.models import backbones
+    from tiny_imagenet_tf.transfer.experiment import extraction_of
+
     names = {field.name for field in dataclasses.fields(ValueOptions)}
     options = ValueOptions(**{name: value for name, value in vars(config).items() if name in names})
     options.check()
@@ -67,21 +66,25 @@ def main(config: Config) -> Run:
     extraction = extraction_of(options, network, found["train"], precision, config.store.expanduser())
     extraction = dataclasses.replace(extraction, dtype="float32")
 
-    answers = probabilities(extraction, found["validation"], columns, config.crops)
+    shown = views.MILANI_TEN_CROP if config.crops == "ten" else (views.WHOLE,)
+
+    def probabilities(split: splits.Split):
+        """Of a split's classes, (n, classes): of several crops, their mean."""
+        return combine(store.load()[:, columns] for store in extraction.fill(split, shown))
+
+    answers = probabilities(found["validation"])
     labels = found["validation"].labels
     run.write_validation_predictions(found["validation"], answers)
     if "test" in found:
-        tested = probabilities(extraction, found["test"], columns, config.crops)
-        run.write_test_predictions(found["test"], tested.argmax(axis=1))
+        run.write_test_predictions(found["test"], probabilities(found["test"]).argmax(axis=1))
     figures = [top_k_accuracy(answers, labels, k) for k in (1, 5)]
-    shown = {name: split for name, split in found.items() if name != "train"}
     run.write_summary(
         Summary(
             title=f"{network.backbone.name}, ImageNet's own head",
             validation=Validation(len(labels), *figures, config.crops),
             backbone=network.backbone.name,
             trunk=network.label,
-            notes=tuple(splits.shortfalls(shown)),
+            notes=tuple(splits.shortfalls({name: split for name, split in found.items() if name != "train"})),
         )
     )
     print(
@@ -90,11 +93,5 @@ def main(config: Config) -> Run:
     return run
 
 
-def probabilities(extraction: Extraction, split: Split, columns: np.ndarray, crops: str) -> np.ndarray:
-    """Returns the probabilities (n, classes) of a split's classes: of several crops, their mean."""
-    shown = views.MILANI_TEN_CROP if crops == "ten" else (views.WHOLE,)
-    return combine(store.load()[:, columns] for store in extraction.fill(split, shown))
-
-
 if __name__ == "__main__":
-    cli.command(Config, main, __doc__)
+    command(Config, main, __doc__)

@@ -1,11 +1,10 @@
 """Fixtures that several rooms share."""
 
-import importlib.util
+import importlib
 import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,6 @@ from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import DO
 
 # Real data (data/unpack FOLDER writes tiny-imagenet-200) and weights (weights/), where somebody has put them.
 SHARED = Path(os.environ.get("TINY_IMAGENET_SHARED", Path(__file__).parents[2] / "shared"))
-RECIPES = Path(__file__).parents[1] / "recipes"
 SMALL = synthetic.Sizes(classes=4, train=6, validation=3, test=5)
 
 
@@ -100,10 +98,4 @@ def real_data(real_tree, tmp_path_factory):
 def recipe():
     """Loads a recipe by its name."""
 
-    def load(name: str):
-        spec = importlib.util.spec_from_file_location(name, RECIPES / f"{name}.py")
-        module = sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
-
-    return load
+    return lambda name: importlib.import_module(f"tiny_imagenet_tf.recipes.{name}")

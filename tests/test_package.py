@@ -46,7 +46,7 @@ RUN_FILE = re.compile(r"[\w.-]+\.(json|jsonl|npz|keras)")
 
 # The floors of the package. Evaluation stands below training, which measures accuracy as it goes.
 FLOORS = {
-    "published": 0, "hardware": 1, "cli": 1, "errors": 0, "blocks": 0, "interrupts": 0,
+    "published": 0, "choices": 0, "errors": 0, "blocks": 0, "interrupts": 0, "hardware": 1, "cli": 1,
     "runs": 2,
     "data": 3, "tfds": 4,
     "models": 4,
@@ -55,6 +55,8 @@ FLOORS = {
     "transfer": 7, "training": 7,
     "search": 8,
     "reports": 8,
+    "recipes": 9,
+    "__main__": 10,
 }  # fmt: skip
 
 
@@ -113,7 +115,7 @@ def test_every_public_function_says_its_types():
 
 
 def test_tensorflow_is_for_data_and_for_the_engines_of_cpus_alone():
-    allowed = {"data", "hardware.py"}
+    allowed = {"data", "hardware.py", "cli.py"}
     found = {
         str(file.relative_to(PACKAGE))
         for file in PACKAGE.rglob("*.py")

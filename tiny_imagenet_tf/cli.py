@@ -1,22 +1,28 @@
-"""What every recipe's ``main`` does: the command line from a config, and errors a person can read.
+"""What every command does: options from a dataclass in groups, quiet libraries, and errors a person can read."""
 
-Recipes import it first. TensorFlow's C++ log names every graph rewrite, some of them as errors, and would bury the
-recipe's own lines; what really fails raises in Python. The level is read when TensorFlow is imported; the few lines
-that TensorFlow 2.21 writes before it reads the level stay. oneDNN's kernels are a quarter faster on a CPU without
-AVX512, too, where TensorFlow leaves them out.
-"""
-
+import ast
+import contextlib
+import dataclasses
+import inspect
+import itertools
 import os
+import shutil
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+import tempfile
+import textwrap
+import typing
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, TypeVar
 
 import tyro
 
 from tiny_imagenet_tf import interrupts
 from tiny_imagenet_tf.errors import UserError
 
+# TensorFlow's C++ log names every graph rewrite, some of them as errors, and would bury the lines that matter; what
+# really fails raises in Python. oneDNN's kernels are a quarter faster on a CPU without AVX512, too, where TensorFlow
+# leaves them out. Both are read when TensorFlow is imported.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
@@ -27,7 +33,8 @@ def command(
     config: type[Config],
     run: Callable[[Config], object],
     description: str | None,
-    defaults: Callable[[type[Config], Sequence[str]], Config] | None = None,
+    arguments: Sequence[str] | None = None,
+    program: str | None = None,
 ) -> None:
     """Reads the config from the command line and runs it.
 
@@ -36,18 +43,94 @@ def command(
     traceback. Every other exception keeps its traceback.
 
     Args:
-        config: a dataclass; its fields become options, their comments the help.
+        config: a dataclass; its fields become options, in groups by the ``GROUP`` of the class that has them, and
+            their comments the help. Its ``starting_point``, if it has one, turns the command line into the config of
+            what is not named there.
         run: called with the config.
         description: heads ``--help``.
-        defaults: from the class and the command line to what is not on it; default: the class's own defaults.
+        arguments: the command line; default: the process'.
+        program: its name, for ``--help``.
     """
+    arguments = sys.argv[1:] if arguments is None else arguments
     interrupts.install()
+    if {"-h", "--help"} & set(arguments):
+        print(wrapped(description or ""), end="\n\n")
     try:
-        default = {} if defaults is None else {"default": defaults(config, sys.argv[1:])}
-        run(tyro.cli(config, description=description, **default))
+        chosen = _parsed(config, arguments, program)
+        _load_quietly()
+        run(chosen)
     except KeyboardInterrupt as error:
-        print(f"\n{error or 'SIGINT'}: ended. What was finished is kept.", file=sys.stderr)
+        print(f"\n{error or 'SIGINT'}: ended.", file=sys.stderr)
         sys.exit(128 + getattr(error, "number", signal.SIGINT))
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+def _parsed(config: type[Config], arguments: Sequence[str], program: str | None) -> Config:
+    """A config from the command line, whose help shows the options in groups."""
+    default = config.starting_point(arguments) if hasattr(config, "starting_point") else None
+    hints, groups = typing.get_type_hints(config, include_extras=True), {}
+    for field in dataclasses.fields(config):
+        value = getattr(default, field.name, field.default)
+        given = {} if value is dataclasses.MISSING else {"default": value}
+        hint = Annotated[hints[field.name], tyro.conf.arg(help=_comment(config, field.name))]
+        groups.setdefault(_group(config, field.name), []).append((field.name, hint, dataclasses.field(**given)))
+    parts = [(name, dataclasses.make_dataclass(name, fields, kw_only=True)) for name, fields in groups.items()]
+    whole = dataclasses.make_dataclass("Options", parts)
+    found = tyro.cli(tyro.conf.OmitArgPrefixes[whole], args=list(arguments), description="", prog=program)
+    return config(**{key: value for part, _ in parts for key, value in vars(getattr(found, part)).items()})
+
+
+def _group(config: type, name: str) -> str:
+    """The group of an option: that of the class that has it first."""
+    for each in reversed(config.__mro__):
+        if name in vars(each).get("__annotations__", {}):
+            return vars(each).get("GROUP", "command")
+    raise KeyError(name)
+
+
+def _comment(config: type, name: str) -> str:
+    """What a class, or the one that it inherits from, says below a field."""
+    for each in config.__mro__:
+        if name not in vars(each).get("__annotations__", {}):
+            continue
+        body = ast.parse(textwrap.dedent(inspect.getsource(each))).body[0].body
+        for field, below in itertools.pairwise(body):
+            if isinstance(field, ast.AnnAssign) and field.target.id == name and isinstance(below, ast.Expr):
+                return " ".join(below.value.value.split())
+    return ""
+
+
+def wrapped(text: str) -> str:
+    """Returns a docstring for a terminal: paragraphs broken at its width, what is indented as it stands."""
+    width = min(shutil.get_terminal_size().columns, 100)
+    parts = inspect.cleandoc(text).replace("``", "").split("\n\n")
+    return "\n\n".join(part if part.startswith(" ") else textwrap.fill(part, width) for part in parts)
+
+
+def _load_quietly() -> None:
+    """Imports TensorFlow, whose first lines are written before it knows its level; they are shown if that fails."""
+    with _kept_back():
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
+
+
+@contextlib.contextmanager
+def _kept_back() -> Iterator[None]:
+    """Keeps what is written to stderr, also by C++, and writes it only after an error."""
+    with tempfile.TemporaryFile() as kept:
+        sys.stderr.flush()
+        screen = os.dup(2)
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(screen, 2)
+            kept.seek(0)
+            os.write(2, kept.read())
+            raise
+        finally:
+            os.dup2(screen, 2)
+            os.close(screen)

@@ -11,10 +11,8 @@ from typing import Literal
 import keras
 import tensorflow as tf
 
+from tiny_imagenet_tf.choices import Arithmetic, Precision
 from tiny_imagenet_tf.errors import UserError
-
-Precision = Literal["auto", "float32", "bfloat16", "float16"]
-Arithmetic = Literal["float32", "bfloat16", "float16", "int8"]
 
 _TENSORFLOW = keras.backend.backend() == "tensorflow"
 if not _TENSORFLOW:  # it reads the images; the memory of a GPU is for the backend that computes

@@ -8,6 +8,7 @@ not printed. Results and training settings share their keys (`RESULTS`, `TRAININ
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 MILANI = "Milani 2017"
 LE_YANG = "Le & Yang 2015"
@@ -118,3 +119,60 @@ MILANI_TSNE_CLASSES = (  # Fig. 11: all 500 training images of each
     "convertible", "sports car", "plunger", "Egyptian cat", "Persian cat", "golden retriever", "bullet train",
 )  # fmt: skip
 LE_YANG_TSNE_CLASSES = 50  # Fig. 1: of val, at model 9's second fully connected layer
+
+
+class Column(NamedTuple):
+    """One column of Le & Yang's Table 1 from top to bottom, and the nonlinearity from section 5.1 and Table 2.
+
+    In the words of models/convnets.py. The first three stages end in the maxpool which the table prints across all
+    columns. FC3, 200 scores, is the same for all and not written.
+    """
+
+    architecture: str
+    activation: str
+
+
+# Model 4's second convolution is printed conv5-64. That makes 14,396,168 parameters where 14.33 million are
+# printed; conv3-64 makes 14,330,632, and section 5.3.1 has models 3 and 4 differ by a dropout layer only.
+# The six conv3-512 of model 9 are followed by no maxpool: FC1 reads 7x7 maps in every column.
+LE_YANG_TABLE_1 = {
+    1: Column("conv5-64 maxpool conv5-64 maxpool conv5-128 maxpool fc-256 dropout", "relu"),
+    2: Column("conv5-64 conv3-64 maxpool conv5-128 conv3-128 maxpool conv3-256 maxpool fc-1024 dropout", "relu"),
+    3: Column(
+        "conv5-64 conv3-64 maxpool conv5-128 conv3-128 maxpool conv3-256 conv3-256 maxpool fc-1024 dropout", "relu"
+    ),
+    4: Column(
+        "conv5-64 conv3-64 maxpool conv5-128 conv3-128 maxpool conv3-256 conv3-256 dropout maxpool fc-1024 dropout",
+        "relu",
+    ),
+    5: Column(
+        "conv3-64 conv3-64 maxpool conv3-128 conv3-128 maxpool conv3-256 conv3-256 maxpool fc-1024 dropout", "prelu"
+    ),
+    6: Column(
+        "conv3-64 conv3-64 maxpool conv3-128 conv3-128 maxpool conv3-256 conv3-256 dropout maxpool fc-1024 dropout",
+        "leaky_relu",
+    ),
+    **dict.fromkeys(
+        (7, 8),  # printed alike
+        Column(
+            "conv3-128 conv3-128 maxpool conv3-256 conv3-256 maxpool conv3-512 conv3-512 dropout maxpool "
+            "fc-2048 dropout fc-2048 dropout",
+            "leaky_relu",
+        ),
+    ),
+    9: Column(
+        "conv3-64 conv3-64 maxpool conv3-128 conv3-128 maxpool conv3-256 conv3-256 conv3-256 maxpool "
+        "conv3-512 conv3-512 conv3-512 conv3-512 conv3-512 conv3-512 fc-4096 dropout fc-4096 dropout",
+        "relu",
+    ),
+}
+
+# What the text says of models 5 to 8 where it differs from the table: 5 is 4 with PReLU (section 5.3.2), 7 is 4
+# with 3x3 kernels (5.3.2: "6 and 3, 7 and 4"), 8 is 7 "with more kernels and another fully-connected layer" (5.3.4).
+LE_YANG_TEXT = LE_YANG_TABLE_1 | {
+    5: LE_YANG_TABLE_1[4]._replace(activation="prelu"),
+    6: LE_YANG_TABLE_1[5]._replace(activation="leaky_relu"),  # without the first of its dropouts
+    7: LE_YANG_TABLE_1[6],
+}
+
+LE_YANG_READINGS = {"table": LE_YANG_TABLE_1, "text": LE_YANG_TEXT}

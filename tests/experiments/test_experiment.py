@@ -12,8 +12,7 @@ from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.predict import Predictor
 from tiny_imagenet_tf.experiments import experiment
 from tiny_imagenet_tf.experiments.clock import Clock
-from tiny_imagenet_tf.experiments.experiment import Study
-from tiny_imagenet_tf.experiments.options import RunOptions
+from tiny_imagenet_tf.experiments.options import RunOptions, Study
 from tiny_imagenet_tf.models import preprocess
 from tiny_imagenet_tf.runs.files import write_json
 from tiny_imagenet_tf.runs.summary import Summary, Training, Validation

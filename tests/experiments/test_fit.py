@@ -19,7 +19,8 @@ from tiny_imagenet_tf.evaluation.predict import Predictor
 from tiny_imagenet_tf.experiments import checkpoints, losses
 from tiny_imagenet_tf.experiments.fit import compile_for_training, fit
 from tiny_imagenet_tf.models import preprocess
-from tiny_imagenet_tf.models.convnets import TABLE_1, le_yang
+from tiny_imagenet_tf.models.convnets import le_yang
+from tiny_imagenet_tf.published import LE_YANG_TABLE_1
 from tiny_imagenet_tf.runs.run import Run
 
 ROOT = Path(__file__).parents[2]
@@ -165,7 +166,7 @@ def test_scores_loss_and_variables_stay_in_float32(images, precision):
 
 
 @pytest.mark.parametrize(
-    "number", [pytest.param(number, marks=pytest.mark.slow if number > 6 else ()) for number in TABLE_1]
+    "number", [pytest.param(number, marks=pytest.mark.slow if number > 6 else ()) for number in LE_YANG_TABLE_1]
 )
 def test_each_model_of_table_1_takes_a_step(number):
     hardware.set_seed(0)

@@ -7,20 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tiny_imagenet_tf.experiments.options import (
-    PART,
-    POSITIVE,
-    RunOptions,
-    check_unchanged,
-    command,
-    option,
-    read,
-    rule_of,
-)
+from tiny_imagenet_tf.cli import command
+from tiny_imagenet_tf.experiments.options import PART, POSITIVE, RunOptions, check_unchanged, option, read, rule_of
 from tiny_imagenet_tf.runs.run import Run
-from tiny_imagenet_tf.training.convnets import ConvnetOptions
-from tiny_imagenet_tf.training.inception import InceptionOptions
-from tiny_imagenet_tf.training.scratch import ScratchOptions
+from tiny_imagenet_tf.training.options import ConvnetOptions, InceptionOptions, ScratchOptions
 from tiny_imagenet_tf.transfer.options import TransferOptions
 
 
@@ -34,13 +24,14 @@ def chosen(monkeypatch, *arguments) -> Config:
     """The config that a command line makes."""
     configs = []
     monkeypatch.setattr(sys, "argv", ["recipe.py", *map(str, arguments)])
-    command(Config, configs.append, "A recipe.")
+    command(Config, lambda config: (config.check(), configs.append(config)), "A recipe.")
     return configs[0]
 
 
 @pytest.fixture
 def begun(tmp_path) -> tuple[Path, Config]:
-    config = Config(source=Path("tree"), epochs=7, batch_size=50, learning_rate=0.3, devices=("CPU:0",))
+    (tmp_path / "tree").mkdir()
+    config = Config(source=tmp_path / "tree", epochs=7, batch_size=50, learning_rate=0.3, devices=("CPU:0",))
     return Run.create(tmp_path, "recipe", config).path, config
 
 
@@ -57,8 +48,8 @@ def test_a_run_that_goes_on_has_what_it_was_begun_with(monkeypatch, begun):
 
 def test_it_may_be_longer_and_find_its_images_elsewhere(monkeypatch, begun):
     path, config = begun
-    resumed = chosen(monkeypatch, "--resume", path, "--epochs", 9, "--source", "elsewhere")
-    assert resumed == dataclasses.replace(config, resume=path, epochs=9, source=Path("elsewhere"))
+    resumed = chosen(monkeypatch, "--resume", path, "--epochs", 9, "--source", path)
+    assert resumed == dataclasses.replace(config, resume=path, epochs=9, source=path)
 
 
 @pytest.mark.parametrize("value", [100, 0.2])  # the recipe's default, too, is another than the run's

@@ -24,7 +24,7 @@ import tiny_run
 
 from tiny_imagenet_tf import interrupts
 from tiny_imagenet_tf.data import splits, synthetic, views
-from tiny_imagenet_tf.experiments.experiment import Study
+from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.models import backbones
 from tiny_imagenet_tf.runs import records
 from tiny_imagenet_tf.runs import transfer_values as store

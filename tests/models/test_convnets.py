@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from tiny_imagenet_tf import published
-from tiny_imagenet_tf.models.convnets import TABLE_1, TEXT, convnet, le_yang
+from tiny_imagenet_tf.models.convnets import convnet, le_yang
+from tiny_imagenet_tf.published import LE_YANG_TABLE_1, LE_YANG_TEXT
 
 TINY = (8, 8, 3)
 
@@ -47,7 +48,7 @@ def parameters(architecture, channels=3, side=56, classes=200):
     ],
 )
 def test_a_column_reads_from_top_to_bottom(model, architecture):
-    assert TABLE_1[model].architecture == architecture
+    assert LE_YANG_TABLE_1[model].architecture == architecture
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,7 @@ def test_a_column_reads_from_top_to_bottom(model, architecture):
     ],
 )
 def test_counts_and_depths_are_those_the_table_prints(model, count):
-    architecture = TABLE_1[model].architecture
+    architecture = LE_YANG_TABLE_1[model].architecture
     assert parameters(architecture) == count
     if model != 9:  # 138 million is VGG-16's, see published.py
         assert round(count / 1e6, 2) == published.LE_YANG_TABLE_1_PARAMETERS_MILLION[model - 1]
@@ -77,23 +78,23 @@ def test_counts_and_depths_are_those_the_table_prints(model, count):
 def test_built_networks_have_the_count(model):
     built = le_yang(model)
     slopes = sum(layer.count_params() for layer in built.layers if isinstance(layer, keras.layers.PReLU))
-    assert built.count_params() - slopes == parameters(TABLE_1[model].architecture)
+    assert built.count_params() - slopes == parameters(LE_YANG_TABLE_1[model].architecture)
 
 
 def test_the_misprint_of_model_4_would_not_have_the_printed_count():
-    as_printed = TABLE_1[4].architecture.replace("conv5-64 conv3-64", "conv5-64 conv5-64")
+    as_printed = LE_YANG_TABLE_1[4].architecture.replace("conv5-64 conv3-64", "conv5-64 conv5-64")
     assert parameters(as_printed) == 14_396_168
 
 
 def test_models_3_and_4_differ_by_a_dropout_layer_only():
-    three, four = (TABLE_1[model].architecture.split() for model in (3, 4))
+    three, four = (LE_YANG_TABLE_1[model].architecture.split() for model in (3, 4))
     four.remove("dropout")
     assert three == four
 
 
 def test_nonlinearities_are_those_of_table_2():
     printed = {"relu": "ReLU", "prelu": "PReLU", "leaky_relu": "LReLU"}
-    used = tuple(printed[column.activation] for column in TABLE_1.values())
+    used = tuple(printed[column.activation] for column in LE_YANG_TABLE_1.values())
     assert used == published.LE_YANG_TABLE_2_NONLINEARITY
 
 
@@ -105,7 +106,7 @@ def test_layers_of_model_4_in_order():
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("model", TABLE_1)
+@pytest.mark.parametrize("model", LE_YANG_TABLE_1)
 def test_dropout_keeps_half_wherever_the_table_has_it(model):
     dropouts = [layer for layer in le_yang(model, input_shape=TINY).layers if isinstance(layer, keras.layers.Dropout)]
     assert len(dropouts) == {1: 1, 2: 1, 3: 1, 4: 2, 5: 1, 6: 2, 7: 3, 8: 3, 9: 2}[model]
@@ -113,7 +114,7 @@ def test_dropout_keeps_half_wherever_the_table_has_it(model):
 
 
 def test_maps_of_model_9_are_56_28_14_and_7_pixels():
-    model = convnet(TABLE_1[9].architecture.split(" fc")[0])
+    model = convnet(LE_YANG_TABLE_1[9].architecture.split(" fc")[0])
     for name, shape in {
         "conv1_2": (56, 56, 64),
         "conv2_2": (28, 28, 128),
@@ -205,9 +206,9 @@ def test_table_1_has_models_1_to_9(model):
 
 def test_the_text_reads_models_5_to_7_otherwise():
     """Sections 5.3.2 and 5.3.4: 5 is 4 with PReLU, 6 has one dropout layer, 7 is 4 with 3x3 kernels."""
-    assert (TEXT[5].architecture, TEXT[5].activation) == (TABLE_1[4].architecture, "prelu")
-    assert TEXT[6].architecture.count("dropout") == 1 and TEXT[7].architecture.count("dropout") == 2
-    assert TEXT[7].architecture == TABLE_1[4].architecture.replace("conv5", "conv3")
-    assert convnet(TEXT[7].architecture, activation="leaky_relu").count_params() == 14_196_488
-    assert {number for number in TABLE_1 if TABLE_1[number] != TEXT[number]} == {5, 6, 7}
-    assert TABLE_1[7] == TABLE_1[8]  # as printed one network
+    assert (LE_YANG_TEXT[5].architecture, LE_YANG_TEXT[5].activation) == (LE_YANG_TABLE_1[4].architecture, "prelu")
+    assert LE_YANG_TEXT[6].architecture.count("dropout") == 1 and LE_YANG_TEXT[7].architecture.count("dropout") == 2
+    assert LE_YANG_TEXT[7].architecture == LE_YANG_TABLE_1[4].architecture.replace("conv5", "conv3")
+    assert convnet(LE_YANG_TEXT[7].architecture, activation="leaky_relu").count_params() == 14_196_488
+    assert {number for number in LE_YANG_TABLE_1 if LE_YANG_TABLE_1[number] != LE_YANG_TEXT[number]} == {5, 6, 7}
+    assert LE_YANG_TABLE_1[7] == LE_YANG_TABLE_1[8]  # as printed one network

@@ -8,12 +8,14 @@ from functools import partial
 
 import keras
 
+from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.data.views import RandomViews
-from tiny_imagenet_tf.experiments.experiment import Study, begin
+from tiny_imagenet_tf.experiments.experiment import begin
 from tiny_imagenet_tf.experiments.losses import smoothed_cross_entropy
-from tiny_imagenet_tf.experiments.options import POSITIVE, command, option
+from tiny_imagenet_tf.experiments.options import POSITIVE, Study, option
 from tiny_imagenet_tf.models.compact_inception import compact_inception
-from tiny_imagenet_tf.training.scratch import Scratch, ScratchOptions
+from tiny_imagenet_tf.training.options import ScratchOptions
+from tiny_imagenet_tf.training.scratch import Scratch
 
 STUDY = Study("own_recipe", "Compact Inception, mixup")
 

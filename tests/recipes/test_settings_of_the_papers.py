@@ -11,7 +11,7 @@ from tiny_imagenet_tf import published
 from tiny_imagenet_tf.data.views import LE_YANG, MILANI, PLAIN
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.hardware import Placement
-from tiny_imagenet_tf.models.convnets import TABLE_1
+from tiny_imagenet_tf.published import LE_YANG_TABLE_1
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.training import convnets, inception
 from tiny_imagenet_tf.training.scratch import Scratch
@@ -78,7 +78,7 @@ def test_the_inception_recipes(recipe, begun, monkeypatch, name, views):
         assert float(optimizer.learning_rate) == pytest.approx(expected, rel=1e-6)
 
 
-@pytest.mark.parametrize("number", TABLE_1)
+@pytest.mark.parametrize("number", LE_YANG_TABLE_1)
 def test_the_convnets_recipe(recipe, begun, monkeypatch, number):
     stated = published.TRAINING["le_yang/model_9" if number == 9 else "le_yang/model_8"]
     module, asked = recipe("convnets"), []
@@ -91,8 +91,8 @@ def test_the_convnets_recipe(recipe, begun, monkeypatch, number):
     module.main(module.Config(model=number))
 
     assert asked[0] == {
-        "architecture": TABLE_1[number].architecture,
-        "activation": TABLE_1[number].activation,
+        "architecture": LE_YANG_TABLE_1[number].architecture,
+        "activation": LE_YANG_TABLE_1[number].activation,
         "classes": 200,
         "weight_decay": stated.weight_decay / 2,  # Caffe's convention
     }
@@ -114,9 +114,9 @@ def test_the_convnets_recipe(recipe, begun, monkeypatch, number):
 @pytest.mark.parametrize(
     ("options", "architecture", "activation", "screened"),
     [
-        ({"model": 5, "reading": "text"}, TABLE_1[4].architecture, "prelu", True),
-        ({"model": 4, "activation": "leaky_relu", "screen": True}, TABLE_1[4].architecture, "leaky_relu", True),
-        ({"model": 6, "no_screen": True}, TABLE_1[6].architecture, "leaky_relu", False),
+        ({"model": 5, "reading": "text"}, LE_YANG_TABLE_1[4].architecture, "prelu", True),
+        ({"model": 4, "activation": "leaky_relu", "screen": True}, LE_YANG_TABLE_1[4].architecture, "leaky_relu", True),
+        ({"model": 6, "no_screen": True}, LE_YANG_TABLE_1[6].architecture, "leaky_relu", False),
         ({"architecture": "conv3-8 maxpool fc-9"}, "conv3-8 maxpool fc-9", "relu", False),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.search import search
-from tiny_imagenet_tf.search.search import SearchOptions
+from tiny_imagenet_tf.search.options import SearchOptions
 
 
 @pytest.fixture(scope="module")

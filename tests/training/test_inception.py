@@ -10,9 +10,10 @@ import pytest
 from tiny_imagenet_tf import published
 from tiny_imagenet_tf.data.views import MILANI, PLAIN
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.experiments.experiment import Study
+from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.training import inception
-from tiny_imagenet_tf.training.inception import InceptionOptions, adam
+from tiny_imagenet_tf.training.inception import adam, l2
+from tiny_imagenet_tf.training.options import InceptionOptions
 from tiny_imagenet_tf.training.scratch import Scratch
 
 
@@ -93,7 +94,7 @@ def test_adam_is_tensorflow_1s():
 def test_beside_the_sum_over_a_batch_the_decay_is_a_batch_size_smaller():
     """Candidate R3 for the paper's 0.08: it is 0.0008 as l2_loss beside the mean."""
     summed = InceptionOptions(weight_decay_convention="l2_loss", cross_entropy="sum", batch_size=100)
-    assert summed.l2 == pytest.approx(InceptionOptions(weight_decay=0.0008, weight_decay_convention="l2_loss").l2)
+    assert l2(summed) == pytest.approx(l2(InceptionOptions(weight_decay=0.0008, weight_decay_convention="l2_loss")))
     with pytest.raises(UserError, match="--cross-entropy sum: a decoupled"):
         InceptionOptions(cross_entropy="sum", demo=True).check()
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tiny_imagenet_tf.models.convnets import TABLE_1, convnet
+from tiny_imagenet_tf.models.convnets import convnet
+from tiny_imagenet_tf.published import LE_YANG_TABLE_1
 from tiny_imagenet_tf.training import staged
 
 
@@ -16,7 +17,7 @@ from tiny_imagenet_tf.training import staged
     ],
 )
 def test_the_first_convolution_of_each_stage_and_all_that_is_fully_connected(model, shallow):
-    assert staged.shallow(TABLE_1[model].architecture) == shallow
+    assert staged.shallow(LE_YANG_TABLE_1[model].architecture) == shallow
 
 
 def test_weights_move_by_name_and_the_rest_stays_random():

@@ -13,7 +13,7 @@ from tiny_imagenet_tf.errors import NonFiniteLoss
 from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
 from tiny_imagenet_tf.evaluation.predict import Predictor
 from tiny_imagenet_tf.experiments import checkpoints
-from tiny_imagenet_tf.experiments.experiment import Study
+from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.runs.transfer_values import existing_store
 from tiny_imagenet_tf.transfer import experiment
 from tiny_imagenet_tf.transfer.experiment import run

@@ -5,7 +5,7 @@ import pytest
 
 from tiny_imagenet_tf.data import splits, views
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.experiments.experiment import Study
+from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.transfer import openvino
 from tiny_imagenet_tf.transfer.engine import Engine
 from tiny_imagenet_tf.transfer.experiment import run

@@ -13,9 +13,9 @@ from typing import Any, Literal
 import numpy as np
 from keras import ops
 
+from tiny_imagenet_tf.choices import Resize
 from tiny_imagenet_tf.published import CROP_SIZE, IMAGE_SIZE
 
-Resize = Literal["half_pixel", "tf1"]
 Window = Literal["whole", "top_left", "top_right", "bottom_left", "bottom_right", "center"]
 
 _LAST = IMAGE_SIZE - CROP_SIZE

@@ -3,18 +3,16 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
+from tiny_imagenet_tf.choices import Which
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.predict import Predictor
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.snapshots import Snapshots
 from tiny_imagenet_tf.runs.summary import Crops
-
-Which = Literal["all", "best"]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,10 +8,11 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from tiny_imagenet_tf.choices import Resize
 from tiny_imagenet_tf.data import views
 from tiny_imagenet_tf.data.batches import in_view
 from tiny_imagenet_tf.data.splits import Split
-from tiny_imagenet_tf.data.views import Resize, View
+from tiny_imagenet_tf.data.views import View
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import combine
 from tiny_imagenet_tf.models import backbones, preprocess

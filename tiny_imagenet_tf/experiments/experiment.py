@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from tiny_imagenet_tf import hardware, published
+from tiny_imagenet_tf.choices import Arithmetic
 from tiny_imagenet_tf.data import splits
 from tiny_imagenet_tf.data.batches import Steps
 from tiny_imagenet_tf.data.splits import Split
@@ -23,7 +24,7 @@ from tiny_imagenet_tf.experiments import data as images
 from tiny_imagenet_tf.experiments.clock import Clock
 from tiny_imagenet_tf.experiments.data import Data
 from tiny_imagenet_tf.experiments.fit import Keeping
-from tiny_imagenet_tf.experiments.options import RunOptions
+from tiny_imagenet_tf.experiments.options import RunOptions, Study
 from tiny_imagenet_tf.hardware import Placement
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.snapshots import Snapshots
@@ -31,21 +32,6 @@ from tiny_imagenet_tf.runs.summary import CROPS, Crops, Summary, Training, Valid
 
 Predict = Callable[[Split], np.ndarray]
 """From a split to its class probabilities (n, classes), by the network as it is now."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Study:
-    """The names of an experiment.
-
-    Attributes:
-        recipe: the recipe's, of the run directory too.
-        title: what a table calls it.
-        row: key of the paper's row in :data:`published.RESULTS`; None for what is in no paper.
-    """
-
-    recipe: str
-    title: str
-    row: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +51,7 @@ class Experiment:
     options: RunOptions
     run: Run
     data: Data
-    precision: hardware.Arithmetic
+    precision: Arithmetic
     placement: Placement
 
     @property
@@ -236,7 +222,7 @@ def _take_up(run: Run, data: Data, epochs: int, machine: dict[str, Any]) -> None
     run.write_resumption(epochs, **machine)
 
 
-def precision_of(options: RunOptions, devices: Sequence[str] = ()) -> hardware.Arithmetic:
+def precision_of(options: RunOptions, devices: Sequence[str] = ()) -> Arithmetic:
     """Returns the arithmetic of a run; one that goes on keeps what it was begun with."""
     wanted = (
         Run(options.resume).environment.get("precision", options.precision) if options.resume else options.precision

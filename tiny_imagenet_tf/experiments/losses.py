@@ -1,11 +1,11 @@
 """What training minimises: the two papers' losses, and the reading of their weight decay. Keras operations only."""
 
-from typing import Any, Literal
+from typing import Any
 
 import keras
 from keras import ops
 
-WeightDecayConvention = Literal["l2_loss", "keras"]
+from tiny_imagenet_tf.choices import WeightDecayConvention
 
 ADAM_EPSILON = 1e-8
 """Milani trained with TensorFlow 1's default; Keras' is 1e-7."""

@@ -8,12 +8,26 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from tiny_imagenet_tf import cli
+from tiny_imagenet_tf.choices import Precision
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.hardware import Precision
 from tiny_imagenet_tf.runs.run import Run
 
 Options = TypeVar("Options", bound="DataOptions")
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """The names of an experiment.
+
+    Attributes:
+        recipe: the recipe's, of the run directory too.
+        title: what a table calls it.
+        row: key of the paper's row in :data:`published.RESULTS`; None for what is in no paper.
+    """
+
+    recipe: str
+    title: str
+    row: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +73,8 @@ def option(default: Any, rule: Rule = AMOUNT, **changes: Any) -> Any:
 class DataOptions:
     """Options of every recipe that reads the dataset's images."""
 
+    GROUP: ClassVar[str] = "data"
+    """Of the options on the command line."""
     DEMO: ClassVar[dict[str, Any]] = {}
     """What ``--demo`` takes instead of the defaults."""
 
@@ -87,6 +103,12 @@ class DataOptions:
         if self.data_dir is not None and self.data_dir.exists() and not self.data_dir.is_dir():
             raise UserError(f"--data-dir {self.data_dir}: a file, not a folder")
 
+    @classmethod
+    def starting_point(cls: type[Options], arguments: Sequence[str]) -> Options:
+        """Returns the options that a command line does not name: the recipe's own, or with ``--demo`` small ones."""
+        demo = _given(arguments, "--demo", action="store_true")
+        return dataclasses.replace(cls(), demo=True, **cls.DEMO) if demo else cls()
+
     @property
     def own(self: Options) -> Options:
         """What the recipe takes where nothing is said."""
@@ -107,6 +129,8 @@ class DataOptions:
 @dataclasses.dataclass(frozen=True)
 class RunOptions(DataOptions):
     """Options of every recipe that trains."""
+
+    GROUP: ClassVar[str] = "run"
 
     resume: Path | None = option(None, departs=False, resumable=True)
     """A run directory whose training goes on from its checkpoint, with the options it was begun with. Other values may
@@ -132,10 +156,20 @@ class RunOptions(DataOptions):
     def check(self) -> None:
         """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
         super().check()
+        if self.resume:
+            check_unchanged(read(type(self), self.resume), self)
         if self.runs.exists() and not self.runs.is_dir():
             raise UserError(f"--runs {self.runs}: a file, not a folder")
         if self.tensorboard and importlib.util.find_spec("tensorboard") is None:
             raise UserError('--tensorboard: TensorBoard is not installed; pip install -e ".[tensorboard]"')
+
+    @classmethod
+    def starting_point(cls: type[Options], arguments: Sequence[str]) -> Options:
+        """Returns the options that a command line does not name: of the run that goes on, or the recipe's own."""
+        path = _given(arguments, "--resume", type=Path)
+        if path:
+            return dataclasses.replace(read(cls, path), resume=path)
+        return super().starting_point(arguments)
 
     @property
     def departures(self) -> str:
@@ -166,30 +200,11 @@ def rule_of(config: type, name: str) -> Rule:
     return AMOUNT
 
 
-def command(config: type[Options], run: Callable[[Options], object], description: str | None) -> None:
-    """Runs a recipe from the command line, as :func:`cli.command` does.
-
-    What is not on the command line is the recipe's default, or with ``--resume`` what the run was begun with, or
-    with ``--demo`` small.
-    """
-
-    def run_checked(chosen: Options) -> None:
-        if chosen.resume:
-            check_unchanged(read(config, chosen.resume), chosen)
-        run(chosen)
-
-    cli.command(config, run_checked, description, starting_point)
-
-
-def starting_point(config: type[Options], arguments: Sequence[str]) -> Options:
-    """Returns the options that a command line does not name."""
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    first.add_argument("--resume", type=Path)
-    first.add_argument("--demo", action="store_true")
-    known, _ = first.parse_known_args(arguments)
-    if known.resume:
-        return dataclasses.replace(read(config, known.resume), resume=known.resume)
-    return dataclasses.replace(config(), demo=True, **config.DEMO) if known.demo else config()
+def _given(arguments: Sequence[str], option: str, **kind: Any) -> Any:
+    """The value of one option of a command line."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument(option, dest="value", **kind)
+    return parser.parse_known_args(arguments)[0].value
 
 
 def read(config: type[Options], path: Path) -> Options:

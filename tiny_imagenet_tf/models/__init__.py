@@ -6,15 +6,16 @@ from typing import Any
 import keras
 
 from tiny_imagenet_tf.models.compact_inception import compact_inception
-from tiny_imagenet_tf.models.convnets import TABLE_1, le_yang
+from tiny_imagenet_tf.models.convnets import le_yang
 from tiny_imagenet_tf.models.heads import transfer_head
 from tiny_imagenet_tf.models.inception_v3 import inception_v3
+from tiny_imagenet_tf.published import LE_YANG_TABLE_1
 
 NETWORKS = {
     "inception_v3": inception_v3,
     "transfer_head": transfer_head,
     "compact_inception": compact_inception,
-    **{f"le_yang_model_{model}": partial(le_yang, model) for model in TABLE_1},
+    **{f"le_yang_model_{model}": partial(le_yang, model) for model in LE_YANG_TABLE_1},
 }
 
 

@@ -17,11 +17,11 @@ import keras
 import numpy as np
 
 from tiny_imagenet_tf import hardware
+from tiny_imagenet_tf.choices import Pixels
 from tiny_imagenet_tf.data.splits import first_line
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.models.graph_weights import copy_by_structure
 from tiny_imagenet_tf.models.inception_v3 import inception_v3
-from tiny_imagenet_tf.models.preprocess import Pixels
 
 
 class WeightsError(UserError):

@@ -13,17 +13,15 @@ for 64x64 images; its numbers are in the figure alone. What this module takes fr
   which the text calls "taken directly" from Inception-v3's paper: a 3x3 middle, and one kind of dim.
 """
 
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import keras
 from keras import layers
 
 from tiny_imagenet_tf.blocks import conv_bn, inception_dim, inception_type1, inception_type2, inception_type3
+from tiny_imagenet_tf.choices import Blocks, Decayed
 from tiny_imagenet_tf.models.layers import image_input, logits
 from tiny_imagenet_tf.published import CLASSES, IMAGE_SIZE
-
-Blocks = Literal["released", "figure"]
-Decayed = Literal["all", "last"]
 
 
 def compact_inception(

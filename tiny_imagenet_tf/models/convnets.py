@@ -16,72 +16,21 @@ where the unwritten last layer is one more affine. Softmax or SVM is a matter of
 """
 
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 from keras import KerasTensor, layers
 
 from tiny_imagenet_tf.models.layers import image_input, l2, logits, valid_rate
-from tiny_imagenet_tf.published import CLASSES, CROP_SIZE, LE_YANG_DROPOUT_KEEP, LE_YANG_LEAKY_RELU_SLOPE
+from tiny_imagenet_tf.published import (
+    CLASSES,
+    CROP_SIZE,
+    LE_YANG_DROPOUT_KEEP,
+    LE_YANG_LEAKY_RELU_SLOPE,
+    LE_YANG_TABLE_1,
+)
 
 _XAVIER = "lecun_uniform"  # Caffe's
-
-
-class Column(NamedTuple):
-    """One column of Table 1 from top to bottom, and the nonlinearity from section 5.1 and Table 2.
-
-    The first three stages end in the maxpool which the table prints across all columns. FC3, 200 scores, is the same
-    for all and not written.
-    """
-
-    architecture: str
-    activation: str
-
-
-# Model 4's second convolution is printed conv5-64. That makes 14,396,168 parameters where 14.33 million are
-# printed; conv3-64 makes 14,330,632, and section 5.3.1 has models 3 and 4 differ by a dropout layer only.
-# The six conv3-512 of model 9 are followed by no maxpool: FC1 reads 7x7 maps in every column.
-TABLE_1 = {
-    1: Column("conv5-64 maxpool conv5-64 maxpool conv5-128 maxpool fc-256 dropout", "relu"),
-    2: Column("conv5-64 conv3-64 maxpool conv5-128 conv3-128 maxpool conv3-256 maxpool fc-1024 dropout", "relu"),
-    3: Column(
-        "conv5-64 conv3-64 maxpool conv5-128 conv3-128 maxpool conv3-256 conv3-256 maxpool fc-1024 dropout", "relu"
-    ),
-    4: Column(
-        "conv5-64 conv3-64 maxpool conv5-128 conv3-128 maxpool conv3-256 conv3-256 dropout maxpool fc-1024 dropout",
-        "relu",
-    ),
-    5: Column(
-        "conv3-64 conv3-64 maxpool conv3-128 conv3-128 maxpool conv3-256 conv3-256 maxpool fc-1024 dropout", "prelu"
-    ),
-    6: Column(
-        "conv3-64 conv3-64 maxpool conv3-128 conv3-128 maxpool conv3-256 conv3-256 dropout maxpool fc-1024 dropout",
-        "leaky_relu",
-    ),
-    **dict.fromkeys(
-        (7, 8),  # printed alike
-        Column(
-            "conv3-128 conv3-128 maxpool conv3-256 conv3-256 maxpool conv3-512 conv3-512 dropout maxpool "
-            "fc-2048 dropout fc-2048 dropout",
-            "leaky_relu",
-        ),
-    ),
-    9: Column(
-        "conv3-64 conv3-64 maxpool conv3-128 conv3-128 maxpool conv3-256 conv3-256 conv3-256 maxpool "
-        "conv3-512 conv3-512 conv3-512 conv3-512 conv3-512 conv3-512 fc-4096 dropout fc-4096 dropout",
-        "relu",
-    ),
-}
-
-# What the text says of models 5 to 8 where it differs from the table: 5 is 4 with PReLU (section 5.3.2), 7 is 4
-# with 3x3 kernels (5.3.2: "6 and 3, 7 and 4"), 8 is 7 "with more kernels and another fully-connected layer" (5.3.4).
-TEXT = TABLE_1 | {
-    5: TABLE_1[4]._replace(activation="prelu"),
-    6: TABLE_1[5]._replace(activation="leaky_relu"),  # without the first of its dropouts
-    7: TABLE_1[6],
-}
-
-READINGS = {"table": TABLE_1, "text": TEXT}
 
 
 def le_yang(model: int, **options: Any) -> keras.Model:
@@ -97,9 +46,9 @@ def le_yang(model: int, **options: Any) -> keras.Model:
     Raises:
         ValueError: there is no such model, or an option is out of range.
     """
-    if model not in TABLE_1:
+    if model not in LE_YANG_TABLE_1:
         raise ValueError(f"Table 1 has models 1 to 9, got {model!r}")
-    column = TABLE_1[model]
+    column = LE_YANG_TABLE_1[model]
     defaults = {"activation": column.activation, "name": f"le_yang_model_{model}"}
     return convnet(column.architecture, **defaults | options)
 

@@ -5,17 +5,17 @@ this package: ``preprocess`` shows a uint8 64x64 image as at test time, ``classi
 size, scales it to the network's own range and gives scores. Who shows images otherwise takes the ``classifier``.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
 from keras import layers, ops
 
+from tiny_imagenet_tf.choices import Pixels, Resize
 from tiny_imagenet_tf.data import views
-from tiny_imagenet_tf.data.views import COLUMNS, WHOLE, RandomViews, Resize, View
+from tiny_imagenet_tf.data.views import COLUMNS, WHOLE, RandomViews, View
 from tiny_imagenet_tf.published import IMAGE_SIZE
 
-Pixels = Literal["-1..1", "0..1", "0..255", "caffe"]
 """What a network expects of its pixels; caffe is BGR in 0..255 less ImageNet's means."""
 _CAFFE_MEANS = (103.939, 116.779, 123.68)  # of blue, green and red, as `keras.applications` subtracts them
 

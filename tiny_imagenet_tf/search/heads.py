@@ -13,7 +13,8 @@ import numpy as np
 from keras import ops
 
 from tiny_imagenet_tf import hardware
-from tiny_imagenet_tf.experiments.losses import ADAM_EPSILON, WeightDecayConvention, l2_coefficient
+from tiny_imagenet_tf.choices import WeightDecayConvention
+from tiny_imagenet_tf.experiments.losses import ADAM_EPSILON, l2_coefficient
 from tiny_imagenet_tf.models.heads import transfer_head
 from tiny_imagenet_tf.transfer.pool import ValueBatches
 

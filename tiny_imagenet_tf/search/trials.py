@@ -8,16 +8,15 @@ import contextlib
 import fcntl
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from tiny_imagenet_tf.choices import Sampler
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs import searches
 from tiny_imagenet_tf.runs.files import locked
 
 if TYPE_CHECKING:
     import optuna
-
-Sampler = Literal["tpe", "random"]
 
 
 class Trials:

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
 
@@ -16,27 +16,9 @@ from tiny_imagenet_tf.evaluation.predict import Predictor
 from tiny_imagenet_tf.experiments.clock import Clock
 from tiny_imagenet_tf.experiments.experiment import Experiment
 from tiny_imagenet_tf.experiments.fit import compile_for_training, fit, save_network
-from tiny_imagenet_tf.experiments.options import POSITIVE, RunOptions, option
 from tiny_imagenet_tf.experiments.statistics import normalizations, reestimated
 from tiny_imagenet_tf.models import preprocess
 from tiny_imagenet_tf.runs.summary import Training
-
-
-@dataclasses.dataclass(frozen=True)
-class ScratchOptions(RunOptions):
-    """Options of ``inception_baseline.py``, ``inception_regularized.py`` and ``convnets.py``."""
-
-    DEMO: ClassVar[dict[str, Any]] = {"epochs": 2, "batch_size": 20, "measure_every": 5, "checkpoint_every": 5}
-
-    cache: bool = option(False, departs=False, resumable=True)
-    """Keep decoded images in memory, 1.2 GB for all of train, instead of decoding them every epoch."""
-    measure_every: int = option(500, POSITIVE, departs=False)
-    """Steps between two measurements of the val accuracy, from which snapshots follow; each epoch ends in one too.
-    Paper: "some number of" steps (Milani section 3.4)."""
-    checkpoint_every: int = option(100, POSITIVE, departs=False)
-    """Steps that an interruption costs at the most."""
-    devices: tuple[str, ...] = option((), departs=False, resumable=True)
-    """Such as GPU:0 GPU:1. Default: every GPU, or the CPU."""
 
 
 @dataclasses.dataclass(frozen=True)

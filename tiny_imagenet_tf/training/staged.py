@@ -1,6 +1,9 @@
 """Le & Yang's staged initialisation: a shallow network first, its weights into the deep one (section 5.2.1)."""
 
-import keras
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import keras
 
 
 def shallow(architecture: str) -> str:
@@ -24,7 +27,7 @@ def shallow(architecture: str) -> str:
     return " ".join(kept)
 
 
-def move_weights(shallow_model: keras.Model, deep_model: keras.Model) -> tuple[str, ...]:
+def move_weights(shallow_model: "keras.Model", deep_model: "keras.Model") -> tuple[str, ...]:
     """Copies the weights of every layer that both networks have by name; the others keep their random ones.
 
     Returns:

@@ -18,9 +18,10 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from tiny_imagenet_tf import hardware
+from tiny_imagenet_tf.choices import Arithmetic, Resize
 from tiny_imagenet_tf.data import batches, views
 from tiny_imagenet_tf.data.splits import Split
-from tiny_imagenet_tf.data.views import DrawnView, RandomViews, Resize, View
+from tiny_imagenet_tf.data.views import DrawnView, RandomViews, View
 from tiny_imagenet_tf.models import preprocess
 from tiny_imagenet_tf.models.backbones import Trunk
 from tiny_imagenet_tf.models.preprocess import scaled
@@ -37,7 +38,7 @@ def freezes() -> bool:
     return keras.backend.backend() == "tensorflow" and not hardware.has_gpu()
 
 
-def trunk_dtype(precision: hardware.Arithmetic, openvino: bool = False) -> str:
+def trunk_dtype(precision: Arithmetic, openvino: bool = False) -> str:
     """Returns the Keras dtype policy to build a trunk with, for an engine to run it at ``precision``."""
     # On a CPU the graph rewrite does better than the policy: 66 against 53 images a second where it was tried.
     return "float32" if freezes() or openvino else hardware.training_policy(precision)
@@ -55,7 +56,7 @@ class Engine:
     """
 
     trunk: Trunk
-    precision: hardware.Arithmetic
+    precision: Arithmetic
     resize: Resize = "half_pixel"
     network: openvino.Network | None = None
     _models: dict[RandomViews, keras.Model] = dataclasses.field(default_factory=dict, init=False, repr=False)

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from tiny_imagenet_tf import hardware
+from tiny_imagenet_tf.choices import Arithmetic
 from tiny_imagenet_tf.data import views
 from tiny_imagenet_tf.data.batches import ImageBatches, Steps
 from tiny_imagenet_tf.data.splits import Split
@@ -15,8 +16,9 @@ from tiny_imagenet_tf.evaluation.metrics import combine
 from tiny_imagenet_tf.experiments import data as images
 from tiny_imagenet_tf.experiments import losses, schedules
 from tiny_imagenet_tf.experiments.data import Data
-from tiny_imagenet_tf.experiments.experiment import Experiment, Study, begin, precision_of
+from tiny_imagenet_tf.experiments.experiment import Experiment, begin, precision_of
 from tiny_imagenet_tf.experiments.fit import compile_for_training, fit
+from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.models import backbones, preprocess
 from tiny_imagenet_tf.models.backbones import Trunk
 from tiny_imagenet_tf.models.heads import transfer_head
@@ -63,7 +65,7 @@ def run(study: Study, options: TransferOptions) -> Run:
             return experiment.run
 
 
-def trunk_of(options: ValueOptions, precision: hardware.Arithmetic, dtype: str | None = None) -> Trunk:
+def trunk_of(options: ValueOptions, precision: Arithmetic, dtype: str | None = None) -> Trunk:
     """Returns the backbone of the options, for an engine to run it at a precision or in a Keras dtype policy."""
     return backbones.build(
         backbones.find(options.backbone, options.pixels),
@@ -75,9 +77,7 @@ def trunk_of(options: ValueOptions, precision: hardware.Arithmetic, dtype: str |
     )
 
 
-def extraction_of(
-    options: ValueOptions, trunk: Trunk, data: Data, precision: hardware.Arithmetic, store: Path
-) -> Extraction:
+def extraction_of(options: ValueOptions, trunk: Trunk, data: Data, precision: Arithmetic, store: Path) -> Extraction:
     """Returns how a trunk's values are made, and says of what backbone they are."""
     print(f"{trunk.backbone.name}, weights {trunk.label}, {trunk.size} pixels, {trunk.description['layer']}")
     machine = Engine(trunk, precision, options.resize)

@@ -11,26 +11,24 @@ import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
+from tiny_imagenet_tf.choices import Arithmetic, Engine
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.hardware import Arithmetic
 from tiny_imagenet_tf.models.backbones import Trunk
 from tiny_imagenet_tf.runs.files import save_whole, sweep
 
 if TYPE_CHECKING:
     import openvino
 
-EngineName = Literal["auto", "tensorflow", "openvino"]
-
 CALIBRATION_IMAGES = 300
 _BATCH = 5  # images a request; more of them only wait for memory
 
 
-def chosen(engine: EngineName, precision: str) -> bool:
+def chosen(engine: Engine, precision: str) -> bool:
     """Returns whether OpenVINO computes transfer values, by the options ``--engine`` and ``--precision``.
 
     Raises:

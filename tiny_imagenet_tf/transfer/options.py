@@ -5,15 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from tiny_imagenet_tf.data.views import Resize
+from tiny_imagenet_tf.choices import Engine, Pixels, Precision, Resize, WeightDecayConvention
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.experiments.losses import WeightDecayConvention
 from tiny_imagenet_tf.experiments.options import PART, POSITIVE, SHARE, DataOptions, Rule, RunOptions, option
-from tiny_imagenet_tf.hardware import Precision
-from tiny_imagenet_tf.models import backbones
-from tiny_imagenet_tf.models.preprocess import Pixels
-from tiny_imagenet_tf.transfer import openvino
-from tiny_imagenet_tf.transfer.openvino import EngineName
 
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
 
@@ -21,6 +15,8 @@ _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
 @dataclass(frozen=True)
 class ValueOptions(DataOptions):
     """What transfer values are made of and where they are kept."""
+
+    GROUP: ClassVar[str] = "transfer_values"
 
     DEMO: ClassVar[dict[str, Any]] = {"weights": "random", "input_size": 107}
 
@@ -43,7 +39,7 @@ class ValueOptions(DataOptions):
     store: Path = option(_CACHE / "tiny_imagenet_tf" / "transfer_values", departs=False, resumable=True)
     """Where transfer values are kept. Runs share them; 4 KB an image and view."""
 
-    engine: EngineName = option("auto", departs=False)
+    engine: Engine = option("auto", departs=False)
     """What computes transfer values on a CPU: tensorflow, or openvino (pip install -e ".[openvino]"), which is faster.
     auto: openvino for int8, otherwise tensorflow."""
     precision: Precision | Literal["int8"] = option("auto", departs=False)
@@ -66,6 +62,8 @@ class ValueOptions(DataOptions):
     @property
     def openvino(self) -> bool:
         """Whether OpenVINO computes the transfer values."""
+        from tiny_imagenet_tf.transfer import openvino  # only now Keras is loaded
+
         return openvino.chosen(self.engine, self.precision)
 
     def check(self) -> None:
@@ -77,6 +75,8 @@ class ValueOptions(DataOptions):
             self.refuse(("augmented_fraction",), "with --augmented-views 0 no view is stored")
         if self.demo:
             self.refuse(("store",), "--demo keeps nothing")
+        from tiny_imagenet_tf.models import backbones  # only now Keras is loaded
+
         backbones.weights_file(self.weights)
         if self.openvino and self.augments and not self.augmented_views:
             raise UserError("--engine openvino: new views every epoch need --engine tensorflow, or store some")
@@ -85,6 +85,8 @@ class ValueOptions(DataOptions):
 @dataclass(frozen=True)
 class TransferOptions(ValueOptions, RunOptions):
     """Options of ``transfer_vanilla.py``, ``transfer_v2.py`` and ``transfer_v3.py``."""
+
+    GROUP: ClassVar[str] = "head"
 
     crops: Literal["whole", "ten"] = option("whole")
     """At test time: the whole image, or the sum of ten crops' probabilities (section 4.2 and Eq. 2)."""

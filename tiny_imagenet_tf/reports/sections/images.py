@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tiny_imagenet_tf.choices import Resize
 from tiny_imagenet_tf.data import views
 from tiny_imagenet_tf.data.screening import screen
 from tiny_imagenet_tf.data.splits import Split
-from tiny_imagenet_tf.data.views import RandomViews, Resize, View
+from tiny_imagenet_tf.data.views import RandomViews, View
 from tiny_imagenet_tf.published import INCEPTION_V3_IMAGE_SIZE, MILANI_TSNE_CLASSES
 from tiny_imagenet_tf.reports import thumbnails
 from tiny_imagenet_tf.reports.figures import pictures

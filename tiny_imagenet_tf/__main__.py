@@ -1,0 +1,62 @@
+"""The command ``tiny-imagenet``: every recipe under one name."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import tiny_imagenet_tf
+from tiny_imagenet_tf.cli import command
+
+GROUPS = {
+    "Data": {"prepare": ("prepare_data", "download or import the dataset, every file verified")},
+    "Train": {
+        "transfer vanilla": ("transfer_vanilla", "a linear layer on a frozen network's transfer values"),
+        "transfer v2": ("transfer_v2", "with ten-crop testing and dropout"),
+        "transfer v3": ("transfer_v3", "with augmented images and ten-crop testing"),
+        "train baseline": ("inception_baseline", "Milani's compact Inception from scratch"),
+        "train regularized": ("inception_regularized", "the same with dropout and augmentation"),
+        "train convnet": ("convnets", "Le & Yang's nine networks"),
+        "search": ("search_head", "a head's hyper-parameters, on training images alone"),
+    },
+    "Use": {
+        "evaluate": ("evaluate", "a saved network on any split"),
+        "ensemble": ("ensemble", "snapshots or runs combined"),
+        "zero-shot": ("zero_shot", "an ImageNet network without any training"),
+        "report": ("report", "figures and one HTML page of finished runs"),
+        "record": ("record_result", "a finished run into the tables of results"),
+        "list": ("list_models", "every network with its size and cost"),
+    },
+}
+COMMANDS = {name: recipe for group in GROUPS.values() for name, (recipe, _) in group.items()}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs a command; without one, lists them."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    for words in (2, 1):
+        name = " ".join(arguments[:words])
+        if name in COMMANDS:
+            recipe = importlib.import_module(f"tiny_imagenet_tf.recipes.{COMMANDS[name]}")
+            command(recipe.Config, recipe.main, recipe.__doc__, arguments[words:], f"tiny-imagenet {name}")
+            return
+    if arguments and arguments[0] == "--version":
+        print(f"tiny_imagenet_tf {tiny_imagenet_tf.__version__}")
+        return
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_overview())
+        return
+    started = [name for name in COMMANDS if name.startswith(f"{arguments[0]} ")]
+    choices = ", ".join(started or COMMANDS)
+    print(f"error: no command {' '.join(arguments[:2])!r}; there are {choices}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _overview() -> str:
+    lines = ["usage: tiny-imagenet COMMAND [OPTIONS]", "       tiny-imagenet COMMAND --help"]
+    for group, commands in GROUPS.items():
+        lines += ["", f"{group}:", *(f"  {name:18} {words}" for name, (_, words) in commands.items())]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""What can be chosen in a search for a head's hyper-parameters."""
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from tiny_imagenet_tf.choices import Sampler, WeightDecayConvention
+from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.experiments.options import POSITIVE, Rule, flag, option
+from tiny_imagenet_tf.transfer.options import ValueOptions
+
+Span = tuple[float, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchOptions(ValueOptions):
+    """Options of ``search_head.py``."""
+
+    GROUP: ClassVar[str] = "search"
+
+    DEMO: ClassVar[dict[str, Any]] = ValueOptions.DEMO | {"trials": 6, "together": 3, "epochs": 3, "batch_size": 20}
+
+    variant: Literal["vanilla", "v2", "v3"] = option("vanilla")
+    """Whose head: v2 has dropout that keeps 80 %, v3 is trained on augmented views, too."""
+    study: Path | None = option(None)
+    """The search's folder. The same command again goes on with it, also beside another process that is at work.
+    Default: runs/search_head-VARIANT."""
+
+    # The search
+    trials: int = option(60, POSITIVE)
+    """Settings to try, in all processes together."""
+    together: int = option(8, POSITIVE)
+    """Heads that are trained at a time."""
+    holdout: float = option(0.1, Rule("above 0 and below 1", lambda value: 0 < value < 1))
+    """Share of each training class that is not trained on but judges the heads."""
+    folds: int = option(0)
+    """Cross-validation: every image is held out once, in one of so many folds; instead of holdout."""
+    sampler: Sampler = option("tpe")
+    """tpe draws more where trials did well, random does not."""
+    epochs: int = option(10, POSITIVE)
+    """Of every head. The best of its epochs counts, as a recipe keeps the best."""
+    batch_size: int = option(100, POSITIVE)
+    """Images a step."""
+
+    # From, to; two equal numbers fix a hyper-parameter
+    learning_rates: Span = option((1e-4, 1e-2))
+    """Learning rates of the first epoch, drawn by their logarithm."""
+    learning_rate_decays: Span = option((0.5, 1.0))
+    """Factors from one epoch to the next."""
+    weight_decays: Span = option((1e-6, 3e-2))
+    """L2 strengths, drawn by their logarithm."""
+    weight_decay_convention: WeightDecayConvention = option("l2_loss")
+    """What they multiply: l2_loss is sum(w^2)/2; keras is sum(w^2)."""
+    dropout_keeps: Span | None = option(None)
+    """Shares of the transfer values that dropout keeps. Default: 0.8 for v2, 1 for the others."""
+    label_smoothings: Span = option((0.1, 0.1))
+    """Epsilon of Eq. 1."""
+
+    def check(self) -> None:
+        """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
+        super().check()
+        if self.augment:
+            raise UserError("--augment: --variant v3 has the augmented views")
+        if self.augments and not self.augmented_views:
+            raise UserError("--augmented-views 0: heads are searched on stored views")
+        if self.folds == 1:
+            raise UserError("--folds 1: nothing would be trained on; at least 2, or 0 for --holdout")
+        for name, (low, high) in self.spans.items():
+            least = "at least 0" if name == "label_smoothing" or low == high else "above 0"
+            if not (0 <= low <= high < math.inf) or (low == 0 and least == "above 0"):
+                raise UserError(f"{flag(name).removesuffix('-per-epoch')}s {low} {high}: from, to; {least}")
+        if self.spans["dropout_keep"][1] > 1 or self.spans["label_smoothing"][1] >= 1:
+            raise UserError("--dropout-keeps end at 1, --label-smoothings below 1")
+
+    @property
+    def augments(self) -> bool:
+        """Whether there are augmented views: v3's."""
+        return self.variant == "v3"
+
+    @property
+    def spans(self) -> dict[str, Span]:
+        """From and to of each hyper-parameter, by the name of the recipes' option."""
+        keep = 0.8 if self.variant == "v2" else 1.0
+        return {
+            "learning_rate": self.learning_rates,
+            "learning_rate_decay_per_epoch": self.learning_rate_decays,
+            "weight_decay": self.weight_decays,
+            "dropout_keep": self.dropout_keeps or (keep, keep),
+            "label_smoothing": self.label_smoothings,
+        }
+
+    @property
+    def fixed(self) -> dict[str, float]:
+        """The hyper-parameters that are not searched for."""
+        return {name: low for name, (low, high) in self.spans.items() if low == high}
+
+    @property
+    def folder(self) -> Path:
+        """Of the search."""
+        return self.study or Path("runs") / f"search_head-{self.variant}"

@@ -1,0 +1,185 @@
+"""What can be chosen in a training from scratch. The recipes set the defaults of their paper's paragraph."""
+
+import dataclasses
+from typing import Any, ClassVar, Literal
+
+from tyro.conf import FlagCreatePairsOff
+
+from tiny_imagenet_tf import published
+from tiny_imagenet_tf.choices import Blocks, Decayed, WeightDecayConvention
+from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.experiments.options import PART, POSITIVE, SHARE, RunOptions, option
+from tiny_imagenet_tf.training import staged
+
+Flag = FlagCreatePairsOff[bool]
+
+
+@dataclasses.dataclass(frozen=True)
+class ScratchOptions(RunOptions):
+    """Options of ``inception_baseline.py``, ``inception_regularized.py`` and ``convnets.py``."""
+
+    GROUP: ClassVar[str] = "pace"
+
+    DEMO: ClassVar[dict[str, Any]] = {"epochs": 2, "batch_size": 20, "measure_every": 5, "checkpoint_every": 5}
+
+    cache: bool = option(False, departs=False, resumable=True)
+    """Keep decoded images in memory, 1.2 GB for all of train, instead of decoding them every epoch."""
+    measure_every: int = option(500, POSITIVE, departs=False)
+    """Steps between two measurements of the val accuracy, from which snapshots follow; each epoch ends in one too.
+    Paper: "some number of" steps (Milani section 3.4)."""
+    checkpoint_every: int = option(100, POSITIVE, departs=False)
+    """Steps that an interruption costs at the most."""
+    devices: tuple[str, ...] = option((), departs=False, resumable=True)
+    """Such as GPU:0 GPU:1. Default: every GPU, or the CPU."""
+
+
+@dataclasses.dataclass(frozen=True)
+class InceptionOptions(ScratchOptions):
+    """Options of ``inception_baseline.py`` and ``inception_regularized.py``; Adam with its default betas."""
+
+    GROUP: ClassVar[str] = "training"
+
+    epochs: int = 30
+    """Passes over the training images. Paper: 20 to 50 for Baseline; it overfitted after 30."""
+    learning_rate: float = option(1e-3, POSITIVE)
+    """Of the first epoch. Paper: 1e-3 for Baseline, doubled for Regularized."""
+    learning_rate_decay: float = option(0.9, POSITIVE)
+    """Factor. Paper: 0.9."""
+    decay_every_epochs: int = option(1, POSITIVE)
+    """Epochs from one factor to the next. Paper: 1 for Baseline, 2 for Regularized."""
+    label_smoothing: float = option(0.1, PART)
+    """Epsilon of Eq. 1. Paper: 0.1."""
+    dropout_keep: float = option(1.0, SHARE)
+    """Share of the features that dropout keeps. Paper: no dropout for Baseline, 0.8 for Regularized."""
+    augment: bool = option(False)
+    """Random mirror images, brightness and contrast. Paper: for Regularized."""
+    weight_decay: float = option(0.08)
+    """Strength on every kernel, as printed. Paper: 0.08."""
+    weight_decay_convention: Literal["decoupled", "l2_loss", "keras"] = option("decoupled")
+    """What weight_decay multiplies: in the loss, l2_loss is sum(w^2)/2, as tf.nn.l2_loss, and keras is sum(w^2);
+    decoupled shrinks w by itself, each step by learning_rate * weight_decay * w. Paper: not said."""
+    weight_decay_on: Decayed = option("all")
+    """Which kernels it is for: all, or the last layer's alone. Paper: not said."""
+    cross_entropy: Literal["mean", "sum"] = option("mean")
+    """Whether the decay in the loss stands beside the mean cross-entropy of a batch or its sum. Beside the sum of 100
+    images 0.08 is what 0.0008 is beside the mean; Adam does not see how large a loss is. Paper: not said."""
+    blocks: Blocks = option("released")
+    """Of the released Inception-v3 (5x5 in type-1, two kinds of dim), or as Fig. 4 draws them (3x3, one dim)."""
+    width_multiplier: float = option(1.0, POSITIVE)
+    """Factor on the width of every convolution; below 1 for a quick try."""
+
+    @property
+    def decoupled(self) -> bool:
+        """Whether the weight decay is the optimizer's, not part of the loss."""
+        return self.weight_decay_convention == "decoupled"
+
+    def check(self) -> None:
+        """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
+        super().check()
+        if not self.weight_decay:
+            names = ("weight_decay_convention", "weight_decay_on", "cross_entropy")
+            self.refuse(names, "there is no weight decay")
+        if self.decoupled and self.cross_entropy == "sum":
+            raise UserError("--cross-entropy sum: a decoupled weight decay is beside no loss; choose l2_loss or keras")
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvnetOptions(ScratchOptions):
+    """Section 5.2."""
+
+    GROUP: ClassVar[str] = "network_and_training"
+
+    model: Literal[1, 2, 3, 4, 5, 6, 7, 8, 9] | None = option(None, departs=False)
+    """Column of Table 1. Default: 8, unless there is an architecture. Models 7 and 8 are one network as printed."""
+    reading: Literal["table", "text"] = option("table")
+    """What models 5, 6 and 7 are: Table 1's columns, or what sections 5.3.2 and 5.3.4 say of them: 5 is 4 with PReLU,
+    6 has one dropout, 7 is 4 with 3x3 kernels, 14.20 million parameters."""
+    architecture: str | None = option(None)
+    """Another network in the words of Table 1, such as "conv3-64 maxpool conv3-128 maxpool fc-256 dropout", with
+    model 8's rate and decay (section 4.1)."""
+    activation: Literal["relu", "leaky_relu", "prelu"] | None = option(None)
+    """Nonlinearity. Default: the column's; ReLU for an architecture."""
+    screen: Flag = option(False)
+    """Leave out training images whose object a crop can lose (section 5.2.1). Default: for models 5 to 9."""
+    no_screen: Flag = option(False)
+    """Train on all images."""
+    loss: Literal["softmax", "svm"] = option("softmax")
+    """Multinomial logistic, or multiclass SVM (section 4.1). Paper: its nine results are softmax's."""
+    staged: Literal["deep", "always", "never"] = option("deep")
+    """When to train a shallow network first, of the first convolution of each stage and the fully connected layers.
+    Paper: for deep networks, that is models 8 and 9."""
+    staged_epochs: int = option(5, POSITIVE, departs=False)
+    """Of the shallow network. Paper: not given."""
+
+    epochs: int = 40
+    """Passes over the training images, after those of the shallow network. Paper: not given."""
+    batch_size: int = 200
+    """Images a step, on all devices together. Paper: 200."""
+    snapshots: int = 3
+    """How many are kept; 8 MB (model 1) to 540 MB (model 9) each."""
+    checkpoint_every: int = 500
+    """Steps that an interruption costs at the most. A checkpoint is twice a snapshot's size."""
+    learning_rate: float | None = option(None, POSITIVE)
+    """Of the first epoch. Paper, and default: 0.01 for model 9, 0.02 for the others. With --loss svm the default is
+    a 199th of that, since the loss sums over the 199 wrong classes; at the paper's rate it diverges."""
+    stop_after_cuts: int = option(3, POSITIVE, departs=False, resumable=True)
+    """Cuts of the learning rate after which training ends, if there are so many before the last epoch."""
+    patience: int = option(3, POSITIVE)
+    """Epochs without a better val accuracy after which the learning rate is divided by 10. Paper: not given."""
+    momentum: float = option(0.9, PART)
+    """Of SGD. Paper: 0.9."""
+    weight_decay: float | None = option(None)
+    """As printed. Paper, and default: 5e-4 for model 9, 1e-4 for the others."""
+    weight_decay_convention: WeightDecayConvention = option("l2_loss")
+    """What weight_decay multiplies: l2_loss is sum(w^2)/2, as Caffe does; keras is sum(w^2)."""
+
+    def check(self) -> None:
+        """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
+        super().check()
+        if not self.in_stages:
+            self.refuse(("staged_epochs",), "no shallow network is trained first")
+        if self.weight_decay == 0:
+            self.refuse(("weight_decay_convention",), "there is no weight decay")
+        if self.screen and self.no_screen:
+            raise UserError("--screen and --no-screen: choose one")
+        if self.architecture is not None:
+            if self.model is not None or self.reading != "table":
+                raise UserError("--architecture: a network of its own; leave out --model and --reading")
+            from tiny_imagenet_tf.models.convnets import convnet  # only now Keras is loaded
+
+            try:
+                convnet(self.architecture)
+            except ValueError as error:
+                raise UserError(f"--architecture {self.architecture!r}: {error}") from error
+        if self.staged == "always" and staged.shallow(self.words) == self.words:
+            raise UserError("--staged always: the network has one convolution a stage, there is no shallower one")
+
+    @property
+    def number(self) -> int | None:
+        """The model, if it is one of the nine."""
+        return None if self.architecture is not None else self.model or 8
+
+    @property
+    def in_stages(self) -> bool:
+        """Whether a shallow network comes first."""
+        return self.staged == "always" or (self.staged == "deep" and self.number in (8, 9))
+
+    @property
+    def words(self) -> str:
+        """The network, in the words of Table 1."""
+        return self.architecture if self.number is None else self._column.architecture
+
+    @property
+    def nonlinearity(self) -> str:
+        """The network's."""
+        return self.activation or ("relu" if self.number is None else self._column.activation)
+
+    @property
+    def _column(self) -> published.Column:
+        return published.LE_YANG_READINGS[self.reading][self.number]
+
+    @property
+    def screened(self) -> bool:
+        """Whether training images are screened."""
+        table = self.number is not None and published.LE_YANG_TABLE_2_SCREENED[self.number - 1]
+        return self.screen or (table and not self.no_screen)
