@@ -63,7 +63,7 @@ def main(config: Config) -> Run:
     run = Run.create(config.runs, "zero_shot", config)
     digests = {name: found[name].digest for name in ("validation", "test") if name in found}
     run.write_environment(device=hardware.describe_device(), precision=precision, dataset={"digests": digests})
-    extraction = extraction_of(options, network, found["train"], precision, config.store.expanduser())
+    extraction = extraction_of(options, network, found["train"], precision)
     extraction = dataclasses.replace(extraction, dtype="float32")
 
     shown = views.MILANI_TEN_CROP if config.crops == "ten" else (views.WHOLE,)

@@ -11,6 +11,7 @@ All blocks take the same options:
   off as in `keras.applications.InceptionV3`.
 * `weight_decay`: c of Keras' `L2(c)` on every kernel, which adds c * sum(w^2) to the loss. TensorFlow's
   `l2_loss` and Caffe's weight decay d mean d * sum(w^2) / 2: there c = d / 2.
+* `momentum`: of batch normalization's moving averages, which take 1 / (1 - momentum) steps to follow.
 
 There are no custom objects: a model made of blocks saves and loads with plain Keras.
 """
@@ -35,6 +36,7 @@ class Options(TypedDict, total=False):
     name: Required[str]
     scale: bool
     weight_decay: float
+    momentum: float
 
 
 def conv_bn(
@@ -209,7 +211,9 @@ def inception_dim(
 class _Block:
     """What the blocks share: one name, the options of every convolution, and errors that say where."""
 
-    def __init__(self, kind: str, x: Tensor, *, name: str, scale: bool = False, weight_decay: float = 0.0):
+    def __init__(
+        self, kind: str, x: Tensor, *, name: str, scale: bool = False, weight_decay: float = 0.0, momentum: float = 0.99
+    ):
         self.kind, self.name, self.scale = kind, name, bool(scale)
         if not isinstance(name, str) or not name:
             raise self.error("name must be a string that is not empty", name)
@@ -217,6 +221,9 @@ class _Block:
             raise self.error("the input must be a 4D tensor of images", getattr(x, "shape", x))
         if not isinstance(weight_decay, Real) or not 0 <= weight_decay < float("inf"):
             raise self.error("weight_decay must be 0 or more", weight_decay)
+        if not isinstance(momentum, Real) or not 0 <= momentum < 1:
+            raise self.error("momentum must be at least 0 and below 1", momentum)
+        self.momentum = float(momentum)
         self.regularizer = keras.regularizers.L2(float(weight_decay)) if weight_decay else None
         channels_last = keras.config.image_data_format() == "channels_last"
         self.channel_axis = 3 if channels_last else 1
@@ -265,7 +272,7 @@ class _Block:
             kernel_regularizer=self.regularizer,
             name=f"{name}_conv",
         )(x)
-        x = layers.BatchNormalization(self.channel_axis, scale=self.scale, name=f"{name}_bn")(x)
+        x = layers.BatchNormalization(self.channel_axis, momentum=self.momentum, scale=self.scale, name=f"{name}_bn")(x)
         return layers.Activation("relu", name=name)(x)
 
     def chain(self, x: Tensor, branch: str, convolutions: Sequence[Convolution], **last: Any) -> Tensor:

@@ -58,6 +58,11 @@ def command(
     try:
         chosen = _parsed(config, arguments, program)
         _load_quietly()
+        if hasattr(chosen, "precision"):
+            from tiny_imagenet_tf import hardware  # only now Keras is loaded
+
+            devices = getattr(chosen, "devices", ())
+            print(hardware.headline(hardware.resolve_precision(chosen.precision, devices), devices))
         run(chosen)
     except KeyboardInterrupt as error:
         print(f"\n{error or 'SIGINT'}: ended.", file=sys.stderr)
@@ -110,11 +115,21 @@ def wrapped(text: str) -> str:
 
 
 def _load_quietly() -> None:
-    """Imports TensorFlow, whose first lines are written before it knows its level; they are shown if that fails."""
+    """Imports TensorFlow, whose first lines are written before it knows its level; they are shown if that fails.
+
+    Raises:
+        UserError: Keras is told, by KERAS_BACKEND or keras.json, to take a backend that is not installed.
+    """
     with _kept_back():
         import tensorflow as tf
 
         tf.config.list_physical_devices()
+    tf.get_logger().setLevel("ERROR")  # or it counts the graphs that it traces, one a view
+    try:
+        import keras
+    except ImportError as error:
+        raise UserError(f"Keras' backend, of KERAS_BACKEND or keras.json, cannot be imported: {error}") from error
+    keras.config.set_image_data_format("channels_last")  # of the images, whatever keras.json says
 
 
 @contextlib.contextmanager

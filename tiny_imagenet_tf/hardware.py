@@ -140,6 +140,16 @@ def place(devices: Sequence[str] = ()) -> Placement:
     return Placement(strategy.num_replicas_in_sync, strategy.scope)
 
 
+def headline(precision: Arithmetic, devices: Sequence[str] = ()) -> str:
+    """Returns what does the work and how, for the first line of a run, and what keeps a GPU from it."""
+    line = f"{describe_device(devices)}: {precision}"
+    if on_gpu(devices) or devices:
+        return line
+    if any(Path("/dev").glob("nvidia[0-9]*")):
+        return f'{line}\nThere is an NVIDIA GPU, but no CUDA that works: pip install "tiny_imagenet_tf[gpu]"'
+    return f'{line}\nCPU only; for an NVIDIA GPU: pip install "tiny_imagenet_tf[gpu]"'
+
+
 def describe_device(devices: Sequence[str] = ()) -> str:
     """Names what does the work, for ``environment.json``; ``devices`` are as :func:`place` takes them."""
     if on_gpu(devices):

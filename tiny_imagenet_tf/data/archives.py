@@ -12,8 +12,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tqdm import tqdm
-
+from tiny_imagenet_tf import progress
 from tiny_imagenet_tf.data.official_layout import DatasetError
 from tiny_imagenet_tf.runs.files import writing
 
@@ -100,7 +99,7 @@ def _extract(archive: Path, members: list[Member], folder: Path, open_member: Ca
     """Writes the members once all of them may be."""
     places = dict(_places(archive, [name for name, *_ in members]))
     _check_size(archive, sum(size for _, size, _ in members))
-    for name, _, member in tqdm(members, desc=f"unpacking {archive.name}", unit=" files", mininterval=1):
+    for name, _, member in progress.bar("unpacking", len(members), unit="files", over=members):
         target = folder / places[name]
         with writing(target):
             target.parent.mkdir(parents=True, exist_ok=True)

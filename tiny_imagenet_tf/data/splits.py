@@ -4,12 +4,14 @@ The 100,000 training files are 190 MB as JPEG, so a whole split fits anywhere. R
 shuffling, subsampling, screening and resuming plain index arithmetic.
 """
 
+import contextlib
 import dataclasses
 import hashlib
+import io
 import re
 import shutil
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -170,7 +172,8 @@ def _make(tree: Path, kept: Path) -> None:
             if tree.is_file():
                 archives.unpack(tree, unpacked)
                 root = official_layout.find_root(unpacked)
-            Builder(data_dir=part, source=root, made_from=kept.name).download_and_prepare()
+            with _quiet():
+                Builder(data_dir=part, source=root, made_from=kept.name).download_and_prepare()
             shutil.rmtree(unpacked, ignore_errors=True)
             if not kept.exists():  # where locks do not work another process may have been first
                 part.rename(kept)
@@ -178,6 +181,19 @@ def _make(tree: Path, kept: Path) -> None:
         raise DatasetError(str(error).replace(str(unpacked), str(tree))) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Leaves out TFDS' bars, wider than a screen, and its lines, which name a folder that will not be there."""
+    bars = tfds.core.utils.tqdm_utils
+    before = bars._active
+    bars.display_progress_bar(False)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        bars.display_progress_bar(before)
 
 
 def verify(builder: tfds.core.DatasetBuilder) -> None:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from tiny_imagenet_tf.data import splits, synthetic
 from tiny_imagenet_tf.data.screening import screen
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.experiments.options import DataOptions
+from tiny_imagenet_tf.runs.files import locked, part_of, sweep, writing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +51,20 @@ class Data:
         return {name: split for name, split in named.items() if split is not None}
 
 
+def make_up(folder: Path, seed: int) -> tuple[Path, Path]:
+    """Returns the made-up images of a demo and the folder of their records; they are drawn once."""
+    source = folder / "tiny-imagenet-200"
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder / ".lock", wait=True):
+            sweep(folder)
+            if not source.exists():
+                part = part_of(folder / "drawn")
+                synthetic.write(part, seed=seed).rename(source)
+                part.rmdir()
+    return source, folder / "datasets"
+
+
 def load(options: DataOptions, *, screened: bool = False) -> Data:
     """Reads the images that the options ask for; prepares the dataset, or makes images up, where that is needed.
 
@@ -62,12 +76,11 @@ def load(options: DataOptions, *, screened: bool = False) -> Data:
         UserError: ``holdout`` holds nothing out.
         DatasetError: there are no images to use.
     """
-    with tempfile.TemporaryDirectory(prefix="tiny_imagenet_tf-demo-") as folder:
-        source, data_dir = options.source, options.data_dir
-        if options.demo:
-            print("Demo: made-up images, to show every step. Its accuracy means nothing.\n")
-            source, data_dir = synthetic.write(Path(folder), seed=options.seed), Path(folder) / "datasets"
-        found = splits.load_all(splits.prepare(source, data_dir), options.fraction)
+    source, data_dir = options.source, options.data_dir
+    if options.demo:
+        source, data_dir = make_up(options.demo_folder, options.seed)
+        print(f"Demo: made-up images, in {source}")
+    found = splits.load_all(splits.prepare(source, data_dir), options.fraction)
     train = found["train"]
     rows, held_out = train.hold_out_rows(options.holdout)
     removed = 0

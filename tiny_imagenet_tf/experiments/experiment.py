@@ -114,7 +114,7 @@ class Experiment:
             title, row = f"{title} with {options.departures}", None
         notes = splits.shortfalls(data.named, data.screened)
         if options.demo:
-            notes, row = ["demo on made-up images: the accuracy means nothing"], None
+            notes, row = ["made-up images: this says nothing of real ones"], None
         accuracy = next(row["accuracy"] for row in self.run.metrics if row["step"] == best.step)
         summary = Summary(
             title=title,
@@ -137,7 +137,7 @@ class Experiment:
         val = summary.validation
         print(f"\n{summary.title}: best of epoch {summary.best_epoch:g}, {CROPS[val.crops]}")
         lines = [("this run", f"{val.images:,}", val.top1, val.top5, None)]
-        if self.study.row:
+        if self.study.row and not self.options.demo:
             paper = published.RESULTS[self.study.row]
             lines.append((paper.paper, f"{published.VAL_IMAGES:,}", paper.val_accuracy, None, paper.test_accuracy))
         print(f"{'':20}{'val images':>12}{'top-1 accuracy':>16}{'top-5':>9}{'test top-1':>12}")
@@ -146,7 +146,7 @@ class Experiment:
             print(f"{name:20}{count:>12}{top1:>16}{top5:>9}{test:>12}")
         for note in summary.notes:
             print(f"  note: {note}")
-        print(f"Written to {self.run.path}")
+        print(f"Written to {self.run.path}; next:\n  tiny-imagenet report {self.run.path}")
 
 
 @contextlib.contextmanager
@@ -200,7 +200,7 @@ def begin(
                 run.write_environment(**machine, precision=precision, seed=options.seed, dataset=dataset)
             print(
                 f"{len(data.rows):,} training, {len(data.validation):,} validation images, "
-                f"{len(data.validation.wnids)} classes; {precision} on {placement.replicas} device(s)\n{run.path}"
+                f"{len(data.validation.wnids)} classes\n{run.path}"
             )
             yield Experiment(study, options, run, data, precision, placement)
         except BaseException:

@@ -18,6 +18,7 @@ from tiny_imagenet_tf import hardware, interrupts
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments import checkpoints
 from tiny_imagenet_tf.experiments.clock import Clock
+from tiny_imagenet_tf.experiments.lines import Lines
 from tiny_imagenet_tf.experiments.statistics import normalizations
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.snapshots import Snapshots
@@ -110,7 +111,7 @@ def fit(
         keeping: what is measured and kept.
         epochs: to have been trained in the end.
         callbacks: Keras' or others', unmodified.
-        verbose: Keras' progress bar: 0 or 1.
+        verbose: 1 shows a bar and a line an epoch, 0 nothing.
 
     Returns:
         The clock, at the end.
@@ -122,17 +123,20 @@ def fit(
     per_epoch = batches.steps.per_epoch
     clock = take_up(model, keeping, per_epoch)
     supervisor = Supervisor(keeping, clock, batches.steps.batch_size)
+    shown = [Lines(clock, epochs)] if verbose else []
     rest = -clock.step % per_epoch  # steps left of an epoch under way
     for steps, to in ((rest, min(clock.epoch + 1, epochs)), (per_epoch, epochs)):
         if steps and clock.step < to * per_epoch:
-            with interrupts.waiting():
+            with interrupts.waiting(), contextlib.ExitStack() as ended:
+                for each in shown:
+                    ended.callback(each.close)
                 model.fit(
                     batches.dataset(clock.step, to * per_epoch),
                     initial_epoch=clock.epoch,
                     epochs=to,
                     steps_per_epoch=steps,
-                    callbacks=[*callbacks, supervisor],
-                    verbose=verbose,
+                    callbacks=[*callbacks, supervisor, *shown],
+                    verbose=0,
                     shuffle=False,  # the batches are shuffled
                 )
     return clock

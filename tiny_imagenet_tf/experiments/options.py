@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeVar
 
 from tiny_imagenet_tf.choices import Precision
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.runs.run import Run
+from tiny_imagenet_tf.runs.run import Run, demo_folder
 
 Options = TypeVar("Options", bound="DataOptions")
 
@@ -79,7 +79,8 @@ class DataOptions:
     """What ``--demo`` takes instead of the defaults."""
 
     demo: bool = option(False, departs=False)
-    """Run the whole recipe in a minute or two on made-up images. Its accuracy means nothing."""
+    """Run the whole recipe in a minute or two on made-up images of ten shapes. What it reaches says nothing of real
+    images."""
     source: Path | None = option(None, departs=False, resumable=True)
     """A tiny-imagenet-200 folder, zip or tar. Without it the official archive is downloaded."""
     data_dir: Path | None = option(None, departs=False, resumable=True)
@@ -102,6 +103,11 @@ class DataOptions:
             raise UserError(f"--source {self.source}: no such file or folder")
         if self.data_dir is not None and self.data_dir.exists() and not self.data_dir.is_dir():
             raise UserError(f"--data-dir {self.data_dir}: a file, not a folder")
+
+    @property
+    def demo_folder(self) -> Path:
+        """Where a demo's images, records and transfer values are."""
+        return demo_folder(getattr(self, "runs", Path("runs")), self.seed)
 
     @classmethod
     def starting_point(cls: type[Options], arguments: Sequence[str]) -> Options:

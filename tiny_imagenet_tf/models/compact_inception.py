@@ -33,6 +33,7 @@ def compact_inception(
     scale: bool = False,
     weight_decay: float = 0.0,
     decayed: Decayed = "all",
+    momentum: float = 0.99,
     blocks: Blocks = "released",
     name: str = "compact_inception",
 ) -> keras.Model:
@@ -46,6 +47,7 @@ def compact_inception(
         scale: batch normalization with a gamma.
         weight_decay: c of Keras' `L2(c)`.
         decayed: on every kernel, or on the last layer's alone.
+        momentum: of batch normalization's moving averages.
         blocks: of the released Inception-v3, or of Fig. 4; see the module.
         name: of the model.
 
@@ -65,7 +67,7 @@ def compact_inception(
     if blocks not in get_args(Blocks) or decayed not in get_args(Decayed):
         raise ValueError(f"blocks and decayed: no such choice as {blocks!r} and {decayed!r}")
     released = blocks == "released"
-    options = {"scale": scale, "weight_decay": weight_decay if decayed == "all" else 0.0}
+    options = {"scale": scale, "weight_decay": weight_decay if decayed == "all" else 0.0, "momentum": momentum}
     images = image_input(input_shape, smallest=15)  # 64x64x3; from 15: 15, 7, 5, 3 through the stem, then 2 and 1
     x = conv_bn(images, w(32), 3, strides=2, padding="valid", name="stem1", **options)  # 31x31x32
     x = conv_bn(x, w(32), 3, padding="valid", name="stem2", **options)  # 29x29x32

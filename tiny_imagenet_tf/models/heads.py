@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import keras
+import numpy as np
 from keras import layers
 
 from tiny_imagenet_tf.models.layers import l2, logits
@@ -16,6 +17,7 @@ def transfer_head(
     hidden: Sequence[int] = (),
     dropout_rate: float = 0.0,
     weight_decay: float = 0.0,
+    standardized: tuple[np.ndarray, np.ndarray] | None = None,
     name: str = "transfer_head",
 ) -> keras.Model:
     """The fully connected layer that replaces Inception-v3's, as a model of its own.
@@ -27,6 +29,7 @@ def transfer_head(
             gain; none by default.
         dropout_rate: on the transfer values: 0.2 for "TL v2" (keep 80 %), 0 for the others.
         weight_decay: c of Keras' `L2(c)` on every kernel.
+        standardized: mean and variance, float32 (features,), that the values lose first; the papers do without.
         name: of the model.
 
     Returns:
@@ -37,6 +40,8 @@ def transfer_head(
     """
     values = keras.Input((features,), name="transfer_values")
     x = values
+    if standardized:
+        x = layers.Normalization(mean=standardized[0], variance=standardized[1], name="standardized")(x)
     for index, width in enumerate(hidden, start=1):
         x = layers.Dense(width, activation="relu", kernel_regularizer=l2(weight_decay), name=f"hidden{index}")(x)
     x = logits(x, classes=classes, dropout_rate=dropout_rate, weight_decay=weight_decay)

@@ -8,7 +8,7 @@ from tiny_imagenet_tf.data.official_layout import DatasetError
 from tiny_imagenet_tf.reports.analysis.class_names import ClassNames
 from tiny_imagenet_tf.reports.analysis.predictions import Predictions
 from tiny_imagenet_tf.reports.thumbnails import Images
-from tiny_imagenet_tf.runs.run import Run
+from tiny_imagenet_tf.runs.run import Run, demo_folder
 from tiny_imagenet_tf.runs.summary import Summary
 
 
@@ -36,7 +36,8 @@ class Subject:
             data_dir: of prepared datasets; default: the run's own.
         """
         if run.config.get("demo"):
-            return cls(run, None, "The images of a demo are made up and not kept.")
+            folder = demo_folder(run.path.parent, run.config["seed"])
+            source, data_dir = folder / "tiny-imagenet-200", folder / "datasets"
         source = source or _path(run.config.get("source"))
         data_dir = data_dir or _path(run.config.get("data_dir"))
         try:

@@ -50,6 +50,11 @@ from tiny_imagenet_tf.runs.snapshots import Snapshots
 from tiny_imagenet_tf.runs.summary import Summary
 
 
+def demo_folder(runs: Path, seed: int) -> Path:
+    """Returns where the made-up images of the demos in a folder of runs are."""
+    return runs / f"demo-{seed}"
+
+
 @dataclasses.dataclass(frozen=True)
 class Run:
     """One run's directory."""

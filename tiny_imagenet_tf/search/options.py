@@ -98,4 +98,4 @@ class SearchOptions(ValueOptions):
     @property
     def folder(self) -> Path:
         """Of the search."""
-        return self.study or Path("runs") / f"search_head-{self.variant}"
+        return self.study or Path("runs") / f"search_head-{self.variant}{'-demo' if self.demo else ''}"

@@ -6,7 +6,6 @@ share one.
 """
 
 import dataclasses
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -34,21 +33,18 @@ def run(options: SearchOptions) -> Path:
         UserError: an option, the images or the weights cannot be used, or the folder is of another search.
     """
     options.check()
-    with tempfile.TemporaryDirectory(prefix="tiny_imagenet_tf-demo-") as demo:
-        if options.demo:
-            options = dataclasses.replace(options, store=Path(demo), study=options.study or Path(demo) / "study")
-        trials = Trials(options.folder, _space(options), options.sampler, options.seed)
-        try:
-            hardware.set_seed(options.seed)
-            data = images.load(options)
-            _check_same(options, data)
-            pool, whole = _values(options, data)
-            folds = _folds(options, data)
-            while asked := trials.ask(options.together, options.trials):
-                _round(options, trials, asked, pool, whole, folds)
-        finally:
-            trials.close()
-        return _report(options, trials, data)
+    trials = Trials(options.folder, _space(options), options.sampler, options.seed)
+    try:
+        hardware.set_seed(options.seed)
+        data = images.load(options)
+        _check_same(options, data)
+        pool, whole = _values(options, data)
+        folds = _folds(options, data)
+        while asked := trials.ask(options.together, options.trials):
+            _round(options, trials, asked, pool, whole, folds)
+    finally:
+        trials.close()
+    return _report(options, trials, data)
 
 
 def _space(options: SearchOptions) -> dict[str, Any]:
@@ -75,9 +71,9 @@ def _check_same(options: SearchOptions, data: Data) -> None:
 def _values(options: SearchOptions, data: Data) -> tuple[ValuePool, np.ndarray]:
     """What heads are trained on, and the values (n, width) of all whole training images, which judge them."""
     options = dataclasses.replace(options, augment=options.augments)
-    precision, store = hardware.resolve_precision(options.precision), options.store.expanduser()
+    precision = hardware.resolve_precision(options.precision)
     trunk = experiment.trunk_of(options, precision)
-    extraction = experiment.extraction_of(options, trunk, data, precision, store)
+    extraction = experiment.extraction_of(options, trunk, data.all_train, precision)
     _, views = experiment.training_stores(options, data, extraction)
     return ValuePool.from_views(views, data.all_train.labels), views[0][0]
 

@@ -25,6 +25,7 @@ def run(study: Study, options: InceptionOptions) -> Run:
             dropout_rate=1 - options.dropout_keep,
             weight_decay=l2(options),
             decayed=options.weight_decay_on,
+            momentum=options.batch_norm_momentum,
             blocks=options.blocks,
         )
         loss = smoothed_cross_entropy(options.label_smoothing)

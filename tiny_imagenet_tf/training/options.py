@@ -39,6 +39,12 @@ class InceptionOptions(ScratchOptions):
 
     GROUP: ClassVar[str] = "training"
 
+    DEMO: ClassVar[dict[str, Any]] = ScratchOptions.DEMO | {
+        "epochs": 3,
+        "measure_every": 10,
+        "batch_norm_momentum": 0.8,
+    }
+
     epochs: int = 30
     """Passes over the training images. Paper: 20 to 50 for Baseline; it overfitted after 30."""
     learning_rate: float = option(1e-3, POSITIVE)
@@ -65,6 +71,8 @@ class InceptionOptions(ScratchOptions):
     images 0.08 is what 0.0008 is beside the mean; Adam does not see how large a loss is. Paper: not said."""
     blocks: Blocks = option("released")
     """Of the released Inception-v3 (5x5 in type-1, two kinds of dim), or as Fig. 4 draws them (3x3, one dim)."""
+    batch_norm_momentum: float = option(0.99, PART)
+    """Of the moving averages that batch normalization tests with. Paper: not said."""
     width_multiplier: float = option(1.0, POSITIVE)
     """Factor on the width of every convolution; below 1 for a quick try."""
 

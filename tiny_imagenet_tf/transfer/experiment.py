@@ -1,8 +1,6 @@
 """A transfer-learning run from images to the run directory (Milani section 4)."""
 
 import dataclasses
-import tempfile
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -55,14 +53,12 @@ def run(study: Study, options: TransferOptions) -> Run:
         UserError: an option, the images or the weights cannot be used; the message names it.
     """
     options.check()
-    with tempfile.TemporaryDirectory(prefix="tiny_imagenet_tf-demo-") as folder:
-        store = Path(folder) if options.demo else options.store.expanduser()
-        data = images.load(options)
-        trunk = trunk_of(options, precision_of(options))
-        with begin(study, options, data=data) as experiment:
-            made = extraction_of(options, trunk, data, experiment.precision, store)
-            _train(experiment, trunk, _extract(experiment, made))
-            return experiment.run
+    data = images.load(options)
+    trunk = trunk_of(options, precision_of(options))
+    with begin(study, options, data=data) as experiment:
+        made = extraction_of(options, trunk, data.all_train, experiment.precision)
+        _train(experiment, trunk, _extract(experiment, made))
+        return experiment.run
 
 
 def trunk_of(options: ValueOptions, precision: Arithmetic, dtype: str | None = None) -> Trunk:
@@ -77,12 +73,19 @@ def trunk_of(options: ValueOptions, precision: Arithmetic, dtype: str | None = N
     )
 
 
-def extraction_of(options: ValueOptions, trunk: Trunk, data: Data, precision: Arithmetic, store: Path) -> Extraction:
-    """Returns how a trunk's values are made, and says of what backbone they are."""
+def extraction_of(options: ValueOptions, trunk: Trunk, train: Split, precision: Arithmetic) -> Extraction:
+    """Returns how a trunk's values are made, and says of what backbone they are.
+
+    Args:
+        options: of the values.
+        trunk: the backbone.
+        train: the whole training split, some of whose images int8 is calibrated on.
+        precision: of the arithmetic.
+    """
     print(f"{trunk.backbone.name}, weights {trunk.label}, {trunk.size} pixels, {trunk.description['layer']}")
-    machine = Engine(trunk, precision, options.resize)
+    machine, store = Engine(trunk, precision, options.resize), options.values_folder
     if options.openvino:
-        machine = machine.under_openvino(data.all_train, store)
+        machine = machine.under_openvino(train, store)
     return Extraction(machine, store)
 
 
@@ -120,12 +123,14 @@ def _train(experiment: Experiment, trunk: Trunk, values: Values) -> None:
     """Trains the head on what the options ask for, and reports it at its best."""
     options, data = experiment.options, experiment.data
     hardware.set_seed(options.seed)
+    whole = values.training_views[0][0][data.rows].astype(np.float32)
     head = transfer_head(
-        values.training_views[0][0].shape[1],
+        whole.shape[1],
         experiment.classes,
         hidden=(options.hidden_units,) if options.head == "mlp" else (),
         dropout_rate=1 - options.dropout_keep,
         weight_decay=losses.l2_coefficient(options.weight_decay, options.weight_decay_convention),
+        standardized=(whole.mean(axis=0), whole.var(axis=0)) if options.standardize else None,
     )
     if options.augment and not options.augmented_views:  # new views every epoch, through the trunk
         batches = ImageBatches(data.train, views.MILANI_TRANSFER, options.batch_size, options.seed)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
+from tiny_imagenet_tf import progress
 from tiny_imagenet_tf.data import batches, views
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.data.views import DrawnView, View
@@ -54,13 +54,13 @@ class Extraction:
         if not to_do:
             return stores
         title = f"{split.name}, {len(shown)} views" if len(shown) > 1 else split.name
-        with tqdm(total=total, initial=total - to_do, unit=" images", desc=title, mininterval=1) as progress:
+        with progress.bar(title, total, done=total - to_do) as bar:
             for store, view, shards in zip(stores, shown, missing, strict=True):
                 if shards:
-                    self._fill(store, view, shards, split, progress)
+                    self._fill(store, view, shards, split, bar)
         return stores
 
-    def _fill(self, store: Store, view: View | DrawnView, shards: list[int], split: Split, progress: tqdm) -> None:
+    def _fill(self, store: Store, view: View | DrawnView, shards: list[int], split: Split, bar: progress.tqdm) -> None:
         extract, table, shares = self.engine.extractor(view), view.table(len(split)), store.shares()
 
         def make(shard: int) -> None:
@@ -69,7 +69,7 @@ class Extraction:
             for images in batches.in_order(split.take(np.array(rows)), batch_size()):
                 values.append(extract(images, table[done : done + len(images)]).astype(self.dtype))
                 done += len(images)
-                progress.update(len(images))
+                bar.update(len(images))
             store.write(shard, np.concatenate(values), seconds=round(time.perf_counter() - started, 3))
 
         def done(shard: int, wait: bool = False) -> bool:
@@ -77,7 +77,7 @@ class Extraction:
                 return False
             try:
                 if store.is_written(shard):  # by another process, meanwhile
-                    progress.update(len(store.rows_of(shard)))
+                    bar.update(len(store.rows_of(shard)))
                 else:
                     make(shard)
             finally:

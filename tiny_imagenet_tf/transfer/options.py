@@ -18,7 +18,7 @@ class ValueOptions(DataOptions):
 
     GROUP: ClassVar[str] = "transfer_values"
 
-    DEMO: ClassVar[dict[str, Any]] = {"weights": "random", "input_size": 107}
+    DEMO: ClassVar[dict[str, Any]] = {"weights": "random", "input_size": 107, "layer": "mixed0"}
 
     backbone: str = option("inception_v3")
     """A network of keras.applications, see README, this package's inception_v3_blocks, or a .keras file."""
@@ -55,6 +55,11 @@ class ValueOptions(DataOptions):
     """With augment: share of each class that has stored augmented views; the rest is trained on whole images."""
 
     @property
+    def values_folder(self) -> Path:
+        """Where transfer values are kept."""
+        return self.demo_folder / "transfer_values" if self.demo else self.store.expanduser()
+
+    @property
     def augments(self) -> bool:
         """Whether there are augmented views."""
         return self.augment
@@ -74,7 +79,7 @@ class ValueOptions(DataOptions):
         elif not self.augmented_views:
             self.refuse(("augmented_fraction",), "with --augmented-views 0 no view is stored")
         if self.demo:
-            self.refuse(("store",), "--demo keeps nothing")
+            self.refuse(("store",), "--demo keeps its values beside its images")
         from tiny_imagenet_tf.models import backbones  # only now Keras is loaded
 
         backbones.weights_file(self.weights)
@@ -91,9 +96,15 @@ class TransferOptions(ValueOptions, RunOptions):
     crops: Literal["whole", "ten"] = option("whole")
     """At test time: the whole image, or the sum of ten crops' probabilities (section 4.2 and Eq. 2)."""
 
+    DEMO: ClassVar[dict[str, Any]] = ValueOptions.DEMO | {
+        "batch_size": 20, "standardize": True, "learning_rate": 0.01, "weight_decay": 0.0002,
+    }  # fmt: skip
+
     # Head
     head: Literal["linear", "mlp"] = option("linear")
     """linear: one fully connected layer. mlp: FC-ReLU-FC, which section 4.1 tried without gain."""
+    standardize: bool = option(False)
+    """Bring transfer values to mean 0 and deviation 1 over the training images first. Paper: no."""
     hidden_units: int = option(1024, POSITIVE)
     """Width of the mlp's hidden layer. Paper: not given."""
     dropout_keep: float = option(1.0, SHARE)

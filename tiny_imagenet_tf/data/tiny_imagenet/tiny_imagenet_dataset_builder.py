@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow_datasets as tfds
 
+from tiny_imagenet_tf import progress
 from tiny_imagenet_tf.data import official_layout
 
 DOWNLOAD = "the official archive"
@@ -63,8 +64,8 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=_AGAIN):
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager):
         root = self._source or dl_manager.download_and_extract(URL)
-        with tfds.core.utils.tqdm_utils.tqdm(desc="Verifying images", unit=" files", leave=False) as progress:
-            layout = official_layout.read(Path(root), on_file=progress.update)
+        with progress.bar("verifying") as bar:
+            layout = official_layout.read(Path(root), on_file=bar.update)
         self.info.features["label"].names = layout.wnids
         self.info.metadata.update(
             words=layout.words,
@@ -73,10 +74,10 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=_AGAIN):
             missing=list(layout.missing),
             source=self._made_from or DOWNLOAD,
         )
-        return {split: self._generate_examples(found) for split, found in layout.examples.items() if found}
+        return {split: self._generate_examples(split, found) for split, found in layout.examples.items() if found}
 
-    def _generate_examples(self, examples):
-        for example in examples:
+    def _generate_examples(self, split, examples):
+        for example in progress.bar(f"writing {split}", len(examples), over=examples):
             name = example.path.name
             yield name, {"image": example.path, "label": example.label, "box": example.box, "file_name": name}
 

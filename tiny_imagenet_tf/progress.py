@@ -1,0 +1,45 @@
+"""Progress on the screen, within 80 columns; in a log file a line a minute."""
+
+import shutil
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from tqdm import tqdm
+
+COLUMNS = 80
+
+
+def bar(
+    what: str, total: int | None = None, *, unit: str = "images", done: int = 0, over: Iterable | None = None
+) -> tqdm:
+    """Returns a progress bar; it vanishes when it ends.
+
+    Args:
+        what: is under way.
+        total: how many there are, those included that were done before.
+        unit: of the total.
+        done: how many were done before.
+        over: an iterable to go through; otherwise ``update`` counts.
+    """
+    return tqdm(
+        over, what, total, initial=done, unit=f" {unit}", leave=False, ncols=min(COLUMNS, _width()),
+        mininterval=0.5 if sys.stderr.isatty() else 60, file=sys.stderr,
+    )  # fmt: skip
+
+
+def say(*lines: Any) -> None:
+    """Prints lines above a bar that is on the screen."""
+    for line in lines:
+        tqdm.write(str(line), file=sys.stdout)
+
+
+def duration(seconds: float) -> str:
+    """Returns a time as 0:42, 8:05 or 1:02:30."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def _width() -> int:
+    return shutil.get_terminal_size((COLUMNS, 24)).columns
