@@ -10,6 +10,7 @@ takes ten minutes there.
     python recipes/evaluate.py runs/inception_baseline-20260101-120000
     python recipes/evaluate.py runs/convnets-20260101-120000 --crops ten
     python recipes/evaluate.py runs/transfer_v2-20260101-120000 --crops whole
+    python recipes/evaluate.py resnet50.keras --pixels caffe --labels imagenet1k
     python recipes/evaluate.py model.keras --split test --output predictions-test.txt
 """
 
@@ -19,6 +20,7 @@ from typing import Literal
 
 import tyro
 
+from tiny_imagenet_tf.choices import Pixels
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs.files import replacing
@@ -37,6 +39,12 @@ class Config:
     crops: Crops | None = None
     """At test time. Default: as the run of transfer learning, or else as the network's paper: whole for whole images,
     center for networks of crops."""
+    pixels: Pixels | None = None
+    """What a model of somebody's expects, where it does not scale pixels itself: -1..1 (write --pixels=-1..1), 0..1,
+    0..255, or caffe. A run's model knows its own."""
+    labels: str | None = None
+    """The order of a model's scores: sorted (the default), imagenet1k, or a file with a wnid a line such as the
+    dataset's wnids.txt."""
     output: Path | None = None
     """Where to write a line an image, "val_0.JPEG n01443537"."""
     source: Path | None = None
@@ -56,7 +64,7 @@ def main(config: Config) -> dict[str, float]:
         raise UserError("test has no labels to measure with: --output PATH writes the predictions")
     if config.output is not None and (config.output.is_dir() or not config.output.absolute().parent.is_dir()):
         raise UserError(f"--output {config.output}: must be a file in a folder that is there")
-    (member,) = find([config.model], "best")
+    (member,) = find([config.model], "best", config.pixels, config.labels)
     split = splits.load(splits.prepare(config.source, config.data_dir), config.split).fraction(config.fraction)
     probabilities = member.probabilities(split, config.crops)
     figures = {}

@@ -8,7 +8,10 @@ import tiny_imagenet_tf
 from tiny_imagenet_tf.cli import command
 
 GROUPS = {
-    "Data": {"prepare": ("prepare_data", "download or import the dataset, every file verified")},
+    "Data": {
+        "prepare": ("prepare_data", "download or import the dataset, every file verified"),
+        "doctor": ("doctor", "what is wrong with machine, data or a model"),
+    },
     "Train": {
         "transfer vanilla": ("transfer_vanilla", "a linear layer on a frozen network's transfer values"),
         "transfer v2": ("transfer_v2", "with ten-crop testing and dropout"),
@@ -19,9 +22,11 @@ GROUPS = {
         "search": ("search_head", "a head's hyper-parameters, on training images alone"),
     },
     "Use": {
+        "predict": ("predict", "names what pictures show"),
         "evaluate": ("evaluate", "a saved network on any split"),
         "ensemble": ("ensemble", "snapshots or runs combined"),
         "zero-shot": ("zero_shot", "an ImageNet network without any training"),
+        "labels": ("labels", "a model or predictions in another order of classes"),
         "report": ("report", "figures and one HTML page of finished runs"),
         "record": ("record_result", "a finished run into the tables of results"),
         "list": ("list_models", "every network with its size and cost"),

@@ -62,7 +62,7 @@ def test_another_order_of_the_classes_is_refused(run, validation):
 def test_a_network_of_other_classes_is_refused(tmp_path, validation):
     save_network(tmp_path / "model.keras", 0, classes=5)
     with pytest.raises(ValueError, match="5 scores for 4 classes"):
-        members.find([tmp_path / "model.keras"])[0].probabilities(validation)
+        members.find([tmp_path / "model.keras"], pixels="-1..1")[0].probabilities(validation)
 
 
 def test_a_run_that_kept_predictions_only_joins_with_them(tmp_path, validation):
@@ -130,3 +130,77 @@ def test_a_run_before_its_first_measurement_has_no_network(tmp_path, validation)
     (tmp_path / "snapshots" / "index.json").write_text(json.dumps({"wnids": validation.wnids, "snapshots": []}))
     with pytest.raises(ValueError, match="no snapshot yet"):
         members.find([tmp_path])
+
+
+def foreign(path, validation, *, wnids=None, softmax=False):
+    """A network of 0..255 whose scores tell the labels of the made-up val images by their first pixels."""
+    images = keras.Input((64, 64, 3))
+    order = wnids or validation.wnids
+    kernel = np.random.default_rng(1).normal(size=(3, len(validation.wnids))).astype("float32")
+    columns = [list(validation.wnids).index(wnid) if wnid in validation.wnids else None for wnid in order]
+    kernel = np.stack([np.full(3, -1) if each is None else kernel[:, each] for each in columns], axis=1)
+    x = keras.layers.GlobalAveragePooling2D()(images)
+    dense = keras.layers.Dense(len(order), activation="softmax" if softmax else None, use_bias=False)
+    model = keras.Model(images, dense(x))
+    dense.set_weights([kernel / 100])
+    model.save(path)
+    return path
+
+
+@pytest.fixture
+def truth(tmp_path, validation):
+    """What such a network answers where it is asked as it should be."""
+    (member,) = members.find([foreign(tmp_path / "truth.keras", validation)], pixels="0..255")
+    return member.probabilities(validation)
+
+
+def test_the_pixel_range_of_somebodys_network_is_asked_for(tmp_path, validation, truth):
+    path = foreign(tmp_path / "model.keras", validation)
+    with pytest.raises(ValueError, match="which pixel range does it expect"):
+        members.find([path])[0].probabilities(validation)
+    other = members.find([path], pixels="-1..1")[0].probabilities(validation)
+    assert not np.allclose(other, truth, atol=0.01)
+
+
+def test_probabilities_are_not_softmaxed_again(tmp_path, validation, truth):
+    path = foreign(tmp_path / "model.keras", validation, softmax=True)
+    np.testing.assert_allclose(members.find([path], pixels="0..255")[0].probabilities(validation), truth, atol=1e-5)
+
+
+def test_scores_in_another_order_are_put_in_order(tmp_path, validation, truth):
+    order = validation.wnids[2:] + validation.wnids[:2]
+    (tmp_path / "wnids.txt").write_text("\n".join(order))
+    path = foreign(tmp_path / "model.keras", validation, wnids=order)
+    (member,) = members.find([path], pixels="0..255", labels=str(tmp_path / "wnids.txt"))
+    np.testing.assert_allclose(member.probabilities(validation), truth, atol=1e-6)
+
+
+def test_more_classes_are_cut_to_the_datasets_and_sum_to_one(tmp_path, validation, truth):
+    order = ("n00000001", *validation.wnids[::-1], "n00000002")
+    (tmp_path / "more.txt").write_text("\n".join(order))
+    path = foreign(tmp_path / "model.keras", validation, wnids=order)
+    with pytest.raises(ValueError, match="6 scores for 4 classes; --labels says which"):
+        members.find([path], pixels="0..255")[0].probabilities(validation)
+    (member,) = members.find([path], pixels="0..255", labels=str(tmp_path / "more.txt"))
+    np.testing.assert_allclose(member.probabilities(validation), truth, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("n99990000\n", "3 of the dataset's classes are missing"),
+        ("n99990000\n" * 2, "1 wnids are listed twice"),
+        (None, "neither sorted, imagenet1k, nor a file"),
+    ],
+)
+def test_an_order_that_is_none_is_refused(tmp_path, validation, text, message):
+    if text:
+        (tmp_path / "wnids.txt").write_text(text)
+    path = foreign(tmp_path / "model.keras", validation)
+    with pytest.raises(ValueError, match=message):
+        members.find([path], pixels="0..255", labels=str(tmp_path / "wnids.txt"))[0].probabilities(validation)
+
+
+def test_a_runs_network_knows_its_own(run):
+    with pytest.raises(ValueError, match="would be ignored: run/step-1.keras knows its own"):
+        members.find([run.path], pixels="0..1")

@@ -84,9 +84,9 @@ def test_a_flat_model_as_it_was_saved_before_is_read(train, resize):
     np.testing.assert_allclose(predictor.scores(few, View("center")), expected, atol=1e-5)
 
 
-def test_a_network_of_uint8_images_from_elsewhere_is_refused():
-    with pytest.raises(ValueError, match="not of this package"):
-        Predictor.of(mean_color(64, "uint8"))
+def test_a_network_of_uint8_images_from_elsewhere_is_shown_whole_pixels(train):
+    network = Predictor.of(mean_color(64, "uint8"))
+    np.testing.assert_allclose(network.scores(train, WHOLE), pixels(train).mean((1, 2)), atol=1e-3)
 
 
 def test_features_are_what_goes_into_the_last_layer(train):

@@ -21,6 +21,7 @@ from tiny_imagenet_tf.evaluation.predict import Predictor
 from tiny_imagenet_tf.experiments import losses
 from tiny_imagenet_tf.experiments.fit import Keeping, compile_for_training, fit, save_network
 from tiny_imagenet_tf.models import preprocess
+from tiny_imagenet_tf.runs.networks import Classes
 
 
 def main(path: str, source: str, data_dir: str, epochs: str, *devices: str) -> None:
@@ -41,7 +42,7 @@ def main(path: str, source: str, data_dir: str, epochs: str, *devices: str) -> N
         value = negative_log_likelihood(predictor.probabilities(validation), np.asarray(validation.labels))
         return tiny_run.measured(-value)
 
-    save = partial(save_network, preprocess.deployed(classifier))
+    save = partial(save_network, preprocess.deployed(classifier), Classes.of(train.wnids, train.words))
     run = tiny_run.make_run(Path(path))
     kept = Keeping(run, run.snapshots(train.wnids), measure, save, measure_every=1, checkpoint_every=9)
     fit(model, ImageBatches(train, PLAIN, 4, seed=0), kept, epochs=int(epochs), verbose=0)

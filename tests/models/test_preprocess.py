@@ -45,7 +45,9 @@ def test_caffe_is_blue_first():
 
 
 def test_at_test_time_nothing_is_resized_that_need_not_be():
-    assert [layer.name for layer in preprocess.preprocess(View(), 64).layers] == ["images", "to_float"]
+    whole = preprocess.preprocess(View(), 64)
+    np.testing.assert_array_equal(whole.predict(IMAGES, verbose=0), IMAGES)
+    assert not whole.weights
     center = preprocess.preprocess(View("center"), 56).predict(IMAGES, verbose=0)
     np.testing.assert_array_equal(center, IMAGES[:, 4:60, 4:60])
 
@@ -55,9 +57,21 @@ def test_a_saved_model_loads_with_plain_keras_and_shows_images_as_the_table_does
     view = View("top_right", mirrored=True)
     preprocess.deployed(preprocess.classifier(flat(75), "0..255"), view, resize).save(tmp_path / "model.keras")
     model = keras.saving.load_model(tmp_path / "model.keras")
-    assert model.input_shape == (None, 64, 64, 3) and model.input.dtype == "uint8"
+    assert model.input_shape == (None, 64, 64, 3)
     assert [layer.name for layer in model.layers][1:] == ["preprocess", "classifier"]
     expected = np.asarray(views.show(IMAGES, view.table(3), 75, resize, recolour=False)).reshape(3, -1)
     np.testing.assert_allclose(model.predict(IMAGES, verbose=0), expected, atol=1e-3)
     whole = preprocess.deployed(preprocess.classifier(flat(75)), resize=resize)
     assert preprocess.resize_of(whole.get_layer("preprocess"), 75) == resize
+
+
+@pytest.mark.parametrize("kind", ["uint8", "0..255", "0..1", "-1..1"])
+def test_a_saved_model_takes_pixels_in_every_usual_range(kind, tmp_path):
+    preprocess.deployed(preprocess.classifier(flat(64), "0..255")).save(tmp_path / "model.keras")
+    model = keras.saving.load_model(tmp_path / "model.keras")
+    floats = IMAGES.astype(np.float32)
+    shown = {"uint8": IMAGES, "0..255": floats, "0..1": floats / 255, "-1..1": floats / 127.5 - 1}[kind]
+    np.testing.assert_allclose(model.predict(shown, verbose=0), floats.reshape(3, -1), atol=1e-4)
+    np.testing.assert_allclose(np.asarray(model(shown)), floats.reshape(3, -1), atol=1e-4)
+    black = np.zeros((1, 64, 64, 3), np.uint8)
+    assert not model.predict(black, verbose=0).any()

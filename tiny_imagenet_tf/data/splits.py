@@ -196,6 +196,11 @@ def _quiet() -> Iterator[None]:
         bars.display_progress_bar(before)
 
 
+def existing_download(data_dir: Path | None = None) -> tfds.core.DatasetBuilder | None:
+    """Returns the builder of the official archive's records, if they are there; nothing is downloaded."""
+    return _existing(Path(data_dir or tfds.core.constants.DATA_DIR).expanduser())
+
+
 def verify(builder: tfds.core.DatasetBuilder) -> None:
     """Compares prepared records with the digests that were stored when every file was looked at.
 

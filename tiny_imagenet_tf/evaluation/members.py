@@ -6,10 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tiny_imagenet_tf.choices import Which
+from tiny_imagenet_tf.choices import Pixels, Which
+from tiny_imagenet_tf.data import labels
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.predict import Predictor
+from tiny_imagenet_tf.runs import networks
+from tiny_imagenet_tf.runs.networks import Classes
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.snapshots import Snapshots
 from tiny_imagenet_tf.runs.summary import Crops
@@ -25,6 +28,8 @@ class Member:
         run: the run it is of, None for a file that stands alone.
         wnids: its classes in the order of its scores; None if that is not stored.
         answers: the run's own predictions are this network's.
+        pixels: what a file that is nobody's run expects.
+        labels: the order of its scores, see :func:`labels.order`; None for that of the dataset.
     """
 
     name: str
@@ -32,11 +37,42 @@ class Member:
     run: Run | None = None
     wnids: tuple[str, ...] | None = None
     answers: bool = False
+    pixels: Pixels | None = None
+    labels: str | None = None
 
     @property
     def published(self) -> str | None:
         """Key of the paper's row that the run reproduces."""
         return self.run.summary.published if self.run is not None and self.run.ended else None
+
+    @property
+    def crops(self) -> Crops | None:
+        """How the run tested it; None where nothing is known."""
+        return self.run.summary.validation.crops if self.answers and self.run.ended else None
+
+    @property
+    def classes(self) -> Classes:
+        """What its scores stand for; numbers where nothing is known.
+
+        Raises:
+            UserError: there is no network.
+        """
+        stored = networks.classes_of(self.path) if self.path else None
+        wnids = self.wnids or tuple(f"class {number}" for number in range(self.network().classes))
+        return stored or Classes.of(wnids, {})
+
+    def network(self) -> Predictor:
+        """Returns the network.
+
+        Raises:
+            UserError: there is none, or its scores are not those of its classes.
+        """
+        if self.path is None:
+            raise UserError(f"{self.name}: it kept predictions only, no network")
+        network = Predictor.load(self.path, self.pixels, of_run=self.run is not None)
+        if self.wnids is not None and network.classes != len(self.wnids):
+            raise UserError(f"{self.name}: {network.classes} scores for {len(self.wnids)} classes")
+        return network
 
     def probabilities(self, split: Split, crops: Crops | None = None, *, stored: bool = False) -> np.ndarray:
         """Returns the class probabilities (n, classes) of a split's images.
@@ -57,15 +93,16 @@ class Member:
                 raise UserError(f"{self.name}: it kept val predictions only, nothing for other val images or crops")
             return predicted
         if self.answers:
-            own = self.run.summary.validation.crops if self.run.ended else None
-            crops = crops or own
-            if stored and crops == own and (predicted := self._predictions(split)) is not None:
+            crops = crops or self.crops
+            if stored and crops == self.crops and (predicted := self._predictions(split)) is not None:
                 return predicted
-        network = Predictor.load(self.path)
-        classes = network.classifier.output_shape[-1]
-        if classes != len(split.wnids):
-            raise UserError(f"{self.name}: {classes} scores for {len(split.wnids)} classes")
-        return network.probabilities(split, network.views(crops))
+        network = self.network()
+        wnids = labels.order(self.labels or "sorted", split.wnids)
+        if network.classes != len(wnids):
+            hint = "; --labels says which they are: imagenet1k, or a file" if self.labels is None else ""
+            raise UserError(f"{self.name}: {network.classes} scores for {len(wnids)} classes{hint}")
+        found = network.probabilities(split, network.views(crops))[:, labels.columns(wnids, split.wnids)]
+        return found / found.sum(axis=1, keepdims=True) if len(wnids) > len(split.wnids) else found
 
     def _predictions(self, split: Split) -> np.ndarray | None:
         """What the run stored, if it is of these images."""
@@ -76,17 +113,27 @@ class Member:
         return stored["probabilities"].astype(np.float64) if same else None
 
 
-def find(paths: Sequence[Path], which: Which = "all") -> list[Member]:
+def find(
+    paths: Sequence[Path], which: Which = "all", pixels: Pixels | None = None, labels: str | None = None
+) -> list[Member]:
     """Returns the members in the order of the paths, a run's snapshots from the oldest to the newest.
 
     Args:
         paths: run directories and ``.keras`` files.
         which: of a run's snapshots.
+        pixels: what files that are of no run expect.
+        labels: in which order they give their scores.
 
     Raises:
-        UserError: there is neither a network nor a prediction at a path.
+        UserError: there is neither a network nor a prediction at a path, or a run's is told what it knows itself.
     """
-    return [member for path in paths for member in _at(path, which)]
+    found = [member for path in paths for member in _at(path, which)]
+    if pixels is None and labels is None:
+        return found
+    for member in found:
+        if member.wnids is not None:
+            raise UserError(f"--pixels and --labels would be ignored: {member.name} knows its own")
+    return [dataclasses.replace(member, pixels=pixels, labels=labels) for member in found]
 
 
 def _at(path: Path, which: Which) -> list[Member]:
@@ -114,4 +161,5 @@ def _file(path: Path) -> Member:
     run = Run(path.parent)
     if path == run.classifier and run.has_predictions:
         return _at(path.parent, "best")[0]
-    return Member(path.name, path)
+    classes = networks.classes_of(path)
+    return Member(path.name, path, wnids=classes and classes.wnids)

@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from tiny_imagenet_tf.choices import Resize
+from tiny_imagenet_tf.choices import Pixels, Resize
 from tiny_imagenet_tf.data import views
 from tiny_imagenet_tf.data.batches import in_view
 from tiny_imagenet_tf.data.splits import Split
@@ -36,27 +36,47 @@ class Predictor:
     resize: Resize = "half_pixel"
 
     @classmethod
-    def load(cls, path: Path) -> "Predictor":
-        """Reads a saved model: of this package, or any that takes float images in -1..1.
+    def load(cls, path: Path, pixels: Pixels | None = None, *, of_run: bool = False) -> "Predictor":
+        """Reads a saved model: of this package, or any of one RGB image to scores or probabilities.
+
+        Args:
+            path: a ``.keras`` file.
+            pixels: what a model of somebody's expects; None where its own layers scale 0..255.
+            of_run: early versions saved the network alone, which takes -1..1.
 
         Raises:
-            UserError: Keras cannot load it, or it takes uint8 images in another way.
+            UserError: Keras cannot load it, its pixel range is not known, or it has one of its own.
         """
-        return cls.of(backbones.load(path))
+        model = backbones.load(path)
+        own = {"preprocess", "classifier"} <= {layer.name for layer in model.layers}
+        if own and pixels:
+            raise UserError(f"--pixels {pixels} would be ignored: {path} is of this package and scales by itself")
+        shape = model.input_shape if len(model.inputs) == 1 else ()
+        if len(shape) != 4 or shape[-1] != 3 or len(model.output_shape) != 2:
+            raise UserError(
+                f"{path}: takes {model.input_shape} and gives {model.output_shape}, not one RGB image (batch, height, "
+                "width, 3) to scores (batch, classes)"
+            )
+        return cls.of(model, None if own or of_run else backbones.pixels_of(model, str(path), pixels))
 
     @classmethod
-    def of(cls, model: keras.Model) -> "Predictor":
-        """Takes a model apart; see :meth:`load`."""
+    def of(cls, model: keras.Model, pixels: Pixels | None = None) -> "Predictor":
+        """Takes a model apart; see :meth:`load`. Without a range it is one that takes -1..1."""
         layers = {layer.name: layer for layer in model.layers}
         if {"preprocess", "classifier"} <= layers.keys():
             inner = layers["classifier"]
             return cls(inner, preprocess.resize_of(layers["preprocess"], inner.input_shape[1]))
-        if model.inputs[0].dtype != "uint8":
-            return cls(preprocess.classifier(model))
         for name, resize in _OLD_RESIZING.items():
             if name in layers:
                 return cls(preprocess.classifier(keras.Model(layers[name].output, model.outputs)), resize)
-        raise UserError(f"{model.name} takes uint8 images and is not of this package")
+        if model.inputs[0].dtype == "uint8":
+            pixels = "0..255"
+        return cls(preprocess.classifier(model, pixels or "-1..1"))
+
+    @property
+    def classes(self) -> int:
+        """Number of its scores."""
+        return self.classifier.output_shape[-1]
 
     @property
     def crops(self) -> Crops:
@@ -77,11 +97,19 @@ class Predictor:
 
     def scores(self, split: Split, view: View) -> np.ndarray:
         """Returns the scores of every image of a split, in its order, in one view; float32 (n, classes)."""
-        return self.behind_views.predict(in_view(split, view, _BATCH_SIZE), verbose=0)
+        return _as_scores(self.behind_views.predict(in_view(split, view, _BATCH_SIZE), verbose=0))
 
     def probabilities(self, split: Split, shown: Sequence[View] | None = None) -> np.ndarray:
         """Returns the class probabilities (n, classes): of several views, the mean over their softmaxes (Eq. 2)."""
         return combine(self.scores(split, view) for view in shown or self.views())
+
+    def of_images(self, images: Sequence[np.ndarray], shown: Sequence[View] | None = None) -> np.ndarray:
+        """Returns the class probabilities (n, classes) of uint8 images (64, 64, 3), as :meth:`probabilities` does."""
+        together = np.stack(images)
+        return combine(
+            _as_scores(self.behind_views.predict([together, view.table(len(together))], verbose=0))
+            for view in shown or self.views()
+        )
 
     def features(self, split: Split, view: View) -> np.ndarray:
         """Returns what goes into the last layer, ``logits``: float32 (n, width).
@@ -96,6 +124,13 @@ class Predictor:
     def behind_views(self) -> keras.Model:
         """One model of uint8 images and their rows of a table of views to scores, built and traced once."""
         return preprocess.behind_views(self.classifier, views.PLAIN, self.resize)
+
+
+def _as_scores(found: np.ndarray) -> np.ndarray:
+    """Scores as they are; probabilities, which some networks end in, as their logarithms, whose softmax they are."""
+    if found.min() < 0 or not np.allclose(found.sum(axis=-1), 1, atol=1e-2):
+        return found
+    return np.log(np.maximum(found, 1e-12))
 
 
 def _before_logits(model: keras.Model) -> keras.Model:

@@ -26,6 +26,7 @@ from tiny_imagenet_tf.experiments.data import Data
 from tiny_imagenet_tf.experiments.fit import Keeping
 from tiny_imagenet_tf.experiments.options import RunOptions, Study
 from tiny_imagenet_tf.hardware import Placement
+from tiny_imagenet_tf.runs.networks import Classes
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.snapshots import Snapshots
 from tiny_imagenet_tf.runs.summary import CROPS, Crops, Summary, Training, Validation
@@ -58,6 +59,11 @@ class Experiment:
     def classes(self) -> int:
         """Number of classes."""
         return len(self.data.validation.wnids)
+
+    @property
+    def class_names(self) -> Classes:
+        """The classes with their names."""
+        return Classes.of(self.data.validation.wnids, self.data.validation.words)
 
     @property
     def snapshots(self) -> Snapshots:

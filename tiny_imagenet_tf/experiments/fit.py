@@ -20,6 +20,8 @@ from tiny_imagenet_tf.experiments import checkpoints
 from tiny_imagenet_tf.experiments.clock import Clock
 from tiny_imagenet_tf.experiments.lines import Lines
 from tiny_imagenet_tf.experiments.statistics import normalizations
+from tiny_imagenet_tf.runs import networks
+from tiny_imagenet_tf.runs.networks import Classes
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.snapshots import Snapshots
 
@@ -54,13 +56,13 @@ def compile_for_training(
         layer.synchronized = True  # or each device would normalize its share of a batch by itself
 
 
-def save_network(model: keras.Model, path: Path) -> None:
-    """Saves a model to load on any Keras backend, which layers that synchronize several devices do not."""
+def save_network(model: keras.Model, classes: Classes, path: Path) -> None:
+    """Saves a model with its classes, to load on any Keras backend, which layers that synchronize devices do not."""
     synchronized = [layer for layer in normalizations(model) if layer.synchronized]
     for layer in synchronized:
         layer.synchronized = False
     try:
-        model.save(path)
+        networks.save(model.save, path, classes)
     finally:
         for layer in synchronized:
             layer.synchronized = True

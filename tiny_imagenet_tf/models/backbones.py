@@ -119,19 +119,29 @@ def find(name: str, pixels: Pixels | None = None) -> Backbone:
     network = load(path)
     if len(network.inputs) != 1 or len(network.input_shape) != 4 or network.input_shape[-1] != 3:
         raise UserError(f"--backbone {name}: takes {network.input_shape}, not one RGB image (batch, height, width, 3)")
-    scales = any(type(layer).__name__ in ("Rescaling", "Normalization") for layer in network.layers[:4])
-    if pixels is None and not (scales or network.inputs[0].dtype == "uint8"):
-        raise UserError(
-            f"--backbone {name}: which pixel range does it expect? Add one of --pixels=-1..1, --pixels 0..1, "
-            "--pixels 0..255, --pixels caffe; with the wrong one accuracy is lost without an error"
-        )
+    pixels = pixels_of(network, f"--backbone {name}", pixels)
     size = network.input_shape[1] or 224
 
     def build(weights: str | None = None, input_shape: tuple = (size, size, 3), **_: Any) -> keras.Model:
         model = load(path)
         return model if model.input_shape[1:] == tuple(input_shape) else _at_size(model, tuple(input_shape))
 
-    return Backbone(path.name, build, pixels or "0..255", size, 32, _last_features(network), has_weights=True)
+    return Backbone(path.name, build, pixels, size, 32, _last_features(network), has_weights=True)
+
+
+def pixels_of(network: keras.Model, name: str, told: Pixels | None) -> Pixels:
+    """Returns what a network of somebody's expects: what was told, or 0..255 where its own layers scale that.
+
+    Raises:
+        UserError: neither is known; it is never guessed.
+    """
+    scales = any(type(layer).__name__ in ("Rescaling", "Normalization") for layer in network.layers[:4])
+    if told is None and not (scales or network.inputs[0].dtype == "uint8"):
+        raise UserError(
+            f"{name}: which pixel range does it expect? Add one of --pixels=-1..1, --pixels 0..1, "
+            "--pixels 0..255, --pixels caffe; with the wrong one accuracy is lost without an error"
+        )
+    return told or "0..255"
 
 
 def build(

@@ -1,7 +1,7 @@
-"""From uint8 images to what a network reads: random views in training, a fixed view in the saved model.
+"""From images to what a network reads: random views in training, a fixed view in the saved model.
 
 A saved model is two nested ones, ``preprocess`` and ``classifier``, of plain Keras layers, so that it loads without
-this package: ``preprocess`` shows a uint8 64x64 image as at test time, ``classifier`` takes 0..255 at the network's
+this package: ``preprocess`` shows a 64x64 image as at test time, ``classifier`` takes 0..255 at the network's
 size, scales it to the network's own range and gives scores. Who shows images otherwise takes the ``classifier``.
 """
 
@@ -16,7 +16,6 @@ from tiny_imagenet_tf.data import views
 from tiny_imagenet_tf.data.views import COLUMNS, WHOLE, RandomViews, View
 from tiny_imagenet_tf.published import IMAGE_SIZE
 
-"""What a network expects of its pixels; caffe is BGR in 0..255 less ImageNet's means."""
 _CAFFE_MEANS = (103.939, 116.779, 123.68)  # of blue, green and red, as `keras.applications` subtracts them
 
 
@@ -60,7 +59,10 @@ def behind_views(classifier: keras.Model, drawn: RandomViews, resize: Resize = "
 def classifier(network: keras.Model, pixels: Pixels = "-1..1") -> keras.Model:
     """Returns a network of images (batch, size, size, 3) that takes 0..255 where its own range is ``pixels``."""
     images = keras.Input(network.input_shape[1:], dtype="float32", name="pixels")
-    return keras.Model(images, network(scaled(images, pixels)), name="classifier")
+    x = scaled(images, pixels)
+    if network.inputs[0].dtype == "uint8":
+        x = ops.cast(ops.round(x), "uint8")  # Keras would cut
+    return keras.Model(images, network(x), name="classifier")
 
 
 def scaled(images: Any, pixels: Pixels) -> Any:
@@ -76,9 +78,15 @@ def scaled(images: Any, pixels: Pixels) -> Any:
 
 
 def preprocess(view: View, size: int, resize: Resize = "half_pixel") -> keras.Model:
-    """Returns a model that shows every image in one view: uint8 (batch, 64, 64, 3) to float32 (..., size, size, 3)."""
-    images = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), dtype="uint8", name="images")
-    x = layers.Rescaling(1.0, dtype="float32", name="to_float")(images)
+    """Returns a model that shows every image in one view, float32 (batch, size, size, 3) in 0..255.
+
+    It takes (batch, 64, 64, 3): uint8, or floats in 0..255, 0..1 or -1..1. Plain Keras can refuse nothing, and pixels
+    in 0..1 taken for 0..255 would make every image black without a word; so each image's own range tells.
+    """
+    images = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), dtype="float32", name="images")
+    least, most = (of(images, axis=(1, 2, 3), keepdims=True) for of in (ops.min, ops.max))
+    unit = ops.where(most <= 1.0, images * 255.0, images)
+    x = ops.where(least < 0.0, (images + 1.0) * 127.5, unit)
     if (view, size) != (WHOLE, IMAGE_SIZE):
         top, left, length, mirrored = view.table(1)[:, :4].T
         rows = views.axis_weights(top, length, 0 * mirrored, size, resize)
@@ -89,8 +97,8 @@ def preprocess(view: View, size: int, resize: Resize = "half_pixel") -> keras.Mo
 
 
 def deployed(classifier: keras.Model, view: View = WHOLE, resize: Resize = "half_pixel") -> keras.Model:
-    """Returns what is saved: uint8 (batch, 64, 64, 3) images to scores, in one view."""
-    images = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), dtype="uint8", name="images")
+    """Returns what is saved: images as :func:`preprocess` takes them to scores, in one view."""
+    images = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), dtype="float32", name="images")
     shown = preprocess(view, classifier.input_shape[1], resize)(images)
     return keras.Model(images, classifier(shown), name="tiny_imagenet_classifier")
 

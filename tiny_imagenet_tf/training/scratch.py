@@ -86,7 +86,7 @@ class Scratch:
         batches = ImageBatches(experiment.data.train, self.views, options.batch_size, options.seed, options.cache)
         keeping = experiment.keeping(
             predictor.probabilities,
-            partial(save_network, saved),
+            partial(save_network, saved, experiment.class_names),
             measure_every=options.measure_every,
             checkpoint_every=options.checkpoint_every,
             measure_more=measure_more,

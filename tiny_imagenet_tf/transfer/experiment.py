@@ -1,6 +1,7 @@
 """A transfer-learning run from images to the run directory (Milani section 4)."""
 
 import dataclasses
+from functools import partial
 
 import keras
 import numpy as np
@@ -15,7 +16,7 @@ from tiny_imagenet_tf.experiments import data as images
 from tiny_imagenet_tf.experiments import losses, schedules
 from tiny_imagenet_tf.experiments.data import Data
 from tiny_imagenet_tf.experiments.experiment import Experiment, begin, precision_of
-from tiny_imagenet_tf.experiments.fit import compile_for_training, fit
+from tiny_imagenet_tf.experiments.fit import compile_for_training, fit, save_network
 from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.models import backbones, preprocess
 from tiny_imagenet_tf.models.backbones import Trunk
@@ -158,7 +159,8 @@ def _train(experiment: Experiment, trunk: Trunk, values: Values) -> None:
         trunk = trunk_of(
             options, experiment.precision, "float32"
         )  # what is saved is float32, whatever computed the values
-    experiment.run.write_classifier(preprocess.deployed(_joined(trunk, best), resize=options.resize).save)
+    saved = preprocess.deployed(_joined(trunk, best), resize=options.resize)
+    experiment.run.write_classifier(partial(save_network, saved, experiment.class_names))
     extraction = sum(store.seconds for stores in values.stores.values() for store in stores)
     drawn = dataclasses.asdict(views.MILANI_TRANSFER) if options.augment else None
     few = options.augment and options.augmented_views and options.augmented_fraction < 1

@@ -1,0 +1,112 @@
+"""Brings a model's last layer, or an array of predictions, into another order of the classes.
+
+Two orders of Tiny ImageNet's 200 classes are about: sorted wnids, as folders of classes, TFDS and this package have
+them, and that of the dataset's wnids.txt. A network trained in one and read in the other is at chance, 0.5 %. The
+third, imagenet1k, are the 1,000 classes of ImageNet networks; cut to the 200, or filled up with nothing.
+
+    tiny-imagenet labels mine.keras --from wnids.txt --to sorted --output mine-sorted.keras
+    tiny-imagenet labels probabilities.npy --from imagenet1k --to sorted --output cut.npy
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+
+from tiny_imagenet_tf.cli import command
+from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.runs.files import save_whole
+
+NEVER = -1e4  # a score that no softmax lets through
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What to convert."""
+
+    file: tyro.conf.Positional[Path]
+    """A .keras model that ends in a Dense layer, or a .npy array of scores or probabilities (images, classes)."""
+    start: Annotated[str, tyro.conf.arg(name="from")]
+    """The order that it is in: sorted, imagenet1k, or a file with a wnid a line."""
+    to: str
+    """The order that it gets: sorted, imagenet1k, or a file with a wnid a line."""
+    output: Path
+    """Where the result is written; another file than the first."""
+    classes: Path | None = None
+    """A file with the dataset's wnids, for sorted. Default: the wnids of the other order, if that is a file."""
+
+
+def main(config: Config) -> Path:
+    before, after = _orders(config)
+    if config.output.exists() and config.output.samefile(config.file):
+        raise UserError(f"--output {config.output}: is the file itself, which is not changed")
+    if not config.output.absolute().parent.is_dir():
+        raise UserError(f"--output {config.output}: must be in a folder that is there")
+    if config.output.suffix != config.file.suffix:
+        raise UserError(f"--output {config.output}: must end in {config.file.suffix}, as the input")
+    places = {wnid: place for place, wnid in enumerate(before)}
+    columns = np.array([places.get(wnid, -1) for wnid in after])
+    if config.file.suffix == ".keras":
+        _model(config, before, after, columns)
+    else:
+        _array(config, before, columns)
+    kept = int((columns >= 0).sum())
+    print(f"wrote {config.output}: {kept} of {len(before)} classes in the order of {config.to}")
+    return config.output
+
+
+def _orders(config: Config) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    from tiny_imagenet_tf.data import labels  # TensorFlow is loaded when the recipe runs
+
+    names = (config.start, config.to)
+    listed = config.classes or next((name for name in names if name not in ("sorted", "imagenet1k")), None)
+    if listed is None:
+        raise UserError("--classes: name a file with the dataset's wnids; sorted and imagenet1k alone do not tell them")
+    classes = tuple(sorted(labels.order(str(listed), ())))
+    before, after = (labels.order(name, classes) for name in names)
+    return before, after
+
+
+def _model(config: Config, before: tuple[str, ...], after: tuple[str, ...], columns: np.ndarray) -> None:
+    import keras
+
+    from tiny_imagenet_tf.models import backbones
+    from tiny_imagenet_tf.runs import networks
+    from tiny_imagenet_tf.runs.networks import Classes
+
+    model = backbones.load(config.file)
+    if model.output_shape[-1] != len(before):
+        raise UserError(f"{config.file}: {model.output_shape[-1]} scores for {len(before)} classes")
+    stored = networks.classes_of(config.file)
+    if stored is not None and stored.wnids != before:
+        raise UserError(f"{config.file}: it holds its classes, in another order than {config.start}")
+    scores = model.output
+    last = scores._keras_history.operation
+    softmax = isinstance(last, keras.layers.Dense) and last.activation is keras.activations.softmax
+    picked = keras.layers.EinsumDense("bc,cd->bd", len(after), bias_axes="d", trainable=False, name="in_order")
+    ordered = picked(scores)
+    chosen = np.zeros((len(before), len(after)), np.float32)
+    kept = np.flatnonzero(columns >= 0)
+    chosen[columns[kept], kept] = 1
+    picked.set_weights([chosen, np.where(columns < 0, 0.0 if softmax else NEVER, 0.0).astype(np.float32)])
+    made = keras.Model(model.inputs, ordered, name=model.name)
+    names = dict(zip(stored.wnids, stored.names, strict=True)) if stored else {}
+    save_whole(lambda path: networks.save(made.save, path, Classes.of(after, names)), config.output)
+
+
+def _array(config: Config, before: tuple[str, ...], columns: np.ndarray) -> None:
+    try:
+        found = np.load(config.file, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise UserError(f"{config.file}: not a .npy array ({error})") from error
+    if not isinstance(found, np.ndarray) or found.ndim != 2 or found.shape[1] != len(before):
+        raise UserError(f"{config.file}: {getattr(found, 'shape', 'several arrays')}, not (images, {len(before)})")
+    nothing = 0.0 if found.min() >= 0 else NEVER
+    ordered = np.where(columns >= 0, found[:, np.maximum(columns, 0)], nothing).astype(found.dtype)
+    save_whole(lambda path: np.save(path, ordered), config.output)
+
+
+if __name__ == "__main__":
+    command(Config, main, __doc__)

@@ -1,0 +1,111 @@
+"""Names what pictures show, by a trained network.
+
+A picture may have any size and kind. It is shown to the network as the images that it was trained on: the centre
+square, resized to 64x64 pixels, turned as its EXIF orientation says, and then in the network's own crops.
+
+    tiny-imagenet predict runs/transfer_v3-20260101-120000 photo.jpg
+    tiny-imagenet predict model.keras photos/ --top 3 --csv answers.csv
+    tiny-imagenet predict runs/inception_baseline-20260101-120000 photos/ --crops ten --json answers.json
+"""
+
+import csv
+import dataclasses
+import io
+import json
+import sys
+from pathlib import Path
+
+import tyro
+
+from tiny_imagenet_tf.cli import command
+from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.runs.files import replacing
+from tiny_imagenet_tf.runs.summary import Crops
+
+AT_A_TIME = 64  # pictures
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Which network, and which pictures."""
+
+    model: tyro.conf.Positional[Path]
+    """A run directory, for its best network, or a .keras file."""
+    pictures: tyro.conf.Positional[tuple[Path, ...]]
+    """Files, and folders with all pictures in them and below."""
+    top: int = 5
+    """Answers a picture."""
+    crops: Crops | None = None
+    """How a picture is shown. Default: as the network was tested."""
+    csv: Path | None = None
+    """Where to write the answers as a table: file, rank, wnid, name, probability."""
+    json: Path | None = None
+    """Where to write the answers as JSON."""
+
+
+def main(config: Config) -> list[dict]:
+    from tiny_imagenet_tf.data import pictures  # TensorFlow is loaded when the recipe runs
+    from tiny_imagenet_tf.evaluation.members import find
+
+    if config.top < 1:
+        raise UserError(f"--top {config.top}: must be at least 1")
+    for path in (config.csv, config.json):
+        if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
+            raise UserError(f"{path}: must be a file in a folder that is there")
+    (member,) = find([config.model], "best")
+    files = list(pictures.find(config.pictures))
+    if not files:
+        raise UserError("no picture was given")
+    network, classes, answers = member.network(), member.classes, []
+    shown = network.views(config.crops or member.crops)
+    for first in range(0, len(files), AT_A_TIME):
+        images, read = [], []
+        for file in files[first : first + AT_A_TIME]:
+            try:
+                image, size = pictures.read(file)
+            except pictures.PictureError as error:
+                if file in config.pictures:
+                    raise
+                print(f"left out: {error}", file=sys.stderr)
+                continue
+            images.append(image)
+            read.append((file, size))
+        if not images:
+            continue
+        for (file, size), found in zip(read, network.of_images(images, shown), strict=True):
+            best = found.argsort()[::-1][: config.top]
+            told = [
+                {"wnid": classes.wnids[each], "name": classes.names[each], "probability": float(found[each])}
+                for each in best
+            ]
+            answers.append({"file": str(file), "width": size[0], "height": size[1], "answers": told})
+            width = max(len(each["wnid"]) for each in told)
+            print(f"{file} ({size[0]}x{size[1]})")
+            for each in told:
+                print(f"  {each['probability']:6.1%}  {each['wnid']:{width}}  {each['name']}")
+    if not answers:
+        raise UserError("none of the pictures can be read")
+    _write(config, answers)
+    print(f"{member.name}: {len(answers):,} pictures, each its centre square at 64x64 pixels, {len(shown)} crop(s)")
+    return answers
+
+
+def _write(config: Config, answers: list[dict]) -> None:
+    if config.csv:
+        text = io.StringIO()
+        rows = csv.writer(text)
+        rows.writerow(("file", "rank", "wnid", "name", "probability"))
+        for each in answers:
+            for rank, told in enumerate(each["answers"], 1):
+                rows.writerow((each["file"], rank, told["wnid"], told["name"], f"{told['probability']:.6f}"))
+        with replacing(config.csv) as file:
+            file.write(text.getvalue().encode())
+        print(f"wrote {config.csv}")
+    if config.json:
+        with replacing(config.json) as file:
+            file.write((json.dumps(answers, indent=2, ensure_ascii=False) + "\n").encode())
+        print(f"wrote {config.json}")
+
+
+if __name__ == "__main__":
+    command(Config, main, __doc__)

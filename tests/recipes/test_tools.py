@@ -1,0 +1,183 @@
+"""The tools: pictures named, doctor, labels."""
+
+import csv
+import json
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from tiny_imagenet_tf.data import pictures, splits
+from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.models import preprocess
+from tiny_imagenet_tf.runs import networks
+from tiny_imagenet_tf.runs.networks import Classes
+
+COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
+WNIDS = ("n00000001", "n00000002", "n00000003")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A network that names a picture's colour."""
+    images = keras.Input((64, 64, 3))
+    x = keras.layers.Rescaling(10.0)(keras.layers.GlobalAveragePooling2D()(images))
+    path = tmp_path_factory.mktemp("model") / "colours.keras"
+    saved = preprocess.deployed(preprocess.classifier(keras.Model(images, x)))
+    networks.save(saved.save, path, Classes(WNIDS, tuple(COLOURS)))
+    return path
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A colour at the left or top of an upright picture, in several kinds of file."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    Image.new("RGB", (300, 200), COLOURS["red"]).save(folder / "a.jpg")
+    Image.new("RGB", (20, 50), COLOURS["green"]).save(folder / "b.png")
+    Image.new("RGB", (64, 64), COLOURS["blue"]).save(folder / "c.webp", lossless=True)
+    (folder / "notes.txt").write_text("no picture")
+    return folder
+
+
+def test_pictures_are_named(recipe, model, photos, tmp_path, capsys):
+    predict = recipe("predict")
+    table, document = tmp_path / "out.csv", tmp_path / "out.json"
+    answers = predict.main(predict.Config(model, (photos,), top=2, csv=table, json=document))
+    assert [each["answers"][0]["name"] for each in answers] == list(COLOURS)
+    assert "(300x200)" in capsys.readouterr().out
+    rows = list(csv.DictReader(table.open()))
+    assert [row["wnid"] for row in rows if row["rank"] == "1"] == list(WNIDS) and len(rows) == 6
+    assert json.loads(document.read_text()) == answers
+
+
+def test_a_picture_is_turned_as_its_camera_says(tmp_path):
+    upright = Image.new("RGB", (60, 120), (0, 0, 0))
+    upright.paste((255, 255, 255), (0, 30, 60, 60))  # above the middle of the centre square
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise
+    upright.rotate(90, expand=True).save(tmp_path / "turned.png", exif=exif)
+    upright.save(tmp_path / "upright.png")
+    (turned, size), (plain, _) = (pictures.read(tmp_path / f"{name}.png") for name in ("turned", "upright"))
+    assert size == (60, 120)
+    np.testing.assert_allclose(turned.astype(int), plain, atol=2)
+    assert plain[:30].mean() > 200 > 50 > plain[34:].mean()
+
+
+def test_a_broken_picture_of_a_folder_is_left_out_and_one_that_was_named_is_an_error(recipe, model, photos, capsys):
+    predict = recipe("predict")
+    (photos / "b.png").write_bytes(b"half")
+    assert len(predict.main(predict.Config(model, (photos,)))) == 2
+    assert "left out" in capsys.readouterr().err
+    with pytest.raises(UserError, match="b.png: not a picture"):
+        predict.main(predict.Config(model, (photos / "b.png",)))
+
+
+@pytest.mark.parametrize(
+    ("pictures_given", "options", "message"),
+    [
+        (("nowhere.jpg",), {}, "nowhere.jpg: no such file"),
+        ((), {}, "no picture was given"),
+        (("empty",), {}, "no picture in this folder"),
+        (("photos",), {"top": 0}, "--top 0"),
+        (("photos",), {"csv": "nowhere/x.csv"}, "must be a file in a folder that is there"),
+    ],
+)
+def test_what_cannot_be_done_is_said(recipe, model, photos, tmp_path, pictures_given, options, message):
+    predict = recipe("predict")
+    (tmp_path / "empty").mkdir()
+    options = {name: tmp_path / value if name == "csv" else value for name, value in options.items()}
+    with pytest.raises(UserError, match=message):
+        predict.main(predict.Config(model, tuple(tmp_path / each for each in pictures_given), **options))
+
+
+def test_the_doctor_finds_nothing_wrong_with_good_data(recipe, tree, tmp_path, capsys):
+    doctor = recipe("doctor")
+    assert doctor.main(doctor.Config(source=tree, data_dir=tmp_path / "data")) == []
+    told = capsys.readouterr().out
+    assert "Nothing is wrong" in told and "24 train, 12 validation, 5 test" in told and "CPU" in told
+
+
+def test_the_doctor_names_what_is_wrong_with_data(recipe, tree, tmp_path):
+    doctor = recipe("doctor")
+    (tree / "val/images/val_3.JPEG").write_text("no")
+    (wrong,) = doctor.main(doctor.Config(source=tree, data_dir=tmp_path / "data"))
+    assert "val_3.JPEG: not a JPEG file" in wrong
+
+
+def test_the_doctor_looks_at_records(recipe, builder, tmp_path, monkeypatch):
+    doctor = recipe("doctor")
+    monkeypatch.setattr(splits, "verify", lambda builder: (_ for _ in ()).throw(UserError("the records differ")))
+    tree = next(builder.data_path.parents[4].glob("tiny-imagenet-200"))
+    assert doctor.main(doctor.Config(source=tree, data_dir=builder.data_path.parents[3])) == ["the records differ"]
+
+
+def test_the_doctor_tells_of_a_model(recipe, tree, tmp_path):
+    doctor = recipe("doctor")
+    images = keras.Input((64, 64, 3))
+    x = keras.layers.GlobalAveragePooling2D()(images)
+    keras.Model(images, keras.layers.Dense(4, kernel_initializer="zeros")(x)).save(tmp_path / "mine.keras")
+    options = {"source": tree, "data_dir": tmp_path / "data", "model": tmp_path / "mine.keras", "pixels": "0..1"}
+    (wrong,) = doctor.main(doctor.Config(**options))
+    assert wrong.startswith("mine.keras: it is at chance")
+
+
+@pytest.fixture
+def orders(tmp_path):
+    """The classes in another order, and sorted."""
+    (tmp_path / "wnids.txt").write_text("n00000003\nn00000001\nn00000002\n")
+    return tmp_path / "wnids.txt"
+
+
+def test_predictions_are_brought_in_order_and_back(recipe, orders, tmp_path):
+    labels = recipe("labels")
+    values = np.random.default_rng(0).random((5, 3)).astype(np.float32)
+    np.save(tmp_path / "in.npy", values)
+    labels.main(labels.Config(tmp_path / "in.npy", str(orders), "sorted", tmp_path / "out.npy"))
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), values[:, [1, 2, 0]])
+    labels.main(labels.Config(tmp_path / "out.npy", "sorted", str(orders), tmp_path / "back.npy"))
+    np.testing.assert_array_equal(np.load(tmp_path / "back.npy"), values)
+
+
+def test_a_models_scores_are_brought_in_order_with_their_names(recipe, orders, model, tmp_path):
+    labels = recipe("labels")
+    made = labels.main(labels.Config(model, "sorted", str(orders), tmp_path / "out.keras"))
+    images = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), np.uint8)
+    before, after = (keras.saving.load_model(path).predict(images, verbose=0) for path in (model, made))
+    np.testing.assert_allclose(after, before[:, [2, 0, 1]], rtol=1e-5)
+    assert networks.classes_of(made) == Classes(("n00000003", "n00000001", "n00000002"), ("blue", "red", "green"))
+
+
+def test_imagenets_classes_are_cut_out_and_filled_up(recipe, tmp_path):
+    labels = recipe("labels")
+    (tmp_path / "wnids.txt").write_text("n01443537\nn01629819\n")  # 1 and 25 among the 1,000
+    scores = np.arange(2000, dtype=np.float32).reshape(2, 1000)
+    np.save(tmp_path / "in.npy", scores)
+    labels.main(labels.Config(tmp_path / "in.npy", "imagenet1k", str(tmp_path / "wnids.txt"), tmp_path / "cut.npy"))
+    np.testing.assert_array_equal(np.load(tmp_path / "cut.npy"), scores[:, [1, 25]])
+    labels.main(labels.Config(tmp_path / "cut.npy", str(tmp_path / "wnids.txt"), "imagenet1k", tmp_path / "all.npy"))
+    filled = np.load(tmp_path / "all.npy")
+    assert filled.shape == (2, 1000) and set(np.flatnonzero(filled[0])) == {1, 25}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"output": "in.npy"}, "is the file itself"),
+        ({"output": "nowhere/out.npy"}, "in a folder that is there"),
+        ({"output": "out.keras"}, "must end in .npy"),
+        ({"start": "sorted", "to": "imagenet1k"}, "--classes"),
+        ({"start": "imagenet1k", "to": "wnids.txt"}, "not among ImageNet's"),
+    ],
+)
+def test_what_labels_cannot_do_is_said_and_nothing_is_written(recipe, orders, tmp_path, changes, message):
+    labels = recipe("labels")
+    np.save(tmp_path / "in.npy", np.zeros((2, 3)))
+    given = {"start": str(orders), "to": "sorted", "output": "out.npy"} | changes
+    given["output"] = tmp_path / given["output"]
+    given["to"] = str(orders) if given["to"] == "wnids.txt" else given["to"]
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(UserError, match=message):
+        labels.main(labels.Config(tmp_path / "in.npy", **given))
+    assert sorted(tmp_path.iterdir()) == before

@@ -1,0 +1,44 @@
+"""Orders of classes in which networks give their scores, and the way from one to another."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tiny_imagenet_tf.data import imagenet
+from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.runs.files import read_lines
+
+
+def order(name: str, classes: Sequence[str]) -> tuple[str, ...]:
+    """Returns the wnids of an order.
+
+    Args:
+        name: ``sorted``, as this package, TFDS and folders of classes have them; ``imagenet1k``, ImageNet's 1,000; or
+            the path of a file with a wnid a line, such as the dataset's own wnids.txt.
+        classes: the dataset's, sorted.
+
+    Raises:
+        UserError: there is no such file, or it does not hold these classes, each once.
+    """
+    if name == "sorted":
+        return tuple(classes)
+    if name == "imagenet1k":
+        imagenet.columns(classes)
+        return imagenet.wnids()
+    path = Path(name).expanduser()
+    if not path.is_file():
+        raise UserError(f"{name}: neither sorted, imagenet1k, nor a file with a wnid a line")
+    found = tuple(line.split()[0] for line in read_lines(path) if line.strip())
+    if len(set(found)) != len(found):
+        raise UserError(f"{path}: {len(found) - len(set(found))} wnids are listed twice")
+    missing = sorted(set(classes) - set(found))
+    if missing:
+        raise UserError(f"{path}: {len(missing)} of the dataset's classes are missing, such as {missing[0]}")
+    return found
+
+
+def columns(of: Sequence[str], wanted: Sequence[str]) -> np.ndarray:
+    """Returns where the scores of some classes stand in an order of them and others; int64 (classes,)."""
+    places = {wnid: place for place, wnid in enumerate(of)}
+    return np.array([places[wnid] for wnid in wanted])

@@ -1,0 +1,60 @@
+"""Pictures of any size and kind, as 64x64 images of the dataset."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.published import IMAGE_SIZE
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+
+
+class PictureError(UserError):
+    """A file is not a picture that can be read."""
+
+
+def read(path: Path) -> tuple[np.ndarray, tuple[int, int]]:
+    """Returns a picture as the dataset shows its images: the centre square, resized with antialiasing.
+
+    Args:
+        path: of any kind that Pillow reads; turned as its EXIF orientation says.
+
+    Returns:
+        uint8 (64, 64, 3), and the width and height that it had.
+
+    Raises:
+        PictureError: it cannot be read; the message names it.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as opened:
+                picture = ImageOps.exif_transpose(opened).convert("RGB")
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise PictureError(f"{path}: not a picture that can be read ({error})") from error
+    except Image.DecompressionBombWarning as error:
+        raise PictureError(f"{path}: more pixels than a photograph has ({error})") from error
+    size = (IMAGE_SIZE, IMAGE_SIZE)
+    return np.asarray(ImageOps.fit(picture, size, Image.Resampling.BICUBIC), np.uint8), picture.size
+
+
+def find(paths: Sequence[Path]) -> Iterator[Path]:
+    """Yields the files of some paths; of a folder all pictures in it and below.
+
+    Raises:
+        UserError: there is nothing at a path, or a folder holds no picture.
+    """
+    for path in paths:
+        if not path.exists():
+            raise UserError(f"{path}: no such file or folder")
+        if path.is_file():
+            yield path
+            continue
+        found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+        if not found:
+            raise UserError(f"{path}: no picture in this folder ({', '.join(SUFFIXES)})")
+        yield from found

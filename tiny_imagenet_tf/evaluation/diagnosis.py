@@ -1,0 +1,174 @@
+"""What keeps a network from its accuracy: its pixels, the order of its classes, its batch normalization."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+import keras
+import numpy as np
+
+from tiny_imagenet_tf.choices import Pixels
+from tiny_imagenet_tf.data import labels, views
+from tiny_imagenet_tf.data.batches import in_view
+from tiny_imagenet_tf.data.splits import Split
+from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
+from tiny_imagenet_tf.evaluation.predict import Predictor
+from tiny_imagenet_tf.models import backbones, preprocess
+
+BATCH = 50  # images
+_ALIKE = 0.97  # of the best: then what changes least is it
+_MUCH = 0.05  # better, and by three standard errors: a finding, not chance
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """One way to show images to a network and to read its scores.
+
+    Attributes:
+        pixels: the range they are brought to.
+        blue_first: red and blue are exchanged.
+        order: of the classes.
+        accuracy: top-1.
+    """
+
+    pixels: Pixels
+    blue_first: bool
+    order: str
+    accuracy: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Diagnosis:
+    """What was tried on a network.
+
+    Attributes:
+        told: the way that was told, or that the network itself says.
+        best: of all ways.
+        images: how many were shown.
+        one_to_one: classes whose images mostly get an answer that no other class' images mostly get.
+        mapped: share of all images that get that answer; 0 where fewer than half the classes have one.
+        by_batch: accuracy where batch normalization takes each batch's own statistics; None without any.
+    """
+
+    told: Trial
+    best: Trial
+    images: int
+    one_to_one: int
+    mapped: float
+    by_batch: float | None
+
+    def findings(self, classes: int) -> list[str]:
+        """Returns in words what is wrong; nothing where nothing is."""
+        chance, ways = 1 / classes, {"shown": self.best.accuracy, "batch": self.by_batch or 0, "mapped": self.mapped}
+        most = max(ways, key=ways.get)  # the first of equals: what is simplest to cure
+        if not self._better(ways[most]):
+            told = self.told.accuracy < 3 * chance
+            return [f"it is at chance ({chance:.1%}) in every way that was tried: it has not learned this"] * told
+        if most == "batch":
+            return [
+                f"with each batch's own statistics it has {self.by_batch:.1%}: the moving averages of its batch "
+                "normalization do not fit its weights. Was a frozen trunk run in training mode, or trained too few "
+                "steps for its momentum?"
+            ]
+        if most == "mapped":
+            return [
+                f"it answers wrongly but regularly: {self.one_to_one} of {classes} classes map one to one. Its scores "
+                "are in an order of their own; --labels FILE names a list of wnids in that order"
+            ]
+        found = []
+        if self.best.order != self.told.order:
+            found.append(
+                f"its scores are in the order {self.best.order}, not {self.told.order}: "
+                f"--labels {self.best.order}, or bring them in order with `tiny-imagenet labels`"
+            )
+        if self.best.pixels != self.told.pixels:
+            found.append(f"it expects pixels in {self.best.pixels}: --pixels={self.best.pixels}")
+        if self.best.blue_first != self.told.blue_first:
+            found.append("it expects blue first (BGR), as OpenCV reads images: exchange the channels")
+        return found
+
+    def _better(self, accuracy: float) -> bool:
+        error = (self.told.accuracy * (1 - self.told.accuracy) / self.images) ** 0.5
+        return accuracy > self.told.accuracy + max(_MUCH, 3 * error)
+
+
+def diagnose(
+    path: Path, split: Split, orders: Sequence[str] = (), pixels: Pixels | None = None, order: str | None = None
+) -> Diagnosis:
+    """Shows a network images in every usual way.
+
+    Args:
+        path: a ``.keras`` file.
+        split: labeled images, a few hundred.
+        orders: further orders of classes to try, as :func:`labels.order` takes them.
+        pixels: what it is said to expect; default: its own saying, or -1..1.
+        order: which its scores are said to be in.
+
+    Raises:
+        UserError: it is not a network of one RGB image, or has not the scores of any order.
+    """
+    model = backbones.load(path)
+    own = {"preprocess", "classifier"} <= {layer.name for layer in model.layers}
+    told = pixels
+    if own:
+        network, told = Predictor.of(model).classifier, "0..255"
+    else:
+        network = model
+        try:
+            told = backbones.pixels_of(model, str(path), pixels)
+        except UserError:
+            told = "-1..1"
+    known = {name: labels.order(name, split.wnids) for name in dict.fromkeys((order or "sorted", "sorted", *orders))}
+    known = {name: wnids for name, wnids in known.items() if len(wnids) == network.output_shape[-1]}
+    if not known:
+        raise UserError(f"{path}: {network.output_shape[-1]} scores; no order of so many classes is known")
+    said = order if order in known else next(iter(known))
+    ranges = ["0..255"] if own else list(dict.fromkeys((told, *get_args(Pixels))))
+    trials, answers, by_batch = [], {}, None
+    for each in ranges:
+        for blue_first in (False, True):
+            shown = _behind(network, each, blue_first, split)
+            scores = shown.predict(in_view(split, views.WHOLE, BATCH), verbose=0)
+            answers[each, blue_first] = scores
+            for name, wnids in known.items():
+                of = scores[:, labels.columns(wnids, split.wnids)]
+                trials.append(Trial(each, blue_first, name, top_k_accuracy(of, split.labels)))
+    first = next(each for each in trials if (each.pixels, each.blue_first, each.order) == (told, False, said))
+    most = max(trial.accuracy for trial in trials)
+    best = min(
+        (trial for trial in trials if trial.accuracy >= _ALIKE * most),
+        key=lambda each: (_changes(first, each), -each.accuracy),
+    )
+    if any(isinstance(layer, keras.layers.BatchNormalization) for layer in model._flatten_layers()):
+        shown = _behind(network, told, False, split)
+        found = [np.asarray(shown(list(inputs), training=True)) for (inputs,) in in_view(split, views.WHOLE, BATCH)]
+        of = np.concatenate(found)[:, labels.columns(known[said], split.wnids)]
+        by_batch = top_k_accuracy(of, split.labels)
+    regular = _regular(answers[told, False].argmax(axis=1), split.labels, len(split.wnids))
+    return Diagnosis(first, best, len(split), *regular, by_batch)
+
+
+def _changes(told: Trial, other: Trial) -> int:
+    return sum(getattr(told, name) != getattr(other, name) for name in ("pixels", "blue_first", "order"))
+
+
+def _behind(network: keras.Model, pixels: Pixels, blue_first: bool, split: Split) -> keras.Model:
+    """The network behind the whole image, with red and blue exchanged or not."""
+    if blue_first:
+        images = keras.Input(network.input_shape[1:])
+        network = keras.Model(images, network(keras.ops.flip(images, axis=-1)))
+    copied = keras.models.clone_model(network)
+    copied.set_weights(network.get_weights())  # statistics of the batch are for the copy
+    return preprocess.behind_views(preprocess.classifier(copied, pixels), views.PLAIN)
+
+
+def _regular(answers: np.ndarray, truth: np.ndarray, classes: int) -> tuple[int, float]:
+    """How many classes have an answer of their own, which half their images get, and what share of images gets it."""
+    counts = np.zeros((classes, answers.max() + 1), int)
+    np.add.at(counts, (truth, answers), 1)
+    most = counts.argmax(axis=1)
+    alone = (counts.max(axis=1) * 2 >= counts.sum(axis=1)) & (np.bincount(most, minlength=counts.shape[1])[most] == 1)
+    mapped = counts.max(axis=1)[alone].sum() / len(truth)
+    return int(alone.sum()), float(mapped) if alone.sum() * 2 > classes else 0.0

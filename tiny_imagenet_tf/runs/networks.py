@@ -1,0 +1,58 @@
+"""The classes of a saved network, in the file itself: a member of the .keras archive that Keras leaves alone."""
+
+import dataclasses
+import json
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.runs.files import read_object
+
+_MEMBER = "classes.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Classes:
+    """What a network's scores stand for.
+
+    Attributes:
+        wnids: in the order of the scores.
+        names: human-readable, in the same order.
+    """
+
+    wnids: tuple[str, ...]
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, wnids: Sequence[str], words: Mapping[str, str]) -> "Classes":
+        """Returns classes with the first of their names."""
+        return cls(tuple(wnids), tuple(words.get(wnid, wnid).split(",")[0] for wnid in wnids))
+
+
+def save(write: Callable[[Path], None], path: Path, classes: Classes) -> None:
+    """Lets ``write`` save a network, and puts its classes into the file."""
+    write(path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(zipfile.ZipInfo(_MEMBER), json.dumps(dataclasses.asdict(classes), ensure_ascii=False))
+
+
+def classes_of(path: Path) -> Classes | None:
+    """Returns the classes that a ``.keras`` file holds, if it holds them.
+
+    Raises:
+        UserError: they are damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if _MEMBER not in archive.namelist():
+                return None
+            found = read_object(path, archive.read(_MEMBER).decode())
+        wnids, names = (tuple(map(str, found[field.name])) for field in dataclasses.fields(Classes))
+    except zipfile.BadZipFile:  # whoever loads the network tells of it
+        return None
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is damaged: its classes cannot be read ({error})") from error
+    if len(wnids) != len(names):
+        raise UserError(f"{path} is damaged: {len(wnids)} classes with {len(names)} names")
+    return Classes(wnids, names)
