@@ -26,6 +26,7 @@ GROUPS = {
         "evaluate": ("evaluate", "a saved network on any split"),
         "ensemble": ("ensemble", "snapshots or runs combined"),
         "zero-shot": ("zero_shot", "an ImageNet network without any training"),
+        "export": ("export", "SavedModel, ONNX, LiteRT, int8"),
         "labels": ("labels", "a model or predictions in another order of classes"),
         "report": ("report", "figures and one HTML page of finished runs"),
         "record": ("record_result", "a finished run into the tables of results"),

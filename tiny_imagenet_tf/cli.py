@@ -1,7 +1,6 @@
 """What every command does: options from a dataclass in groups, quiet libraries, and errors a person can read."""
 
 import ast
-import contextlib
 import dataclasses
 import inspect
 import itertools
@@ -9,16 +8,16 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 import textwrap
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, TypeVar
 
 import tyro
 
 from tiny_imagenet_tf import interrupts
 from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.progress import quietly
 
 # TensorFlow's C++ log names every graph rewrite, some of them as errors, and would bury the lines that matter; what
 # really fails raises in Python. oneDNN's kernels are a quarter faster on a CPU without AVX512, too, where TensorFlow
@@ -120,7 +119,7 @@ def _load_quietly() -> None:
     Raises:
         UserError: Keras is told, by KERAS_BACKEND or keras.json, to take a backend that is not installed.
     """
-    with _kept_back():
+    with quietly():
         import tensorflow as tf
 
         tf.config.list_physical_devices()
@@ -130,22 +129,3 @@ def _load_quietly() -> None:
     except ImportError as error:
         raise UserError(f"Keras' backend, of KERAS_BACKEND or keras.json, cannot be imported: {error}") from error
     keras.config.set_image_data_format("channels_last")  # of the images, whatever keras.json says
-
-
-@contextlib.contextmanager
-def _kept_back() -> Iterator[None]:
-    """Keeps what is written to stderr, also by C++, and writes it only after an error."""
-    with tempfile.TemporaryFile() as kept:
-        sys.stderr.flush()
-        screen = os.dup(2)
-        os.dup2(kept.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            os.dup2(screen, 2)
-            kept.seek(0)
-            os.write(2, kept.read())
-            raise
-        finally:
-            os.dup2(screen, 2)
-            os.close(screen)

@@ -1,8 +1,11 @@
-"""Progress on the screen, within 80 columns; in a log file a line a minute."""
+"""What is on the screen: progress within 80 columns, and no library's own lines."""
 
+import contextlib
+import os
 import shutil
 import sys
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tqdm import tqdm
@@ -39,6 +42,25 @@ def duration(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Keeps what is written to stderr, also by C++, and writes it only after an error."""
+    with tempfile.TemporaryFile() as kept:
+        sys.stderr.flush()
+        screen = os.dup(2)
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(screen, 2)
+            kept.seek(0)
+            os.write(2, kept.read())
+            raise
+        finally:
+            os.dup2(screen, 2)
+            os.close(screen)
 
 
 def _width() -> int:

@@ -1,6 +1,7 @@
 """The classifier on transfer values."""
 
 import keras
+import numpy as np
 import pytest
 
 from tiny_imagenet_tf.models.heads import transfer_head
@@ -34,3 +35,15 @@ def test_bad_arguments_are_named(options):
     (value,) = options.values()
     with pytest.raises(ValueError, match=f"(got |l2=){value}"):
         transfer_head(**options)
+
+
+def test_values_can_be_standardized_first():
+    values = np.random.default_rng(0).normal(3, 1e-4, (50, 6)).astype(np.float32)
+    values[:, 5] = 7  # the same for every image
+    mean, variance = values.mean(axis=0), values.var(axis=0)
+    head = transfer_head(6, 3, standardized=(mean, variance))
+    kernel, bias = head.get_layer("logits").get_weights()
+    expected = (values - mean) / np.sqrt(np.maximum(variance, 1e-14)) @ kernel + bias
+    np.testing.assert_allclose(head.predict(values, verbose=0), expected, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(np.asarray(head(values, training=True)), expected, rtol=1e-3, atol=1e-3)
+    assert len(head.trainable_weights) == 2

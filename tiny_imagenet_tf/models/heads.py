@@ -9,6 +9,8 @@ from keras import layers
 from tiny_imagenet_tf.models.layers import l2, logits
 from tiny_imagenet_tf.published import CLASSES, TRANSFER_VALUES
 
+_LEAST = 1e-14  # variance; of a value that is the same for every image
+
 
 def transfer_head(
     features: int = TRANSFER_VALUES,
@@ -41,7 +43,12 @@ def transfer_head(
     values = keras.Input((features,), name="transfer_values")
     x = values
     if standardized:
-        x = layers.Normalization(mean=standardized[0], variance=standardized[1], name="standardized")(x)
+        # Frozen, batch normalization keeps its statistics; Normalization has them as constants, which ONNX loses.
+        kept = layers.BatchNormalization(
+            center=False, scale=False, epsilon=_LEAST, trainable=False, name="standardized"
+        )
+        x = kept(x)
+        kept.set_weights([standardized[0], np.maximum(standardized[1], _LEAST)])
     for index, width in enumerate(hidden, start=1):
         x = layers.Dense(width, activation="relu", kernel_regularizer=l2(weight_decay), name=f"hidden{index}")(x)
     x = logits(x, classes=classes, dropout_rate=dropout_rate, weight_decay=weight_decay)

@@ -77,16 +77,19 @@ def scaled(images: Any, pixels: Pixels) -> Any:
     return layers.Rescaling(factor, offset, dtype="float32", name="scale")(images)
 
 
-def preprocess(view: View, size: int, resize: Resize = "half_pixel") -> keras.Model:
+def preprocess(view: View, size: int, resize: Resize = "half_pixel", *, ranges: bool = True) -> keras.Model:
     """Returns a model that shows every image in one view, float32 (batch, size, size, 3) in 0..255.
 
     It takes (batch, 64, 64, 3): uint8, or floats in 0..255, 0..1 or -1..1. Plain Keras can refuse nothing, and pixels
-    in 0..1 taken for 0..255 would make every image black without a word; so each image's own range tells.
+    in 0..1 taken for 0..255 would make every image black without a word; so each image's own range tells. Without
+    ``ranges`` it takes 0..255 alone.
     """
     images = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), dtype="float32", name="images")
-    least, most = (of(images, axis=(1, 2, 3), keepdims=True) for of in (ops.min, ops.max))
-    unit = ops.where(most <= 1.0, images * 255.0, images)
-    x = ops.where(least < 0.0, (images + 1.0) * 127.5, unit)
+    x = layers.Rescaling(1.0, dtype="float32", name="to_float")(images)
+    if ranges:
+        least, most = (of(images, axis=(1, 2, 3), keepdims=True) for of in (ops.min, ops.max))
+        unit = ops.where(most <= 1.0, images * 255.0, images)
+        x = ops.where(least < 0.0, (images + 1.0) * 127.5, unit)
     if (view, size) != (WHOLE, IMAGE_SIZE):
         top, left, length, mirrored = view.table(1)[:, :4].T
         rows = views.axis_weights(top, length, 0 * mirrored, size, resize)
@@ -96,10 +99,12 @@ def preprocess(view: View, size: int, resize: Resize = "half_pixel") -> keras.Mo
     return keras.Model(images, x, name="preprocess")
 
 
-def deployed(classifier: keras.Model, view: View = WHOLE, resize: Resize = "half_pixel") -> keras.Model:
+def deployed(
+    classifier: keras.Model, view: View = WHOLE, resize: Resize = "half_pixel", *, ranges: bool = True
+) -> keras.Model:
     """Returns what is saved: images as :func:`preprocess` takes them to scores, in one view."""
     images = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), dtype="float32", name="images")
-    shown = preprocess(view, classifier.input_shape[1], resize)(images)
+    shown = preprocess(view, classifier.input_shape[1], resize, ranges=ranges)(images)
     return keras.Model(images, classifier(shown), name="tiny_imagenet_classifier")
 
 

@@ -1,0 +1,106 @@
+"""Writes a trained network for other runtimes: SavedModel, ONNX and LiteRT, with int8 if asked for.
+
+What is written takes float32 images (batch, 64, 64, 3) with pixels in 0..255 and gives a score a class; the classes lie
+beside it. Each file is read back by its own runtime and compared with Keras on val images: its size, the largest
+difference of a probability, and top-1. int8 is LiteRT's: weights and maps in 8 bits, by the range of some training
+images. Needs the extra: pip install -e ".[export]"
+
+    tiny-imagenet export runs/inception_baseline-20260101-120000 --source tiny-imagenet-200
+    tiny-imagenet export best.keras --formats litert --int8 --output phone/
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from tiny_imagenet_tf.cli import command
+from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.runs.files import write_json
+
+CALIBRATION_IMAGES = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What to write."""
+
+    model: tyro.conf.Positional[Path]
+    """A run directory, for its best network, or a .keras file of this package."""
+    formats: tuple[Literal["saved_model", "onnx", "litert"], ...] = ("saved_model", "onnx", "litert")
+    """Some of the three."""
+    int8: bool = False
+    """Write a LiteRT file in int8, too; needs training images."""
+    output: Path = Path("exported")
+    """A new folder."""
+    source: Path | None = None
+    """A tiny-imagenet-200 folder, zip or tar, to measure and to calibrate on. Without it, the prepared records."""
+    data_dir: Path | None = None
+    """Where prepared datasets are kept. Default: TFDS's own, $TFDS_DATA_DIR or ~/tensorflow_datasets."""
+    images: int = 500
+    """Val images to compare on."""
+
+
+def main(config: Config) -> list[dict]:
+    import numpy as np
+
+    from tiny_imagenet_tf.data import splits  # TensorFlow is loaded when the recipe runs
+    from tiny_imagenet_tf.data.batches import in_order
+    from tiny_imagenet_tf.deployment import formats
+    from tiny_imagenet_tf.evaluation.members import find
+    from tiny_imagenet_tf.evaluation.metrics import softmax, top_k_accuracy
+    from tiny_imagenet_tf.models import preprocess
+
+    chosen = [(each, False) for each in config.formats] + [("litert", True)] * config.int8
+    for format, _ in chosen:
+        formats.require(format)
+    if config.output.exists():
+        raise UserError(f"--output {config.output}: is there already; name a new folder")
+    (member,) = find([config.model], "best")
+    network = member.network()
+    builder = splits.prepare(config.source, config.data_dir)
+
+    def pixels(split, rows):
+        return np.concatenate(list(in_order(split.take(rows), 100).as_numpy_iterator())).astype(np.float32)
+
+    validation = splits.load(builder, "validation")
+    if len(validation.wnids) != network.classes:
+        raise UserError(
+            f"{member.name}: {network.classes} scores for the {len(validation.wnids)} classes of the images"
+        )
+    rows = validation.spread_rows(config.images)
+    images, labels = pixels(validation, rows), validation.labels[rows]
+    model = preprocess.deployed(network.classifier, network.views()[0], network.resize, ranges=False)
+    expected = softmax(model.predict(images, verbose=0))
+    calibration = None
+    if config.int8:
+        train = splits.load(builder, "train")
+        calibration = pixels(train, train.spread_rows(CALIBRATION_IMAGES))
+
+    config.output.mkdir(parents=True)
+    name, found = member.path.stem if member.run is None else member.run.path.name, []
+    print(f"{member.name}: top-1 {top_k_accuracy(expected, labels):.2%} of {len(rows)} val images by Keras")
+    print(f"{'':28}{'MB':>8}{'largest difference':>20}{'top-1':>9}")
+    for format, int8 in chosen:
+        path = config.output / f"{name}{'-int8' if int8 else ''}{formats.SUFFIXES[format]}"
+        formats.write(model, path, format, calibration if int8 else None)
+        run = formats.read(path, format)
+        answers = softmax(np.concatenate([run(images[first : first + 50]) for first in range(0, len(images), 50)]))
+        row = {
+            "file": path.name,
+            "format": f"{format}, int8" if int8 else format,
+            "bytes": formats.size_of(path),
+            "largest_difference": float(np.abs(answers - expected).max()),
+            "top1": top_k_accuracy(answers, labels),
+        }
+        found.append(row)
+        print(f"{row['format']:28}{row['bytes'] / 1e6:8.1f}{row['largest_difference']:20.1e}{row['top1']:9.2%}")
+    stored = dataclasses.asdict(member.classes) | {"pixels": "0..255", "size": 64, "images": len(rows), "files": found}
+    write_json(config.output / "classes.json", stored)
+    print(f"written to {config.output}, with classes.json")
+    return found
+
+
+if __name__ == "__main__":
+    command(Config, main, __doc__)
