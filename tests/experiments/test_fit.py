@@ -113,9 +113,10 @@ def test_a_snapshot_is_the_network_at_its_step_without_the_optimizer(run, images
 
 def test_the_screen_shows_loss_accuracy_and_speed(run, images, capsys):
     fitted(run, images, loss=losses.MulticlassHinge())
-    last = capsys.readouterr().out.strip().splitlines()[-1]
-    for word in ("4/4", "loss: ", "penalty: ", "accuracy: ", "images_per_second: ", "val_accuracy: 0.5"):
-        assert word in last
+    (line,) = capsys.readouterr().out.strip().splitlines()
+    assert line.startswith("epoch 1/1  loss ") and len(line) <= 80
+    for word in ("penalty ", "train ", "val 50.00%", " images/s  0:0"):
+        assert word in line
 
 
 def test_the_screen_shows_what_the_rows_hold_and_the_steps_that_remain(run, images, capsys):
@@ -131,13 +132,12 @@ def test_the_screen_shows_what_the_rows_hold_and_the_steps_that_remain(run, imag
     measure = lambda: tiny_run.measured(next(values))  # noqa: E731
     with pytest.raises(Interrupted):
         fitted(run, images, measure=measure, measure_every=2, callbacks=[tiny_run.At(3, interrupt)])
-    capsys.readouterr()
+    assert "epoch 1/1" not in capsys.readouterr().out
     fitted(run, images, measure=measure, measure_every=2)
-    shown = capsys.readouterr().out
-    assert "2/2" in shown and "/4" not in shown
+    captured = capsys.readouterr()
     row = run.metrics[-1]
-    assert f"accuracy: {row['accuracy']:.4f}" in shown and f"loss: {row['loss']:.4f}" in shown
-    assert "val_accuracy: 0.5000" in shown
+    assert f"train {row['accuracy']:.2%}  val 50.00%" in captured.out and f"loss {row['loss']:.3f}" in captured.out
+    assert "2/4" in captured.err, "the bar begins where the run stands"
 
 
 def test_tensorboard_gets_every_measurement(run, images):

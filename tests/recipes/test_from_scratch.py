@@ -148,10 +148,17 @@ def test_an_unknown_option_is_an_error():
 
 
 @pytest.mark.slow
+def test_the_demo_of_the_baseline_learns(tmp_path):
+    call("inception_baseline", "--demo", "--runs", tmp_path, check=True)
+    (path,) = tmp_path.glob("inception_baseline-*")
+    assert Run(path).summary.validation.top1 >= 0.6
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["inception_baseline", "inception_regularized"])
 def test_the_demo_of_a_small_inception(name, tmp_path):
     call(name, "--demo", "--runs", tmp_path, "--width-multiplier", "0.125", "--epochs", "1", check=True)
-    (path,) = tmp_path.iterdir()
+    (path,) = tmp_path.glob(f"{name}-*")
     assert Run(path).summary.published is None
 
 
@@ -172,7 +179,7 @@ def test_staged_initialisation_on_a_demo(tmp_path):
         tmp_path,
         check=True,
     )
-    (path,) = tmp_path.iterdir()
+    (path,) = tmp_path.glob("convnets-*")
     assert "conv1_1, conv2_1, conv3_1, fc1, logits" in Run(path).summary.notes[-1]
 
 
@@ -196,12 +203,12 @@ def test_a_recipe_that_was_killed_goes_on_bit_for_bit(tmp_path, network, kill_wh
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    (path,) = (tmp_path / "killed").iterdir()
+    (path,) = (tmp_path / "killed").glob("convnets-*")
     assert not (path / "summary.json").exists()
     call("convnets", "--resume", path, check=True)
     options[options.index(tmp_path / "killed")] = tmp_path / "whole"
     call("convnets", *options, check=True)
-    (other,) = (tmp_path / "whole").iterdir()
+    (other,) = (tmp_path / "whole").glob("convnets-*")
     for name in ("checkpoint.npz", "predictions-validation.npz"):
         with np.load(path / name) as mine, np.load(other / name) as theirs:
             for array in set(theirs.files) - {"position"}:

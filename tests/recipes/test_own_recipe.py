@@ -26,7 +26,7 @@ def call(*arguments, **environment):
 def test_it_runs_with_its_own_options_and_says_what_it_showed(tmp_path):
     done = call("--demo", "--width-multiplier", 0.05, "--epochs", 2, "--runs", tmp_path)
     assert done.returncode == 0, done.stderr
-    (path,) = tmp_path.iterdir()
+    (path,) = tmp_path.glob("own_recipe-*")
     run = Run(path)
     assert run.summary.train.views == "whole image, random mirror image, mixup 0.2"
     assert (

@@ -38,17 +38,6 @@ def test_a_bad_input_is_one_message_without_traceback(tmp_path):
     assert "nowhere.h5: no such file" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_the_demo_runs_from_end_to_end(tmp_path):
-    done = call(
-        "transfer_v3", "--demo", "--runs", tmp_path, "--epochs", "2", "--augmented-views", "1", "--input-size", "75"
-    )
-    assert done.returncode == 0, done.stderr
-    assert "Its accuracy means nothing" in done.stdout
-    assert "this run" in done.stdout and "Milani 2017" in done.stdout
-    (run,) = tmp_path.iterdir()
-    assert (run / "best.keras").is_file() and (run / "summary.json").is_file()
-
-
 def test_prepare_data_prints_what_it_found(tree, tmp_path):
     (tree / "val/images/val_3.JPEG").unlink()
     done = call("prepare_data", "--source", tree, "--data-dir", tmp_path / "data")

@@ -51,6 +51,19 @@ def test_scores_are_cut_to_the_classes(downloaded, recipe, builder, tmp_path, mo
     assert summary.validation.top1 == pytest.approx(np.mean(found.argmax(axis=1) == labels))
 
 
+def test_in_int8_it_is_calibrated_on_training_images(downloaded, recipe, builder, tmp_path, monkeypatch):
+    pytest.importorskip("openvino")
+    zero_shot = recipe("zero_shot")
+    thousand = (*imagenet.wnids()[:996], *splits.load(builder, "validation").wnids)
+    monkeypatch.setattr(imagenet, "wnids", lambda: thousand)
+    config = zero_shot.Config(
+        network(tmp_path / "net.keras"), data_dir=downloaded, pixels="-1..1", precision="int8",
+        store=tmp_path / "values", runs=tmp_path / "runs",
+    )  # fmt: skip
+    assert zero_shot.main(config).environment["precision"] == "int8"
+    assert len(list((tmp_path / "values").glob("int8-*.xml"))) == 1
+
+
 def test_a_network_without_a_thousand_scores_is_refused(recipe, builder, tmp_path):
     zero_shot = recipe("zero_shot")
     path = network(tmp_path / "few.keras", scores=200)

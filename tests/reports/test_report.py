@@ -7,14 +7,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from tiny_imagenet_tf.data import splits
 from tiny_imagenet_tf.data.views import LE_YANG, MILANI, MILANI_TEN_CROP, MILANI_TRANSFER
+from tiny_imagenet_tf.experiments.data import make_up
 from tiny_imagenet_tf.reports import page, report
 from tiny_imagenet_tf.reports.analysis.class_names import UnknownClass
 from tiny_imagenet_tf.reports.analysis.predictions import Predictions
 from tiny_imagenet_tf.reports.sections import activations, errors, images, runs
 from tiny_imagenet_tf.reports.subject import Subject
 from tiny_imagenet_tf.runs.files import write_json
-from tiny_imagenet_tf.runs.run import Run
+from tiny_imagenet_tf.runs.run import Run, demo_folder
 from tiny_imagenet_tf.runs.summary import Summary, Training, Validation
 
 IMAGE = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
@@ -223,16 +225,18 @@ def test_a_report_without_images_is_written_and_says_so(made_up, tmp_path):
     assert 'id="gallery-data"' in text and "class-errors" in {p.stem for p in (tmp_path / "report/figures").iterdir()}
 
 
-def test_images_of_other_classes_or_of_a_demo_are_not_shown(made_up, bare):
+def test_images_of_other_classes_are_not_shown_and_a_demos_are(made_up, bare):
     shutil.copy(made_up.first.path / "predictions-validation.npz", bare.path)
     assert Subject.open(bare).images is not None
     answers = bare.read_validation_predictions()
     others = SimpleNamespace(**answers | {"wnids": [wnid.replace("9999", "8888") for wnid in answers["wnids"]]})
     bare.write_validation_predictions(others, answers["probabilities"])
     assert "other classes" in Subject.open(bare).without_images
-    write_json(bare.path / "config.json", bare.config | {"demo": True})
-    found = Subject.open(bare)
-    assert found.images is None and "demo" in found.without_images
+    source, datasets = make_up(demo_folder(bare.path.parent, 7), 7)
+    splits.prepare(source, datasets)
+    write_json(bare.path / "config.json", {"recipe": "x", "demo": True, "seed": 7, "source": None, "data_dir": None})
+    (bare.path / "predictions-validation.npz").unlink()
+    assert len(Subject.open(bare).images.train) == 200
 
 
 def test_a_page_of_docs_that_asks_for_too_much_does_not_cost_the_report(made_up, tmp_path):

@@ -39,6 +39,7 @@ class Lines(keras.callbacks.Callback):
         self.close()
         logs = self._measured | logs
         words = [f"epoch {epoch + 1:>{len(str(self._epochs))}}/{self._epochs}", f"loss {logs['loss']:.3f}"]
+        words += [f"penalty {logs['penalty']:.3f}"] if "penalty" in logs else []
         named = {"train": "accuracy", "val": "val_accuracy"}
         words += [f"{name} {logs[key]:.2%}" for name, key in named.items() if key in logs]
         if "images_per_second" in logs:

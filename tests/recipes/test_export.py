@@ -1,0 +1,75 @@
+"""Other runtimes give what Keras gives."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.models import preprocess
+from tiny_imagenet_tf.runs import networks
+from tiny_imagenet_tf.runs.networks import Classes
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory, builder):
+    keras.utils.set_random_seed(0)
+    x = images = keras.Input((75, 75, 3))
+    x = keras.layers.Conv2D(8, 5, strides=4, use_bias=False)(x)
+    x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
+    x = keras.layers.Dense(4, kernel_initializer="normal")(keras.layers.GlobalAveragePooling2D()(x))
+    path = tmp_path_factory.mktemp("model") / "small.keras"
+    wnids = tuple(builder.info.features["label"].names)
+    saved = preprocess.deployed(preprocess.classifier(keras.Model(images, x)))
+    networks.save(saved.save, path, Classes.of(wnids, {}))
+    return path
+
+
+@pytest.fixture
+def options(builder, tmp_path):
+    tree = next(builder.data_path.parents[4].glob("tiny-imagenet-200"))
+    return {"source": tree, "data_dir": builder.data_path.parents[3], "output": tmp_path / "out"}
+
+
+def test_every_format_agrees_with_keras(recipe, model, options, capsys):
+    export = recipe("export")
+    rows = {row["format"]: row for row in export.main(export.Config(model, int8=True, **options))}
+    assert list(rows) == ["saved_model", "onnx", "litert", "litert, int8"]
+    for name in ("saved_model", "onnx", "litert"):
+        assert rows[name]["largest_difference"] < 1e-5
+    assert rows["litert, int8"]["largest_difference"] < 0.1
+    assert rows["litert, int8"]["bytes"] < rows["litert"]["bytes"] * 2
+    stored = json.loads((options["output"] / "classes.json").read_text())
+    assert len(stored["wnids"]) == 4 and stored["pixels"] == "0..255"
+    assert {row["file"] for row in stored["files"]} <= {path.name for path in options["output"].iterdir()}
+    assert "top-1" in capsys.readouterr().out
+
+
+def test_an_onnx_file_takes_any_number_of_images(recipe, model, options):
+    export = recipe("export")
+    export.main(export.Config(model, formats=("onnx",), **options))
+    import onnxruntime
+
+    (path,) = options["output"].glob("*.onnx")
+    session = onnxruntime.InferenceSession(path)
+    images = np.random.default_rng(0).integers(0, 256, (7, 64, 64, 3)).astype(np.float32)
+    (found,) = session.run(None, {session.get_inputs()[0].name: images})
+    expected = keras.saving.load_model(model).predict(images, verbose=0)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_a_folder_that_is_there_is_left_alone(recipe, model, options):
+    export = recipe("export")
+    options["output"].mkdir()
+    with pytest.raises(UserError, match="is there already"):
+        export.main(export.Config(model, **options))
+    assert list(options["output"].iterdir()) == []
+
+
+def test_what_is_not_installed_is_named(recipe, model, options, monkeypatch):
+    export = recipe("export")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"tf2onnx is not installed; pip install .*\[export\]"):
+        export.main(export.Config(model, **options))
+    assert not options["output"].exists()
