@@ -38,8 +38,8 @@ class Lines(keras.callbacks.Callback):
         """Puts a line in its place."""
         self.close()
         logs = self._measured | logs
-        words = [f"epoch {epoch + 1:>{len(str(self._epochs))}}/{self._epochs}", f"loss {logs['loss']:.3f}"]
-        words += [f"penalty {logs['penalty']:.3f}"] if "penalty" in logs else []
+        penalty = f" + {logs['penalty']:.3f}" if "penalty" in logs else ""  # of the weights, beside that of the data
+        words = [f"epoch {epoch + 1:>{len(str(self._epochs))}}/{self._epochs}", f"loss {logs['loss']:.3f}{penalty}"]
         named = {"train": "accuracy", "val": "val_accuracy"}
         words += [f"{name} {logs[key]:.2%}" for name, key in named.items() if key in logs]
         if "images_per_second" in logs:
