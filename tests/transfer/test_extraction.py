@@ -118,3 +118,17 @@ def test_the_shard_size_is_moderate():
 def test_the_prepared_data_can_be_reopened(downloaded):
     root = downloaded
     assert len(splits.load(splits.prepare(None, root), "train")) == 24
+
+
+def test_two_processes_share_the_work_and_no_shard_is_made_twice(downloaded, tmp_path, tiny_backbone):
+    command = [sys.executable, "-c", FILL, str(downloaded)]
+    subprocess.run([*command, str(tmp_path / "one"), "0", tiny_backbone], check=True, capture_output=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    both = [subprocess.Popen([*command, str(tmp_path / "two"), "0.05", tiny_backbone], **pipes) for _ in range(2)]
+    shards = [each.communicate()[0].count("shard") for each in both]
+    assert [each.returncode for each in both] == [0, 0] and sum(shards) == 24
+    values = [
+        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.npy")}
+        for folder in (tmp_path / "one", tmp_path / "two")
+    ]
+    assert values[0] == values[1] and len(values[0]) == 24

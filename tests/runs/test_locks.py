@@ -1,0 +1,123 @@
+"""Every lock, between real processes: a second start waits, shares, or is refused and told by whom."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.runs.run import Run
+
+ROOT = Path(__file__).parents[2]
+
+
+def start(code, *arguments, before=()):
+    command = [*before, sys.executable, "-c", f"import sys, time\nfrom pathlib import Path\n{code}", *arguments]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    return subprocess.Popen(list(map(str, command)), env=environment, **pipes)
+
+
+HOLD_A_RUN = """
+from tiny_imagenet_tf.runs.run import Run
+with Run(Path(sys.argv[1])).locked():
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_run_is_of_one_process_and_free_when_that_is_killed(tmp_path):
+    holder = start(HOLD_A_RUN, tmp_path)
+    assert holder.stdout.readline() == "held\n"
+    with (
+        pytest.raises(UserError, match=rf"process {holder.pid} on \S+, since .* is at work on it"),
+        Run(tmp_path).locked(),
+    ):
+        pass
+    holder.kill()
+    holder.wait()
+    with Run(tmp_path).locked():
+        pass
+
+
+CREATE = """
+import dataclasses
+from tiny_imagenet_tf.runs.run import Run
+time.sleep(max(0, float(sys.argv[2]) - time.time()))
+run = Run.create(Path(sys.argv[1]), "recipe", dataclasses.make_dataclass("Config", [])())
+run.write_environment(seed=int(sys.argv[3]))
+print(run.path.name)
+"""
+
+
+def test_twenty_four_starts_in_one_second_have_their_own_folders(tmp_path):
+    at = time.time() + 8  # all of them are there by then
+    starts = [start(CREATE, tmp_path, at, number) for number in range(24)]
+    names = [each.communicate()[0].strip() for each in starts]
+    assert len(set(names)) == 24 and all(names)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+    assert sorted(Run(tmp_path / name).environment["seed"] for name in names) == list(range(24))
+
+
+WRITE = """
+import os
+import numpy as np
+from tiny_imagenet_tf.runs.files import part_of
+from tiny_imagenet_tf.runs.transfer_values import open_store
+print(os.getpid(), part_of(Path("x")).name, flush=True)
+store = open_store(Path(sys.argv[1]), {"view": "whole"}, 600, 20)
+for _ in range(4):
+    for shard in store.shards:
+        store.write(shard, np.full((len(store.rows_of(shard)), 500), shard, np.float16), seconds=0.0)
+"""
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None or os.getuid() != 0, reason="containers need root here")
+def test_two_containers_on_one_volume_do_not_meet(tmp_path):
+    inside = ("unshare", "--pid", "--fork", "--mount-proc")
+    if subprocess.run([*inside, "true"], stderr=subprocess.DEVNULL).returncode:
+        pytest.skip("no namespaces here")
+    both = [start(WRITE, tmp_path, before=inside) for _ in range(2)]
+    told = [each.communicate()[0].split() for each in both]
+    assert [each.returncode for each in both] == [0, 0]
+    assert told[0][0] == told[1][0] == "1" and told[0][1] != told[1][1], "both are process 1, with names of their own"
+    from tiny_imagenet_tf.runs.transfer_values import open_store
+
+    values = open_store(tmp_path, {"view": "whole"}, 600, 20).load()
+    assert values.shape == (600, 500) and sorted(set(values[:, 0])) == list(range(30))
+    assert not [path for path in tmp_path.rglob(".*") if path.name.count("-") >= 2]
+
+
+DRAW = """
+from tiny_imagenet_tf.experiments.data import make_up
+print(make_up(Path(sys.argv[1]), 0)[0])
+"""
+
+
+def test_two_demos_that_begin_together_draw_the_same_images(tmp_path):
+    both = [start(DRAW, tmp_path / "demo-0") for _ in range(2)]
+    assert {each.communicate()[0].strip() for each in both} == {str(tmp_path / "demo-0" / "tiny-imagenet-200")}
+    assert len(list((tmp_path / "demo-0").rglob("*.JPEG"))) == 260
+    assert {path.name for path in (tmp_path / "demo-0").iterdir()} == {"tiny-imagenet-200", ".lock"}
+
+
+ASK = """
+import optuna
+from tiny_imagenet_tf.search.trials import Trials
+trials = Trials(Path(sys.argv[1]), {"x": optuna.distributions.FloatDistribution(0, 1)}, "random", 0)
+while asked := trials.ask(2, 12):
+    for trial in asked:
+        trials.tell(trial, trial.params["x"])
+        print(trial.number)
+trials.close()
+"""
+
+
+def test_two_processes_of_one_search_try_each_setting_once(tmp_path):
+    both = [start(ASK, tmp_path) for _ in range(2)]
+    numbers = [int(number) for each in both for number in each.communicate()[0].split()]
+    assert sorted(numbers) == list(range(12))
