@@ -1,13 +1,19 @@
 """What ends in a message, and what keeps its traceback."""
 
 import dataclasses
+import json
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.cli import command
+
+ROOT = Path(__file__).parents[1]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,3 +55,25 @@ def test_an_interruption_is_status_130(monkeypatch):
         raise KeyboardInterrupt
 
     assert ends(monkeypatch, run) == 130
+
+
+LIST = [sys.executable, "-m", "tiny_imagenet_tf", "list", "--names", "compact_inception"]
+
+
+def listed(tmp_path, keras_json, **environment):
+    (tmp_path / "keras.json").write_text(json.dumps({"floatx": "float32", "epsilon": 1e-7} | keras_json))
+    environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"} | environment
+    environment |= {"KERAS_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    return subprocess.run(LIST, env=environment, capture_output=True, text=True)
+
+
+def test_a_keras_json_of_another_project_does_no_harm(tmp_path):
+    done = listed(tmp_path, {"backend": "tensorflow", "image_data_format": "channels_first"})
+    assert done.returncode == 0 and "64x64x3" in done.stdout and done.stderr == ""
+
+
+@pytest.mark.parametrize("backend", ["torch", "nonsense"])
+def test_a_backend_that_cannot_be_had_is_one_line(tmp_path, backend):
+    done = listed(tmp_path, {}, KERAS_BACKEND=backend)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("error: KERAS_BACKEND, or keras.json: ")

@@ -119,13 +119,18 @@ def _load_quietly() -> None:
     Raises:
         UserError: Keras is told, by KERAS_BACKEND or keras.json, to take a backend that is not installed.
     """
-    with quietly():
-        import tensorflow as tf
-
-        tf.config.list_physical_devices()
-    tf.get_logger().setLevel("ERROR")  # or it counts the graphs that it traces, one a view
+    told = "KERAS_BACKEND, or keras.json"
     try:
-        import keras
-    except ImportError as error:
-        raise UserError(f"Keras' backend, of KERAS_BACKEND or keras.json, cannot be imported: {error}") from error
+        with quietly():
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
+            import keras
+    except (ImportError, ValueError) as error:
+        if isinstance(error, ImportError) and "tensorflow" in str(error):
+            raise
+        raise UserError(f"{told}: Keras' backend cannot be had ({error})") from error
+    if keras.backend.backend() not in ("tensorflow", "jax"):
+        raise UserError(f"{told}: {keras.backend.backend()}; what runs here is tensorflow and jax")
+    tf.get_logger().setLevel("ERROR")  # or it counts the graphs that it traces, one a view
     keras.config.set_image_data_format("channels_last")  # of the images, whatever keras.json says
