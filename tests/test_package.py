@@ -32,6 +32,8 @@ def test_a_wheel_works_outside_the_checkout(tmp_path):
     files = [path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     missing = {str(path.relative_to(ROOT)) for path in files if "dummy_data" not in path.parts} - names
     assert missing == set()
+    recipes = {f"tiny_imagenet_tf/recipes/{path.name}" for path in (ROOT / "recipes").glob("*.py")}
+    assert recipes <= names
     assert not any("dummy_data" in name for name in names)
 
     subprocess.run([*pip, "install", "--no-deps", "--target", str(site), str(wheel)], check=True)
@@ -40,6 +42,10 @@ def test_a_wheel_works_outside_the_checkout(tmp_path):
         [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(site), "PATH": ""}, capture_output=True
     )
     assert done.stdout.decode().strip() == "works", done.stderr.decode()
+
+    demo = [sys.executable, "-m", "tiny_imagenet_tf", "transfer", "vanilla", "--demo", "--epochs", "2"]
+    done = subprocess.run(demo, cwd=tmp_path, env={"PYTHONPATH": str(site), "PATH": ""}, capture_output=True)
+    assert done.returncode == 0 and b"tiny-imagenet report runs" in done.stdout, done.stderr.decode()
 
 
 RUN_FILE = re.compile(r"[\w.-]+\.(json|jsonl|npz|keras)")

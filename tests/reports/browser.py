@@ -73,6 +73,7 @@ def browser(profile: Path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    assert DRIVER, "chromium is there but chromedriver is not: install it, or these tests would vanish in silence"
     driver = subprocess.Popen([DRIVER, f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for _ in range(300):
