@@ -25,9 +25,10 @@ def bar(
         done: how many were done before.
         over: an iterable to go through; otherwise ``update`` counts.
     """
+    every = 0.1 if sys.stderr.isatty() else 60
     return tqdm(
         over, what, total, initial=done, unit=f" {unit}", leave=False, ncols=min(COLUMNS, _width()),
-        mininterval=0.5 if sys.stderr.isatty() else 60, file=sys.stderr,
+        mininterval=every, delay=every, file=sys.stderr,
     )  # fmt: skip
 
 
