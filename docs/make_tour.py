@@ -33,8 +33,8 @@ def main() -> None:
     """Runs the steps and writes the page."""
     parts = [
         "# A tour",
-        "Every command on made-up images, with what it prints in a terminal of 80 columns; written by "
-        "`docs/make_tour.py`, which runs them.",
+        "Commands on made-up images, with what they print within 80 columns. `docs/make_tour.py` runs them and\n"
+        "writes this page.",
     ]
     with tempfile.TemporaryDirectory() as name:
         folder, run = Path(name), ""
@@ -49,7 +49,7 @@ def main() -> None:
                 sys.exit(f"status {done.returncode}:\n{done.stdout}")
             made = sorted(folder.glob("runs/transfer_v3-*"))
             run = str(made[-1].relative_to(folder)) if made else run
-            lines = [line.split("\r")[-1].rstrip() for line in done.stdout.splitlines()]
+            lines = [line.rstrip() for line in done.stdout.splitlines()]
             shown = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
             parts.append(f"{title}:\n\n```text\n$ {command}\n{shown}\n```")
     PAGE.write_text("\n\n".join(parts) + "\n", encoding="utf-8")

@@ -11,8 +11,10 @@ is what was wrong.
 """
 
 import dataclasses
+import os
 import platform
 import shutil
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -21,7 +23,13 @@ from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
 
 PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy")
-EXTRAS = {"openvino": "openvino", "optuna": "search", "scikit-learn": "report", "tensorboard": "tensorboard"}
+EXTRAS = {
+    "openvino": "openvino",
+    "optuna": "search",
+    "tf2onnx": "export",
+    "scikit-learn": "report",
+    "tensorboard": "tensorboard",
+}
 ROOM = 3 * 2**30  # bytes; the dataset, its records, and transfer values of one view
 
 
@@ -30,7 +38,8 @@ class Config:
     """What to look at."""
 
     source: Path | None = None
-    """A tiny-imagenet-200 folder, zip or tar. Without it, the records that there are."""
+    """A tiny-imagenet-200 folder, zip or tar; it is prepared, if it has not been. Without it, the records of the
+    download that there are."""
     data_dir: Path | None = None
     """Where prepared datasets are kept. Default: TFDS's own, $TFDS_DATA_DIR or ~/tensorflow_datasets."""
     model: Path | None = None
@@ -46,16 +55,29 @@ class Config:
 def main(config: Config) -> list[str]:
     from tiny_imagenet_tf.data import splits  # TensorFlow is loaded when the recipe runs
 
+    if config.images < 1:
+        raise UserError(f"--images {config.images}: must be at least 1")
+    if config.model is None and (config.pixels or config.labels):
+        raise UserError("--pixels and --labels would be ignored: without --model there is no network to look at")
     wrong = machine(config)
     builder = data(config, wrong)
     if config.model is not None:
-        if builder is None:
-            raise UserError("--model: there are no images to show it; name them by --source or --data-dir")
-        network(config, splits.load(builder, "validation"), wrong)
+        try:
+            if builder is None:
+                raise UserError("--model: not looked at, for there are no images to show it; name them by --source")
+            network(config, splits.load(builder, "validation"), wrong)
+        except UserError as error:
+            wrong.append(str(error))
     print(f"\n{len(wrong)} finding(s)" if wrong else "\nNothing is wrong.")
     for finding in wrong:
         print(f"  * {finding}")
     return wrong
+
+
+def examine(config: Config) -> None:
+    """As a command: status 1 where anything is wrong."""
+    if main(config):
+        sys.exit(1)
 
 
 def machine(config: Config) -> list[str]:
@@ -71,7 +93,7 @@ def machine(config: Config) -> list[str]:
     headline = hardware.headline(hardware.resolve_precision("auto")).splitlines()
     print(*headline, sep="\n")
     wrong = [line for line in headline[1:] if "no CUDA" in line]
-    folder = _existing((config.data_dir or Path.cwd()).expanduser().absolute())
+    folder = _existing(Path(config.data_dir or os.environ.get("TFDS_DATA_DIR") or "~").expanduser().absolute())
     free = shutil.disk_usage(folder).free
     print(f"{free / 2**30:,.1f} GiB free at {folder}")
     if free < ROOM:
@@ -110,6 +132,7 @@ def data(config: Config, wrong: list[str]):
 
 def network(config: Config, validation, wrong: list[str]) -> None:
     """Prints how a model does, and adds what is wrong with it."""
+    from tiny_imagenet_tf.data import imagenet, official_layout
     from tiny_imagenet_tf.evaluation.diagnosis import diagnose
     from tiny_imagenet_tf.evaluation.members import find
 
@@ -117,9 +140,9 @@ def network(config: Config, validation, wrong: list[str]) -> None:
     if member.path is None:
         raise UserError(f"--model {config.model}: it kept predictions only, no network")
     split = validation.take(validation.spread_rows(config.images))
-    orders = ["imagenet1k"] if all(wnid[1:5] != "9999" for wnid in split.wnids) else []
-    listed = config.source / "wnids.txt" if config.source and config.source.is_dir() else None
-    orders += [str(listed)] if listed and listed.is_file() else []
+    orders = ["imagenet1k"] if set(split.wnids) <= set(imagenet.wnids()) else []
+    if config.source is not None and config.source.expanduser().is_dir():
+        orders.append(str(official_layout.find_root(config.source.expanduser()) / "wnids.txt"))
     found = diagnose(member.path, split, orders, config.pixels, config.labels)
     told = found.told
     print(f"{member.name}: {told.accuracy:.1%} of {found.images} val images, pixels {told.pixels}, order {told.order}")
@@ -143,4 +166,4 @@ def _existing(path: Path) -> Path:
 
 
 if __name__ == "__main__":
-    command(Config, main, __doc__)
+    command(Config, examine, __doc__)

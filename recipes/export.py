@@ -10,14 +10,16 @@ images. Needs the extra: pip install -e ".[export]"
 """
 
 import dataclasses
+import shutil
 from pathlib import Path
 from typing import Literal
 
 import tyro
 
+from tiny_imagenet_tf.choices import Pixels
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.runs.files import write_json
+from tiny_imagenet_tf.runs.files import part_of, write_json, writing
 
 CALIBRATION_IMAGES = 100
 
@@ -30,12 +32,16 @@ class Config:
     """A run directory, for its best network, or a .keras file of this package."""
     formats: tuple[Literal["saved_model", "onnx", "litert"], ...] = ("saved_model", "onnx", "litert")
     """Some of the three."""
+    pixels: Pixels | None = None
+    """What a model of somebody's expects, where it does not scale pixels itself: -1..1 (write --pixels=-1..1), 0..1,
+    0..255, or caffe. A run's model knows its own."""
     int8: bool = False
     """Write a LiteRT file in int8, too; needs training images."""
     output: Path = Path("exported")
     """A new folder."""
     source: Path | None = None
-    """A tiny-imagenet-200 folder, zip or tar, to measure and to calibrate on. Without it, the prepared records."""
+    """A tiny-imagenet-200 folder, zip or tar, to measure and to calibrate on. Without it the official archive is
+    downloaded, if it has not been."""
     data_dir: Path | None = None
     """Where prepared datasets are kept. Default: TFDS's own, $TFDS_DATA_DIR or ~/tensorflow_datasets."""
     images: int = 500
@@ -50,14 +56,17 @@ def main(config: Config) -> list[dict]:
     from tiny_imagenet_tf.deployment import formats
     from tiny_imagenet_tf.evaluation.members import find
     from tiny_imagenet_tf.evaluation.metrics import softmax, top_k_accuracy
+    from tiny_imagenet_tf.evaluation.predict import as_scores
     from tiny_imagenet_tf.models import preprocess
 
-    chosen = [(each, False) for each in config.formats] + [("litert", True)] * config.int8
+    if config.images < 1:
+        raise UserError(f"--images {config.images}: must be at least 1")
+    chosen = [(each, False) for each in dict.fromkeys(config.formats)] + [("litert", True)] * config.int8
     for format, _ in chosen:
         formats.require(format)
     if config.output.exists():
         raise UserError(f"--output {config.output}: is there already; name a new folder")
-    (member,) = find([config.model], "best")
+    (member,) = find([config.model], "best", config.pixels)
     network = member.network()
     builder = splits.prepare(config.source, config.data_dir)
 
@@ -65,39 +74,45 @@ def main(config: Config) -> list[dict]:
         return np.concatenate(list(in_order(split.take(rows), 100).as_numpy_iterator())).astype(np.float32)
 
     validation = splits.load(builder, "validation")
-    if len(validation.wnids) != network.classes:
+    if len(validation.wnids) != network.classes or member.wnids not in (None, validation.wnids):
         raise UserError(
             f"{member.name}: {network.classes} scores for the {len(validation.wnids)} classes of the images"
         )
     rows = validation.spread_rows(config.images)
     images, labels = pixels(validation, rows), validation.labels[rows]
     model = preprocess.deployed(network.classifier, network.views()[0], network.resize, ranges=False)
-    expected = softmax(model.predict(images, verbose=0))
+    expected = softmax(as_scores(model.predict(images, verbose=0)))
     calibration = None
     if config.int8:
         train = splits.load(builder, "train")
         calibration = pixels(train, train.spread_rows(CALIBRATION_IMAGES))
 
-    config.output.mkdir(parents=True)
-    name, found = member.path.stem if member.run is None else member.run.path.name, []
-    print(f"{member.name}: top-1 {top_k_accuracy(expected, labels):.2%} of {len(rows)} val images by Keras")
-    print(f"{'':28}{'MB':>8}{'largest difference':>20}{'top-1':>9}")
-    for format, int8 in chosen:
-        path = config.output / f"{name}{'-int8' if int8 else ''}{formats.SUFFIXES[format]}"
-        formats.write(model, path, format, calibration if int8 else None)
-        run = formats.read(path, format)
-        answers = softmax(np.concatenate([run(images[first : first + 50]) for first in range(0, len(images), 50)]))
-        row = {
-            "file": path.name,
-            "format": f"{format}, int8" if int8 else format,
-            "bytes": formats.size_of(path),
-            "largest_difference": float(np.abs(answers - expected).max()),
-            "top1": top_k_accuracy(answers, labels),
-        }
-        found.append(row)
-        print(f"{row['format']:28}{row['bytes'] / 1e6:8.1f}{row['largest_difference']:20.1e}{row['top1']:9.2%}")
-    stored = dataclasses.asdict(member.classes) | {"pixels": "0..255", "size": 64, "images": len(rows), "files": found}
-    write_json(config.output / "classes.json", stored)
+    part = part_of(config.output)
+    with writing(part):
+        part.mkdir(parents=True)
+    try:
+        name, found = member.path.stem if member.run is None else member.run.path.name, []
+        print(f"{member.name}: top-1 {top_k_accuracy(expected, labels):.2%} of {len(rows)} val images by Keras")
+        print(f"{'':28}{'MB':>8}{'largest difference':>20}{'top-1':>9}")
+        for format, int8 in chosen:
+            path = part / f"{name}{'-int8' if int8 else ''}{formats.SUFFIXES[format]}"
+            formats.write(model, path, format, calibration if int8 else None)
+            run = formats.read(path, format)
+            answers = softmax(as_scores(np.concatenate([run(images[n : n + 50]) for n in range(0, len(images), 50)])))
+            row = {
+                "file": path.name,
+                "format": f"{format}, int8" if int8 else format,
+                "bytes": formats.size_of(path),
+                "largest_difference": float(np.abs(answers - expected).max()),
+                "top1": top_k_accuracy(answers, labels),
+            }
+            found.append(row)
+            print(f"{row['format']:28}{row['bytes'] / 1e6:8.1f}{row['largest_difference']:20.1e}{row['top1']:9.2%}")
+        taken = {"pixels": "0..255", "size": 64, "images": len(rows), "files": found}
+        write_json(part / "classes.json", dataclasses.asdict(member.classes) | taken)
+        part.rename(config.output)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
     print(f"written to {config.output}, with classes.json")
     return found
 

@@ -1,4 +1,4 @@
-"""Brings a model's last layer, or an array of predictions, into another order of the classes.
+"""Brings a model's scores, or an array of predictions, into another order of the classes.
 
 Two orders of Tiny ImageNet's 200 classes are about: sorted wnids, as folders of classes, TFDS and this package have
 them, and that of the dataset's wnids.txt. A network trained in one and read in the other is at chance, 0.5 %. The
@@ -27,7 +27,7 @@ class Config:
     """What to convert."""
 
     file: tyro.conf.Positional[Path]
-    """A .keras model that ends in a Dense layer, or a .npy array of scores or probabilities (images, classes)."""
+    """A .keras model, or a .npy array of scores or probabilities (images, classes)."""
     start: Annotated[str, tyro.conf.arg(name="from")]
     """The order that it is in: sorted, imagenet1k, or a file with a wnid a line."""
     to: str
@@ -44,6 +44,8 @@ def main(config: Config) -> Path:
         raise UserError(f"--output {config.output}: is the file itself, which is not changed")
     if not config.output.absolute().parent.is_dir():
         raise UserError(f"--output {config.output}: must be in a folder that is there")
+    if config.file.suffix not in (".keras", ".npy"):
+        raise UserError(f"{config.file}: neither a .keras model nor a .npy array")
     if config.output.suffix != config.file.suffix:
         raise UserError(f"--output {config.output}: must end in {config.file.suffix}, as the input")
     places = {wnid: place for place, wnid in enumerate(before)}
@@ -82,18 +84,32 @@ def _model(config: Config, before: tuple[str, ...], after: tuple[str, ...], colu
     stored = networks.classes_of(config.file)
     if stored is not None and stored.wnids != before:
         raise UserError(f"{config.file}: it holds its classes, in another order than {config.start}")
-    scores = model.output
-    last = scores._keras_history.operation
-    softmax = isinstance(last, keras.layers.Dense) and last.activation is keras.activations.softmax
-    picked = keras.layers.EinsumDense("bc,cd->bd", len(after), bias_axes="d", trainable=False, name="in_order")
-    ordered = picked(scores)
-    chosen = np.zeros((len(before), len(after)), np.float32)
-    kept = np.flatnonzero(columns >= 0)
+    probable = _ends_in_softmax(model)
+    picked = keras.layers.EinsumDense("bc,cd->bd", len(after), bias_axes="d", trainable=False)
+    own = {layer.name: layer for layer in model.layers}
+    if own.keys() >= {"preprocess", "classifier"}:  # the classifier is what others take out of it
+        inner = own["classifier"]
+        ordered = keras.Model(inner.inputs, picked(inner.output), name="classifier")
+        made = keras.Model(model.inputs, ordered(own["preprocess"](model.input)), name=model.name)
+    else:
+        scores = picked(model.output)
+        if probable:
+            scores = scores / keras.ops.sum(scores, axis=-1, keepdims=True)
+        made = keras.Model(model.inputs, scores, name=model.name)
+    chosen, kept = np.zeros((len(before), len(after)), np.float32), np.flatnonzero(columns >= 0)
     chosen[columns[kept], kept] = 1
-    picked.set_weights([chosen, np.where(columns < 0, 0.0 if softmax else NEVER, 0.0).astype(np.float32)])
-    made = keras.Model(model.inputs, ordered, name=model.name)
+    picked.set_weights([chosen, np.where(columns < 0, 0 if probable else NEVER, 0).astype(np.float32)])
     names = dict(zip(stored.wnids, stored.names, strict=True)) if stored else {}
     save_whole(lambda path: networks.save(made.save, path, Classes.of(after, names)), config.output)
+
+
+def _ends_in_softmax(model) -> bool:
+    import keras
+
+    last = model.output._keras_history.operation
+    if isinstance(last, keras.Model):
+        return _ends_in_softmax(last)
+    return isinstance(last, keras.layers.Softmax) or getattr(last, "activation", None) is keras.activations.softmax
 
 
 def _array(config: Config, before: tuple[str, ...], columns: np.ndarray) -> None:
@@ -101,7 +117,8 @@ def _array(config: Config, before: tuple[str, ...], columns: np.ndarray) -> None
         found = np.load(config.file, allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise UserError(f"{config.file}: not a .npy array ({error})") from error
-    if not isinstance(found, np.ndarray) or found.ndim != 2 or found.shape[1] != len(before):
+    whole = isinstance(found, np.ndarray) and found.ndim == 2 and len(found) and found.dtype.kind in "fiu"
+    if not whole or found.shape[1] != len(before):
         raise UserError(f"{config.file}: {getattr(found, 'shape', 'several arrays')}, not (images, {len(before)})")
     nothing = 0.0 if found.min() >= 0 else NEVER
     ordered = np.where(columns >= 0, found[:, np.maximum(columns, 0)], nothing).astype(found.dtype)

@@ -12,6 +12,7 @@ from math import prod
 from pathlib import Path
 
 from tiny_imagenet_tf.cli import command
+from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs.files import write_json
 
 HEADINGS = ("network", "parameters", "trained", "GFLOP", "input", "output")
@@ -61,6 +62,9 @@ def _row(name: str) -> tuple[str, ...]:
 def main(config: Config) -> None:
     from tiny_imagenet_tf import models  # TensorFlow is loaded when the recipe runs
 
+    unknown = [name for name in config.names if name not in models.names()]
+    if unknown:
+        raise UserError(f"--names {' '.join(unknown)}: there are {', '.join(models.names())}")
     rows = [_row(name) for name in config.names or models.names()]
     print(table(rows))
     if config.output:

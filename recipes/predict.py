@@ -17,6 +17,7 @@ from pathlib import Path
 
 import tyro
 
+from tiny_imagenet_tf.choices import Pixels
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs.files import replacing
@@ -37,6 +38,9 @@ class Config:
     """Answers a picture."""
     crops: Crops | None = None
     """How a picture is shown. Default: as the network was tested."""
+    pixels: Pixels | None = None
+    """What a model of somebody's expects, where it does not scale pixels itself: -1..1 (write --pixels=-1..1), 0..1,
+    0..255, or caffe. A run's model knows its own."""
     csv: Path | None = None
     """Where to write the answers as a table: file, rank, wnid, name, probability."""
     json: Path | None = None
@@ -52,7 +56,7 @@ def main(config: Config) -> list[dict]:
     for path in (config.csv, config.json):
         if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
             raise UserError(f"{path}: must be a file in a folder that is there")
-    (member,) = find([config.model], "best")
+    (member,) = find([config.model], "best", config.pixels)
     files = list(pictures.find(config.pictures))
     if not files:
         raise UserError("no picture was given")

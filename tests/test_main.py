@@ -1,5 +1,6 @@
 """The command tiny-imagenet."""
 
+import json
 import os
 import subprocess
 import sys
@@ -39,22 +40,35 @@ def test_what_is_no_command_is_told_what_there_is(capsys, words):
     assert "transfer v3" in told and "Traceback" not in told
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_help_is_explained_without_loading_tensorflow(name):
-    code = (
-        "import sys\n"
-        "from tiny_imagenet_tf.__main__ import main\n"
-        "try:\n    main(sys.argv[1:])\n"
-        "finally:\n    print('loaded', *({'tensorflow', 'keras', 'matplotlib'} & set(sys.modules)), file=sys.stderr)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, *name.split(), "--help"],
-        env=os.environ | {"COLUMNS": "80", "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, cwd=ROOT,
-    )  # fmt: skip
-    assert done.stderr == "loaded\n"
-    options = [line for line in done.stdout.splitlines() if line.startswith(("│", "╭", "╰"))]
-    assert options and max(map(len, options)) <= 80
-    assert f"tiny-imagenet {name}" in done.stdout
+HELP = """
+import contextlib, io, json, sys
+from tiny_imagenet_tf.__main__ import COMMANDS, main
+told = {}
+for name in COMMANDS:
+    screen = io.TextIOWrapper(io.BytesIO(), "utf-8")
+    with contextlib.redirect_stdout(screen), contextlib.suppress(SystemExit):
+        main([*name.split(), "--help"])
+    screen.flush()
+    told[name] = screen.buffer.getvalue().decode()
+print(json.dumps([told, sorted({"tensorflow", "keras", "matplotlib"} & set(sys.modules))]))
+"""
+
+
+def test_every_help_is_explained_within_80_columns_without_loading_tensorflow():
+    environment = os.environ | {"COLUMNS": "80", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", HELP], env=environment, capture_output=True, text=True, cwd=ROOT)
+    assert done.stderr == "" and done.returncode == 0, done.stderr
+    told, loaded = json.loads(done.stdout)
+    assert loaded == []
+    for name in COMMANDS:
+        options = [line for line in told[name].splitlines() if line.startswith(("│", "╭", "╰"))]
+        assert options and max(map(len, options)) <= 80, name
+        assert f"tiny-imagenet {name}" in told[name]
+
+
+def test_a_group_lists_its_commands(capsys):
+    main(["transfer", "--help"])
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()[2:]] == ["vanilla", "v2", "v3"]
 
 
 def test_a_run_says_the_device_first_and_nothing_of_tensorflows(tmp_path):

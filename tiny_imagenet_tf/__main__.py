@@ -43,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         name = " ".join(arguments[:words])
         if name in COMMANDS:
             recipe = importlib.import_module(f"tiny_imagenet_tf.recipes.{COMMANDS[name]}")
-            command(recipe.Config, recipe.main, recipe.__doc__, arguments[words:], f"tiny-imagenet {name}")
+            run = getattr(recipe, "examine", recipe.main)
+            command(recipe.Config, run, recipe.__doc__, arguments[words:], f"tiny-imagenet {name}")
             return
     if arguments and arguments[0] == "--version":
         print(f"tiny_imagenet_tf {tiny_imagenet_tf.__version__}")
@@ -52,15 +53,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(_overview())
         return
     started = [name for name in COMMANDS if name.startswith(f"{arguments[0]} ")]
+    if started and arguments[1:2] in (["-h"], ["--help"]):
+        print("\n".join(["usage: tiny-imagenet COMMAND [OPTIONS]", "", *map(_line, started)]))
+        return
     choices = ", ".join(started or COMMANDS)
     print(f"error: no command {' '.join(arguments[:2])!r}; there are {choices}", file=sys.stderr)
     sys.exit(2)
 
 
+def _line(name: str) -> str:
+    words = next(commands[name][1] for commands in GROUPS.values() if name in commands)
+    return f"  {name:18} {words}"
+
+
 def _overview() -> str:
     lines = ["usage: tiny-imagenet COMMAND [OPTIONS]", "       tiny-imagenet COMMAND --help"]
     for group, commands in GROUPS.items():
-        lines += ["", f"{group}:", *(f"  {name:18} {words}" for name, (_, words) in commands.items())]
+        lines += ["", f"{group}:", *map(_line, commands)]
     return "\n".join(lines)
 
 

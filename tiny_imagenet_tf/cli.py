@@ -61,7 +61,9 @@ def command(
             from tiny_imagenet_tf import hardware  # only now Keras is loaded
 
             devices = getattr(chosen, "devices", ())
-            print(hardware.headline(hardware.resolve_precision(chosen.precision, devices), devices))
+            resumed = getattr(chosen, "resume", None)  # such a run keeps its own precision
+            precision = None if resumed else hardware.resolve_precision(chosen.precision, devices)
+            print(hardware.headline(precision, devices))
         run(chosen)
     except KeyboardInterrupt as error:
         print(f"\n{error or 'SIGINT'}: ended.", file=sys.stderr)
@@ -99,7 +101,10 @@ def _comment(config: type, name: str) -> str:
     for each in config.__mro__:
         if name not in vars(each).get("__annotations__", {}):
             continue
-        body = ast.parse(textwrap.dedent(inspect.getsource(each))).body[0].body
+        try:
+            body = ast.parse(textwrap.dedent(inspect.getsource(each))).body[0].body
+        except OSError:  # typed into an interpreter
+            return ""
         for field, below in itertools.pairwise(body):
             if isinstance(field, ast.AnnAssign) and field.target.id == name and isinstance(below, ast.Expr):
                 return " ".join(below.value.value.split())

@@ -140,9 +140,9 @@ def place(devices: Sequence[str] = ()) -> Placement:
     return Placement(strategy.num_replicas_in_sync, strategy.scope)
 
 
-def headline(precision: Arithmetic, devices: Sequence[str] = ()) -> str:
+def headline(precision: Arithmetic | None, devices: Sequence[str] = ()) -> str:
     """Returns what does the work and how, for the first line of a run, and what keeps a GPU from it."""
-    line = f"{describe_device(devices)}: {precision}"
+    line = describe_device(devices) + (f": {precision}" if precision else "")
     if on_gpu(devices) or devices:
         return line
     if any(Path("/dev").glob("nvidia[0-9]*")):

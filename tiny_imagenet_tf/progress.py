@@ -16,7 +16,7 @@ COLUMNS = 80
 def bar(
     what: str, total: int | None = None, *, unit: str = "images", done: int = 0, over: Iterable | None = None
 ) -> tqdm:
-    """Returns a progress bar; it vanishes when it ends, and in a log file it is a line a minute.
+    """Returns a progress bar; it vanishes when it ends. In a log file it is written anew once a minute.
 
     Args:
         what: is under way.

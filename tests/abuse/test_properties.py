@@ -21,9 +21,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:Duplicate name")
 
 # The same inputs in every run; a fixture is made once for all of a test's.
 some = settings(
-    max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-many = settings(some, max_examples=150)
+many = settings(some, max_examples=60)
 
 
 @pytest.fixture(scope="module")

@@ -65,6 +65,7 @@ def test_another_pixel_range(good, images, tmp_path):
     assert words == ["it expects pixels in -1..1: --pixels=-1..1"]
 
 
+@pytest.mark.slow
 def test_blue_first(good, images, tmp_path):
     inputs = keras.Input((64, 64, 3))
     _, words = told(keras.Model(inputs, good(keras.ops.flip(inputs, axis=-1))), tmp_path, images)
@@ -79,6 +80,7 @@ def test_the_order_of_a_list(good, images, tmp_path):
     assert len(words) == 1 and "its scores are in the order" in words[0] and "wnids.txt, not sorted" in words[0]
 
 
+@pytest.mark.slow
 def test_an_order_that_nobody_knows(good, images, tmp_path):
     found, words = told(scores_of(good, [1, 2, 3, 0]), tmp_path, images)
     assert found.told.accuracy < 0.25 and len(words) == 1
@@ -97,6 +99,7 @@ def test_moving_averages_that_do_not_fit(good, images, tmp_path):
     assert len(words) == 1 and "moving averages of its batch normalization" in words[0]
 
 
+@pytest.mark.slow
 def test_a_network_that_has_learned_nothing(good, images, tmp_path):
     fresh = keras.models.clone_model(good)
     fresh.get_layer("logits").set_weights([np.zeros_like(each) for each in fresh.get_layer("logits").get_weights()])

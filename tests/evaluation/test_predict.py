@@ -98,3 +98,11 @@ def test_features_are_what_goes_into_the_last_layer(train):
     for model in (network, preprocess.deployed(preprocess.classifier(network))):
         found = Predictor.of(model).features(train, WHOLE)
         np.testing.assert_allclose(found, expected, atol=1e-4)  # dropout is off at test time
+
+
+def test_a_network_of_any_size_is_shown_whole_images(train):
+    x = images = keras.Input((None, None, 3))
+    model = keras.Model(images, keras.layers.GlobalAveragePooling2D(name="logits")(x))
+    predictor = Predictor.of(model)
+    assert predictor.crops == "whole"
+    np.testing.assert_allclose(predictor.scores(train, WHOLE), pixels(train).mean((1, 2)) / 127.5 - 1, atol=1e-4)

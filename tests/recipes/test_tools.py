@@ -181,3 +181,48 @@ def test_what_labels_cannot_do_is_said_and_nothing_is_written(recipe, orders, tm
     with pytest.raises(UserError, match=message):
         labels.main(labels.Config(tmp_path / "in.npy", **given))
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_who_names_pictures_after_that_sees_the_new_order(recipe, orders, model, photos, tmp_path):
+    labels, predict = recipe("labels"), recipe("predict")
+    made = labels.main(labels.Config(model, "sorted", str(orders), tmp_path / "once.keras"))
+    twice = labels.main(labels.Config(made, str(orders), "sorted", tmp_path / "twice.keras"))
+    for path in (made, twice):
+        answers = predict.main(predict.Config(path, (photos,), top=1))
+        assert [each["answers"][0]["name"] for each in answers] == list(COLOURS)
+
+
+def test_a_network_that_ends_in_a_softmax_stays_one(recipe, orders, tmp_path):
+    labels = recipe("labels")
+    images = keras.Input((64, 64, 3))
+    x = keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(images))
+    keras.Model(images, keras.layers.Activation("softmax")(x)).save(tmp_path / "in.keras")
+    shown = np.random.default_rng(0).random((4, 64, 64, 3)).astype(np.float32)
+    before = keras.saving.load_model(tmp_path / "in.keras").predict(shown, verbose=0)
+    made = labels.main(labels.Config(tmp_path / "in.keras", str(orders), "sorted", tmp_path / "out.keras"))
+    after = keras.saving.load_model(made).predict(shown, verbose=0)
+    np.testing.assert_allclose(after, before[:, [1, 2, 0]], atol=1e-6)
+
+
+def test_what_is_wrong_with_data_is_told_with_a_model_too(recipe, tree, tmp_path):
+    doctor = recipe("doctor")
+    (tree / "val/images/val_3.JPEG").write_text("no")
+    wrong = doctor.main(doctor.Config(source=tree, data_dir=tmp_path / "data", model=tmp_path / "none.keras"))
+    assert len(wrong) == 2 and "val_3.JPEG" in wrong[0] and "no images to show it" in wrong[1]
+
+
+@pytest.mark.parametrize("name", ["doctor", "export"])
+def test_no_images_at_all_are_refused(recipe, model, tmp_path, name):
+    tool = recipe(name)
+    options = {"output": tmp_path / "out"} if name == "export" else {}
+    with pytest.raises(UserError, match="--images 0: must be at least 1"):
+        tool.main(tool.Config(model=model, images=0, **options))
+
+
+def test_networks_of_other_shapes_are_refused_by_the_doctor(recipe, tree, tmp_path):
+    doctor = recipe("doctor")
+    values = keras.Input((12,))
+    keras.Model(values, keras.layers.Dense(4)(values)).save(tmp_path / "head.keras")
+    options = {"source": tree, "data_dir": tmp_path / "data", "model": tmp_path / "head.keras"}
+    (wrong,) = doctor.main(doctor.Config(**options))
+    assert "not one square RGB image" in wrong

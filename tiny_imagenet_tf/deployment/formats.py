@@ -15,7 +15,7 @@ import numpy as np
 
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.progress import quietly
-from tiny_imagenet_tf.runs.files import part_of, save_whole, writing
+from tiny_imagenet_tf.runs.files import save_whole, writing
 
 Format = Literal["saved_model", "onnx", "litert"]
 SUFFIXES: dict[Format, str] = {"saved_model": "", "onnx": ".onnx", "litert": ".tflite"}
@@ -34,7 +34,7 @@ def require(format: Format) -> None:
 
 
 def write(model: keras.Model, path: Path, format: Format, calibration: np.ndarray | None = None) -> None:
-    """Writes a model in a format; it has its name once it is whole.
+    """Writes a model in a format; a SavedModel, which is a folder, is whole when this returns.
 
     Args:
         model: float32 images (batch, height, width, 3) to float32 (batch, classes).
@@ -57,10 +57,8 @@ def write(model: keras.Model, path: Path, format: Format, calibration: np.ndarra
         options |= {"optimizations": [tf.lite.Optimize.DEFAULT], "representative_dataset": representative}
     with _quiet():
         if format == "saved_model":
-            part = part_of(path)
             with writing(path):
-                model.export(part, format="tf_saved_model", **options)
-                part.rename(path)
+                model.export(path, format="tf_saved_model", **options)
         else:
             save_whole(lambda part: model.export(part, format=format, **options), path)
 
@@ -84,7 +82,8 @@ def read(path: Path, format: Format) -> Run:
 
     def run(images: np.ndarray) -> np.ndarray:
         interpreter.resize_tensor_input(taken, images.shape)
-        interpreter.allocate_tensors()
+        with _quiet():
+            interpreter.allocate_tensors()
         interpreter.set_tensor(taken, images)
         interpreter.invoke()
         return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])

@@ -8,13 +8,13 @@ from typing import get_args
 import keras
 import numpy as np
 
-from tiny_imagenet_tf.choices import Pixels
+from tiny_imagenet_tf.choices import Pixels, Resize
 from tiny_imagenet_tf.data import labels, views
 from tiny_imagenet_tf.data.batches import in_view
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
-from tiny_imagenet_tf.evaluation.predict import Predictor
+from tiny_imagenet_tf.evaluation.predict import Predictor, check
 from tiny_imagenet_tf.models import backbones, preprocess
 
 BATCH = 50  # images
@@ -107,13 +107,18 @@ def diagnose(
         order: which its scores are said to be in.
 
     Raises:
-        UserError: it is not a network of one RGB image, or has not the scores of any order.
+        UserError: it is not a network of one square RGB image, has not the scores of any order, or is told what would
+            be ignored.
     """
     model = backbones.load(path)
+    check(model, path)
     own = {"preprocess", "classifier"} <= {layer.name for layer in model.layers}
-    told = pixels
+    told, view, resize = pixels, views.WHOLE, "half_pixel"
     if own:
-        network, told = Predictor.of(model).classifier, "0..255"
+        if pixels is not None:
+            raise UserError(f"--pixels {pixels} would be ignored: {path} is of this package and scales by itself")
+        predictor = Predictor.of(model)
+        network, told, view, resize = predictor.classifier, "0..255", predictor.views()[0], predictor.resize
     else:
         network = model
         try:
@@ -124,13 +129,15 @@ def diagnose(
     known = {name: wnids for name, wnids in known.items() if len(wnids) == network.output_shape[-1]}
     if not known:
         raise UserError(f"{path}: {network.output_shape[-1]} scores; no order of so many classes is known")
-    said = order if order in known else next(iter(known))
+    if order is not None and order not in known:
+        raise UserError(f"--labels {order}: not an order of {network.output_shape[-1]} classes, which {path} has")
+    said = order or next(iter(known))
     ranges = ["0..255"] if own else list(dict.fromkeys((told, *get_args(Pixels))))
     trials, answers, by_batch = [], {}, None
     for each in ranges:
         for blue_first in (False, True):
-            shown = _behind(network, each, blue_first, split)
-            scores = shown.predict(in_view(split, views.WHOLE, BATCH), verbose=0)
+            shown = _behind(network, each, blue_first, resize)
+            scores = shown.predict(in_view(split, view, BATCH), verbose=0)
             answers[each, blue_first] = scores
             for name, wnids in known.items():
                 of = scores[:, labels.columns(wnids, split.wnids)]
@@ -142,8 +149,8 @@ def diagnose(
         key=lambda each: (_changes(first, each), -each.accuracy),
     )
     if any(isinstance(layer, keras.layers.BatchNormalization) for layer in model._flatten_layers()):
-        shown = _behind(network, told, False, split)
-        found = [np.asarray(shown(list(inputs), training=True)) for (inputs,) in in_view(split, views.WHOLE, BATCH)]
+        shown = _behind(network, told, False, resize)
+        found = [np.asarray(shown(list(inputs), training=True)) for (inputs,) in in_view(split, view, BATCH)]
         of = np.concatenate(found)[:, labels.columns(known[said], split.wnids)]
         by_batch = top_k_accuracy(of, split.labels)
     regular = _regular(answers[told, False].argmax(axis=1), split.labels, len(split.wnids))
@@ -154,14 +161,14 @@ def _changes(told: Trial, other: Trial) -> int:
     return sum(getattr(told, name) != getattr(other, name) for name in ("pixels", "blue_first", "order"))
 
 
-def _behind(network: keras.Model, pixels: Pixels, blue_first: bool, split: Split) -> keras.Model:
-    """The network behind the whole image, with red and blue exchanged or not."""
+def _behind(network: keras.Model, pixels: Pixels, blue_first: bool, resize: Resize) -> keras.Model:
+    """The network behind fixed views, with red and blue exchanged or not."""
     if blue_first:
         images = keras.Input(network.input_shape[1:])
         network = keras.Model(images, network(keras.ops.flip(images, axis=-1)))
     copied = keras.models.clone_model(network)
     copied.set_weights(network.get_weights())  # statistics of the batch are for the copy
-    return preprocess.behind_views(preprocess.classifier(copied, pixels), views.PLAIN)
+    return preprocess.behind_views(preprocess.classifier(copied, pixels), views.PLAIN, resize)
 
 
 def _regular(answers: np.ndarray, truth: np.ndarray, classes: int) -> tuple[int, float]:

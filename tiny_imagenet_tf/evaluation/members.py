@@ -85,7 +85,8 @@ class Member:
         Raises:
             UserError: the classes are others, or stored predictions are asked for what they do not hold.
         """
-        if self.wnids is not None and self.wnids != split.wnids:
+        known = self.wnids is not None and self.run is None  # a file that says what its scores stand for
+        if self.wnids is not None and (not set(split.wnids) <= set(self.wnids) if known else self.wnids != split.wnids):
             raise UserError(f"{self.name}: its classes, or their order, are not those of the images")
         if self.path is None:
             predicted = None if crops else self._predictions(split)
@@ -97,7 +98,7 @@ class Member:
             if stored and crops == self.crops and (predicted := self._predictions(split)) is not None:
                 return predicted
         network = self.network()
-        wnids = labels.order(self.labels or "sorted", split.wnids)
+        wnids = self.wnids if known else labels.order(self.labels or "sorted", split.wnids)
         if network.classes != len(wnids):
             hint = "; --labels says which they are: imagenet1k, or a file" if self.labels is None else ""
             raise UserError(f"{self.name}: {network.classes} scores for {len(wnids)} classes{hint}")
@@ -131,12 +132,13 @@ def find(
     if pixels is None and labels is None:
         return found
     for member in found:
-        if member.wnids is not None:
+        if member.run is not None or (labels is not None and member.wnids is not None):
             raise UserError(f"--pixels and --labels would be ignored: {member.name} knows its own")
     return [dataclasses.replace(member, pixels=pixels, labels=labels) for member in found]
 
 
 def _at(path: Path, which: Which) -> list[Member]:
+    path = path.expanduser().resolve()  # "." has no name
     if path.suffix == ".keras" and path.is_file():
         return [_file(path)]
     run = Run(path)

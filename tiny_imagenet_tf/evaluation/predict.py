@@ -51,12 +51,9 @@ class Predictor:
         own = {"preprocess", "classifier"} <= {layer.name for layer in model.layers}
         if own and pixels:
             raise UserError(f"--pixels {pixels} would be ignored: {path} is of this package and scales by itself")
-        shape = model.input_shape if len(model.inputs) == 1 else ()
-        if len(shape) != 4 or shape[-1] != 3 or len(model.output_shape) != 2:
-            raise UserError(
-                f"{path}: takes {model.input_shape} and gives {model.output_shape}, not one RGB image (batch, height, "
-                "width, 3) to scores (batch, classes)"
-            )
+        check(model, path)
+        if model.inputs[0].dtype == "uint8" and pixels not in (None, "0..255"):
+            raise UserError(f"--pixels {pixels}: {path} takes uint8, which is 0..255")
         return cls.of(model, None if own or of_run else backbones.pixels_of(model, str(path), pixels))
 
     @classmethod
@@ -97,7 +94,7 @@ class Predictor:
 
     def scores(self, split: Split, view: View) -> np.ndarray:
         """Returns the scores of every image of a split, in its order, in one view; float32 (n, classes)."""
-        return _as_scores(self.behind_views.predict(in_view(split, view, _BATCH_SIZE), verbose=0))
+        return as_scores(self.behind_views.predict(in_view(split, view, _BATCH_SIZE), verbose=0))
 
     def probabilities(self, split: Split, shown: Sequence[View] | None = None) -> np.ndarray:
         """Returns the class probabilities (n, classes): of several views, the mean over their softmaxes (Eq. 2)."""
@@ -107,7 +104,7 @@ class Predictor:
         """Returns the class probabilities (n, classes) of uint8 images (64, 64, 3), as :meth:`probabilities` does."""
         together = np.stack(images)
         return combine(
-            _as_scores(self.behind_views.predict([together, view.table(len(together))], verbose=0))
+            as_scores(self.behind_views.predict([together, view.table(len(together))], verbose=0))
             for view in shown or self.views()
         )
 
@@ -126,7 +123,17 @@ class Predictor:
         return preprocess.behind_views(self.classifier, views.PLAIN, self.resize)
 
 
-def _as_scores(found: np.ndarray) -> np.ndarray:
+def check(model: keras.Model, path: Path) -> None:
+    """Raises UserError where a model is not one of a square RGB image to scores."""
+    shape = model.input_shape if len(model.inputs) == 1 else ()
+    if len(shape) != 4 or shape[-1] != 3 or shape[1] != shape[2] or len(model.output_shape) != 2:
+        raise UserError(
+            f"{path}: takes {model.input_shape} and gives {model.output_shape}, not one square RGB image (batch, size, "
+            "size, 3) to scores (batch, classes)"
+        )
+
+
+def as_scores(found: np.ndarray) -> np.ndarray:
     """Scores as they are; probabilities, which some networks end in, as their logarithms, whose softmax they are."""
     if found.min() < 0 or not np.allclose(found.sum(axis=-1), 1, atol=1e-2):
         return found

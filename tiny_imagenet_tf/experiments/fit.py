@@ -160,7 +160,9 @@ def take_up(model: keras.Model, keeping: Keeping, per_epoch: int) -> Clock:
 
 
 class Supervisor(keras.callbacks.Callback):
-    """What a run does between its steps, in this order: count, measure, keep, log, checkpoint. Stands last.
+    """What a run does between its steps, in this order: count, measure, keep, log, checkpoint.
+
+    Only what shows stands behind it.
 
     All of it happens after a step, never after an epoch: at an epoch's end other callbacks may have put averages in
     the place of the weights.

@@ -58,7 +58,8 @@ def behind_views(classifier: keras.Model, drawn: RandomViews, resize: Resize = "
 
 def classifier(network: keras.Model, pixels: Pixels = "-1..1") -> keras.Model:
     """Returns a network of images (batch, size, size, 3) that takes 0..255 where its own range is ``pixels``."""
-    images = keras.Input(network.input_shape[1:], dtype="float32", name="pixels")
+    sides = (side or IMAGE_SIZE for side in network.input_shape[1:3])  # a network of any size takes them as they are
+    images = keras.Input((*sides, 3), dtype="float32", name="pixels")
     x = scaled(images, pixels)
     if network.inputs[0].dtype == "uint8":
         x = ops.cast(ops.round(x), "uint8")  # Keras would cut

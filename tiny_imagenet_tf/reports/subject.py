@@ -37,7 +37,7 @@ class Subject:
         """
         if run.config.get("demo"):
             folder = demo_folder(run.path.parent, run.config["seed"])
-            source, data_dir = folder / "tiny-imagenet-200", folder / "datasets"
+            source, data_dir = source or folder / "tiny-imagenet-200", data_dir or folder / "datasets"
         source = source or _path(run.config.get("source"))
         data_dir = data_dir or _path(run.config.get("data_dir"))
         try:

@@ -124,14 +124,14 @@ def _train(experiment: Experiment, trunk: Trunk, values: Values) -> None:
     """Trains the head on what the options ask for, and reports it at its best."""
     options, data = experiment.options, experiment.data
     hardware.set_seed(options.seed)
-    whole = values.training_views[0][0][data.rows].astype(np.float32)
+    whole, _ = values.training_views[0]
     head = transfer_head(
         whole.shape[1],
         experiment.classes,
         hidden=(options.hidden_units,) if options.head == "mlp" else (),
         dropout_rate=1 - options.dropout_keep,
         weight_decay=losses.l2_coefficient(options.weight_decay, options.weight_decay_convention),
-        standardized=(whole.mean(axis=0), whole.var(axis=0)) if options.standardize else None,
+        standardized=_statistics(whole[data.rows]) if options.standardize else None,
     )
     if options.augment and not options.augmented_views:  # new views every epoch, through the trunk
         batches = ImageBatches(data.train, views.MILANI_TRANSFER, options.batch_size, options.seed)
@@ -176,6 +176,13 @@ def _train(experiment: Experiment, trunk: Trunk, values: Values) -> None:
         partial=f"augmented views of {options.augmented_fraction:.0%} of the images" if few else None,
         transfer_values={name: tuple(map(_stored_view, stores)) for name, stores in values.stores.items()},
     )
+
+
+def _statistics(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of each value, float32 (width,), of float16 values, in which neither could be summed."""
+    mean = values.mean(axis=0, dtype=np.float32)
+    parts = (values[first : first + 10_000].astype(np.float32) for first in range(0, len(values), 10_000))
+    return mean, sum(np.square(part - mean).sum(axis=0) for part in parts) / len(values)
 
 
 def _joined(trunk: Trunk, head: keras.Model) -> keras.Model:
