@@ -19,7 +19,8 @@ from tiny_imagenet_tf.runs.files import read_json, replacing
 from tiny_imagenet_tf.runs.run import Run
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-ROOT = CHECKOUT if (CHECKOUT / "setup.cfg").exists() else Path()
+OWN = (CHECKOUT / "setup.cfg").exists()
+ROOT = CHECKOUT if OWN else Path()
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,10 @@ def main(config: Config) -> None:
         run = Run.finished(config.run)
         record = records.from_run(run, config.name or run.config["recipe"])
         found = records.merged(config.results, record)
-    sizes = read_json(config.networks) if config.tables else {}
-    parts = [(page, "results", lambda asked: tables.section(asked, found, sizes)) for page in config.pages]
-    told = config.claims or (ROOT / "docs" / "claims.toml" if config.results == ROOT / "results" else None)
+    sizes = read_json(config.networks) if config.tables and (OWN or config.networks.exists()) else {}
+    pages = [page for page in config.pages if OWN or page.exists()]  # outside a checkout there may be none
+    parts = [(page, "results", lambda asked: tables.section(asked, found, sizes)) for page in pages]
+    told = config.claims or (ROOT / "docs" / "claims.toml" if OWN and config.results == ROOT / "results" else None)
     if told:
         parts.append((told.with_suffix(".md"), "claims", lambda _: claims.section(told, found)))
     written = [(page, name, markers.replaced(page, name, make)) for page, name, make in parts if config.tables]

@@ -2,7 +2,7 @@
 
 Curves (Milani Figs. 5, 6, 9, 10), errors by class (section 4.3), t-SNE (Fig. 11; Le & Yang Fig. 1), wrongly
 classified images (Le & Yang Fig. 2), the images and their views, and the papers' tables beside the records in
-results/. About a minute; a few megabytes. Needs the extra: pip install -e ".[report]".
+results/. About a minute; a few megabytes. Needs the extra: pip install "tiny_imagenet_tf[report]".
 
     python recipes/report.py runs/transfer_v3-20260101-120000
     python recipes/report.py runs/A runs/B                # curves overlaid, A and B compared by McNemar's test
@@ -22,7 +22,8 @@ from tiny_imagenet_tf.runs import records
 from tiny_imagenet_tf.runs.files import read_json
 from tiny_imagenet_tf.runs.run import Run
 
-ROOT = Path(__file__).resolve().parents[1]
+CHECKOUT = Path(__file__).resolve().parents[1]
+ROOT = CHECKOUT if (CHECKOUT / "setup.cfg").exists() else Path()
 NETWORKS = ROOT / "docs" / "networks.json"
 
 

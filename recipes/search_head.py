@@ -3,7 +3,7 @@
 Heads are trained on stored transfer values, several at a time as one batched product, and judged on training images
 that were held out (a tenth of each class, or in folds); val stays unseen until the best is run by its recipe. Trials
 are stored as they end: the same command goes on with a search that was stopped, and several processes can share one.
-Needs the extra: pip install -e ".[search]"
+Needs the extra: pip install "tiny_imagenet_tf[search]"
 
 Paper: vanilla's values are printed (6.5e-4, 0.713, 0.0116), those of v2 and v3 are not.
 Time, once the transfer values are stored: 60 trials in an hour or two on 2 CPU cores.

@@ -139,3 +139,4 @@ def _load_quietly() -> None:
         raise UserError(f"{told}: {keras.backend.backend()}; what runs here is tensorflow and jax")
     tf.get_logger().setLevel("ERROR")  # or it counts the graphs that it traces, one a view
     keras.config.set_image_data_format("channels_last")  # of the images, whatever keras.json says
+    keras.config.set_floatx("float32")

@@ -73,7 +73,7 @@ def test_options_that_do_not_go_together(options, message):
 
 def test_a_missing_package_is_named_before_anything_is_made(monkeypatch):
     monkeypatch.setattr(openvino.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"openvino is not installed; pip install -e \"\.\[openvino\]\""):
+    with pytest.raises(UserError, match=r"openvino is not installed; pip install \"tiny_imagenet_tf\[openvino\]\""):
         TransferOptions(demo=True, engine="openvino").check()
 
 

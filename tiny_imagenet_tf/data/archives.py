@@ -1,6 +1,7 @@
 """Unpacks a dataset archive."""
 
 import bz2
+import errno
 import gzip
 import lzma
 import shutil
@@ -19,7 +20,9 @@ from tiny_imagenet_tf.runs.files import writing
 MOST_BYTES = 4 * 2**30  # unpacked; the official dataset has 0.5 GB with the blocks of its files
 MOST_FILES = 1_000_000
 _COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
-_DAMAGED = (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
+_DAMAGED = (
+    zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, UnicodeDecodeError,
+)  # fmt: skip
 
 Member = tuple[str, int, zipfile.ZipInfo | tarfile.TarInfo]
 
@@ -61,7 +64,7 @@ def unpack(archive: Path, folder: Path) -> None:
     except _DAMAGED as error:
         raise DatasetError(f"{archive} is damaged ({error}); fetch it again") from error
     except OSError as error:
-        if error.errno is not None:  # of the disk, not of bz2
+        if error.errno not in (None, errno.EINVAL, errno.ENAMETOOLONG):  # of the disk, not of bz2 or a member's name
             raise
         raise DatasetError(f"{archive} is damaged ({error}); fetch it again") from error
     except (NotImplementedError, RuntimeError) as error:  # a method or version that zipfile does not know

@@ -27,6 +27,10 @@ from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import DO
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs.files import locked, part_of, sweep, writing
 
+_EMPTY = hashlib.sha256().hexdigest()  # of a split without images
+# What TFDS raises for damaged files.
+_OF_TFDS = (OSError, ValueError, KeyError, TypeError, AttributeError, AssertionError, json_format.Error)
+
 
 @dataclasses.dataclass(frozen=True)
 class Split:
@@ -149,18 +153,28 @@ def _made_once(kept: Path, lock: Path, what: str, make: Callable[[], None]) -> t
 def _existing(kept: Path) -> tfds.core.DatasetBuilder | None:
     try:
         builder = Builder(data_dir=kept)
-    except (OSError, ValueError, KeyError, TypeError, json_format.Error) as error:  # TFDS', of damaged files
+        if not builder.data_path.exists():
+            return None
+        digests = dict((builder.info.metadata or {}).get("digests") or {})
+        splits, classes = set(builder.info.splits), list(builder.info.features["label"].names)
+        stored = list(builder.info.metadata.get("wnids", classes)) if digests else []
+    except _OF_TFDS as error:
         raise _damaged(kept, error) from error
-    if not builder.data_path.exists():
-        return None
-    if builder.info.metadata is None or "digests" not in builder.info.metadata:
+    if not digests:
         raise _damaged(kept, "no digests")
+    if splits != {name for name, digest in digests.items() if digest != _EMPTY}:
+        raise _damaged(kept, f"there are {', '.join(sorted(splits)) or 'no'} records, not those that were prepared")
+    if classes != stored:
+        raise _damaged(kept, "the names of the classes are not those that were prepared")
     return builder
 
 
 def _damaged(kept: Path, reason: object) -> DatasetError:
+    """Of records; ``kept`` holds their folder ``tiny_imagenet`` and may be the folder of all datasets."""
     reason = first_line(reason) if isinstance(reason, BaseException) else reason
-    return DatasetError(f"the prepared records in {kept} are damaged ({reason}); delete that folder and run again")
+    return DatasetError(
+        f"the prepared records in {kept / 'tiny_imagenet'} are damaged ({reason}); delete that folder and run again"
+    )
 
 
 def _make(tree: Path, kept: Path) -> None:
@@ -177,6 +191,8 @@ def _make(tree: Path, kept: Path) -> None:
             shutil.rmtree(unpacked, ignore_errors=True)
             if not kept.exists():  # where locks do not work another process may have been first
                 part.rename(kept)
+            elif not (kept / "tiny_imagenet").exists():  # somebody has removed damaged ones
+                (part / "tiny_imagenet").rename(kept / "tiny_imagenet")
     except DatasetError as error:  # the folder is gone when a person reads this
         raise DatasetError(str(error).replace(str(unpacked), str(tree))) from error
     finally:

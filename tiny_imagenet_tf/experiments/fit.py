@@ -156,6 +156,7 @@ def take_up(model: keras.Model, keeping: Keeping, per_epoch: int) -> Clock:
         clock = Clock(per_epoch)
     run.write_metrics([row for row in run.metrics if row["step"] <= clock.step])
     keeping.snapshots.go_back_to(clock.step)
+    run.reopen()  # all of it can be read
     return clock
 
 

@@ -157,7 +157,7 @@ class RunOptions(DataOptions):
     runs: Path = option(Path("runs"), departs=False)
     """Where run directories are made."""
     tensorboard: bool = option(False, departs=False, resumable=True)
-    """Write TensorBoard logs into the run directory (needs the extra: pip install -e ".[tensorboard]")."""
+    """Write TensorBoard logs into the run directory (needs the extra: pip install "tiny_imagenet_tf[tensorboard]")."""
 
     def check(self) -> None:
         """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
@@ -167,7 +167,7 @@ class RunOptions(DataOptions):
         if self.runs.exists() and not self.runs.is_dir():
             raise UserError(f"--runs {self.runs}: a file, not a folder")
         if self.tensorboard and importlib.util.find_spec("tensorboard") is None:
-            raise UserError('--tensorboard: TensorBoard is not installed; pip install -e ".[tensorboard]"')
+            raise UserError('--tensorboard: TensorBoard is not installed; pip install "tiny_imagenet_tf[tensorboard]"')
 
     @classmethod
     def starting_point(cls: type[Options], arguments: Sequence[str]) -> Options:

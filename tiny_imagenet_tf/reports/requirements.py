@@ -12,5 +12,6 @@ def require() -> None:
     missing = [package for module, package in NEEDED.items() if importlib.util.find_spec(module) is None]
     if missing:
         raise UserError(
-            f"a report needs the extra 'report' ({', '.join(missing)} missing): pip install -e \".[report]\""
+            f"a report needs the extra 'report' ({', '.join(missing)} missing): "
+            'pip install "tiny_imagenet_tf[report]"'
         )

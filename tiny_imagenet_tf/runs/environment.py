@@ -11,7 +11,9 @@ from typing import Any
 
 def describe_environment() -> dict[str, Any]:
     """Returns commit and whether it was changed (None outside a checkout), versions, command and time (UTC)."""
-    changes = _git("status", "--porcelain", "--untracked-files=no")
+    # An installed package may lie in somebody else's repository: only a file that git tracks is of its commit.
+    tracked = _git("ls-files", "--error-unmatch", Path(__file__).name) is not None
+    changes = _git("status", "--porcelain", "--untracked-files=no") if tracked else None
     # Of a path only its last part: a result says what, not where.
     arguments = [Path(each).name if each.startswith(("/", "~")) else each for each in sys.argv]
     packages = ("tiny_imagenet_tf", "tensorflow", "jax", "keras", "tensorflow-datasets", "numpy")
@@ -22,7 +24,7 @@ def describe_environment() -> dict[str, Any]:
     return {
         "command": " ".join(["python", *arguments]),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "commit": _git("rev-parse", "HEAD"),
+        "commit": _git("rev-parse", "HEAD") if tracked else None,
         "uncommitted_changes": None if changes is None else bool(changes),
         "python": sys.version.split()[0],
         "versions": versions,

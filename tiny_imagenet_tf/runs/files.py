@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 import socket
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -23,6 +24,10 @@ import numpy as np
 from tiny_imagenet_tf.errors import UserError
 
 _held: set[Path] = set()
+_UNREADABLE = (  # of NumPy and zipfile, for damaged or strange archives
+    ValueError, EOFError, TypeError, KeyError, NotImplementedError, RuntimeError, MemoryError, SyntaxError,
+    tokenize.TokenError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 _REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -76,6 +81,8 @@ def save_whole(save: Callable[[Path], None], path: Path) -> None:
     try:
         with writing(path):
             save(part)
+            with part.open("rb") as file:
+                os.fsync(file.fileno())
             part.replace(path)
     finally:
         with contextlib.suppress(OSError):
@@ -167,7 +174,7 @@ def read_arrays(path: Path, wanted: Callable[[str], bool] = lambda name: True) -
             return {name: arrays[name] for name in arrays if wanted(name)}
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, EOFError, TypeError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, *_UNREADABLE) as error:
         raise UserError(f"{path} is damaged, or not a file of arrays ({type(error).__name__})") from error
 
 

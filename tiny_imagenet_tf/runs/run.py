@@ -66,10 +66,12 @@ class Run:
         """Makes ``root/recipe-YYYYmmdd-HHMMSS`` and stores the options, a dataclass, in it."""
         started = datetime.datetime.now(datetime.UTC)
         path = root / f"{recipe}-{started:%Y%m%d-%H%M%S}"
+        with writing(path):
+            root.mkdir(parents=True, exist_ok=True)
         for number in itertools.count(2):
             try:
                 with writing(path):
-                    path.mkdir(parents=True)
+                    path.mkdir()
                 break
             except FileExistsError:  # of another process, in the same second
                 path = root / f"{recipe}-{started:%Y%m%d-%H%M%S}-{number}"
@@ -172,12 +174,15 @@ class Run:
         write_json(self.path / "environment.json", {**describe_environment(), **more})
 
     def write_resumption(self, epochs: int, **more: Any) -> None:
-        """Adds the machine at hand and the new length to what is stored; until the end there are no figures."""
-        (self.path / "summary.json").unlink(missing_ok=True)
+        """Adds the machine at hand and the new length to what is stored."""
         environment = self.environment
         resumed = [*environment.get("resumed", []), describe_environment() | more]
         write_json(self.path / "environment.json", environment | {"resumed": resumed})
         write_json(self.path / "config.json", self.config | {"epochs": epochs})
+
+    def reopen(self) -> None:
+        """Takes the figures away from a run that goes on, until its new end."""
+        (self.path / "summary.json").unlink(missing_ok=True)
 
     def write_metrics(self, rows: list[dict[str, Any]]) -> None:
         """Replaces ``metrics.jsonl`` by these rows, one a measurement."""
@@ -249,6 +254,10 @@ def _misfit(stored: dict[str, np.ndarray]) -> str | None:
     if lacking := [name for name in names if name not in stored]:
         return f"holds no {lacking[0]}"
     files, labels, wnids, probabilities = (stored[name] for name in names)
+    if any(each.ndim != 1 for each in (files, labels, wnids)) or labels.dtype.kind not in "iu":
+        return "its files, labels or classes are not lists of names and of whole numbers"
+    if probabilities.dtype.kind != "f" or (len(probabilities) and probabilities.min() < 0):
+        return "its probabilities are not numbers from 0 to 1"
     if probabilities.shape != (len(files), len(wnids)) or labels.shape != files.shape:
         return f"{len(files)} images and {len(wnids)} classes, but probabilities {probabilities.shape}"
     if list(wnids) != sorted(set(wnids.tolist())):

@@ -159,5 +159,5 @@ def _report(options: SearchOptions, trials: Trials, data: Data) -> Path:
         )
     if whole:
         chosen = " ".join(f"{flag(name)} {value:.4g}" for name, value in whole[0].params.items())
-        print(f"Stored in {path}\nThe best, on val:\n  python recipes/transfer_{options.variant}.py {chosen}")
+        print(f"Stored in {path}\nThe best, on val:\n  tiny-imagenet transfer {options.variant} {chosen}")
     return path

@@ -37,7 +37,7 @@ class Trials:
             import optuna
             from optuna.storages.journal import JournalFileBackend
         except ModuleNotFoundError as error:
-            raise UserError('the search needs Optuna; pip install -e ".[search]"') from error
+            raise UserError('the search needs Optuna; pip install "tiny_imagenet_tf[search]"') from error
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._space, self._states = folder, space, optuna.trial.TrialState

@@ -40,7 +40,7 @@ def chosen(engine: Engine, precision: str) -> bool:
         return False
     for package in ("openvino", *(["nncf"] if precision == "int8" else [])):
         if importlib.util.find_spec(package) is None:
-            raise UserError(f'--engine openvino: {package} is not installed; pip install -e ".[openvino]"')
+            raise UserError(f'--engine openvino: {package} is not installed; pip install "tiny_imagenet_tf[openvino]"')
     if keras.backend.backend() != "tensorflow":
         raise UserError(f"--engine openvino: not with KERAS_BACKEND={keras.backend.backend()}")
     return True

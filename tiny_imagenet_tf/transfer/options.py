@@ -40,8 +40,8 @@ class ValueOptions(DataOptions):
     """Where transfer values are kept. Runs share them; 4 KB an image and view."""
 
     engine: Engine = option("auto", departs=False)
-    """What computes transfer values on a CPU: tensorflow, or openvino (pip install -e ".[openvino]"), which is faster.
-    auto: openvino for int8, otherwise tensorflow."""
+    """What computes transfer values on a CPU: tensorflow, or openvino, which is faster (pip install
+    "tiny_imagenet_tf[openvino]"). auto: openvino for int8, otherwise tensorflow."""
     precision: Precision | Literal["int8"] = option("auto", departs=False)
     """Of the backbone's arithmetic. auto: float16 on a GPU, bfloat16 on a CPU that has it, float32 elsewhere. int8 is
     the fastest on any CPU: quantized by OpenVINO after 300 training images. The head is always float32."""

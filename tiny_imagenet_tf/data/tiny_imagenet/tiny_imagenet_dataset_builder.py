@@ -24,9 +24,9 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=_AGAIN):
     Features: ``image`` uint8 (64, 64, 3), ``label`` (index into the sorted wnids, -1 in the test split),
     ``box`` int32 (x0, y0, x1, y1) in pixels 0..63 or four times -1, ``file_name``.
 
-    ``info.metadata`` holds ``words`` (wnid to human-readable names), ``digests`` (split to sha256),
-    ``grayscale`` (split to count), ``missing`` (annotated files that were not on disk) and ``source`` (what the
-    records were made from).
+    ``info.metadata`` holds ``wnids`` (the classes), ``words`` (wnid to human-readable names), ``digests`` (split to
+    sha256), ``grayscale`` (split to count), ``missing`` (annotated files that were not on disk) and ``source`` (what
+    the records were made from).
 
     Args:
         source: a tree in the official layout to read instead of downloading. Its records lie apart from the
@@ -68,6 +68,7 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=_AGAIN):
             layout = official_layout.read(Path(root), on_file=bar.update)
         self.info.features["label"].names = layout.wnids
         self.info.metadata.update(
+            wnids=list(layout.wnids),
             words=layout.words,
             digests=layout.digests,
             grayscale=layout.grayscale,
