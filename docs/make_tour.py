@@ -49,7 +49,7 @@ def main() -> None:
                 sys.exit(f"status {done.returncode}:\n{done.stdout}")
             made = sorted(folder.glob("runs/transfer_v3-*"))
             run = str(made[-1].relative_to(folder)) if made else run
-            lines = [line.rstrip() for line in done.stdout.splitlines()]
+            lines = [line.rstrip() for line in done.stdout.replace(str(folder), "...").splitlines()]
             shown = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
             parts.append(f"{title}:\n\n```text\n$ {command}\n{shown}\n```")
     PAGE.write_text("\n\n".join(parts) + "\n", encoding="utf-8")

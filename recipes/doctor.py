@@ -11,9 +11,7 @@ is what was wrong.
 """
 
 import dataclasses
-import os
 import platform
-import shutil
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -21,6 +19,7 @@ from pathlib import Path
 from tiny_imagenet_tf.choices import Pixels
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.runs.files import room
 
 PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy")
 EXTRAS = {
@@ -52,7 +51,14 @@ class Config:
     """Val images that the model is shown, spread over the classes."""
 
 
-def main(config: Config) -> list[str]:
+def main(config: Config) -> None:
+    """Ends with status 1 where anything is wrong."""
+    if examine(config):
+        sys.exit(1)
+
+
+def examine(config: Config) -> list[str]:
+    """Prints what was looked at and what is wrong, and returns the findings."""
     from tiny_imagenet_tf.data import splits  # TensorFlow is loaded when the recipe runs
 
     if config.images < 1:
@@ -74,27 +80,20 @@ def main(config: Config) -> list[str]:
     return wrong
 
 
-def examine(config: Config) -> None:
-    """As a command: status 1 where anything is wrong."""
-    if main(config):
-        sys.exit(1)
-
-
 def machine(config: Config) -> list[str]:
     """Prints what the machine is, and returns what is wrong with it."""
     import keras
 
     from tiny_imagenet_tf import hardware
+    from tiny_imagenet_tf.data import splits
 
     print(f"Python {platform.python_version()}, {', '.join(f'{name} {metadata.version(name)}' for name in PACKAGES)}")
     there = {extra: _installed(package) for package, extra in EXTRAS.items()}
     print("extras:", ", ".join(f"{extra} {'yes' if found else 'no'}" for extra, found in there.items()))
     print(f"Keras computes on {keras.backend.backend()}")
-    headline = hardware.headline(hardware.resolve_precision("auto")).splitlines()
-    print(*headline, sep="\n")
-    wrong = [line for line in headline[1:] if "no CUDA" in line]
-    folder = _existing(Path(config.data_dir or os.environ.get("TFDS_DATA_DIR") or "~").expanduser().absolute())
-    free = shutil.disk_usage(folder).free
+    print(hardware.headline(hardware.resolve_precision("auto")))
+    wrong = ["there is an NVIDIA GPU, but no CUDA that works"] if hardware.gpu_without_cuda() else []
+    folder, free = room(splits.root_of(config.data_dir).absolute())
     print(f"{free / 2**30:,.1f} GiB free at {folder}")
     if free < ROOM:
         wrong.append(f"{folder}: {free / 2**30:.1f} GiB are free; dataset and transfer values need about 3")
@@ -161,9 +160,5 @@ def _installed(package: str) -> bool:
     return True
 
 
-def _existing(path: Path) -> Path:
-    return next(each for each in (path, *path.parents) if each.exists())
-
-
 if __name__ == "__main__":
-    command(Config, examine, __doc__)
+    command(Config, main, __doc__)

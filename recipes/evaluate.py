@@ -23,7 +23,7 @@ import tyro
 from tiny_imagenet_tf.choices import Pixels
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.runs.files import replacing
+from tiny_imagenet_tf.runs.files import check_output, replacing
 from tiny_imagenet_tf.runs.run import prediction_lines
 from tiny_imagenet_tf.runs.summary import Crops
 
@@ -62,8 +62,7 @@ def main(config: Config) -> dict[str, float]:
 
     if config.split == "test" and config.output is None:
         raise UserError("test has no labels to measure with: --output PATH writes the predictions")
-    if config.output is not None and (config.output.is_dir() or not config.output.absolute().parent.is_dir()):
-        raise UserError(f"--output {config.output}: must be a file in a folder that is there")
+    check_output("--output", config.output)
     (member,) = find([config.model], "best", config.pixels, config.labels)
     split = splits.load(splits.prepare(config.source, config.data_dir), config.split).fraction(config.fraction)
     probabilities = member.probabilities(split, config.crops)

@@ -109,7 +109,7 @@ def main(config: Config) -> list[dict]:
             found.append(row)
             print(f"{row['format']:28}{row['bytes'] / 1e6:8.1f}{row['largest_difference']:20.1e}{row['top1']:9.2%}")
         taken = {"pixels": "0..255", "size": 64, "images": len(rows), "files": found}
-        write_json(part / "classes.json", dataclasses.asdict(member.classes) | taken)
+        write_json(part / "classes.json", dataclasses.asdict(member.classes(network)) | taken)
         part.rename(config.output)
     finally:
         shutil.rmtree(part, ignore_errors=True)

@@ -17,7 +17,7 @@ import tyro
 
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.runs.files import save_whole
+from tiny_imagenet_tf.runs.files import check_output, save_whole
 
 NEVER = -1e4  # a score that no softmax lets through
 
@@ -39,17 +39,17 @@ class Config:
 
 
 def main(config: Config) -> Path:
+    from tiny_imagenet_tf.data import labels  # TensorFlow is loaded when the recipe runs
+
     before, after = _orders(config)
     if config.output.exists() and config.output.samefile(config.file):
         raise UserError(f"--output {config.output}: is the file itself, which is not changed")
-    if not config.output.absolute().parent.is_dir():
-        raise UserError(f"--output {config.output}: must be in a folder that is there")
+    check_output("--output", config.output)
     if config.file.suffix not in (".keras", ".npy"):
         raise UserError(f"{config.file}: neither a .keras model nor a .npy array")
     if config.output.suffix != config.file.suffix:
         raise UserError(f"--output {config.output}: must end in {config.file.suffix}, as the input")
-    places = {wnid: place for place, wnid in enumerate(before)}
-    columns = np.array([places.get(wnid, -1) for wnid in after])
+    columns = labels.columns(before, after)
     if config.file.suffix == ".keras":
         _model(config, before, after, columns)
     else:
@@ -60,7 +60,7 @@ def main(config: Config) -> Path:
 
 
 def _orders(config: Config) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    from tiny_imagenet_tf.data import labels  # TensorFlow is loaded when the recipe runs
+    from tiny_imagenet_tf.data import labels
 
     names = (config.start, config.to)
     listed = config.classes or next((name for name in names if name not in ("sorted", "imagenet1k")), None)
@@ -74,7 +74,7 @@ def _orders(config: Config) -> tuple[tuple[str, ...], tuple[str, ...]]:
 def _model(config: Config, before: tuple[str, ...], after: tuple[str, ...], columns: np.ndarray) -> None:
     import keras
 
-    from tiny_imagenet_tf.models import backbones
+    from tiny_imagenet_tf.models import backbones, preprocess
     from tiny_imagenet_tf.runs import networks
     from tiny_imagenet_tf.runs.networks import Classes
 
@@ -84,13 +84,12 @@ def _model(config: Config, before: tuple[str, ...], after: tuple[str, ...], colu
     stored = networks.classes_of(config.file)
     if stored is not None and stored.wnids != before:
         raise UserError(f"{config.file}: it holds its classes, in another order than {config.start}")
-    probable = _ends_in_softmax(model)
+    probable = backbones.ends_in_softmax(model)
     picked = keras.layers.EinsumDense("bc,cd->bd", len(after), bias_axes="d", trainable=False)
-    own = {layer.name: layer for layer in model.layers}
-    if own.keys() >= {"preprocess", "classifier"}:  # the classifier is what others take out of it
-        inner = own["classifier"]
+    if preprocess.is_deployed(model):  # the classifier is what others take out of it
+        inner = model.get_layer("classifier")
         ordered = keras.Model(inner.inputs, picked(inner.output), name="classifier")
-        made = keras.Model(model.inputs, ordered(own["preprocess"](model.input)), name=model.name)
+        made = keras.Model(model.inputs, ordered(model.get_layer("preprocess")(model.input)), name=model.name)
     else:
         scores = picked(model.output)
         if probable:
@@ -101,15 +100,6 @@ def _model(config: Config, before: tuple[str, ...], after: tuple[str, ...], colu
     picked.set_weights([chosen, np.where(columns < 0, 0 if probable else NEVER, 0).astype(np.float32)])
     names = dict(zip(stored.wnids, stored.names, strict=True)) if stored else {}
     save_whole(lambda path: networks.save(made.save, path, Classes.of(after, names)), config.output)
-
-
-def _ends_in_softmax(model) -> bool:
-    import keras
-
-    last = model.output._keras_history.operation
-    if isinstance(last, keras.Model):
-        return _ends_in_softmax(last)
-    return isinstance(last, keras.layers.Softmax) or getattr(last, "activation", None) is keras.activations.softmax
 
 
 def _array(config: Config, before: tuple[str, ...], columns: np.ndarray) -> None:

@@ -20,7 +20,7 @@ import tyro
 from tiny_imagenet_tf.choices import Pixels
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.runs.files import replacing
+from tiny_imagenet_tf.runs.files import check_output, replacing
 from tiny_imagenet_tf.runs.summary import Crops
 
 AT_A_TIME = 64  # pictures
@@ -53,14 +53,14 @@ def main(config: Config) -> list[dict]:
 
     if config.top < 1:
         raise UserError(f"--top {config.top}: must be at least 1")
-    for path in (config.csv, config.json):
-        if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
-            raise UserError(f"{path}: must be a file in a folder that is there")
+    check_output("--csv", config.csv)
+    check_output("--json", config.json)
     (member,) = find([config.model], "best", config.pixels)
     files = list(pictures.find(config.pictures))
     if not files:
         raise UserError("no picture was given")
-    network, classes, answers = member.network(), member.classes, []
+    network, answers = member.network(), []
+    classes = member.classes(network)
     shown = network.views(config.crops or member.crops)
     for first in range(0, len(files), AT_A_TIME):
         images, read = [], []

@@ -43,8 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         name = " ".join(arguments[:words])
         if name in COMMANDS:
             recipe = importlib.import_module(f"tiny_imagenet_tf.recipes.{COMMANDS[name]}")
-            run = getattr(recipe, "examine", recipe.main)
-            command(recipe.Config, run, recipe.__doc__, arguments[words:], f"tiny-imagenet {name}")
+            command(recipe.Config, recipe.main, recipe.__doc__, arguments[words:], f"tiny-imagenet {name}")
             return
     if arguments and arguments[0] == "--version":
         print(f"tiny_imagenet_tf {tiny_imagenet_tf.__version__}")

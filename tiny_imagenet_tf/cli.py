@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import functools
 import inspect
 import itertools
 import os
@@ -98,17 +99,23 @@ def _group(config: type, name: str) -> str:
 
 def _comment(config: type, name: str) -> str:
     """What a class, or the one that it inherits from, says below a field."""
-    for each in config.__mro__:
-        if name not in vars(each).get("__annotations__", {}):
-            continue
-        try:
-            body = ast.parse(textwrap.dedent(inspect.getsource(each))).body[0].body
-        except OSError:  # typed into an interpreter
-            return ""
-        for field, below in itertools.pairwise(body):
-            if isinstance(field, ast.AnnAssign) and field.target.id == name and isinstance(below, ast.Expr):
-                return " ".join(below.value.value.split())
-    return ""
+    return next((comments[name] for comments in map(_comments, config.__mro__) if name in comments), "")
+
+
+@functools.cache
+def _comments(config: type) -> dict[str, str]:
+    """What a class itself says below its fields."""
+    if not vars(config).get("__annotations__"):
+        return {}
+    try:
+        body = ast.parse(textwrap.dedent(inspect.getsource(config))).body[0].body
+    except OSError:  # typed into an interpreter
+        return {}
+    return {
+        field.target.id: " ".join(below.value.value.split())
+        for field, below in itertools.pairwise(body)
+        if isinstance(field, ast.AnnAssign) and isinstance(below, ast.Expr)
+    }
 
 
 def wrapped(text: str) -> str:

@@ -140,12 +140,17 @@ def place(devices: Sequence[str] = ()) -> Placement:
     return Placement(strategy.num_replicas_in_sync, strategy.scope)
 
 
+def gpu_without_cuda() -> bool:
+    """Whether the machine has an NVIDIA GPU that the backend does not see."""
+    return not has_gpu() and any(Path("/dev").glob("nvidia[0-9]*"))
+
+
 def headline(precision: Arithmetic | None, devices: Sequence[str] = ()) -> str:
     """Returns what does the work and how, for the first line of a run, and what keeps a GPU from it."""
     line = describe_device(devices) + (f": {precision}" if precision else "")
     if on_gpu(devices) or devices:
         return line
-    if any(Path("/dev").glob("nvidia[0-9]*")):
+    if gpu_without_cuda():
         return f'{line}\nThere is an NVIDIA GPU, but no CUDA that works: pip install "tiny_imagenet_tf[gpu]"'
     return f'{line}\nCPU only; for an NVIDIA GPU: pip install "tiny_imagenet_tf[gpu]"'
 

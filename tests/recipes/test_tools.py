@@ -94,7 +94,7 @@ def test_what_cannot_be_done_is_said(recipe, model, photos, tmp_path, pictures_g
 
 def test_the_doctor_finds_nothing_wrong_with_good_data(recipe, tree, tmp_path, capsys):
     doctor = recipe("doctor")
-    assert doctor.main(doctor.Config(source=tree, data_dir=tmp_path / "data")) == []
+    assert doctor.examine(doctor.Config(source=tree, data_dir=tmp_path / "data")) == []
     told = capsys.readouterr().out
     assert "Nothing is wrong" in told and "24 train, 12 validation, 5 test" in told and "CPU" in told
 
@@ -102,7 +102,7 @@ def test_the_doctor_finds_nothing_wrong_with_good_data(recipe, tree, tmp_path, c
 def test_the_doctor_names_what_is_wrong_with_data(recipe, tree, tmp_path):
     doctor = recipe("doctor")
     (tree / "val/images/val_3.JPEG").write_text("no")
-    (wrong,) = doctor.main(doctor.Config(source=tree, data_dir=tmp_path / "data"))
+    (wrong,) = doctor.examine(doctor.Config(source=tree, data_dir=tmp_path / "data"))
     assert "val_3.JPEG: not a JPEG file" in wrong
 
 
@@ -110,7 +110,7 @@ def test_the_doctor_looks_at_records(recipe, builder, tmp_path, monkeypatch):
     doctor = recipe("doctor")
     monkeypatch.setattr(splits, "verify", lambda builder: (_ for _ in ()).throw(UserError("the records differ")))
     tree = next(builder.data_path.parents[4].glob("tiny-imagenet-200"))
-    assert doctor.main(doctor.Config(source=tree, data_dir=builder.data_path.parents[3])) == ["the records differ"]
+    assert doctor.examine(doctor.Config(source=tree, data_dir=builder.data_path.parents[3])) == ["the records differ"]
 
 
 def test_the_doctor_tells_of_a_model(recipe, tree, tmp_path):
@@ -119,7 +119,7 @@ def test_the_doctor_tells_of_a_model(recipe, tree, tmp_path):
     x = keras.layers.GlobalAveragePooling2D()(images)
     keras.Model(images, keras.layers.Dense(4, kernel_initializer="zeros")(x)).save(tmp_path / "mine.keras")
     options = {"source": tree, "data_dir": tmp_path / "data", "model": tmp_path / "mine.keras", "pixels": "0..1"}
-    (wrong,) = doctor.main(doctor.Config(**options))
+    (wrong,) = doctor.examine(doctor.Config(**options))
     assert wrong.startswith("mine.keras: it is at chance")
 
 
@@ -207,7 +207,7 @@ def test_a_network_that_ends_in_a_softmax_stays_one(recipe, orders, tmp_path):
 def test_what_is_wrong_with_data_is_told_with_a_model_too(recipe, tree, tmp_path):
     doctor = recipe("doctor")
     (tree / "val/images/val_3.JPEG").write_text("no")
-    wrong = doctor.main(doctor.Config(source=tree, data_dir=tmp_path / "data", model=tmp_path / "none.keras"))
+    wrong = doctor.examine(doctor.Config(source=tree, data_dir=tmp_path / "data", model=tmp_path / "none.keras"))
     assert len(wrong) == 2 and "val_3.JPEG" in wrong[0] and "no images to show it" in wrong[1]
 
 
@@ -224,5 +224,5 @@ def test_networks_of_other_shapes_are_refused_by_the_doctor(recipe, tree, tmp_pa
     values = keras.Input((12,))
     keras.Model(values, keras.layers.Dense(4)(values)).save(tmp_path / "head.keras")
     options = {"source": tree, "data_dir": tmp_path / "data", "model": tmp_path / "head.keras"}
-    (wrong,) = doctor.main(doctor.Config(**options))
+    (wrong,) = doctor.examine(doctor.Config(**options))
     assert "not one square RGB image" in wrong

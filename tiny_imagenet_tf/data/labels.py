@@ -39,6 +39,6 @@ def order(name: str, classes: Sequence[str]) -> tuple[str, ...]:
 
 
 def columns(of: Sequence[str], wanted: Sequence[str]) -> np.ndarray:
-    """Returns where the scores of some classes stand in an order of them and others; int64 (classes,)."""
+    """Returns where the scores of some classes stand in an order, -1 where a class is not in it; int64 (classes,)."""
     places = {wnid: place for place, wnid in enumerate(of)}
-    return np.array([places[wnid] for wnid in wanted])
+    return np.array([places.get(wnid, -1) for wnid in wanted])

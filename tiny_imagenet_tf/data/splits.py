@@ -119,10 +119,7 @@ def prepare(source: Path | None = None, data_dir: Path | None = None) -> tfds.co
     Raises:
         DatasetError: the source is broken, or there is none and the download failed.
     """
-    wanted = str(data_dir or tfds.core.constants.DATA_DIR)
-    if re.match(r"[A-Za-z][\w+.-]+:/", wanted):
-        raise DatasetError(f"--data-dir {wanted}: must be a folder of this machine; copy the records here first")
-    root = Path(wanted).expanduser()
+    root = root_of(data_dir)
     if source is None:
         return _prepare_download(root)
     source = Path(source).expanduser().resolve()
@@ -135,6 +132,18 @@ def prepare(source: Path | None = None, data_dir: Path | None = None) -> tfds.co
     if (made_from := found.info.metadata.get("source", kept.name)) != kept.name:
         raise _damaged(kept, f"they were made from {made_from}")
     return found
+
+
+def root_of(data_dir: Path | None) -> Path:
+    """Returns the folder of all prepared datasets: the given one, or TFDS's own.
+
+    Raises:
+        DatasetError: it is not of this machine.
+    """
+    wanted = str(data_dir or tfds.core.constants.DATA_DIR)
+    if re.match(r"[A-Za-z][\w+.-]+:/", wanted):
+        raise DatasetError(f"--data-dir {wanted}: must be a folder of this machine; copy the records here first")
+    return Path(wanted).expanduser()
 
 
 def _made_once(kept: Path, lock: Path, what: str, make: Callable[[], None]) -> tfds.core.DatasetBuilder:
@@ -214,7 +223,7 @@ def _quiet() -> Iterator[None]:
 
 def existing_download(data_dir: Path | None = None) -> tfds.core.DatasetBuilder | None:
     """Returns the builder of the official archive's records, if they are there; nothing is downloaded."""
-    return _existing(Path(data_dir or tfds.core.constants.DATA_DIR).expanduser())
+    return _existing(root_of(data_dir))
 
 
 def verify(builder: tfds.core.DatasetBuilder) -> None:

@@ -112,7 +112,7 @@ def diagnose(
     """
     model = backbones.load(path)
     check(model, path)
-    own = {"preprocess", "classifier"} <= {layer.name for layer in model.layers}
+    own = preprocess.is_deployed(model)
     told, view, resize = pixels, views.WHOLE, "half_pixel"
     if own:
         if pixels is not None:
@@ -132,6 +132,7 @@ def diagnose(
     if order is not None and order not in known:
         raise UserError(f"--labels {order}: not an order of {network.output_shape[-1]} classes, which {path} has")
     said = order or next(iter(known))
+    columns = {name: labels.columns(wnids, split.wnids) for name, wnids in known.items()}
     ranges = ["0..255"] if own else list(dict.fromkeys((told, *get_args(Pixels))))
     trials, answers, by_batch = [], {}, None
     for each in ranges:
@@ -139,9 +140,8 @@ def diagnose(
             shown = _behind(network, each, blue_first, resize)
             scores = shown.predict(in_view(split, view, BATCH), verbose=0)
             answers[each, blue_first] = scores
-            for name, wnids in known.items():
-                of = scores[:, labels.columns(wnids, split.wnids)]
-                trials.append(Trial(each, blue_first, name, top_k_accuracy(of, split.labels)))
+            for name, of in columns.items():
+                trials.append(Trial(each, blue_first, name, top_k_accuracy(scores[:, of], split.labels)))
     first = next(each for each in trials if (each.pixels, each.blue_first, each.order) == (told, False, said))
     most = max(trial.accuracy for trial in trials)
     best = min(
@@ -149,10 +149,11 @@ def diagnose(
         key=lambda each: (_changes(first, each), -each.accuracy),
     )
     if any(isinstance(layer, keras.layers.BatchNormalization) for layer in model._flatten_layers()):
-        shown = _behind(network, told, False, resize)
+        copied = keras.models.clone_model(network)  # whose moving averages may move
+        copied.set_weights(network.get_weights())
+        shown = _behind(copied, told, False, resize)
         found = [np.asarray(shown(list(inputs), training=True)) for (inputs,) in in_view(split, view, BATCH)]
-        of = np.concatenate(found)[:, labels.columns(known[said], split.wnids)]
-        by_batch = top_k_accuracy(of, split.labels)
+        by_batch = top_k_accuracy(np.concatenate(found)[:, columns[said]], split.labels)
     regular = _regular(answers[told, False].argmax(axis=1), split.labels, len(split.wnids))
     return Diagnosis(first, best, len(split), *regular, by_batch)
 
@@ -166,9 +167,7 @@ def _behind(network: keras.Model, pixels: Pixels, blue_first: bool, resize: Resi
     if blue_first:
         images = keras.Input(network.input_shape[1:])
         network = keras.Model(images, network(keras.ops.flip(images, axis=-1)))
-    copied = keras.models.clone_model(network)
-    copied.set_weights(network.get_weights())  # statistics of the batch are for the copy
-    return preprocess.behind_views(preprocess.classifier(copied, pixels), views.PLAIN, resize)
+    return preprocess.behind_views(preprocess.classifier(network, pixels), views.PLAIN, resize)
 
 
 def _regular(answers: np.ndarray, truth: np.ndarray, classes: int) -> tuple[int, float]:

@@ -50,16 +50,10 @@ class Member:
         """How the run tested it; None where nothing is known."""
         return self.run.summary.validation.crops if self.answers and self.run.ended else None
 
-    @property
-    def classes(self) -> Classes:
-        """What its scores stand for; numbers where nothing is known.
-
-        Raises:
-            UserError: there is no network.
-        """
-        stored = networks.classes_of(self.path) if self.path else None
-        wnids = self.wnids or tuple(f"class {number}" for number in range(self.network().classes))
-        return stored or Classes.of(wnids, {})
+    def classes(self, network: Predictor) -> Classes:
+        """Returns what the scores of its network stand for; numbers where nothing is known."""
+        wnids = self.wnids or tuple(f"class {number}" for number in range(network.classes))
+        return networks.classes_of(self.path) or Classes.of(wnids, {})
 
     def network(self) -> Predictor:
         """Returns the network.

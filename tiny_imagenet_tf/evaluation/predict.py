@@ -48,7 +48,7 @@ class Predictor:
             UserError: Keras cannot load it, its pixel range is not known, or it has one of its own.
         """
         model = backbones.load(path)
-        own = {"preprocess", "classifier"} <= {layer.name for layer in model.layers}
+        own = preprocess.is_deployed(model)
         if own and pixels:
             raise UserError(f"--pixels {pixels} would be ignored: {path} is of this package and scales by itself")
         check(model, path)
@@ -59,10 +59,10 @@ class Predictor:
     @classmethod
     def of(cls, model: keras.Model, pixels: Pixels | None = None) -> "Predictor":
         """Takes a model apart; see :meth:`load`. Without a range it is one that takes -1..1."""
+        if preprocess.is_deployed(model):
+            inner = model.get_layer("classifier")
+            return cls(inner, preprocess.resize_of(model.get_layer("preprocess"), inner.input_shape[1]))
         layers = {layer.name: layer for layer in model.layers}
-        if {"preprocess", "classifier"} <= layers.keys():
-            inner = layers["classifier"]
-            return cls(inner, preprocess.resize_of(layers["preprocess"], inner.input_shape[1]))
         for name, resize in _OLD_RESIZING.items():
             if name in layers:
                 return cls(preprocess.classifier(keras.Model(layers[name].output, model.outputs)), resize)

@@ -200,9 +200,17 @@ def with_head(backbone: Backbone) -> Trunk:
     if network.output_shape != (None, 1000):
         raise WeightsError(f"--backbone {backbone.name}: gives {network.output_shape}, not ImageNet's 1,000 scores")
     scores = network.outputs[0]
-    if getattr(network.layers[-1], "activation", None) is keras.activations.softmax:
+    if ends_in_softmax(network):
         scores = keras.ops.log(keras.ops.maximum(scores, 1e-30))
     return _trunk(network, scores, backbone, network.layers[-1].name, backbone.input_size, "imagenet")
+
+
+def ends_in_softmax(model: keras.Model) -> bool:
+    """Whether a model gives probabilities: its last layer, or that of the network in it, is a softmax."""
+    last = model.outputs[0]._keras_history.operation
+    if isinstance(last, keras.Model):
+        return ends_in_softmax(last)
+    return isinstance(last, keras.layers.Softmax) or getattr(last, "activation", None) is keras.activations.softmax
 
 
 def weights_file(weights: str) -> Path | None:

@@ -109,6 +109,11 @@ def deployed(
     return keras.Model(images, classifier(shown), name="tiny_imagenet_classifier")
 
 
+def is_deployed(model: keras.Model) -> bool:
+    """Whether a model is one of :func:`deployed`'s, whose ``classifier`` can be shown images otherwise."""
+    return {"preprocess", "classifier"} <= {layer.name for layer in model.layers}
+
+
 def resize_of(preprocess: keras.Model, size: int) -> Resize:
     """Returns how a saved ``preprocess`` samples: its matrix is that of one of the two."""
     kernels = [layer.get_weights()[0] for layer in preprocess.layers if layer.name == "rows"]

@@ -106,11 +106,23 @@ def writing(path: Path, size: Callable[[], int] = lambda: 0) -> Iterator[None]:
         if error.errno not in _REFUSED:
             raise
         needed = f", for {size():,} bytes" if size() else ""
-        free = shutil.disk_usage(next(each for each in path.parents if each.exists())).free
+        free = room(path.parent)[1]
         raise UserError(
             f"{path} cannot be written: {error.strerror}{needed} ({free:,} bytes are free there). Make room or choose "
             "another folder, and run the same command again: what was finished is kept"
         ) from error
+
+
+def room(path: Path) -> tuple[Path, int]:
+    """Returns the folder that is there, of a path or the nearest above it, and how many bytes are free in it."""
+    folder = next(each for each in (path, *path.parents) if each.exists())
+    return folder, shutil.disk_usage(folder).free
+
+
+def check_output(option: str, path: Path | None) -> None:
+    """Raises UserError where a file that an option names could not be written; nothing is on disk yet."""
+    if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
+        raise UserError(f"{option} {path}: must be a file in a folder that is there")
 
 
 def write_json(path: Path, value: Any) -> None:
