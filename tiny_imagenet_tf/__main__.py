@@ -18,6 +18,7 @@ GROUPS = {
         "transfer v3": ("transfer_v3", "with augmented images and ten-crop testing"),
         "train baseline": ("inception_baseline", "Milani's compact Inception from scratch"),
         "train regularized": ("inception_regularized", "the same with dropout and augmentation"),
+        "train modern": ("inception_modern", "the same network by today's methods"),
         "train convnet": ("convnets", "Le & Yang's nine networks"),
         "search": ("search_head", "a head's hyper-parameters, on training images alone"),
     },

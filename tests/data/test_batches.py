@@ -89,6 +89,13 @@ def test_mixed_images_have_mixed_labels(train):
     np.testing.assert_allclose(labels[0], share * truth + (1 - share) * truth[::-1], atol=1e-6)
 
 
+def test_targets_are_learned_instead_of_the_labels(train):
+    targets = np.random.default_rng(0).dirichlet(np.ones(4), len(train)).astype(np.float32)
+    batches = ImageBatches(train, PLAIN, 6, 0, targets=targets)
+    _, _, labels = arrays(batches.dataset(0, 1))
+    np.testing.assert_array_equal(labels[0], targets[batches.steps.order(0)[:6]])
+
+
 @pytest.mark.parametrize("batch_size", [0, 25])
 def test_a_batch_larger_than_the_split_is_an_error(train, batch_size):
     with pytest.raises(ValueError, match="24 training images"):

@@ -117,6 +117,25 @@ def test_brightness_and_contrast_fill_their_ranges_and_mixed_shares_theirs():
     assert mixed.mean() == pytest.approx(0.5, abs=0.03) and ((mixed < 0.1) | (mixed > 0.9)).mean() > 0.6
 
 
+def test_random_squares_lie_within_their_window_and_have_areas_down_to_the_least():
+    for window in ("whole", "bottom_right"):
+        *starts, size = RandomViews((window,), least_area=0.25).table(5000, 1)[:, :3].T
+        *firsts, length = View(window).table(1)[0, :3]
+        assert length / 2 <= size.min() < 0.51 * length and 0.995 * length < size.max() <= length
+        assert (size**2 / length**2).mean() == pytest.approx(0.625, abs=0.01)
+        spreads = (np.stack(starts) - np.array(firsts)[:, None]) / np.maximum(length - size, 1e-6)
+        assert spreads.min() >= -1e-3 and spreads.max() <= 1 + 1e-3
+        independent = np.corrcoef([*np.clip(spreads, 0, 1), size])
+        assert np.abs(independent - np.eye(3)).max() < 0.06
+    assert RandomViews(least_area=0.25).description == "whole image, 25% to all of it"
+
+
+def test_a_view_stored_before_there_were_random_squares_keeps_its_description():
+    described = describe(DrawnView(MILANI_TRANSFER, 0, 0))["views"]
+    assert set(described) == {"windows", "mirror", "brightness_contrast", "mixup"}
+    assert "least_area" in describe(DrawnView(RandomViews(least_area=0.5), 0, 0))["views"]
+
+
 def test_every_view_has_its_own_description():
     drawn = [DrawnView(kind, s, n) for kind in (MILANI, MILANI_TRANSFER) for s in (0, 1) for n in (0, 1)]
     shown = [*MILANI_TEN_CROP, View("center"), *drawn]

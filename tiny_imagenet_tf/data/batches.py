@@ -127,6 +127,7 @@ class ImageBatches:
         batch_size: images a step.
         seed: the run's.
         cache: keep the decoded images in memory, 12 KB each, instead of decoding them every epoch.
+        targets: what is learned instead of the labels, float32 (images, classes); a teacher's probabilities, say.
     """
 
     split: Split
@@ -134,6 +135,7 @@ class ImageBatches:
     batch_size: int
     seed: int
     cache: bool = False
+    targets: np.ndarray | None = None
 
     @functools.cached_property
     def steps(self) -> Steps:
@@ -150,16 +152,17 @@ class ImageBatches:
 
         Returns:
             A finite dataset of ((uint8 images (batch, 64, 64, 3), float32 views (batch, 7)), one-hot float32 labels
-            (batch, classes)); mixed images have mixed labels.
+            (batch, classes), or targets; mixed images have mixed labels.
         """
         labels, classes, decoded = tf.constant(self.split.labels), len(self.split.wnids), self._decoded
+        targets = None if self.targets is None else tf.constant(self.targets, tf.float32)
 
         def look_up(rows: tf.Tensor, table: tf.Tensor) -> tuple:
             if decoded is None:
                 images = tf.map_fn(decode, tf.gather(self.split.jpegs, rows), fn_output_signature=tf.uint8)
             else:
                 images = tf.gather(decoded, rows)
-            truth = tf.one_hot(tf.gather(labels, rows), classes)
+            truth = tf.one_hot(tf.gather(labels, rows), classes) if targets is None else tf.gather(targets, rows)
             if self.views.mixup:
                 share = table[:, -1:]
                 truth = share * truth + (1 - share) * tf.reverse(truth, [0])

@@ -72,12 +72,15 @@ class RandomViews:
             mean, both clipped to 0..255. Milani gives no ranges: the module's are assumptions.
         mixup: alpha of the Beta distribution that mixes an image, and its label, with another of its batch
             (Zhang et al. 2018); 0 mixes nothing.
+        least_area: of a square anywhere within the window, which is shown instead; its share of the window's area is
+            drawn between this and 1 (Szegedy et al. 2015, there with other aspects, too). At 1, the window.
     """
 
     windows: tuple[Window, ...] = ("whole",)
     mirror: bool = False
     brightness_contrast: bool = False
     mixup: float = 0.0
+    least_area: float = 1.0
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> "RandomViews":
@@ -96,6 +99,7 @@ class RandomViews:
         whole = "whole image" if len(crops) < len(self.windows) else ""
         cut = f"one of {len(crops)} {CROP_SIZE}x{CROP_SIZE} crops" if crops else ""
         parts = [" or ".join(part for part in (whole, cut) if part)]
+        parts[0] += f", {self.least_area:.0%} to all of it" if self.least_area < 1 else ""
         parts += ["random mirror image"] if self.mirror else []
         parts += ["random brightness and contrast"] if self.brightness_contrast else []
         parts += [f"mixup {self.mixup:g}"] if self.mixup else []
@@ -116,6 +120,11 @@ class RandomViews:
             table[:, 5] = low + drawn[:, 3] * (high - low)
         if self.mixup:
             table[:, 6] = random.beta(self.mixup, self.mixup, images)
+        if self.least_area < 1:
+            area, *places = random.random((images, 3)).T
+            size = table[:, 2] * np.sqrt(self.least_area + (1 - self.least_area) * area)
+            table[:, :2] += np.stack(places, axis=1) * (table[:, 2] - size)[:, None]
+            table[:, 2] = size
         return table
 
 
@@ -155,8 +164,12 @@ LE_YANG = RandomViews((*CORNERS, "center"), mirror=True)
 
 def describe(view: View | DrawnView) -> dict[str, Any]:
     """Returns the view as plain data, for a store's key."""
-    ranges = {"brightness_delta": BRIGHTNESS_DELTA, "contrast_range": CONTRAST_RANGE}
-    return {"view": type(view).__name__, **dataclasses.asdict(view), **(ranges if isinstance(view, DrawnView) else {})}
+    described = {"view": type(view).__name__, **dataclasses.asdict(view)}
+    if isinstance(view, DrawnView):
+        described |= {"brightness_delta": BRIGHTNESS_DELTA, "contrast_range": CONTRAST_RANGE}
+        if view.views.least_area == 1:
+            del described["views"]["least_area"]  # what was stored before there was a choice is still found
+    return described
 
 
 def axis_weights(start: Any, length: Any, mirrored: Any, size: int, resize: Resize) -> Any:

@@ -16,7 +16,7 @@ from tiny_imagenet_tf.data.views import View
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import combine
 from tiny_imagenet_tf.models import backbones, preprocess
-from tiny_imagenet_tf.published import IMAGE_SIZE
+from tiny_imagenet_tf.published import CROP_SIZE
 from tiny_imagenet_tf.runs.summary import Crops
 
 _BATCH_SIZE = 200  # images; at test time no result depends on it
@@ -78,7 +78,7 @@ class Predictor:
     @property
     def crops(self) -> Crops:
         """How the network's paper tests it: on the whole image, or on the centre crop if it was trained on crops."""
-        return "center" if self.classifier.input_shape[1] < IMAGE_SIZE else "whole"
+        return "center" if self.classifier.input_shape[1] == CROP_SIZE else "whole"
 
     def views(self, crops: Crops | None = None) -> tuple[View, ...]:
         """Returns the views of each image that are shown at test time.

@@ -56,9 +56,15 @@ def behind_views(classifier: keras.Model, drawn: RandomViews, resize: Resize = "
     return keras.Model([images, table], classifier(shown), name=f"{classifier.name}_behind_views")
 
 
-def classifier(network: keras.Model, pixels: Pixels = "-1..1") -> keras.Model:
-    """Returns a network of images (batch, size, size, 3) that takes 0..255 where its own range is ``pixels``."""
-    sides = (side or IMAGE_SIZE for side in network.input_shape[1:3])  # a network of any size takes them as they are
+def classifier(network: keras.Model, pixels: Pixels = "-1..1", size: int = IMAGE_SIZE) -> keras.Model:
+    """Returns a network of images (batch, size, size, 3) that takes 0..255 where its own range is ``pixels``.
+
+    Args:
+        network: of images of one size, or of any.
+        pixels: its range.
+        size: in pixels, that a network of any size is given.
+    """
+    sides = (side or size for side in network.input_shape[1:3])
     images = keras.Input((*sides, 3), dtype="float32", name="pixels")
     x = scaled(images, pixels)
     if network.inputs[0].dtype == "uint8":

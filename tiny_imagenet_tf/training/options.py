@@ -1,6 +1,7 @@
 """What can be chosen in a training from scratch. The recipes set the defaults of their paper's paragraph."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from tyro.conf import FlagCreatePairsOff
@@ -89,6 +90,88 @@ class InceptionOptions(ScratchOptions):
             self.refuse(names, "there is no weight decay")
         if self.decoupled and self.cross_entropy == "sum":
             raise UserError("--cross-entropy sum: a decoupled weight decay is beside no loss; choose l2_loss or keras")
+
+
+@dataclasses.dataclass(frozen=True)
+class ModernOptions(ScratchOptions):
+    """Options of ``inception_modern.py``."""
+
+    GROUP: ClassVar[str] = "training"
+
+    DEMO: ClassVar[dict[str, Any]] = ScratchOptions.DEMO | {
+        "epochs": 8,
+        "measure_every": 10,
+        "sizes": (24, 32),
+        "shares": (0.5, 0.5),
+        "average": 0.8,
+        "batch_norm_momentum": 0.8,
+    }
+
+    epochs: int = option(30, POSITIVE, departs=False)
+    """Passes over the training images, at all sizes together; the schedule's length."""
+    measure_every: int = option(1000, POSITIVE, departs=False)
+    """Steps between two measurements of the val accuracy, from which snapshots follow; each epoch ends in one too."""
+    snapshots: int = 3
+    """How many are kept."""
+    sizes: tuple[int, ...] = option((32, 48, 64))
+    """Of the images in pixels, from 15 on, one stage of the training each. The network is tested at 64."""
+    shares: tuple[float, ...] = option((0.5, 0.3, 0.2))
+    """Of the epochs, for each size."""
+    optimizer: Literal["sgd", "adamw"] = option("sgd")
+    """SGD with Nesterov momentum of 0.9, or Adam; both with a weight decay that is not in the loss."""
+    learning_rate: float | None = option(None, POSITIVE)
+    """At its highest, after the warm-up. Default: 0.1 for SGD, 0.002 for Adam."""
+    warmup_epochs: float = option(1.0)
+    """Over which the rate rises."""
+    weight_decay: float | None = option(None)
+    """Each step shrinks kernels by this times the rate. Default: 0.005 for SGD, 0.05 for Adam."""
+    label_smoothing: float = option(0.1, PART)
+    """Epsilon of Milani's Eq. 1."""
+    least_area: float = option(0.4, SHARE)
+    """Of the random square that is shown of an image; 1 shows all of it."""
+    mixup: float = option(0.0)
+    """Alpha of the Beta distribution that mixes images; 0 mixes none."""
+    average: float = option(0.999, PART)
+    """Momentum of the averaged weights, which are measured and saved, a step; 0 for the weights themselves."""
+    batch_norm_momentum: float = option(0.99, PART)
+    """Of the moving averages that batch normalization tests with."""
+    width_multiplier: float = option(1.0, POSITIVE)
+    """Factor on the width of every convolution; below 1 for a quick try."""
+    teacher: Path | None = option(None)
+    """A finished transfer run of the same images, whose probabilities are learned, too."""
+    teacher_share: float = option(0.5, SHARE)
+    """Of its probabilities in what is learned, beside the labels."""
+
+    def check(self) -> None:
+        """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
+        super().check()
+        if not self.sizes or len(self.sizes) != len(self.shares):
+            raise UserError(f"--sizes and --shares: {len(self.sizes)} sizes with {len(self.shares)} shares")
+        if min(self.sizes) < 15:
+            raise UserError(f"--sizes {min(self.sizes)}: the network takes images from 15 pixels on")
+        if not all(0 < share <= 1 for share in self.shares) or abs(sum(self.shares) - 1) > 1e-6:
+            raise UserError(f"--shares {' '.join(map(str, self.shares))}: must be above 0, and 1 together")
+        if self.warmup_epochs >= self.epochs:
+            raise UserError(f"--warmup-epochs {self.warmup_epochs}: must be below the {self.epochs} of --epochs")
+        if self.teacher is None:
+            self.refuse(("teacher_share",), "there is no --teacher")
+        elif not self.teacher.is_dir():
+            raise UserError(f"--teacher {self.teacher}: no such run directory")
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The epoch that each size ends with."""
+        return tuple(round(sum(self.shares[: stage + 1]) * self.epochs) for stage in range(len(self.shares)))
+
+    @property
+    def rate(self) -> float:
+        """The highest learning rate."""
+        return self.learning_rate or {"sgd": 0.1, "adamw": 0.002}[self.optimizer]
+
+    @property
+    def decay(self) -> float:
+        """The weight decay."""
+        return {"sgd": 0.005, "adamw": 0.05}[self.optimizer] if self.weight_decay is None else self.weight_decay
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import keras
+import numpy as np
 
 from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.data.batches import ImageBatches, in_view
@@ -18,6 +19,7 @@ from tiny_imagenet_tf.experiments.experiment import Experiment
 from tiny_imagenet_tf.experiments.fit import compile_for_training, fit, save_network
 from tiny_imagenet_tf.experiments.statistics import normalizations, reestimated
 from tiny_imagenet_tf.models import preprocess
+from tiny_imagenet_tf.published import IMAGE_SIZE
 from tiny_imagenet_tf.runs.summary import Training
 
 
@@ -30,12 +32,14 @@ class Scratch:
         views: how its images are shown.
         classifier: pixels in 0..255 to scores; what is measured and saved.
         model: the same behind random views, compiled; what is fitted.
+        targets: what is learned instead of the labels, float32 (training images, classes).
     """
 
     experiment: Experiment
     views: RandomViews
     classifier: keras.Model
     model: keras.Model
+    targets: np.ndarray | None = None
 
     @classmethod
     def compiled(
@@ -45,6 +49,8 @@ class Scratch:
         views: RandomViews,
         optimizer: Callable[[], keras.optimizers.Optimizer],
         loss: keras.losses.Loss,
+        targets: np.ndarray | None = None,
+        size: int = IMAGE_SIZE,
     ) -> "Scratch":
         """Builds and compiles a network.
 
@@ -54,6 +60,8 @@ class Scratch:
             views: how its images are shown.
             optimizer: called without arguments, returns it.
             loss: of one-hot labels and scores.
+            targets: what is learned instead of the labels, float32 (training images, classes).
+            size: of the images in pixels that a network of any size is trained on; it is measured on whole ones.
 
         Raises:
             UserError: mixed images on several devices, where an image and its partner may be apart.
@@ -61,10 +69,11 @@ class Scratch:
         if views.mixup and experiment.placement.replicas > 1:
             raise UserError("mixup is for one device: choose one with --devices")
         with experiment.placement.scope(), hardware.policy(hardware.training_policy(experiment.precision)):
-            classifier = preprocess.classifier(network())
-            model = preprocess.behind_views(classifier, views)
+            built = network()
+            classifier, trained = preprocess.classifier(built), preprocess.classifier(built, size=size)
+            model = preprocess.behind_views(trained, views)
             compile_for_training(model, optimizer(), loss)
-        return cls(experiment, views, classifier, model)
+        return cls(experiment, views, classifier, model, targets)
 
     def fit(self, *, epochs: int | None = None, callbacks: Sequence[keras.callbacks.Callback] = ()) -> Clock:
         """Fits it; see :func:`~tiny_imagenet_tf.experiments.fit.fit`."""
@@ -83,7 +92,9 @@ class Scratch:
                 found = predictor.probabilities(experiment.data.validation)
             return {"val_accuracy_reestimated": top_k_accuracy(found, experiment.data.validation.labels)}
 
-        batches = ImageBatches(experiment.data.train, self.views, options.batch_size, options.seed, options.cache)
+        batches = ImageBatches(
+            experiment.data.train, self.views, options.batch_size, options.seed, options.cache, self.targets
+        )
         keeping = experiment.keeping(
             predictor.probabilities,
             partial(save_network, saved, experiment.class_names),

@@ -1,0 +1,128 @@
+"""The compact Inception by today's methods: its schedule, its stages and its teacher."""
+
+import dataclasses
+import shutil
+
+import numpy as np
+import pytest
+
+from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.evaluation.predict import Predictor
+from tiny_imagenet_tf.experiments import data as images
+from tiny_imagenet_tf.experiments.experiment import Experiment
+from tiny_imagenet_tf.experiments.options import Study
+from tiny_imagenet_tf.training import modern
+from tiny_imagenet_tf.training.modern import optimizer_of
+from tiny_imagenet_tf.training.options import ModernOptions
+from tiny_imagenet_tf.transfer import teacher
+
+STUDY = Study("inception_modern", "Modern")
+
+
+@pytest.mark.parametrize(
+    ("options", "highest"), [({}, 0.1), ({"optimizer": "adamw"}, 0.002), ({"learning_rate": 1}, 1)]
+)
+def test_the_rate_warms_up_and_falls_to_nothing(options, highest):
+    optimizer = optimizer_of(ModernOptions(epochs=10, warmup_epochs=2, **options), 50)
+    rates = np.array([optimizer._learning_rate(step) for step in (0, 50, 100, 300, 500)])
+    np.testing.assert_allclose(rates, np.array([0.01, 0.505, 1, 0.5, 0]) * highest, rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_kernels_decay_and_nothing_else(name):
+    network = modern.compact_inception((15, 15, 3), 4, width_multiplier=0.05)
+    optimizer = optimizer_of(ModernOptions(epochs=1, warmup_epochs=0, optimizer=name), 10)
+    before = [np.array(variable) for variable in network.trainable_variables]
+    optimizer.apply([0 * each for each in before], network.trainable_variables)
+    left = 1 - {"sgd": 0.1 * 0.005, "adamw": 0.002 * 0.05}[name]
+    for variable, value in zip(network.trainable_variables, before, strict=True):
+        expected = value * left if "kernel" in variable.path else value
+        np.testing.assert_allclose(variable, expected, rtol=1e-6, err_msg=variable.path)
+
+
+def test_each_size_has_its_share_of_the_epochs():
+    assert ModernOptions().ends == (15, 24, 30)
+    assert ModernOptions(epochs=3).ends == (2, 2, 3)  # too few for three stages: the second has none
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sizes": (32, 64)}, "2 sizes with 3 shares"),
+        ({"sizes": (8, 32, 64)}, "--sizes 8"),
+        ({"shares": (0.5, 0.5, 0.5)}, "--shares 0.5 0.5 0.5"),
+        ({"warmup_epochs": 30.0}, "--warmup-epochs 30.0"),
+        ({"teacher_share": 0.2}, "--teacher-share 0.2 would be ignored"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(options, message):
+    with pytest.raises(UserError, match=message):
+        ModernOptions(**options).check()
+
+
+def test_a_teacher_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(UserError, match="no such run directory"):
+        ModernOptions(teacher=tmp_path / "gone").check()
+
+
+@pytest.fixture
+def small(downloaded, tmp_path):
+    """Options of a run of seconds, in two stages of two epochs."""
+    return ModernOptions(
+        data_dir=downloaded,
+        runs=tmp_path,
+        epochs=4,
+        batch_size=8,
+        measure_every=2,
+        checkpoint_every=1,
+        sizes=(15, 20),
+        shares=(0.5, 0.5),
+        average=0.8,
+        mixup=0.2,
+        width_multiplier=0.05,
+        precision="float32",
+    )
+
+
+@pytest.mark.slow
+def test_a_run_that_was_stopped_in_its_second_stage_goes_on_bit_for_bit(small, monkeypatch):
+    whole = modern.run(STUDY, small)
+    measured, measure = [], Experiment.measure
+
+    def until_the_sixth(self, predict):
+        measured.append(predict)
+        if len(measured) == 6:
+            raise RuntimeError("stopped")
+        return measure(self, predict)
+
+    with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="stopped"):
+        patched.setattr(Experiment, "measure", until_the_sixth)
+        modern.run(STUDY, dataclasses.replace(small, runs=small.runs / "stopped"))
+    (path,) = (small.runs / "stopped").iterdir()
+    resumed = modern.run(STUDY, dataclasses.replace(small, runs=small.runs / "stopped", resume=path))
+    timeless = [[{k: v for k, v in row.items() if k != "seconds"} for row in run.metrics] for run in (whole, resumed)]
+    assert timeless[0] == timeless[1] and [row["step"] for row in whole.metrics] == [2, 3, 5, 6, 8, 9, 11, 12]
+    states = [np.load(run.checkpoint) for run in (whole, resumed)]
+    for name in states[0].files:
+        if name != "position":
+            np.testing.assert_array_equal(states[0][name], states[1][name], err_msg=name)
+    assert Predictor.load(whole.snapshots().paths[-1]).classifier.input_shape == (None, 64, 64, 3)
+
+
+def test_a_student_learns_the_label_and_what_the_teacher_says(small, recipe, tiny_transfer, tmp_path):
+    vanilla = recipe("transfer_vanilla")
+    options = {"store": tmp_path / "store", "runs": tmp_path, "batch_size": 8, "epochs": 2, "precision": "float32"}
+    taught_by = vanilla.main(vanilla.Config(**tiny_transfer, **options))
+    data = images.load(small)
+    said = teacher.probabilities(taught_by.path, data)
+    assert said.shape == (24, 4)
+    np.testing.assert_allclose(said, Predictor.load(taught_by.classifier).probabilities(data.train), atol=2e-3)
+    student = dataclasses.replace(small, teacher=taught_by.path, teacher_share=0.25)
+    learned = modern.taught(student, data)
+    np.testing.assert_allclose(learned, 0.75 * np.eye(4)[data.train.labels] + 0.25 * said, atol=1e-6)
+    halved = dataclasses.replace(small, fraction=0.5)
+    with pytest.raises(UserError, match="other images"):
+        teacher.probabilities(taught_by.path, images.load(halved))
+    shutil.rmtree(tmp_path / "store")
+    with pytest.raises(UserError, match="whose transfer values"):
+        teacher.probabilities(taught_by.path, data)

@@ -1,0 +1,73 @@
+"""The compact Inception by today's methods: what ``inception_modern.py`` trains."""
+
+from functools import partial
+
+import keras
+import numpy as np
+
+from tiny_imagenet_tf.data.views import RandomViews
+from tiny_imagenet_tf.experiments.data import Data
+from tiny_imagenet_tf.experiments.experiment import begin
+from tiny_imagenet_tf.experiments.losses import smoothed_cross_entropy
+from tiny_imagenet_tf.experiments.options import Study
+from tiny_imagenet_tf.models.compact_inception import compact_inception
+from tiny_imagenet_tf.runs.run import Run
+from tiny_imagenet_tf.training.options import ModernOptions
+from tiny_imagenet_tf.training.scratch import Scratch
+from tiny_imagenet_tf.transfer import teacher
+
+
+def run(study: Study, options: ModernOptions) -> Run:
+    """Trains one network at one size of images after the other, and returns the run's directory.
+
+    It is measured, and saved, as a network of 64 pixels all the time: random crops of images shown at 48 have things of
+    the size that they have in whole images at 64. No weight depends on the size, so each stage goes on from the
+    checkpoint of the one before, with the optimizer's momentum and averages, as a run does that was interrupted.
+    """
+    with begin(study, options, devices=options.devices) as experiment:
+        steps = len(experiment.data.rows) // options.batch_size
+        views = RandomViews(mirror=True, mixup=options.mixup, least_area=options.least_area)
+        targets = taught(options, experiment.data) if options.teacher else None
+        for size, began, until in zip(options.sizes, (0, *options.ends), options.ends, strict=False):
+            if until == began:
+                continue  # too few epochs for all sizes
+            network = partial(
+                compact_inception,
+                (None, None, 3),
+                experiment.classes,
+                width_multiplier=options.width_multiplier,
+                momentum=options.batch_norm_momentum,
+            )
+            optimizer = partial(optimizer_of, options, steps)
+            loss = smoothed_cross_entropy(options.label_smoothing)
+            stage = Scratch.compiled(experiment, network, views, optimizer, loss, targets, size)
+            print(f"images of {size} pixels until epoch {until}")
+            clock = stage.fit(epochs=until)
+        stage.report(clock)
+        return experiment.run
+
+
+def optimizer_of(options: ModernOptions, steps: int) -> keras.optimizers.Optimizer:
+    """Returns the optimizer: a rate that warms up and falls with a cosine, decoupled decay of kernels, averages.
+
+    Args:
+        options: of the run.
+        steps: an epoch.
+    """
+    warm = round(options.warmup_epochs * steps)
+    rate = keras.optimizers.schedules.CosineDecay(
+        options.rate / 100, options.epochs * steps - warm, warmup_target=options.rate, warmup_steps=warm
+    )
+    averaged = {"use_ema": True, "ema_momentum": options.average} if options.average else {}
+    if options.optimizer == "sgd":
+        optimizer = keras.optimizers.SGD(rate, 0.9, nesterov=True, weight_decay=options.decay, **averaged)
+    else:
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=options.decay, **averaged)
+    optimizer.exclude_from_weight_decay(var_names=["beta", "bias"])
+    return optimizer
+
+
+def taught(options: ModernOptions, data: Data) -> np.ndarray:
+    """Returns what is learned of each training image, float32 (images, classes): its label and the teacher's words."""
+    truth = np.eye(len(data.train.wnids), dtype=np.float32)[data.train.labels]
+    return (1 - options.teacher_share) * truth + options.teacher_share * teacher.probabilities(options.teacher, data)
