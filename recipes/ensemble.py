@@ -23,6 +23,7 @@ import tyro
 from tiny_imagenet_tf import published
 from tiny_imagenet_tf.choices import Which
 from tiny_imagenet_tf.cli import command
+from tiny_imagenet_tf.runs.files import check_folder
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.summary import Crops, Ensemble, Summary, Validation
 
@@ -61,6 +62,7 @@ def main(config: Config) -> Run:
     from tiny_imagenet_tf.evaluation.members import find
     from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
 
+    check_folder("--runs", config.runs)
     found = find(config.members, config.snapshots)
     builder = splits.prepare(config.source, config.data_dir)
     validation = splits.load(builder, "validation").fraction(config.fraction)
@@ -68,31 +70,31 @@ def main(config: Config) -> Run:
     joined = ensembles.join_best_first(probabilities, validation.labels)
     print(table(found, joined))
 
-    run = Run.create(config.runs, "ensemble", config)
-    run.write_environment(device=hardware.describe_device(), dataset={"digests": {"validation": validation.digest}})
     picked = joined.order if config.all else joined.best_members
     answers = np.mean([probabilities[member] for member in picked], axis=0)
-    run.write_validation_predictions(validation, answers)
     chosen = [found[member] for member in picked]
-    shown = {"validation": validation}
+    shown, tested = {"validation": validation}, None
     if "test" in builder.info.splits and all(member.path is not None for member in chosen):
         test = shown["test"] = splits.load(builder, "test")
-        summed = sum(member.probabilities(test, config.crops) for member in chosen)
-        run.write_test_predictions(test, summed.argmax(axis=1))
+        tested = sum(member.probabilities(test, config.crops) for member in chosen).argmax(axis=1)
     key = ensembles.published_key([member.published for member in chosen], [member.run for member in chosen])
     figures = [top_k_accuracy(answers, validation.labels, k) for k in (1, 5)]
     members = tuple((found[member].name, joined.accuracies[member]) for member in joined.order)
-    run.write_summary(
-        Summary(
-            title=published.RESULTS[key].name if key else f"Ensemble of {len(picked)}",
-            published=key,
-            validation=Validation(len(validation), *figures, config.crops),
-            notes=tuple(splits.shortfalls(shown)),
-            selection="none: all members" if config.all else "order and number of the members on val",
-            ensemble=Ensemble(joined.accuracy_by_size, joined.best_size, members),
-            **(_training(chosen) if key else {}),
-        )
+    summary = Summary(
+        title=published.RESULTS[key].name if key else f"Ensemble of {len(picked)}",
+        published=key,
+        validation=Validation(len(validation), *figures, config.crops),
+        notes=tuple(splits.shortfalls(shown)),
+        selection="none: all members" if config.all else "order and number of the members on val",
+        ensemble=Ensemble(joined.accuracy_by_size, joined.best_size, members),
+        **(_training(chosen) if key else {}),
     )
+    with Run.created(config.runs, "ensemble", config) as run:
+        run.write_environment(device=hardware.describe_device(), dataset={"digests": {"validation": validation.digest}})
+        run.write_validation_predictions(validation, answers)
+        if tested is not None:
+            run.write_test_predictions(test, tested)
+        run.write_summary(summary)
     print(run.path)
     return run
 

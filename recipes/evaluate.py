@@ -62,8 +62,10 @@ def main(config: Config) -> dict[str, float]:
 
     if config.split == "test" and config.output is None:
         raise UserError("test has no labels to measure with: --output PATH writes the predictions")
-    check_output("--output", config.output)
+    check_output("--output", config.output, [config.model])
     (member,) = find([config.model], "best", config.pixels, config.labels)
+    if member.path is not None:
+        member.network()  # what is wrong with it is told before the images are prepared
     split = splits.load(splits.prepare(config.source, config.data_dir), config.split).fraction(config.fraction)
     probabilities = member.probabilities(split, config.crops)
     figures = {}

@@ -42,9 +42,8 @@ def main(config: Config) -> Path:
     from tiny_imagenet_tf.data import labels  # TensorFlow is loaded when the recipe runs
 
     before, after = _orders(config)
-    if config.output.exists() and config.output.samefile(config.file):
-        raise UserError(f"--output {config.output}: is the file itself, which is not changed")
-    check_output("--output", config.output)
+    listed = (Path(name) for name in (config.start, config.to, *([config.classes] if config.classes else [])))
+    check_output("--output", config.output, [config.file, *listed])
     if config.file.suffix not in (".keras", ".npy"):
         raise UserError(f"{config.file}: neither a .keras model nor a .npy array")
     if config.output.suffix != config.file.suffix:

@@ -53,8 +53,10 @@ def main(config: Config) -> list[dict]:
 
     if config.top < 1:
         raise UserError(f"--top {config.top}: must be at least 1")
-    check_output("--csv", config.csv)
-    check_output("--json", config.json)
+    for option, path in (("--csv", config.csv), ("--json", config.json)):
+        check_output(option, path, [config.model, *config.pictures])
+    if config.csv is not None and config.csv == config.json:
+        raise UserError(f"--csv and --json: both are {config.csv}")
     (member,) = find([config.model], "best", config.pixels)
     files = list(pictures.find(config.pictures))
     if not files:

@@ -47,9 +47,9 @@ def main(config: Config) -> None:
     """Checks and renders everything before anything is written."""
     from tiny_imagenet_tf.reports import claims, markers, tables  # TensorFlow is loaded when the recipe runs
 
-    record, found = None, records.read(config.results)
-    if config.run is not None:
-        run = Run.finished(config.run)
+    run, record = config.run and Run.finished(config.run), None
+    found = records.read(config.results)
+    if run is not None:
         record = records.from_run(run, config.name or run.config["recipe"])
         found = records.merged(config.results, record)
     sizes = read_json(config.networks) if config.tables and (OWN or config.networks.exists()) else {}

@@ -15,6 +15,7 @@ from typing import Literal
 
 from tiny_imagenet_tf.choices import Pixels, Precision
 from tiny_imagenet_tf.cli import command
+from tiny_imagenet_tf.runs.files import check_folder
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.summary import Summary, Validation
 from tiny_imagenet_tf.transfer.options import ValueOptions
@@ -56,40 +57,38 @@ def main(config: Config) -> Run:
     names = {field.name for field in dataclasses.fields(ValueOptions)}
     options = ValueOptions(**{name: value for name, value in vars(config).items() if name in names})
     options.check()
+    check_folder("--runs", config.runs)
     precision = hardware.resolve_precision(config.precision)
     network = backbones.with_head(backbones.find(config.backbone, config.pixels))
     found = splits.load_all(splits.prepare(config.source, config.data_dir), config.fraction)
     columns = imagenet.columns(found["validation"].wnids)
-    run = Run.create(config.runs, "zero_shot", config)
-    digests = {name: found[name].digest for name in ("validation", "test") if name in found}
-    run.write_environment(device=hardware.describe_device(), precision=precision, dataset={"digests": digests})
+    shown = views.MILANI_TEN_CROP if config.crops == "ten" else (views.WHOLE,)
     extraction = extraction_of(options, network, found["train"], precision)
     extraction = dataclasses.replace(extraction, dtype="float32")
-
-    shown = views.MILANI_TEN_CROP if config.crops == "ten" else (views.WHOLE,)
 
     def probabilities(split: splits.Split):
         """Of a split's classes, (n, classes): of several crops, their mean."""
         return combine(store.load()[:, columns] for store in extraction.fill(split, shown))
 
     answers = probabilities(found["validation"])
-    labels = found["validation"].labels
-    run.write_validation_predictions(found["validation"], answers)
-    if "test" in found:
-        run.write_test_predictions(found["test"], probabilities(found["test"]).argmax(axis=1))
-    figures = [top_k_accuracy(answers, labels, k) for k in (1, 5)]
-    run.write_summary(
-        Summary(
-            title=f"{network.backbone.name}, ImageNet's own head",
-            validation=Validation(len(labels), *figures, config.crops),
-            backbone=network.backbone.name,
-            trunk=network.label,
-            notes=tuple(splits.shortfalls({name: split for name, split in found.items() if name != "train"})),
-        )
+    tested = probabilities(found["test"]).argmax(axis=1) if "test" in found else None
+    figures = [top_k_accuracy(answers, found["validation"].labels, k) for k in (1, 5)]
+    images, notes = len(answers), splits.shortfalls({name: found[name] for name in found if name != "train"})
+    summary = Summary(
+        title=f"{network.backbone.name}, ImageNet's own head",
+        validation=Validation(images, *figures, config.crops),
+        backbone=network.backbone.name,
+        trunk=network.label,
+        notes=(*notes, *(["scores in int8"] if precision == "int8" else [])),
     )
-    print(
-        f"val: {figures[0]:.2%} top-1, {figures[1]:.2%} top-5 of {len(labels):,} images, without training\n{run.path}"
-    )
+    digests = {name: found[name].digest for name in ("validation", "test") if name in found}
+    with Run.created(config.runs, "zero_shot", config) as run:
+        run.write_environment(device=hardware.describe_device(), precision=precision, dataset={"digests": digests})
+        run.write_validation_predictions(found["validation"], answers)
+        if tested is not None:
+            run.write_test_predictions(found["test"], tested)
+        run.write_summary(summary)
+    print(f"val: {figures[0]:.2%} top-1, {figures[1]:.2%} top-5 of {images:,} images, without training\n{run.path}")
     return run
 
 

@@ -6,13 +6,15 @@ import functools
 import inspect
 import itertools
 import os
+import re
 import shutil
 import signal
 import sys
 import textwrap
 import typing
 from collections.abc import Callable, Sequence
-from typing import Annotated, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
 
 import tyro
 
@@ -57,6 +59,7 @@ def command(
         print(wrapped(description or ""), end="\n\n")
     try:
         chosen = _parsed(config, arguments, program)
+        _check_paths(chosen)
         _load_quietly()
         if hasattr(chosen, "precision"):
             from tiny_imagenet_tf import hardware  # only now Keras is loaded
@@ -87,6 +90,25 @@ def _parsed(config: type[Config], arguments: Sequence[str], program: str | None)
     whole = dataclasses.make_dataclass("Options", parts)
     found = tyro.cli(tyro.conf.OmitArgPrefixes[whole], args=list(arguments), description="", prog=program)
     return config(**{key: value for part, _ in parts for key, value in vars(getattr(found, part)).items()})
+
+
+def _check_paths(config: Any) -> None:
+    """Raises UserError where a path of a config can be none of this machine."""
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        for path in value if isinstance(value, tuple) else (value,):
+            if not isinstance(path, Path):
+                continue
+            name = str(path).encode(errors="backslashreplace").decode()
+            told = f"--{field.name.replace('_', '-')} {name}"
+            if name != str(path):
+                raise UserError(f"{told}: its name is not UTF-8; rename it")
+            if re.match(r"[A-Za-z][\w+.-]+:/", name):
+                raise UserError(f"{told}: must be of this machine; copy it here first")
+            try:
+                path.expanduser().resolve().exists()
+            except (RuntimeError, OSError, ValueError) as error:  # nobody's home, links in a ring, too long a name
+                raise UserError(f"{told}: {error}") from error
 
 
 def _group(config: type, name: str) -> str:

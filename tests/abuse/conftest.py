@@ -34,6 +34,12 @@ def state(folder):
     return found
 
 
+@pytest.fixture(name="state")
+def _state():
+    """The function :func:`state`."""
+    return state
+
+
 @pytest.fixture
 def refusal():
     """A context in which code ends with an error for users that holds some words, and leaves a folder as it was."""

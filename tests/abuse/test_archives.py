@@ -77,6 +77,11 @@ def flipped(data, place):
     return bytes(data)
 
 
+def header_of(split, data):
+    """Where the header of a split's first file stands in a tar."""
+    return data.index(f"{TOP}/{split}/".encode())
+
+
 def npz(_):
     out = io.BytesIO()
     np.savez(out, x=np.zeros((2, 64, 64, 3), np.uint8))
@@ -123,6 +128,9 @@ BAD = {
     "file_and_folder.zip": (evil("tiny-imagenet-200/wnids.txt/x"), "both a file and a folder"),
     "bad_image.zip": (lambda files: zipped(files | {"test/images/test_0.JPEG": b"x"}), "not a JPEG"),
     "cut.tar": (lambda files: tarred(files)[:5000], "no wnids.txt|damaged"),
+    "cut_between.tar": (lambda files: tarred(files)[: header_of("val", tarred(files))], "damaged or cut short"),
+    "header.tar": (lambda files: flipped(tarred(files), header_of("val", tarred(files)) + 150), "damaged or cut short"),
+    "no_end.tar": (lambda files: tarred(files).rstrip(b"\0") + bytes(300), "damaged"),
     "slip.tar": (evil_tar("../evil.txt"), "outside the folder"),
     "absolute.tar": (evil_tar("/tmp/evil.txt"), "outside the folder"),
     "twice.tar": (evil_tar("tiny-imagenet-200/./wnids.txt"), "duplicate"),
@@ -159,6 +167,7 @@ GOOD = {
     "renamed.zip": lambda files: zipped(files, "tiny imagenet/{}".format),
     "no_top.zip": lambda files: zipped(files, str),
     "windows.zip": lambda files: zipped(files, lambda name: "tiny-imagenet-200\\" + name.replace("/", "\\")),
+    "windows_folders.zip": lambda files: zipped({"train\\": b"", **files}),
     "macos.zip": lambda files: zipped(more(files, __MACOSX___x=b"x"), "tiny-imagenet-200/{}".format),
     "dot.tar.gz": lambda files: gzip.compress(tarred(files, "./{}".format)),
     "plain.tar.xz": lambda files: lzma.compress(tarred(files)),

@@ -1,6 +1,7 @@
 """Options that make no sense, or that would be ignored: refused before anything is read, made or downloaded."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -64,6 +65,17 @@ IGNORED = [
     ("transfer_vanilla", {"precision": "int8", "engine": "tensorflow"}, "leave out --engine tensorflow"),
     ("transfer_v3", {"precision": "int8", "augmented_views": 0}, "need --engine tensorflow"),
     ("search_head", {"augment": True}, "--variant v3"),
+    ("search_head", {"folds": 5, "holdout": 0.2}, "--holdout 0.2 would be ignored"),
+    ("transfer_vanilla", {"backbone": "resnet"}, "neither a .keras file nor one of"),
+    ("transfer_vanilla", {"backbone": "resnet50", "pixels": "-1..1"}, "resnet50 takes caffe"),
+    ("transfer_vanilla", {"backbone": "resnet50", "input_size": 20}, "takes 32 pixels or more"),
+    ("transfer_vanilla", {"backbone": "mobilenet_v3_large", "layer": "mixed8"}, "has no such layer"),
+    ("transfer_vanilla", {"store": Path("/etc/passwd")}, "--store /etc/passwd: a file, not a folder"),
+    ("transfer_vanilla", {"store": Path("/etc/passwd/x")}, "--store /etc/passwd/x: /etc/passwd is a file"),
+    ("transfer_vanilla", {"head": "mlp", "hidden_units": 10**12}, "must be from 1 to 65536"),
+    ("search_head", {"study": Path("/etc/passwd")}, "--study /etc/passwd: a file, not a folder"),
+    ("inception_modern", {"sizes": (8, 32, 64)}, "--sizes 8"),
+    ("inception_modern", {"teacher_share": 0.3}, "--teacher-share 0.3 would be ignored"),
 ]
 
 
@@ -103,3 +115,16 @@ def test_a_data_directory_elsewhere_is_refused(refusal, bad_tree, tmp_path, monk
     monkeypatch.chdir(tmp_path)
     with refusal(tmp_path, url, "must be a folder of this machine"):
         splits.prepare(bad_tree, url)
+
+
+def test_weights_beside_a_file_that_has_its_own_are_refused(recipe, refusal, tmp_path, tiny_backbone):
+    options = {"backbone": tiny_backbone, "pixels": "-1..1", "weights": "random"}
+    with refusal(tmp_path, "--weights random would be ignored"):
+        dataclasses.replace(recipe("transfer_vanilla").Config(), **options).check()
+
+
+@pytest.mark.parametrize("option", ["runs", "store", "data_dir"])
+@pytest.mark.parametrize("inner", ["", "below/it"])
+def test_nothing_is_written_into_the_dataset(recipe, refusal, bad_tree, tmp_path, option, inner):
+    with refusal(tmp_path, "lies within the dataset"):
+        dataclasses.replace(recipe("transfer_vanilla").Config(), source=bad_tree, **{option: bad_tree / inner}).check()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tiny_imagenet_tf.data import splits
+from tiny_imagenet_tf.evaluation.metrics import combine
 from tiny_imagenet_tf.experiments import checkpoints, options
 from tiny_imagenet_tf.experiments.clock import Clock
 from tiny_imagenet_tf.models import preprocess
@@ -170,6 +171,16 @@ FIGURES = {
     "notes in numbers": (None, "notes", 7),
     "ensemble in words": (None, "ensemble", "good"),
     "crops": ("validation", "crops", "twenty"),
+    "no row of a paper": (None, "published", "milani/best"),
+    "a row in numbers": (None, "published", 7),
+    "a trunk in a list": (None, "trunk", ["x"]),
+    "snapshots in words": (None, "snapshots", "many"),
+    "partial in numbers": (None, "partial", 3),
+    "a note in numbers": (None, "notes", ["good", 7]),
+    "images of training": ("train", "images", "100,000"),
+    "screened": ("train", "screened", None),
+    "an ensemble's accuracy": (None, "ensemble", {"accuracy_by_size": [7], "best_size": 1, "members": [["a", 0.5]]}),
+    "an ensemble's members": (None, "ensemble", {"accuracy_by_size": [0.5], "best_size": 1, "members": [[1, 2]]}),
 }
 
 
@@ -182,6 +193,90 @@ def test_figures_that_cannot_be(recipe, refusal, finished, tmp_path, reader, kin
     (finished.path / "summary.json").write_text(json.dumps(stored))
     with refusal(tmp_path, "summary.json"):
         reader(recipe, finished, tmp_path)
+
+
+ODD = {
+    "config without a recipe": ("config.json", lambda stored: stored.pop("recipe"), "of which recipe"),
+    "config of nothing": ("config.json", lambda stored: stored.clear(), "of which recipe"),
+    "recipe in numbers": ("config.json", lambda stored: stored.update(recipe=7), "config.recipe is '7'"),
+    "seed in words": ("config.json", lambda stored: stored.update(seed="one"), "config.seed is 'one'"),
+    "source in numbers": ("config.json", lambda stored: stored.update(source=5), "config.source is '5'"),
+    "fraction in words": ("config.json", lambda stored: stored.update(fraction="half"), "config.fraction"),
+    "fraction NaN": ("config.json", lambda stored: stored.update(fraction=float("nan")), "NaN is no number"),
+    "commit in numbers": ("environment.json", lambda stored: stored.update(commit=7), "environment.commit"),
+    "device in a list": ("environment.json", lambda stored: stored.update(device=["a"]), "environment.device"),
+    "dataset in words": ("environment.json", lambda stored: stored.update(dataset="all"), "environment.dataset"),
+    "a row without its epoch": ("metrics.jsonl", lambda stored: stored.pop("epoch"), "no epoch"),
+    "a step in words": ("metrics.jsonl", lambda stored: stored.update(step="six"), "it.step is 'six'"),
+    "half a step": ("metrics.jsonl", lambda stored: stored.update(step=0.5), "it.step is '0.5'"),
+    "a step below": ("metrics.jsonl", lambda stored: stored.update(step=-6), "below 0"),
+    "an accuracy in words": ("metrics.jsonl", lambda stored: stored.update(accuracy="good"), "it.accuracy"),
+    "an accuracy NaN": ("metrics.jsonl", lambda stored: stored.update(accuracy=float("nan")), "NaN is no number"),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_what_a_run_cannot_have_been(recipe, refusal, finished, tmp_path, kind):
+    name, spoil, message = ODD[kind]
+    stored = json.loads((finished.path / name).read_text())
+    spoil(stored)
+    (finished.path / name).write_text(json.dumps(stored))
+    with refusal(tmp_path, name, message):
+        record(recipe, finished, tmp_path)
+
+
+@pytest.mark.parametrize("accuracy", [7, -1, "good", None, True])
+def test_snapshots_that_cannot_have_been_measured(refusal, finished, tmp_path, accuracy):
+    path = finished.path / "snapshots/index.json"
+    stored = json.loads(path.read_text())
+    stored["snapshots"][0]["accuracy"] = accuracy
+    path.write_text(json.dumps(stored))
+    with refusal(tmp_path, str(path)):
+        finished.snapshots()
+
+
+@pytest.mark.parametrize("position", [{}, {"step": "3", "seconds": 0}, {"step": 3, "seconds": None}, {"step": 1.5}])
+def test_checkpoints_that_stand_nowhere(refusal, tmp_path, position):
+    path = tmp_path / "checkpoint.npz"
+    np.savez(path, position=json.dumps({"per_epoch": 6, **position}))
+    with refusal(tmp_path, str(path), "damaged"):
+        checkpoints.read_clock(path, 6)
+
+
+@pytest.mark.parametrize("reader", ["evaluate", "predict", "export", "labels"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite(recipe, refusal, finished, tmp_path, network, reader, value):
+    spoiled = keras.models.clone_model(network)
+    spoiled.set_weights([np.full_like(array, value) for array in network.get_weights()])
+    path = tmp_path / "spoiled.keras"
+    spoiled.save(path)
+    (tmp_path / "wnids.txt").write_text("n99990000\nn99990001\nn99990002\nn99990003\n")
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    images = {"data_dir": finished.config["data_dir"]}
+    chosen = {
+        "evaluate": {"model": path, **images},
+        "predict": {"model": path, "pictures": (tmp_path / "a.jpg",)},
+        "export": {"model": path, "output": tmp_path / "exported", **images},
+        "labels": {
+            "file": path, "start": str(tmp_path / "wnids.txt"), "to": "sorted", "output": tmp_path / "sorted.keras",
+        },
+    }[reader]  # fmt: skip
+    module = recipe(reader)
+    with refusal(tmp_path, "spoiled.keras", "not finite"):
+        module.main(module.Config(**chosen))
+
+
+def test_scores_that_are_not_finite_are_no_answer(refusal, tmp_path):
+    with refusal(tmp_path, "NaN or infinite"):
+        combine([np.zeros((2, 3)), np.full((2, 3), np.inf)])
+
+
+def test_stored_answers_count_for_their_own_images_alone(recipe, refusal, finished, tmp_path):
+    environment = finished.environment | {"dataset": {"digests": {"validation": "of others"}}}
+    (finished.path / "environment.json").write_text(json.dumps(environment))
+    (finished.path / "snapshots/index.json").unlink()
+    with refusal(tmp_path, "nothing for other val images"):
+        ensemble(recipe, finished, tmp_path)
 
 
 NAMES = ["../evil", "../../evil", "a/b", "/tmp/evil", ".", "..", ".hidden", "a\nb", "a b", "x|y", "évil", "a\0b", "~"]

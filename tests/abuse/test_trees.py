@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tiny_imagenet_tf.data import official_layout
+from tiny_imagenet_tf.data import jpeg as jpegs
+from tiny_imagenet_tf.data import official_layout, splits, synthetic
+from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.experiments import data as images
+from tiny_imagenet_tf.experiments.options import DataOptions
 
 ONE = {
     "train": "train/n99990000/images/n99990000_0.JPEG",
@@ -33,6 +37,8 @@ IMAGES = {
     "stops early": (lambda data: scan_cut(data, 0.5), "stops before the image is whole"),
     "stops at once": (lambda data: scan_cut(data, 0.02), "stops before the image is whole"),
     "stops at the last blocks": (lambda data: scan_cut(data, 0.95), "stops before the image is whole"),
+    "stops early, two ends": (lambda data: scan_cut(data, 0.5) + b"\xff\xd9", "stops before the image is whole"),
+    "stops early, then whole": (lambda data: scan_cut(data, 0.5) + data, "stops before the image is whole"),
     "header alone": (lambda data: data[:20] + b"\xff\xd9", "does not decode"),
     "zeros": (lambda data: bytes(len(data)), "not a JPEG"),
     "text": (lambda data: b"<html>404</html>", "not a JPEG"),
@@ -284,6 +290,37 @@ def test_val_by_class_is_read(bad_tree, whole_tree, inner, annotated):
     assert [each.box for each in found] == [each.box if annotated else (-1,) * 4 for each in expected]
 
 
+@pytest.mark.parametrize("empty", [True, False])
+def test_val_by_class_within_its_images_or_beside_an_empty_folder_is_read(bad_tree, whole_tree, empty):
+    images, expected = bad_tree / "val/images", official_layout.read(whole_tree).examples["validation"]
+    for line in (bad_tree / "val/val_annotations.txt").read_text().splitlines():
+        name, wnid, *_ = line.split("\t")
+        folder = (bad_tree / "val" if empty else images) / wnid
+        folder.mkdir(exist_ok=True)
+        (images / name).rename(folder / name)
+    (images / ".DS_Store").touch()
+    found = official_layout.read(bad_tree).examples["validation"]
+    assert [(each.path.name, each.label, each.box) for each in found] == [
+        (each.path.name, each.label, each.box) for each in expected
+    ]
+
+
+def test_images_of_odd_names_keep_their_order_in_the_records(bad_tree, tmp_path):
+    test = bad_tree / "test/images"
+    (test / "test_0.JPEG").rename(test / "zebra_1.JPEG")
+    (test / "test_1.JPEG").rename(test / "test_02.JPEG")
+    assert [path.path.name for path in official_layout.read(bad_tree).examples["test"]] == [
+        "test_02.JPEG", "test_2.JPEG", "zebra_1.JPEG",
+    ]  # fmt: skip
+    splits.verify(splits.prepare(bad_tree, tmp_path / "data"))
+
+
+def test_a_marker_in_a_segment_ends_no_image(bad_tree):
+    data = (bad_tree / ONE["test"]).read_bytes()
+    thumbnail = b"\xff\xe1\x00\x08xx\xff\xd9yy"
+    assert jpegs.verify(data[:2] + thumbnail + data[2:] + b"after it \xff\xd9") == (64, 64, 3)
+
+
 @pytest.mark.parametrize("how", ["class folders", "train", "images", "round"])
 def test_links_are_followed(bad_tree, whole_tree, tmp_path, how):
     if how == "round":
@@ -294,3 +331,9 @@ def test_links_are_followed(bad_tree, whole_tree, tmp_path, how):
         (bad_tree / part).rename(tmp_path / "elsewhere")
         (bad_tree / part).symlink_to(tmp_path / "elsewhere")
     assert official_layout.read(bad_tree).digests == official_layout.read(whole_tree).digests
+
+
+def test_one_class_alone_is_nothing_to_train_on(tmp_path):
+    tree = synthetic.write(tmp_path, synthetic.Sizes(classes=1, train=3, validation=2, test=1))
+    with pytest.raises(UserError, match="1 class in its wnids.txt"):
+        images.load(DataOptions(source=tree, data_dir=tmp_path / "data"))

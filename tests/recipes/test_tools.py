@@ -164,7 +164,7 @@ def test_imagenets_classes_are_cut_out_and_filled_up(recipe, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"output": "in.npy"}, "is the file itself"),
+        ({"output": "in.npy"}, "this command reads it"),
         ({"output": "nowhere/out.npy"}, "in a folder that is there"),
         ({"output": "out.keras"}, "must end in .npy"),
         ({"start": "sorted", "to": "imagenet1k"}, "--classes"),

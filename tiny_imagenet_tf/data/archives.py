@@ -45,15 +45,15 @@ def unpack(archive: Path, folder: Path) -> None:
     try:
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as opened:
-                found = [
-                    (info.filename, info.file_size, info) for info in opened.infolist() if info.filename[-1:] != "/"
-                ]
+                files = [info for info in opened.infolist() if not _is_folder(info)]
+                found = [(info.filename, info.file_size, info) for info in files]
                 _check_zip(archive, [info for *_, info in found])
                 _extract(archive, found, folder, opened.open)
         elif tarfile.is_tarfile(archive):
             _read_to_the_end(archive)
             with tarfile.open(archive) as opened:
                 members = [member for member in opened if not member.isdir()]
+                _check_end(archive, opened)
                 strange = [member.name for member in members if not member.isfile()]
                 if strange:
                     raise DatasetError(f"{archive}: its member {strange[0]!r} is neither file nor folder")
@@ -71,6 +71,20 @@ def unpack(archive: Path, folder: Path) -> None:
         raise DatasetError(
             f"{archive} cannot be unpacked here ({error}); pack it anew, with the usual method"
         ) from error
+
+
+def _is_folder(info: zipfile.ZipInfo) -> bool:
+    return info.filename.endswith("/") or (info.filename.endswith("\\") and not info.file_size)  # of Windows
+
+
+def _check_end(archive: Path, opened: tarfile.TarFile) -> None:
+    """A tar ends with blocks of zeros; ``tarfile`` takes a header that it cannot read for the end, too."""
+    opened.fileobj.seek(opened.offset)
+    end = opened.fileobj.read(tarfile.BLOCKSIZE)
+    if len(end) < tarfile.BLOCKSIZE or any(end):
+        raise DatasetError(
+            f"{archive} is damaged or cut short: no end of archive at byte {opened.offset:,}; fetch it again"
+        )
 
 
 def _check_zip(archive: Path, members: list[zipfile.ZipInfo]) -> None:

@@ -28,8 +28,8 @@ def verify(data: bytes) -> tuple[int, int, int]:
     """
     if not data.startswith(_START):
         raise JpegError(f"not a JPEG file: it begins with {data[:8]!r}")
-    end = data.rfind(_END)
-    if end < 0:
+    end = _end_of(data)
+    if end is None:
         raise JpegError(f"truncated JPEG: {len(data)} bytes and no end-of-image marker")
     with _decoder_says():
         try:
@@ -43,6 +43,20 @@ def verify(data: bytes) -> tuple[int, int, int]:
     if not bool(tf.reduce_all(longer == image)):
         raise JpegError("damaged JPEG: its scan stops before the image is whole")
     return tuple(image.shape)
+
+
+def _end_of(data: bytes) -> int | None:
+    """Where the image's end marker stands: not that of a thumbnail in a segment, nor one in what comes after it."""
+    place = 2
+    while (place := data.find(b"\xff", place)) >= 0 and place + 1 < len(data):
+        marker = data[place + 1]
+        if marker == 0xD9:
+            return place
+        if marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD8:  # of a scan, or fillers
+            place += 1 if marker == 0xFF else 2
+        else:  # a segment that says how long it is
+            place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    return None
 
 
 def verify_all(images: Sequence[bytes]) -> list[tuple[int, int, int] | JpegError]:

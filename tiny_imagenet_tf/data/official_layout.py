@@ -170,7 +170,7 @@ class _Reader:
                 self.faults.append(f"{file}: not an ordinary file of at most {_LARGEST:,} bytes")
             else:
                 files.append(file)
-        return sorted(files, key=lambda file: int(file.stem.rsplit("_", 1)[1]))
+        return sorted(files, key=lambda file: class_and_number(file.name))
 
     def _annotations(self, file: Path, columns: int) -> dict[str, list[str]]:
         """File name to the other columns of its line."""
@@ -215,10 +215,13 @@ class _Reader:
         folder, annotations = self.root / "val", self.root / "val" / "val_annotations.txt"
         if not folder.is_dir():
             return []
-        by_class = [folder / wnid for wnid in self.wnids if (folder / wnid).is_dir()]
-        if (folder / "images").is_dir() or not by_class:
+        flat = folder / "images"
+        has_files = flat.is_dir() and any(each.is_file() and each.name[0] != "." for each in flat.iterdir())
+        arranged = (top / wnid for top in (folder, flat) for wnid in self.wnids)
+        by_class = [] if has_files else [each for each in arranged if each.is_dir()]
+        if not by_class:
             rows = self._annotations(annotations, 6)
-            return self._paired(self._images(folder / "images"), rows, folder / "images")
+            return self._paired(self._images(flat), rows, flat)
         rows = self._annotations(annotations, 6) if annotations.is_file() else {}
         examples = []
         for each in by_class:
@@ -230,7 +233,7 @@ class _Reader:
         names = Counter(example.path.name for example in examples)
         self.faults += [f"{folder}: {name} is there {n} times" for name, n in names.items() if n > 1]
         self.missing += [folder / name for name in rows.keys() - names.keys()]
-        return sorted(examples, key=lambda example: int(example.path.stem.rsplit("_", 1)[1]))
+        return sorted(examples, key=lambda example: class_and_number(example.path.name))
 
     def _paired(self, files: list[Path], rows: dict[str, list[str]], folder: Path, wnid: str = "") -> list[Example]:
         """The images of a folder with their annotations; where no wnid is given, each line has its own."""
@@ -278,6 +281,12 @@ def _verify(examples: list[Example], faults: list[str], on_file: Callable[[int],
             digest.update(line_of(example.path.name, content, example.label, example.box))
         on_file(len(some))
     return digest.hexdigest(), grayscale
+
+
+def class_and_number(file_name: str) -> tuple[str, int, str]:
+    """Returns what the images of a split are sorted by, wherever they are read from."""
+    prefix, number = file_name.removesuffix(".JPEG").rsplit("_", 1)
+    return prefix, int(number), file_name
 
 
 def line_of(name: str, content: str, label: int, box: tuple[int, ...]) -> bytes:

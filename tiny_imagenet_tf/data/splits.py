@@ -12,6 +12,7 @@ import re
 import shutil
 import urllib.request
 from collections.abc import Callable, Iterator
+from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from tiny_imagenet_tf.data import archives, official_layout
 from tiny_imagenet_tf.data.official_layout import DatasetError
 from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import DOWNLOAD, URL, Builder, place_of
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.runs.files import locked, part_of, sweep, writing
+from tiny_imagenet_tf.runs.files import locked, part_of, settle, sweep, writing
 
 _EMPTY = hashlib.sha256().hexdigest()  # of a split without images
 # What TFDS raises for damaged files.
@@ -167,12 +168,15 @@ def _existing(kept: Path) -> tfds.core.DatasetBuilder | None:
         digests = dict((builder.info.metadata or {}).get("digests") or {})
         splits, classes = set(builder.info.splits), list(builder.info.features["label"].names)
         stored = list(builder.info.metadata.get("wnids", classes)) if digests else []
+        words = dict(builder.info.metadata["words"]) if digests else {}
     except _OF_TFDS as error:
         raise _damaged(kept, error) from error
     if not digests:
         raise _damaged(kept, "no digests")
     if splits != {name for name, digest in digests.items() if digest != _EMPTY}:
         raise _damaged(kept, f"there are {', '.join(sorted(splits)) or 'no'} records, not those that were prepared")
+    if missing := [wnid for wnid in classes if not isinstance(words.get(wnid), str)]:
+        raise _damaged(kept, f"{missing[0]} has no name")
     if classes != stored:
         raise _damaged(kept, "the names of the classes are not those that were prepared")
     return builder
@@ -198,6 +202,7 @@ def _make(tree: Path, kept: Path) -> None:
             with _quiet():
                 Builder(data_dir=part, source=root, made_from=kept.name).download_and_prepare()
             shutil.rmtree(unpacked, ignore_errors=True)
+            settle(part)
             if not kept.exists():  # where locks do not work another process may have been first
                 part.rename(kept)
             elif not (kept / "tiny_imagenet").exists():  # somebody has removed damaged ones
@@ -264,7 +269,7 @@ def load(builder: tfds.core.DatasetBuilder, split: str) -> Split:
         raise _damaged(builder.data_path.parents[1], error) from error
     file_names = columns["file_name"].numpy().astype(str)
     # Records are stored shuffled. By class and number, rows do not depend on how TFDS wrote them.
-    rows = sorted(range(len(file_names)), key=lambda row: _class_and_number(file_names[row]))
+    rows = sorted(range(len(file_names)), key=lambda row: official_layout.class_and_number(file_names[row]))
     label = builder.info.features["label"]
     return Split(
         name=split,
@@ -325,7 +330,7 @@ def _download(root: Path) -> None:
         builder.download_and_prepare(
             download_config=tfds.download.DownloadConfig(try_download_gcs=False, force_checksums_validation=True)
         )
-    except (OSError, DownloadError, NonMatchingChecksumError) as error:
+    except (OSError, ValueError, HTTPException, DownloadError, NonMatchingChecksumError) as error:
         raise DatasetError(
             f"Tiny ImageNet could not be downloaded: {URL}\n  {first_line(error)}\n"
             "Without network, take it from disk:\n"
@@ -334,11 +339,6 @@ def _download(root: Path) -> None:
             f"or place prepared records at {builder.data_path}. Training recipes show every step on made-up images "
             "with --demo."
         ) from error
-
-
-def _class_and_number(file_name: str) -> tuple[str, int]:
-    prefix, number = file_name.removesuffix(".JPEG").rsplit("_", 1)
-    return prefix, int(number)
 
 
 def first_line(error: BaseException) -> str:

@@ -14,7 +14,9 @@ import numpy as np
 from keras import ops
 
 from tiny_imagenet_tf.choices import Resize
+from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.published import CROP_SIZE, IMAGE_SIZE
+from tiny_imagenet_tf.runs.typed import misfit
 
 Window = Literal["whole", "top_left", "top_right", "bottom_left", "bottom_right", "center"]
 
@@ -84,8 +86,18 @@ class RandomViews:
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> "RandomViews":
-        """Returns what ``dataclasses.asdict`` made plain."""
-        return cls(**{**stored, "windows": tuple(stored["windows"])})
+        """Returns what ``dataclasses.asdict`` made plain.
+
+        Raises:
+            UserError: it is no description of views.
+        """
+        try:
+            found = cls(**{**stored, "windows": tuple(stored["windows"])})
+        except (KeyError, TypeError) as error:
+            raise UserError(f"these are no random views: {stored} ({error})") from error
+        if wrong := misfit(found, cls, "views"):
+            raise UserError(f"these are no random views: {wrong}")
+        return found
 
     @property
     def size(self) -> int:

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from tiny_imagenet_tf.errors import UserError
+
 
 def softmax(scores: np.ndarray) -> np.ndarray:
     """Turns scores (..., classes) into probabilities, in float64."""
@@ -20,9 +22,14 @@ def combine(members: Iterable[np.ndarray]) -> np.ndarray:
 
     Returns:
         Probabilities (n, classes), float64.
+
+    Raises:
+        UserError: a score is NaN or infinite.
     """
     total, count = 0.0, 0
     for scores in members:
+        if not np.isfinite(scores).all():
+            raise UserError("a network's scores are NaN or infinite; its weights or what it computes with are at fault")
         total, count = total + softmax(scores), count + 1
     return total / count
 

@@ -19,7 +19,8 @@ import numpy as np
 
 from tiny_imagenet_tf.errors import NonFiniteLoss, UserError
 from tiny_imagenet_tf.experiments.clock import Clock
-from tiny_imagenet_tf.runs.files import read_arrays, read_json, replacing
+from tiny_imagenet_tf.runs.files import read_arrays, read_object, replacing
+from tiny_imagenet_tf.runs.typed import misfits
 
 LEARNING_RATE = "learning_rate"
 
@@ -55,9 +56,12 @@ def read_clock(path: Path, per_epoch: int) -> Clock:
         UserError: the epochs had another length, so the run had other images or batches.
     """
     stored = read_arrays(path, lambda name: name == "position")
-    position = read_json(path, stored.get("position", np.array("")).item())
+    position = read_object(path, stored.get("position", np.array("")).item())
     if position.get("per_epoch") != per_epoch:
         raise UserError(f"{path}: its epochs have {position.get('per_epoch')} steps, here they have {per_epoch}")
+    wrong = misfits({"step": None, "seconds": None} | position, {"step": int, "seconds": float}, "its position")
+    if wrong:
+        raise UserError(f"{path} is damaged: {wrong}")
     return Clock(per_epoch, position["step"], position["seconds"])
 
 

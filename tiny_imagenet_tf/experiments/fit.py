@@ -154,7 +154,7 @@ def take_up(model: keras.Model, keeping: Keeping, per_epoch: int) -> Clock:
         raise UserError(f"{path} is gone: the run cannot go on, and is left as it is")
     else:
         clock = Clock(per_epoch)
-    run.write_metrics([row for row in run.metrics if row["step"] <= clock.step])
+    run.write_metrics([row for row in run.metrics if row.get("step", 0) <= clock.step])
     keeping.snapshots.go_back_to(clock.step)
     run.reopen()  # all of it can be read
     return clock

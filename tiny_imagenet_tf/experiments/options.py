@@ -10,6 +10,7 @@ from typing import Any, ClassVar, TypeVar
 
 from tiny_imagenet_tf.choices import Precision
 from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.runs.files import check_folder
 from tiny_imagenet_tf.runs.run import Run, demo_folder
 
 Options = TypeVar("Options", bound="DataOptions")
@@ -101,8 +102,24 @@ class DataOptions:
             self.refuse(("source", "data_dir"), "--demo makes its images up")
         if self.source is not None and not self.source.expanduser().exists():
             raise UserError(f"--source {self.source}: no such file or folder")
-        if self.data_dir is not None and self.data_dir.exists() and not self.data_dir.is_dir():
-            raise UserError(f"--data-dir {self.data_dir}: a file, not a folder")
+        self.check_folders("data_dir")
+
+    def check_folders(self, *names: str) -> None:
+        """Raises UserError where an option's folder could not be made, or lies within the dataset, which is only read.
+
+        Args:
+            names: of fields; where one is None nothing is to be made.
+        """
+        tree = None
+        if self.source is not None and self.source.is_dir():
+            tree = next((file.parent for file in self.source.glob("wnids.txt")), None)
+        for name in names:
+            folder = getattr(self, name)
+            if folder is None:
+                continue
+            check_folder(flag(name), folder)
+            if tree is not None and folder.expanduser().resolve().is_relative_to(tree.resolve()):
+                raise UserError(f"{flag(name)} {folder}: lies within the dataset, {tree}, where nothing is written")
 
     @property
     def demo_folder(self) -> Path:
@@ -164,8 +181,7 @@ class RunOptions(DataOptions):
         super().check()
         if self.resume:
             check_unchanged(read(type(self), self.resume), self)
-        if self.runs.exists() and not self.runs.is_dir():
-            raise UserError(f"--runs {self.runs}: a file, not a folder")
+        self.check_folders("runs")
         if self.tensorboard and importlib.util.find_spec("tensorboard") is None:
             raise UserError('--tensorboard: TensorBoard is not installed; pip install "tiny_imagenet_tf[tensorboard]"')
 

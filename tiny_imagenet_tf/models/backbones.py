@@ -144,6 +144,19 @@ def pixels_of(network: keras.Model, name: str, told: Pixels | None) -> Pixels:
     return told or "0..255"
 
 
+def check(backbone: Backbone, *, layer: str | None = None, input_size: int | None = None) -> None:
+    """Raises UserError where :func:`build` would, for its layer and size, before any weights are at hand."""
+    size = input_size or backbone.input_size
+    if size < backbone.smallest:
+        raise UserError(f"--input-size {size}: {backbone.name} takes {backbone.smallest} pixels or more")
+    if layer or (input_size and backbone.has_weights):
+        _values(backbone.build(weights=None, include_top=False, **_shape(size)), backbone, layer or backbone.last)
+
+
+def _shape(size: int) -> dict[str, Any]:
+    return {"input_shape": (size, size, 3), "pooling": "avg"}
+
+
 def build(
     backbone: Backbone,
     weights: str = "imagenet",
@@ -171,14 +184,13 @@ def build(
         UserError: ``layer`` is not a layer of the network, or the input is too small for it.
     """
     size = input_size or backbone.input_size
-    if size < backbone.smallest:
-        raise UserError(f"--input-size {size}: {backbone.name} takes {backbone.smallest} pixels or more")
+    check(backbone, input_size=None if backbone.has_weights else size)
     if backbone.has_weights and weights not in ("imagenet", "random"):
         raise WeightsError(f"--weights {weights}: the file given as --backbone has weights of its own")
     if weights == "random":
         keras.utils.set_random_seed(seed)
     with hardware.policy(dtype):
-        network = backbone.build(weights=None, include_top=False, input_shape=(size, size, 3), pooling="avg")
+        network = backbone.build(weights=None, include_top=False, **_shape(size))
         if not backbone.has_weights and weights != "random":
             path = weights_file(weights)
             _copy(_read(backbone, path) if path else _download(backbone), network, backbone, weights)
@@ -326,14 +338,18 @@ def load(path: Path) -> keras.Model:
     """Reads a saved model, never compiled.
 
     Raises:
-        WeightsError: Keras cannot load it.
+        WeightsError: Keras cannot load it, or a weight is NaN or infinite.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return keras.saving.load_model(path, compile=False)
+            model = keras.saving.load_model(path, compile=False)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
         raise WeightsError(f"{path} cannot be loaded: not a model that Keras can load ({first_line(error)})") from error
+    for weight in model.weights:
+        if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
+            raise WeightsError(f"{path}: its weights are not finite, {weight.path} holds NaN or infinity")
+    return model
 
 
 def _download(backbone: Backbone, **top: Any) -> keras.Model:

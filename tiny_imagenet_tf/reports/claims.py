@@ -8,6 +8,7 @@ from pathlib import Path
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.published import LE_YANG, MILANI
 from tiny_imagenet_tf.reports.table import NOTHING, Table
+from tiny_imagenet_tf.runs.files import read_text
 from tiny_imagenet_tf.runs.records import Record
 
 VERDICTS = ("yes", "in part", "no", "not run")
@@ -23,11 +24,16 @@ def section(claims: Path, results: Sequence[Record]) -> str:
     Raises:
         UserError: a claim names a record or a file that is not there, or says neither what shows it nor why not.
     """
-    with claims.open("rb") as file:
-        papers = tomllib.load(file)
+    try:
+        papers = tomllib.loads(read_text(claims))
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{claims} is not TOML: {error}") from error
     found, parts = {record.name: record for record in results}, []
     for key, title in (("milani", MILANI), ("le_yang", LE_YANG)):
-        rows = [_row(claims, claim, found) for claim in papers[key]["claims"]]
+        try:
+            rows = [_row(claims, claim, found) for claim in papers[key]["claims"]]
+        except (KeyError, TypeError, AttributeError) as error:
+            raise UserError(f"{claims}: under [{key}] the claims lack {error}") from error
         counts = Counter(row[2] for row in rows)
         caption = f"{len(rows)} claims: " + ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS)
         parts.append(Table(title, caption, ("Section", "Claim", "Held", "Here", "Shown by"), tuple(rows)).markdown())

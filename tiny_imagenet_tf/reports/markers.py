@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.reports.page import Drawing, Section, Tabulated
-from tiny_imagenet_tf.runs.files import replacing
+from tiny_imagenet_tf.runs.files import read_text, replacing
 
 
 def replaced(page: Path, name: str, make: Callable[[str], str]) -> bytes:
@@ -29,13 +29,15 @@ def replaced(page: Path, name: str, make: Callable[[str], str]) -> bytes:
     """
     if not page.is_file():
         raise UserError(f"{page}: no such page")
-    text, (begin, end) = page.read_text(encoding="utf-8"), (f"<!-- {name}:begin", f"<!-- {name}:end -->")
+    text, (begin, end) = read_text(page), (f"<!-- {name}:begin", f"<!-- {name}:end -->")
+    line_end = "\r\n" if "\r\n" in text else "\n"
+    text = text.replace("\r\n", "\n")
     found = re.search(f"{begin} ?(.*?) ?-->.*{end}", text, re.DOTALL)
     if not found or text.count(begin) != 1 or text.count(end) != 1:
         raise UserError(f"{page} needs {begin} ... --> and, below it, {end}, once each")
     first = found.group(0).split("-->")[0] + "-->"
     part = "\n\n".join([first, make(found.group(1)), end])
-    return (text[: found.start()] + part + text[found.end() :]).encode()
+    return (text[: found.start()] + part + text[found.end() :]).replace("\n", line_end).encode()
 
 
 def replace(page: Path, name: str, make: Callable[[str], str]) -> None:

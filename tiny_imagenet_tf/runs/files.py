@@ -15,7 +15,7 @@ import socket
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -71,6 +71,14 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             part.unlink(missing_ok=True)
 
 
+def settle(folder: Path) -> None:
+    """Brings all files of a folder to the disk, before it gets its name."""
+    for file in folder.rglob("*"):
+        if file.is_file():
+            with file.open("rb") as opened:
+                os.fsync(opened.fileno())
+
+
 def save_whole(save: Callable[[Path], None], path: Path) -> None:
     """Lets ``save`` write a file, by whatever library, to a name with the same ending, and gives it its own when whole.
 
@@ -119,10 +127,30 @@ def room(path: Path) -> tuple[Path, int]:
     return folder, shutil.disk_usage(folder).free
 
 
-def check_output(option: str, path: Path | None) -> None:
-    """Raises UserError where a file that an option names could not be written; nothing is on disk yet."""
-    if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
+def check_output(option: str, path: Path | None, inputs: Sequence[Path] = ()) -> None:
+    """Raises UserError where a file that an option names could not be written, or is one of a command's inputs.
+
+    Args:
+        option: for the message.
+        path: of the file; None where none was named.
+        inputs: files and folders that the command reads.
+    """
+    if path is None:
+        return
+    if path.is_dir() or not path.absolute().parent.is_dir():
         raise UserError(f"{option} {path}: must be a file in a folder that is there")
+    for each in inputs:
+        if path.exists() and path.resolve().is_relative_to(each.expanduser().resolve()):
+            raise UserError(f"{option} {path}: is there already, and this command reads it; name another file")
+
+
+def check_folder(option: str, path: Path) -> None:
+    """Raises UserError where a folder that an option names could not be made; nothing is on disk yet."""
+    there = next(
+        each for each in (path.expanduser().absolute(), *path.expanduser().absolute().parents) if each.exists()
+    )
+    if not there.is_dir():
+        raise UserError(f"{option} {path}: {'' if there == path else f'{there} is '}a file, not a folder")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -136,19 +164,24 @@ def write_json(path: Path, value: Any) -> None:
         file.write((text + "\n").encode())
 
 
-def read_lines(path: Path) -> list[str]:
-    """Returns the lines of a text file in UTF-8, with or without a byte order mark.
+def read_text(path: Path) -> str:
+    """Returns a text file in UTF-8, with or without a byte order mark, its line ends as they are.
 
     Raises:
         UserError: it is in another encoding; the message names the line.
     """
     data = path.read_bytes()
     try:
-        return data.decode("utf-8-sig").splitlines()
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         kind = "UTF-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else f"not UTF-8: byte {data[error.start]:#04x}"
         line = data[: error.start].count(b"\n") + 1
         raise UserError(f"{path}, line {line}: the file is {kind}; save it as UTF-8") from error
+
+
+def read_lines(path: Path) -> list[str]:
+    """Returns the lines of a text file; see :func:`read_text`."""
+    return read_text(path).splitlines()
 
 
 def read_json(path: Path, text: str | None = None) -> Any:
@@ -158,9 +191,13 @@ def read_json(path: Path, text: str | None = None) -> Any:
         UserError: it is damaged or not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8") if text is None else text)
+        return json.loads(path.read_text(encoding="utf-8") if text is None else text, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:  # of Unicode, too
         raise UserError(f"{path} is damaged, or not JSON ({error})") from error
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(f"{word} is no number")
 
 
 def read_object(path: Path, text: str | None = None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs import files
 from tiny_imagenet_tf.runs.files import read_json, write_json
-from tiny_imagenet_tf.runs.run import Run
+from tiny_imagenet_tf.runs.run import Run, checked_config, checked_environment, checked_rows
 from tiny_imagenet_tf.runs.summary import Summary
 
 _ABSOLUTE = re.compile(r"(?:^|(?<=[\s=\"']))(?:~|/)[^\s\"',;]*/([^\s\"',;/]+)/?")
@@ -92,4 +92,9 @@ def _record(stored: Any, path: Path) -> Record:
         raise UserError(f"{path}: config and environment must be objects")
     if not isinstance(parts["metrics"], list) or not all(isinstance(row, dict) for row in parts["metrics"]):
         raise UserError(f"{path}: metrics must be a list of rows")
+    checked_config(parts["config"], path)
+    checked_environment(parts["environment"], path)
+    checked_rows(parts["metrics"], path)
+    if parts["name"] != path.stem:
+        raise UserError(f"{path} calls itself {parts['name']!r}; a record's name is that of its file")
     return Record(**parts, summary=Summary.from_json(summary, path))

@@ -27,7 +27,7 @@ import datetime
 import itertools
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ from tiny_imagenet_tf.runs.files import (
     locked,
     plain,
     read_arrays,
+    read_lines,
     read_object,
     replacing,
     save_whole,
@@ -48,6 +49,53 @@ from tiny_imagenet_tf.runs.files import (
 )
 from tiny_imagenet_tf.runs.snapshots import Snapshots
 from tiny_imagenet_tf.runs.summary import Summary
+from tiny_imagenet_tf.runs.typed import misfits
+
+_CONFIG = {
+    "recipe": str, "demo": bool, "seed": int, "source": str | None, "data_dir": str | None, "fraction": float,
+    "epochs": float, "input_size": int | None, "resize": str,
+}  # fmt: skip
+_ENVIRONMENT = {
+    "device": str | None, "commit": str | None, "seed": int | None, "precision": str | None, "backend": str | None,
+    "dataset": dict[str, Any], "resumed": tuple[dict[str, Any], ...],
+}  # fmt: skip
+
+
+def checked_config(found: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Returns the options that a file holds.
+
+    Raises:
+        UserError: they are not those of a run.
+    """
+    wrong = misfits(found, _CONFIG, "config") if "recipe" in found else "it does not say of which recipe"
+    if wrong:
+        raise UserError(f"{path} is not the config of a run: {wrong}")
+    return found
+
+
+def checked_environment(found: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Returns the environment that a file holds.
+
+    Raises:
+        UserError: something in it cannot be.
+    """
+    if wrong := misfits(found, _ENVIRONMENT, "environment"):
+        raise UserError(f"{path} is not the environment of a run: {wrong}")
+    return found
+
+
+def checked_rows(rows: list[dict[str, Any]], path: Path) -> list[dict[str, float]]:
+    """Returns the measurements that a file holds.
+
+    Raises:
+        UserError: one is without its epoch, or holds what is no number.
+    """
+    for number, row in enumerate(rows, start=1):  # those of early heads have no step
+        hints = dict.fromkeys(row, float) | {"step": int}
+        wrong = misfits(row, hints, "it") if "epoch" in row else "it has no epoch"
+        if wrong or row.get("step", 0) < 0:
+            raise UserError(f"{path}: measurement {number} cannot be read: {wrong or 'its step is below 0'}")
+    return rows
 
 
 def demo_folder(runs: Path, seed: int) -> Path:
@@ -91,6 +139,17 @@ class Run:
             raise UserError(f"{path} has no summary.json: only a finished run can be recorded or reported")
         return run
 
+    @classmethod
+    @contextlib.contextmanager
+    def created(cls, root: Path, recipe: str, config: Any) -> Iterator["Run"]:
+        """Makes a run of one step, as :meth:`create` does; where that fails, nothing of it is left."""
+        run = cls.create(root, recipe, config)
+        try:
+            yield run
+        finally:
+            if not run.ended:
+                shutil.rmtree(run.path)
+
     def make(self) -> "Run":
         """Makes the folders, where they are missing, and returns the run."""
         (self.path / "snapshots").mkdir(parents=True, exist_ok=True)
@@ -116,12 +175,14 @@ class Run:
     @property
     def config(self) -> dict[str, Any]:
         """The stored options, with the recipe's name."""
-        return read_object(self.path / "config.json")
+        path = self.path / "config.json"
+        return checked_config(read_object(path), path)
 
     @property
     def environment(self) -> dict[str, Any]:
         """The stored environment."""
-        return read_object(self.path / "environment.json")
+        path = self.path / "environment.json"
+        return checked_environment(read_object(path), path)
 
     @property
     def ended(self) -> bool:
@@ -142,8 +203,8 @@ class Run:
     def metrics(self) -> list[dict[str, float]]:
         """The rows of ``metrics.jsonl``, one a measurement."""
         file = self.path / "metrics.jsonl"
-        lines = file.read_text(errors="replace").splitlines() if file.exists() else []
-        return [read_object(file, line) for line in lines]
+        lines = read_lines(file) if file.exists() else []
+        return checked_rows([read_object(file, line) for line in lines], file)
 
     @property
     def checkpoint(self) -> Path:

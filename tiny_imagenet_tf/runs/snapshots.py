@@ -16,6 +16,7 @@ from pathlib import Path
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.published import MILANI_MAX_SNAPSHOTS
 from tiny_imagenet_tf.runs.files import read_json, save_whole, write_json
+from tiny_imagenet_tf.runs.typed import misfit
 
 _STEPS = "step-*.keras"
 
@@ -65,9 +66,13 @@ class Snapshots:
         try:
             self.wnids = tuple(stored["wnids"])
             self.entries = [Snapshot(**entry) for entry in stored["snapshots"]]
-            inside = all(re.fullmatch(r"step-\d+\.keras", entry.file) for entry in self.entries)
         except (KeyError, TypeError) as error:
             raise UserError(f"{self._index} is not an index of snapshots ({error!r})") from error
+        if wrong := misfit(self.entries, tuple[Snapshot, ...], "snapshots"):
+            raise UserError(f"{self._index} is not an index of snapshots: {wrong}")
+        if odd := [entry.accuracy for entry in self.entries if not 0 <= entry.accuracy <= 1]:
+            raise UserError(f"{self._index} is damaged: an accuracy of {odd[0]}")
+        inside = all(re.fullmatch(r"step-\d+\.keras", entry.file) for entry in self.entries)
         if not inside:
             raise UserError(f"{self._index} names files that are no snapshots")
         if wnids is not None and self.wnids != tuple(wnids):

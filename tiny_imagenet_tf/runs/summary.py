@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.published import RESULTS
+from tiny_imagenet_tf.runs.typed import misfit
 
 SCHEMA = 1
 Crops = Literal["whole", "center", "ten"]
@@ -126,24 +128,26 @@ class Summary:
 
     def _problem(self) -> str | None:
         """What cannot be true of any run."""
+        if wrong := misfit(self, Summary, "summary"):
+            return wrong
         val = self.validation
-        if not isinstance(self.title, str) or not self.title.strip():
+        if not self.title.strip():
             return f"title is {self.title!r}"
-        if isinstance(val.images, bool) or not isinstance(val.images, int) or val.images < 1:
-            return f"measured on {val.images!r} validation images"
-        if val.crops is not None and val.crops not in CROPS:
-            return f"shown as {val.crops!r}, none of {', '.join(CROPS)}"
+        if val.images < 1:
+            return f"measured on {val.images} validation images"
+        if self.published is not None and self.published not in RESULTS:
+            return f"published is {self.published!r}, no row of the papers"
         shares = {"top1": val.top1, "top5": val.top5, "train accuracy": self.train.accuracy}
+        if self.ensemble:
+            shares |= {f"an ensemble's {n}": share for n, share in enumerate(self.ensemble.accuracy_by_size, start=1)}
         for name, share in shares.items():
-            optional = share is None and name != "top1"
-            if not optional and not (isinstance(share, int | float) and 0 <= share <= 1):
-                return f"{name} is {share!r}, not from 0 to 1"
+            if share is not None and not 0 <= share <= 1:
+                return f"{name} is {share}, not from 0 to 1"
         if val.top5 is not None and val.top5 < val.top1:
             return f"top5 {val.top5} is below top1 {val.top1}"
-        for name in ("hours", "epochs", "best_epoch"):
-            number = getattr(self, name)
-            if number is not None and not (isinstance(number, int | float) and 0 <= number < float("inf")):
-                return f"{name} is {number!r}"
+        for name in ("hours", "epochs", "best_epoch", "recipe_epochs", "snapshots"):
+            if (getattr(self, name) or 0) < 0:
+                return f"{name} is {getattr(self, name)}"
         return None
 
     @classmethod
@@ -159,11 +163,15 @@ class Summary:
         parts = {
             "validation": _known(Validation, validation),
             "train": _known(Training, stored.get("train", {})),
-            "notes": tuple(stored.get("notes", ())),
+            "notes": _listed(stored.get("notes", ())),
             "ensemble": ensemble,
             "transfer_values": {split: tuple(_known(StoredView, view) for view in views) for split, views in stores},
         }
         return _known(cls, {"schema": 0, **stored, **parts})
+
+
+def _listed(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _known(kind: type, stored: dict[str, Any]) -> Any:

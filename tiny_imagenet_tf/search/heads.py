@@ -70,12 +70,16 @@ class Heads:
         self.epoch += 1
 
     def accuracies(self, values: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Returns each head's top-1 accuracy (heads,) on transfer values (n, width) with labels (n,)."""
+        """Returns each head's top-1 accuracy (heads,) on transfer values (n, width) with labels (n,).
+
+        A head whose scores are no longer finite has none right.
+        """
         right = np.zeros(len(self.settings))
         for first in range(0, len(values), 1000):
             scores = self._model.predict_on_batch(values[first : first + 1000].astype(np.float32))
             right += (scores.argmax(axis=-1) == labels[first : first + 1000, None]).sum(axis=0)
-        return right / len(values)
+            right[~np.isfinite(scores).all(axis=(0, 2))] = -np.inf
+        return np.maximum(right, 0) / len(values)
 
     def weights(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Returns the kernel (width, classes) and the bias (classes,) of each head."""

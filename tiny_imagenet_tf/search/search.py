@@ -17,12 +17,14 @@ from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments import data as images
 from tiny_imagenet_tf.experiments.data import Data
 from tiny_imagenet_tf.experiments.options import flag
+from tiny_imagenet_tf.models.backbones import Trunk
 from tiny_imagenet_tf.runs import searches
 from tiny_imagenet_tf.runs.environment import describe_environment
 from tiny_imagenet_tf.search.heads import Heads, Setting
 from tiny_imagenet_tf.search.options import SearchOptions
 from tiny_imagenet_tf.search.trials import Trials
 from tiny_imagenet_tf.transfer import experiment
+from tiny_imagenet_tf.transfer.extraction import Extraction
 from tiny_imagenet_tf.transfer.pool import ValueBatches, ValuePool
 
 
@@ -37,8 +39,11 @@ def run(options: SearchOptions) -> Path:
     try:
         hardware.set_seed(options.seed)
         data = images.load(options)
-        _check_same(options, data)
-        pool, whole = _values(options, data)
+        precision = hardware.resolve_precision(options.precision)
+        trunk = experiment.trunk_of(options, precision)
+        _check_same(options, data, trunk)
+        extraction = experiment.extraction_of(options, trunk, data.all_train, precision)
+        pool, whole = _values(options, data, extraction)
         folds = _folds(options, data)
         while asked := trials.ask(options.together, options.trials):
             _round(options, trials, asked, pool, whole, folds)
@@ -57,23 +62,23 @@ def _space(options: SearchOptions) -> dict[str, Any]:
     }
 
 
-def _check_same(options: SearchOptions, data: Data) -> None:
+def _check_same(options: SearchOptions, data: Data, trunk: Trunk) -> None:
     """Trials of other images or options must not be compared."""
     free = ("trials", "together", "study", "store", "source", "data_dir", "sampler", "seed", "weights", "engine")
     chosen = {name: value for name, value in dataclasses.asdict(options).items() if name not in free}
-    chosen |= {"train_sha256": data.all_train.digest}
-    for name, before in searches.begin(options.folder, chosen).items():
+    chosen |= {"train_sha256": data.all_train.digest, "weights_sha256": trunk.description["weights_sha256"]}
+    stored = searches.begin(options.folder, chosen)
+    if odd := (stored.keys() ^ chosen.keys()) - {"weights_sha256"}:  # which early searches did not store
+        raise UserError(f"{options.folder}: a search of another version; they differ in {', '.join(sorted(odd))}")
+    for name, before in stored.items():
         now = list(chosen[name]) if isinstance(chosen[name], tuple) else chosen[name]
         if now != before:
             raise UserError(f"{options.folder}: a search with {flag(name)} {before}, not {now}; choose another --study")
 
 
-def _values(options: SearchOptions, data: Data) -> tuple[ValuePool, np.ndarray]:
+def _values(options: SearchOptions, data: Data, extraction: Extraction) -> tuple[ValuePool, np.ndarray]:
     """What heads are trained on, and the values (n, width) of all whole training images, which judge them."""
     options = dataclasses.replace(options, augment=options.augments)
-    precision = hardware.resolve_precision(options.precision)
-    trunk = experiment.trunk_of(options, precision)
-    extraction = experiment.extraction_of(options, trunk, data.all_train, precision)
     _, views = experiment.training_stores(options, data, extraction)
     return ValuePool.from_views(views, data.all_train.labels), views[0][0]
 

@@ -42,9 +42,11 @@ class Trials:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._space, self._states = folder, space, optuna.trial.TrialState
         self._worker = uuid.uuid4().hex
-        self._held = (folder / f"worker-{self._worker}.lock").open("w")
-        fcntl.flock(self._held, fcntl.LOCK_EX)
         with self._alone():
+            for path in folder.glob("worker-*.lock"):
+                self._lives(path.stem.removeprefix("worker-"))  # or its lock is removed
+            self._held = (folder / f"worker-{self._worker}.lock").open("w")
+            fcntl.flock(self._held, fcntl.LOCK_EX)
             self._study = optuna.create_study(
                 study_name="heads",
                 storage=optuna.storages.JournalStorage(JournalFileBackend(str(searches.journal(folder)))),

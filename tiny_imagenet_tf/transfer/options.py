@@ -80,9 +80,13 @@ class ValueOptions(DataOptions):
             self.refuse(("augmented_fraction",), "with --augmented-views 0 no view is stored")
         if self.demo:
             self.refuse(("store",), "--demo keeps its values beside its images")
+        self.check_folders("store")
         from tiny_imagenet_tf.models import backbones  # only now Keras is loaded
 
+        if self.backbone not in backbones.BACKBONES:
+            self.refuse(("weights",), f"{self.backbone} has weights of its own")
         backbones.weights_file(self.weights)
+        backbones.check(backbones.find(self.backbone, self.pixels), layer=self.layer, input_size=self.input_size)
         if self.openvino and self.augments and not self.augmented_views:
             raise UserError("--engine openvino: new views every epoch need --engine tensorflow, or store some")
 
@@ -105,7 +109,7 @@ class TransferOptions(ValueOptions, RunOptions):
     """linear: one fully connected layer. mlp: FC-ReLU-FC, which section 4.1 tried without gain."""
     standardize: bool = option(False)
     """Bring transfer values to mean 0 and deviation 1 over the training images first. Paper: no."""
-    hidden_units: int = option(1024, POSITIVE)
+    hidden_units: int = option(1024, Rule("from 1 to 65536", lambda value: 1 <= value <= 65536))
     """Width of the mlp's hidden layer. Paper: not given."""
     dropout_keep: float = option(1.0, SHARE)
     """Share of the transfer values that dropout keeps. Paper: 1 in vanilla and v3, 0.8 in v2."""
