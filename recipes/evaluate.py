@@ -7,6 +7,7 @@ bilinearly. Test has no labels: there the predictions are written, as the challe
 Time: half a minute for 10,000 images and one crop of the compact Inception on 2 CPU cores; a crop of Inception-v3
 takes ten minutes there.
 
+    python recipes/evaluate.py
     python recipes/evaluate.py runs/inception_baseline-20260101-120000
     python recipes/evaluate.py runs/convnets-20260101-120000 --crops ten
     python recipes/evaluate.py runs/transfer_v2-20260101-120000 --crops whole
@@ -32,8 +33,8 @@ from tiny_imagenet_tf.runs.summary import Crops
 class Config:
     """What to evaluate, and on what."""
 
-    model: tyro.conf.Positional[Path]
-    """A .keras file, or a run directory for its best snapshot."""
+    model: tyro.conf.Positional[Path | None] = None
+    """A .keras file, or a run directory for its best snapshot. Default: the network that comes with the package."""
     split: Literal["train", "validation", "test"] = "validation"
     """The images."""
     crops: Crops | None = None
@@ -59,11 +60,13 @@ def main(config: Config) -> dict[str, float]:
     from tiny_imagenet_tf.data import splits  # TensorFlow is loaded when the recipe runs
     from tiny_imagenet_tf.evaluation.members import find
     from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
+    from tiny_imagenet_tf.models import packaged
 
     if config.split == "test" and config.output is None:
         raise UserError("test has no labels to measure with: --output PATH writes the predictions")
-    check_output("--output", config.output, [config.model])
-    (member,) = find([config.model], "best", config.pixels, config.labels)
+    model = config.model or packaged.FILE
+    check_output("--output", config.output, [model])
+    (member,) = find([model], "best", config.pixels, config.labels)
     if member.path is not None:
         member.network()  # what is wrong with it is told before the images are prepared
     split = splits.load(splits.prepare(config.source, config.data_dir), config.split).fraction(config.fraction)

@@ -1,8 +1,9 @@
-"""Names what pictures show, by a trained network.
+"""Names what pictures show, by a trained network: a run's, a file's, or the one that comes with the package.
 
 A picture may have any size and kind. It is shown to the network as the images that it was trained on: the centre
 square, resized to 64x64 pixels, turned as its EXIF orientation says, and then in the network's own crops.
 
+    tiny-imagenet predict photo.jpg
     tiny-imagenet predict runs/transfer_v3-20260101-120000 photo.jpg
     tiny-imagenet predict model.keras photos/ --top 3 --csv answers.csv
     tiny-imagenet predict runs/inception_baseline-20260101-120000 photos/ --crops ten --json answers.json
@@ -13,6 +14,7 @@ import dataclasses
 import io
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import tyro
@@ -21,6 +23,7 @@ from tiny_imagenet_tf.choices import Pixels
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs.files import check_output, replacing
+from tiny_imagenet_tf.runs.snapshots import Snapshots
 from tiny_imagenet_tf.runs.summary import Crops
 
 AT_A_TIME = 64  # pictures
@@ -30,10 +33,9 @@ AT_A_TIME = 64  # pictures
 class Config:
     """Which network, and which pictures."""
 
-    model: tyro.conf.Positional[Path]
-    """A run directory, for its best network, or a .keras file."""
-    pictures: tyro.conf.Positional[tuple[Path, ...]]
-    """Files, and folders with all pictures in them and below."""
+    paths: tyro.conf.Positional[tuple[Path, ...]]
+    """First a run directory, for its best network, or a .keras file; without one the packaged network answers. Then
+    pictures: files, and folders with all pictures in them and below."""
     top: int = 5
     """Answers a picture."""
     crops: Crops | None = None
@@ -50,17 +52,17 @@ class Config:
 def main(config: Config) -> list[dict]:
     from tiny_imagenet_tf.data import pictures  # TensorFlow is loaded when the recipe runs
     from tiny_imagenet_tf.evaluation.members import find
+    from tiny_imagenet_tf.models import packaged
 
     if config.top < 1:
         raise UserError(f"--top {config.top}: must be at least 1")
+    model, given = split(config.paths)
     for option, path in (("--csv", config.csv), ("--json", config.json)):
-        check_output(option, path, [config.model, *config.pictures])
+        check_output(option, path, config.paths)
     if config.csv is not None and config.csv == config.json:
         raise UserError(f"--csv and --json: both are {config.csv}")
-    (member,) = find([config.model], "best", config.pixels)
-    files = list(pictures.find(config.pictures))
-    if not files:
-        raise UserError("no picture was given")
+    (member,) = find([model or packaged.FILE], "best", config.pixels)
+    files = list(pictures.find(given))
     network, answers = member.network(), []
     classes = member.classes(network)
     shown = network.views(config.crops or member.crops)
@@ -70,7 +72,7 @@ def main(config: Config) -> list[dict]:
             try:
                 image, size = pictures.read(file)
             except pictures.PictureError as error:
-                if file in config.pictures:
+                if file in given:
                     raise
                 print(f"left out: {error}", file=sys.stderr)
                 continue
@@ -94,6 +96,20 @@ def main(config: Config) -> list[dict]:
     _write(config, answers)
     print(f"{member.name}: {len(answers):,} pictures, each its centre square at 64x64 pixels, {len(shown)} crop(s)")
     return answers
+
+
+def split(paths: Sequence[Path]) -> tuple[Path | None, Sequence[Path]]:
+    """Returns the network's path, None where the first is a picture already, and the pictures'.
+
+    Raises:
+        UserError: no picture is among them.
+    """
+    first = paths[0].expanduser() if paths else Path()
+    named = first.suffix == ".keras" or (first / "config.json").is_file() or Snapshots.exist(first / "snapshots")
+    model, pictures = (paths[0], paths[1:]) if named else (None, paths)
+    if not pictures:
+        raise UserError("no picture was given")
+    return model, pictures
 
 
 def _write(config: Config, answers: list[dict]) -> None:

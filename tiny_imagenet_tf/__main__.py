@@ -20,6 +20,7 @@ GROUPS = {
         "train regularized": ("inception_regularized", "the same with dropout and augmentation"),
         "train modern": ("inception_modern", "the same network by today's methods"),
         "train convnet": ("convnets", "Le & Yang's nine networks"),
+        "finetune": ("finetune", "a backbone's last blocks, too, after a transfer run"),
         "search": ("search_head", "a head's hyper-parameters, on training images alone"),
     },
     "Use": {
@@ -31,6 +32,7 @@ GROUPS = {
         "labels": ("labels", "a model or predictions in another order of classes"),
         "report": ("report", "figures and one HTML page of finished runs"),
         "record": ("record_result", "a finished run into the tables of results"),
+        "package": ("package_network", "a run's network into this package"),
         "list": ("list_models", "every network with its size and cost"),
     },
 }

@@ -174,3 +174,10 @@ def _gpus() -> list[str]:
     import jax
 
     return [device.device_kind for device in jax.devices() if device.platform in ("gpu", "cuda", "rocm")]
+
+
+def free_memory() -> int | None:
+    """Returns the bytes of memory that a program may still take; None where it is not told."""
+    info = Path("/proc/meminfo")
+    lines = dict(line.split(":", 1) for line in info.read_text().splitlines()) if info.exists() else {}
+    return int(lines["MemAvailable"].split()[0]) * 1024 if "MemAvailable" in lines else None

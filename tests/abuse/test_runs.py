@@ -255,7 +255,7 @@ def test_weights_that_are_not_finite(recipe, refusal, finished, tmp_path, networ
     images = {"data_dir": finished.config["data_dir"]}
     chosen = {
         "evaluate": {"model": path, **images},
-        "predict": {"model": path, "pictures": (tmp_path / "a.jpg",)},
+        "predict": {"paths": (path, tmp_path / "a.jpg")},
         "export": {"model": path, "output": tmp_path / "exported", **images},
         "labels": {
             "file": path, "start": str(tmp_path / "wnids.txt"), "to": "sorted", "output": tmp_path / "sorted.keras",

@@ -44,7 +44,7 @@ def photos(tmp_path):
 def test_pictures_are_named(recipe, model, photos, tmp_path, capsys):
     predict = recipe("predict")
     table, document = tmp_path / "out.csv", tmp_path / "out.json"
-    answers = predict.main(predict.Config(model, (photos,), top=2, csv=table, json=document))
+    answers = predict.main(predict.Config((model, photos), top=2, csv=table, json=document))
     assert [each["answers"][0]["name"] for each in answers] == list(COLOURS)
     assert "(300x200)" in capsys.readouterr().out
     rows = list(csv.DictReader(table.open()))
@@ -68,10 +68,10 @@ def test_a_picture_is_turned_as_its_camera_says(tmp_path):
 def test_a_broken_picture_of_a_folder_is_left_out_and_one_that_was_named_is_an_error(recipe, model, photos, capsys):
     predict = recipe("predict")
     (photos / "b.png").write_bytes(b"half")
-    assert len(predict.main(predict.Config(model, (photos,)))) == 2
+    assert len(predict.main(predict.Config((model, photos)))) == 2
     assert "left out" in capsys.readouterr().err
     with pytest.raises(UserError, match="b.png: not a picture"):
-        predict.main(predict.Config(model, (photos / "b.png",)))
+        predict.main(predict.Config((model, photos / "b.png")))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_what_cannot_be_done_is_said(recipe, model, photos, tmp_path, pictures_g
     (tmp_path / "empty").mkdir()
     options = {name: tmp_path / value if name == "csv" else value for name, value in options.items()}
     with pytest.raises(UserError, match=message):
-        predict.main(predict.Config(model, tuple(tmp_path / each for each in pictures_given), **options))
+        predict.main(predict.Config((model, *(tmp_path / each for each in pictures_given)), **options))
 
 
 def test_the_doctor_finds_nothing_wrong_with_good_data(recipe, tree, tmp_path, capsys):
@@ -188,7 +188,7 @@ def test_who_names_pictures_after_that_sees_the_new_order(recipe, orders, model,
     made = labels.main(labels.Config(model, "sorted", str(orders), tmp_path / "once.keras"))
     twice = labels.main(labels.Config(made, str(orders), "sorted", tmp_path / "twice.keras"))
     for path in (made, twice):
-        answers = predict.main(predict.Config(path, (photos,), top=1))
+        answers = predict.main(predict.Config((path, photos), top=1))
         assert [each["answers"][0]["name"] for each in answers] == list(COLOURS)
 
 

@@ -11,6 +11,7 @@ from tiny_imagenet_tf.data import labels
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.predict import Predictor
+from tiny_imagenet_tf.models import packaged
 from tiny_imagenet_tf.runs import networks
 from tiny_imagenet_tf.runs.networks import Classes
 from tiny_imagenet_tf.runs.run import Run
@@ -137,6 +138,8 @@ def find(
 
 def _at(path: Path, which: Which) -> list[Member]:
     path = path.expanduser().resolve()  # "." has no name
+    if path == packaged.FILE:
+        return [Member("the packaged network", path, wnids=networks.classes_of(path).wnids)]
     if path.suffix == ".keras" and path.is_file():
         return [_file(path)]
     run = Run(path)

@@ -1,5 +1,6 @@
 """Scores to probabilities to accuracies, in NumPy (Milani Eq. 2)."""
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -52,3 +53,15 @@ def negative_log_likelihood(probabilities: np.ndarray, labels: np.ndarray) -> fl
     """Returns the mean of -log of the true label's probability, from (n, classes) and int labels (n,)."""
     of_truth = probabilities[np.arange(len(labels)), labels]
     return float(-np.log(np.maximum(of_truth, 1e-12)).mean())
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Returns the two-sided p-value of McNemar's exact test: how often chance alone splits at least this unevenly.
+
+    Args:
+        only_first: images that only the first of two networks has right.
+        only_second: images that only the second has right.
+    """
+    together = only_first + only_second
+    tail = sum(math.comb(together, number) for number in range(min(only_first, only_second) + 1))
+    return min(1.0, 2 * tail / 2**together)

@@ -129,7 +129,7 @@ class DataOptions:
     @classmethod
     def starting_point(cls: type[Options], arguments: Sequence[str]) -> Options:
         """Returns the options that a command line does not name: the recipe's own, or with ``--demo`` small ones."""
-        demo = _given(arguments, "--demo", action="store_true")
+        demo = given(arguments, "--demo", action="store_true")
         return dataclasses.replace(cls(), demo=True, **cls.DEMO) if demo else cls()
 
     @property
@@ -188,7 +188,7 @@ class RunOptions(DataOptions):
     @classmethod
     def starting_point(cls: type[Options], arguments: Sequence[str]) -> Options:
         """Returns the options that a command line does not name: of the run that goes on, or the recipe's own."""
-        path = _given(arguments, "--resume", type=Path)
+        path = given(arguments, "--resume", type=Path)
         if path:
             return dataclasses.replace(read(cls, path), resume=path)
         return super().starting_point(arguments)
@@ -222,15 +222,15 @@ def rule_of(config: type, name: str) -> Rule:
     return AMOUNT
 
 
-def _given(arguments: Sequence[str], option: str, **kind: Any) -> Any:
-    """The value of one option of a command line."""
+def given(arguments: Sequence[str], option: str, **kind: Any) -> Any:
+    """Returns the value of one option of a command line, None where it is not there."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument(option, dest="value", **kind)
     return parser.parse_known_args(arguments)[0].value
 
 
-def read(config: type[Options], path: Path) -> Options:
-    """Returns the options that the run in a directory was begun with.
+def read(config: type[Options], path: Path, option: str = "--resume") -> Options:
+    """Returns the options that the run in a directory was begun with; ``option`` named it.
 
     Raises:
         UserError: there is no such run, or it is of another recipe.
@@ -238,14 +238,14 @@ def read(config: type[Options], path: Path) -> Options:
     try:
         stored = Run(path).config
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise UserError(f"--resume {path}: not a run directory") from error
+        raise UserError(f"{option} {path}: not a run directory") from error
     if not isinstance(stored, dict) or "recipe" not in stored:
-        raise UserError(f"--resume {path}: its config.json is not that of a run")
+        raise UserError(f"{option} {path}: its config.json is not that of a run")
     stored.pop("recipe")
     fields = {field.name: field for field in dataclasses.fields(config)}
     if stored.keys() != fields.keys():
         odd = ", ".join(sorted(stored.keys() ^ fields.keys()))
-        raise UserError(f"--resume {path}: a run of another recipe or version; they differ in {odd}")
+        raise UserError(f"{option} {path}: a run of another recipe or version; they differ in {odd}")
     return config(**{name: _from_json(value, fields[name].type) for name, value in stored.items()})
 
 

@@ -1,6 +1,7 @@
 """A transfer-learning run from images to the run directory (Milani section 4)."""
 
 import dataclasses
+from collections.abc import Callable
 from functools import partial
 
 import keras
@@ -58,7 +59,9 @@ def run(study: Study, options: TransferOptions) -> Run:
     trunk = trunk_of(options, precision_of(options))
     with begin(study, options, data=data) as experiment:
         made = extraction_of(options, trunk, data.all_train, experiment.precision)
-        _train(experiment, trunk, _extract(experiment, made))
+        values = extract(experiment, made)
+        float32 = partial(trunk_of, options, experiment.precision, "float32")
+        train(experiment, trunk, values, _fresh_head(experiment, values), float32)
         return experiment.run
 
 
@@ -108,7 +111,8 @@ def training_stores(
     return stores, [(store.load(), rows) for store, rows in zip(stores, rows_of, strict=True)]
 
 
-def _extract(experiment: Experiment, extraction: Extraction) -> Values:
+def extract(experiment: Experiment, extraction: Extraction) -> Values:
+    """Makes, or finds in the store, all transfer values of a run."""
     options, data = experiment.options, experiment.data
     shown = views.MILANI_TEN_CROP if options.crops == "ten" else (views.WHOLE,)
     tested = {split.name: split for split in (data.validation, data.test) if split is not None}
@@ -120,12 +124,11 @@ def _extract(experiment: Experiment, extraction: Extraction) -> Values:
     return Values(stores, training_views, crops)
 
 
-def _train(experiment: Experiment, trunk: Trunk, values: Values) -> None:
-    """Trains the head on what the options ask for, and reports it at its best."""
+def _fresh_head(experiment: Experiment, values: Values) -> keras.Model:
     options, data = experiment.options, experiment.data
     hardware.set_seed(options.seed)
     whole, _ = values.training_views[0]
-    head = transfer_head(
+    return transfer_head(
         whole.shape[1],
         experiment.classes,
         hidden=(options.hidden_units,) if options.head == "mlp" else (),
@@ -133,46 +136,78 @@ def _train(experiment: Experiment, trunk: Trunk, values: Values) -> None:
         weight_decay=losses.l2_coefficient(options.weight_decay, options.weight_decay_convention),
         standardized=_statistics(whole[data.rows]) if options.standardize else None,
     )
+
+
+def predictions(values: Values, head: keras.Model, split: Split) -> np.ndarray:
+    """Returns a head's class probabilities (n, classes) of a split, by its stored crops."""
+    crops = values.crops[split.digest]
+    return combine(head.predict(each.astype(np.float32), batch_size=1000, verbose=0) for each in crops)
+
+
+def train(
+    experiment: Experiment,
+    trunk: Trunk,
+    values: Values,
+    head: keras.Model,
+    float32: Callable[[], Trunk],
+    *,
+    checkpoint_every: int | None = None,
+    together: int | None = None,
+    note: Callable[[np.ndarray], str] | None = None,
+) -> None:
+    """Trains a head on what the options ask for, and reports it at its best.
+
+    Args:
+        experiment: its run.
+        trunk: what is frozen.
+        values: of the images.
+        head: from rows of values to scores.
+        float32: builds the trunk in float32, which is what is saved, whatever computed the values.
+        checkpoint_every: steps that an interruption costs; None for an epoch's.
+        together: steps between two returns to Python; None for many, where a step is short.
+        note: what to add to the run's notes, from the val probabilities (n, classes) of the best head.
+    """
+    options, data = experiment.options, experiment.data
     if options.augment and not options.augmented_views:  # new views every epoch, through the trunk
         batches = ImageBatches(data.train, views.MILANI_TRANSFER, options.batch_size, options.seed)
-        model, together = preprocess.behind_views(_joined(trunk, head), views.MILANI_TRANSFER, options.resize), 1
+        model, several = preprocess.behind_views(_joined(trunk, head), views.MILANI_TRANSFER, options.resize), 1
     else:
         pool = ValuePool.from_views(values.training_views, data.all_train.labels).only(data.rows)
         batches = ValueBatches(pool, Steps(len(data.rows), options.batch_size, options.seed), experiment.classes)
-        model, together = head, batches.steps_per_execution
+        model, several = head, batches.steps_per_execution
     loss = losses.smoothed_cross_entropy(options.label_smoothing)
     adam = keras.optimizers.Adam(options.learning_rate, epsilon=losses.ADAM_EPSILON)
-    compile_for_training(model, adam, loss, steps_per_execution=together)
-
-    def predict(split: Split, network: keras.Model = head) -> np.ndarray:
-        crops = values.crops[split.digest]
-        return combine(network.predict(each.astype(np.float32), batch_size=1000, verbose=0) for each in crops)
+    compile_for_training(model, adam, loss, steps_per_execution=together or several)
 
     staircase = schedules.staircase_callback(options.learning_rate, options.learning_rate_decay_per_epoch)
     never_compiled = keras.Model(head.inputs, head.outputs, name=head.name)  # saves the layers alone
     once = batches.steps.per_epoch
-    keeping = experiment.keeping(predict, never_compiled.save, measure_every=once, checkpoint_every=once)
+    keeping = experiment.keeping(
+        partial(predictions, values, head),
+        never_compiled.save,
+        measure_every=once,
+        checkpoint_every=checkpoint_every or once,
+    )
     clock = fit(model, batches, keeping, epochs=options.epochs, callbacks=[staircase])
 
     best = keras.saving.load_model(experiment.snapshots.paths[-1])
     if engine.trunk_dtype(experiment.precision, options.openvino) != "float32":
-        trunk = trunk_of(
-            options, experiment.precision, "float32"
-        )  # what is saved is float32, whatever computed the values
+        trunk = float32()
     saved = preprocess.deployed(_joined(trunk, best), resize=options.resize)
     experiment.run.write_classifier(partial(save_network, saved, experiment.class_names))
     extraction = sum(store.seconds for stores in values.stores.values() for store in stores)
     drawn = dataclasses.asdict(views.MILANI_TRANSFER) if options.augment else None
     few = options.augment and options.augmented_views and options.augmented_fraction < 1
+    more = [note(predictions(values, best, data.validation))] if note else []
     experiment.report(
         clock,
-        lambda split: predict(split, best),
+        partial(predictions, values, best),
         crops=options.crops,
         train=Training(views=_training_views(experiment), drawn=drawn),
         trunk=trunk.label,
         backbone=trunk.backbone.name,
         hours=(extraction + clock.seconds) / 3600,
-        notes=_notes(trunk, experiment),
+        notes=[*_notes(trunk, experiment), *more],
         partial=f"augmented views of {options.augmented_fraction:.0%} of the images" if few else None,
         transfer_values={name: tuple(map(_stored_view, stores)) for name, stores in values.stores.items()},
     )

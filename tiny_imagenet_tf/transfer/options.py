@@ -1,13 +1,27 @@
 """What can be chosen in a transfer-learning run. The recipes set the defaults of their paper's paragraph."""
 
+import dataclasses
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from tiny_imagenet_tf.choices import Engine, Pixels, Precision, Resize, WeightDecayConvention
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.experiments.options import PART, POSITIVE, SHARE, DataOptions, Rule, RunOptions, option
+from tiny_imagenet_tf.experiments.options import (
+    PART,
+    POSITIVE,
+    SHARE,
+    DataOptions,
+    Rule,
+    RunOptions,
+    flag,
+    given,
+    option,
+    read,
+)
+from tiny_imagenet_tf.runs.run import Run
 
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
 
@@ -137,3 +151,65 @@ class TransferOptions(ValueOptions, RunOptions):
             self.refuse(("hidden_units",), "a linear head has no hidden layer")
         if not self.weight_decay:
             self.refuse(("weight_decay_convention",), "there is no weight decay")
+
+
+@dataclass(frozen=True)
+class FinetuneOptions(TransferOptions):
+    """Options of ``finetune.py``. What backbone and head are is the start's."""
+
+    GROUP: ClassVar[str] = "fine_tuning"
+
+    DEMO: ClassVar[dict[str, Any]] = TransferOptions.DEMO | {
+        "unfreeze": "mixed0", "epochs": 3, "learning_rate": 1e-4, "checkpoint_every": 5,
+    }  # fmt: skip
+    INHERITED: ClassVar[tuple[str, ...]] = (
+        "backbone", "weights", "pixels", "layer", "input_size", "resize", "head", "standardize", "hidden_units",
+        "dropout_keep", "label_smoothing", "weight_decay", "weight_decay_convention",
+    )  # fmt: skip
+
+    start: Path | None = option(None, departs=False)
+    """A finished run of transfer learning, whose backbone and head go on learning. With --demo one is made first."""
+    unfreeze: str = option("mixed9")
+    """The layer from which on the backbone learns: mixed9, the last but one block of Inception-v3, or another's. A
+    block that ends in a layer of that name learns as a whole."""
+    epochs: int = 3
+    """Passes over the training images."""
+    learning_rate: float = option(1e-4, POSITIVE)
+    """Of the first epoch; small, or what the backbone knows is lost."""
+    learning_rate_decay_per_epoch: float = option(0.5, POSITIVE)
+    """Factor from one epoch to the next."""
+    checkpoint_every: int = option(100, POSITIVE, departs=False)
+    """Steps that an interruption costs at the most."""
+
+    def check(self) -> None:
+        """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
+        if self.start is None:
+            raise UserError("--start: name a finished run of transfer_vanilla, transfer_v2 or transfer_v3")
+        began = Run.finished(self.start)
+        if not began.config["recipe"].startswith("transfer_"):
+            raise UserError(f"--start {self.start}: a run of {began.config['recipe']}, not of transfer learning")
+        for name, value in inherited(self.start).items():
+            if getattr(self, name) != value:
+                raise UserError(f"{flag(name)} {getattr(self, name)}: the run to start from has {value}")
+        super().check()
+
+    @classmethod
+    def starting_point(cls, arguments: Sequence[str]) -> "FinetuneOptions":
+        """Returns the options that a command line does not name: the start's, where they are the start's to say."""
+        found, start = super().starting_point(arguments), given(arguments, "--start", type=Path)
+        return found if start is None else dataclasses.replace(found, start=start, **inherited(start))
+
+    @property
+    def own(self) -> "FinetuneOptions":
+        """What the recipe takes where nothing is said: of backbone and head, what the start had."""
+        return dataclasses.replace(super().own, **{name: getattr(self, name) for name in self.INHERITED})
+
+
+def inherited(start: Path) -> dict[str, Any]:
+    """Returns what fine-tuning takes from a run of transfer learning.
+
+    Raises:
+        UserError: it is no such run.
+    """
+    stored = read(TransferOptions, start, "--start")
+    return {name: getattr(stored, name) for name in FinetuneOptions.INHERITED}

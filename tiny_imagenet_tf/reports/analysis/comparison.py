@@ -3,9 +3,9 @@
 import dataclasses
 
 import numpy as np
-from scipy import stats
 
 from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.evaluation.metrics import mcnemar
 from tiny_imagenet_tf.reports.analysis.predictions import Predictions
 
 ABSENT = "–"  # noqa: RUF001 (a dash in a cell)
@@ -53,13 +53,6 @@ def compare(first: Predictions, second: Predictions) -> Comparison:
         only_second,
         mcnemar(only_first, only_second),
     )
-
-
-def mcnemar(only_first: int, only_second: int) -> float:
-    """Returns the two-sided p-value of McNemar's exact test; 1 where the two never disagree."""
-    if only_first + only_second == 0:
-        return 1.0
-    return float(stats.binomtest(only_first, only_first + only_second, 0.5).pvalue)
 
 
 def differences(configs: list[dict]) -> dict[str, tuple[str, ...]]:

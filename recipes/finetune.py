@@ -1,0 +1,37 @@
+"""Fine-tuning, Milani's future work (section 5): the last blocks of the backbone learn, too.
+
+Begins with a finished run of transfer learning: its head, and the backbone from --unfreeze on, go on learning at a
+small rate; batch normalization keeps its statistics. The maps before the cut are stored once, so an epoch costs the
+last blocks alone; their size is told first. With --augment there are stored views of each image as in v3, and with
+--augmented-views 0, on a GPU, new ones every epoch through the whole network.
+
+    python recipes/finetune.py --start runs/transfer_v2-20260101-120000
+    python recipes/finetune.py --start runs/transfer_v2-20260101-120000 --unfreeze mixed8 --augment
+    python recipes/finetune.py --demo
+"""
+
+import dataclasses
+
+from tiny_imagenet_tf.cli import command
+from tiny_imagenet_tf.experiments.options import Study
+from tiny_imagenet_tf.transfer.options import FinetuneOptions, TransferOptions, inherited
+
+STUDY = Study("finetune", "Fine-tuning")
+
+
+class Config(FinetuneOptions):
+    """The defaults are for Inception-v3."""
+
+
+def main(config: Config):
+    from tiny_imagenet_tf.transfer import experiment, finetuning  # TensorFlow is loaded when the recipe runs
+
+    if config.demo and config.start is None:
+        demo = dataclasses.replace(TransferOptions(), demo=True, **TransferOptions.DEMO, runs=config.runs)
+        start = experiment.run(Study("transfer_vanilla", "Transfer Learning vanilla"), demo).path
+        config = dataclasses.replace(config, start=start, **inherited(start))
+    return finetuning.run(STUDY, config)
+
+
+if __name__ == "__main__":
+    command(Config, main, __doc__)

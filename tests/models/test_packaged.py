@@ -1,0 +1,98 @@
+"""The network that comes with the package."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from tiny_imagenet_tf import models
+from tiny_imagenet_tf.data import splits
+from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.evaluation.members import find
+from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
+from tiny_imagenet_tf.evaluation.predict import Predictor
+from tiny_imagenet_tf.models import packaged, preprocess
+from tiny_imagenet_tf.models.compact_inception import compact_inception
+from tiny_imagenet_tf.runs.networks import Classes
+
+CLASSES = Classes(tuple(f"n{number:08}" for number in range(200)), tuple(f"thing {number}" for number in range(200)))
+
+
+@pytest.fixture(scope="module")
+def trained():
+    keras.utils.set_random_seed(5)
+    return preprocess.classifier(compact_inception())
+
+
+@pytest.fixture
+def elsewhere(monkeypatch, tmp_path):
+    """The package's folder of weights, empty."""
+    monkeypatch.setattr(packaged, "FILE", tmp_path / "compact_inception.npz")
+    return packaged.FILE
+
+
+def test_what_was_packaged_comes_back_in_half_precision_and_was_measured_as_such(elsewhere, trained):
+    before, seen = [np.array(weight) for weight in trained.weights], []
+
+    def told():
+        seen.append(trained.get_weights())
+        return {"validation": {"top1": 0.5}}
+
+    packaged.write(trained, CLASSES, told)
+    found = models.build("compact_inception", weights="tiny_imagenet")
+    for weight, measured, value in zip(found.get_weights(), seen[0], before, strict=True):
+        np.testing.assert_array_equal(weight, value.astype(np.float16).astype(np.float32))
+        np.testing.assert_array_equal(weight, measured)
+    assert packaged.figures()["validation"] == {"top1": 0.5}
+    assert elsewhere.stat().st_size < 6e6 and sorted(path.suffix for path in elsewhere.parent.iterdir()) == [
+        ".json",
+        ".npz",
+    ]
+    (member,) = find([elsewhere])
+    network = member.network()
+    images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
+    scores = trained.predict(images.astype(np.float32), verbose=0)
+    expected = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(network.of_images(list(images)), expected, rtol=1e-3)
+    assert member.classes(network) == CLASSES
+
+
+def test_a_damaged_file_is_refused(elsewhere, trained):
+    packaged.write(trained, CLASSES, dict)
+    data = bytearray(elsewhere.read_bytes())
+    data[len(data) // 2] ^= 1
+    elsewhere.write_bytes(data)
+    with pytest.raises(UserError, match="sha256"):
+        packaged.network()
+
+
+@pytest.mark.parametrize("options", [{"classes": 10}, {"width_multiplier": 0.5}, {"blocks": "figure"}])
+def test_weights_of_another_network_are_refused(elsewhere, trained, options):
+    packaged.write(trained, CLASSES, dict)
+    with pytest.raises(ValueError, match="full width"):
+        models.build("compact_inception", weights="tiny_imagenet", **options)
+    with pytest.raises(UserError, match="no other network"):
+        packaged.write(preprocess.classifier(compact_inception(**options)), CLASSES, dict)
+
+
+@pytest.mark.parametrize("name", ["inception_v3", "compact_inception"])
+def test_there_are_no_other_weights(name):
+    with pytest.raises(ValueError, match="no weights 'imagenet'"):
+        models.build(name, weights="imagenet")
+
+
+def test_its_input_may_have_another_size(elsewhere, trained):
+    packaged.write(trained, CLASSES, dict)
+    assert models.build("compact_inception", weights="tiny_imagenet", input_shape=(48, 48, 3)).output_shape == (
+        None,
+        200,
+    )
+
+
+def test_the_packaged_network_reaches_what_is_said_of_it(real_data):
+    told = json.loads(packaged.FILE.with_suffix(".json").read_text())["validation"]
+    validation = splits.load(real_data, "validation")
+    answers = Predictor.load(packaged.FILE).probabilities(validation)
+    assert len(validation) == told["images"]
+    assert top_k_accuracy(answers, validation.labels) == pytest.approx(told["top1"], abs=2e-4)

@@ -1,0 +1,159 @@
+"""Fine-tuning: where a backbone is cut, what learns and what stays, and what is told of it."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from tiny_imagenet_tf.data import splits
+from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.evaluation.metrics import mcnemar
+from tiny_imagenet_tf.evaluation.predict import Predictor
+from tiny_imagenet_tf.experiments.options import Study
+from tiny_imagenet_tf.models import backbones
+from tiny_imagenet_tf.transfer import finetuning
+from tiny_imagenet_tf.transfer.options import FinetuneOptions, inherited
+
+STUDY = Study("finetune", "Fine-tuning")
+
+
+def conv(x, width, name):
+    x = layers.Conv2D(width, 3, strides=2, use_bias=False, name=name)(x)
+    return layers.ReLU(name=f"{name}_relu")(layers.BatchNormalization(name=f"{name}_bn")(x))
+
+
+@pytest.fixture(scope="module")
+def branching(tmp_path_factory):
+    """A backbone of three blocks, the second of which has two branches and a way past both."""
+    keras.utils.set_random_seed(1)
+    images = keras.Input((40, 40, 3), name="images")
+    x = conv(images, 8, "first")
+    both = layers.Concatenate(name="both")([conv(x, 4, "left"), conv(x, 4, "right")])
+    x = layers.Add(name="joint")([both, layers.Conv2D(8, 3, strides=2, name="past")(x)])
+    x = layers.GlobalAveragePooling2D(name="avg_pool")(conv(x, 12, "last"))
+    path = tmp_path_factory.mktemp("backbone") / "branching.keras"
+    keras.Model(images, x).save(path)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def start(recipe, downloaded, branching, tmp_path_factory):
+    """A finished run of transfer learning on it."""
+    vanilla, folder = recipe("transfer_vanilla"), tmp_path_factory.mktemp("start")
+    options = {"backbone": branching, "pixels": "-1..1", "data_dir": downloaded, "precision": "float32"}
+    return vanilla.main(
+        vanilla.Config(**options, runs=folder, store=folder / "store", batch_size=8, epochs=2, learning_rate=0.01)
+    )
+
+
+@pytest.fixture
+def options(start, downloaded, tmp_path):
+    """Of a run that begins with it."""
+    return FinetuneOptions(
+        **inherited(start.path),
+        start=start.path,
+        unfreeze="last",
+        data_dir=downloaded,
+        runs=tmp_path / "runs",
+        store=tmp_path / "store",
+        batch_size=8,
+        epochs=2,
+        learning_rate=0.01,
+        precision="float32",
+    )
+
+
+@pytest.fixture
+def trunk(branching):
+    return backbones.build(backbones.find(branching, "-1..1"))
+
+
+def test_a_network_is_cut_where_it_is_a_single_path(trunk):
+    names = finetuning.cuts(trunk.model)
+    single = ["first", "first_bn", "first_relu", "joint", "last", "last_bn", "last_relu", "avg_pool", "values"]
+    assert names == single
+
+
+@pytest.mark.parametrize(
+    ("unfreeze", "cut"), [("last", "joint"), ("joint", "first_relu"), ("left", "first_relu"), ("avg_pool", "last_relu")]
+)
+def test_both_parts_are_the_whole(trunk, unfreeze, cut):
+    frozen, learning = finetuning.split(trunk, unfreeze)
+    assert frozen.description["layer"] == f"{cut}, its map" and frozen.description["weights_sha256"]
+    images = np.random.default_rng(0).uniform(-1, 1, (3, 40, 40, 3)).astype(np.float32)
+    rows = frozen.model.predict(images, verbose=0)
+    assert rows.ndim == 2
+    np.testing.assert_allclose(learning.predict(rows, verbose=0), trunk.model.predict(images, verbose=0), atol=1e-6)
+
+
+@pytest.mark.parametrize(("unfreeze", "message"), [("mixed9", "no such layer"), ("first", "nothing of")])
+def test_what_cannot_be_cut(trunk, unfreeze, message):
+    with pytest.raises(UserError, match=message):
+        finetuning.split(trunk, unfreeze)
+
+
+def test_the_last_block_learns_and_all_else_stays(options, start, builder):
+    run = finetuning.run(STUDY, options)
+    validation = splits.load(builder, "validation")
+    frozen = finetuning.split(backbones.build(backbones.find(options.backbone, "-1..1")), "last")[0].model
+    saved = backbones.load(run.classifier).get_layer("classifier").get_layer("network").get_layer("trunk")
+    for one, other in zip(frozen.weights, saved.weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+    learning = backbones.load(run.snapshots().paths[-1])
+    first = finetuning.joined(
+        finetuning.split(backbones.build(backbones.find(options.backbone, "-1..1")), "last")[1], start
+    )
+    changed = {
+        weight.path.split("/")[-2] + "/" + weight.name: not np.array_equal(weight, other)
+        for weight, other in zip(learning.weights, first.weights, strict=True)
+    }
+    assert changed["last/kernel"] and changed["logits/kernel"]
+    kept = [name for name in changed if name.startswith("last_bn/")]
+    assert len(kept) == 4 and not any(changed[name] for name in kept), "batch normalization stays as it was"
+    stored = run.read_validation_predictions()["probabilities"]
+    np.testing.assert_allclose(Predictor.load(run.classifier).probabilities(validation), stored, atol=2e-3)
+    (told,) = [note for note in run.summary.notes if "before" in note]
+    top1 = start.summary.validation.top1
+    assert f"{start.path.name} before: {top1:.2%}" in told and "p = " in told
+
+
+def test_it_goes_on_bit_for_bit(options, tmp_path):
+    whole = finetuning.run(STUDY, options)
+    short = finetuning.run(STUDY, dataclasses.replace(options, runs=tmp_path / "short", epochs=1))
+    longer = finetuning.run(STUDY, dataclasses.replace(options, runs=tmp_path / "short", resume=short.path))
+    one, other = (np.load(run.checkpoint) for run in (whole, longer))
+    assert all(np.array_equal(one[name], other[name]) for name in one.files if name != "position")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"start": None}, "--start: name a finished run"),
+        ({"backbone": "xception"}, "the run to start from has"),
+        ({"weight_decay": 0.5}, "--weight-decay 0.5: the run to start from has"),
+        ({"learning_rate": -1}, "--learning-rate -1: must be"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(options, changes, message):
+    with pytest.raises(UserError, match=message):
+        dataclasses.replace(options, **changes).check()
+
+
+def test_maps_that_do_not_fit_are_told_before_they_are_made(options, monkeypatch):
+    monkeypatch.setattr("tiny_imagenet_tf.hardware.free_memory", lambda: 1000)
+    with pytest.raises(UserError, match="unfreeze from a later layer on, or take a --fraction"):
+        finetuning.run(STUDY, options)
+    assert not list(options.runs.iterdir()) and not options.store.exists()
+
+
+def test_the_command_line_takes_what_is_the_starts_from_it(start):
+    found = FinetuneOptions.starting_point(["--start", str(start.path), "--epochs", "5"])
+    assert found.start == start.path and found.backbone.endswith("branching.keras") and found.pixels == "-1..1"
+    assert found.departures == ""
+
+
+@pytest.mark.parametrize(("counts", "expected"), [((0, 0), 1), ((5, 5), 1), ((0, 10), 2 / 1024), ((2, 8), 112 / 1024)])
+def test_mcnemars_exact_test(counts, expected):
+    assert mcnemar(*counts) == mcnemar(*counts[::-1]) == pytest.approx(expected)

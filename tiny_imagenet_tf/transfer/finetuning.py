@@ -1,0 +1,174 @@
+"""Fine-tuning, Milani's future work (section 5): the last blocks of a frozen backbone learn, too.
+
+The backbone is cut in two where it is a single path. What lies before the cut stays frozen: its maps are stored once,
+as transfer values are, so that an epoch costs the last blocks alone. What lies behind it is trained together with the
+head of a finished transfer run, at a small rate; batch normalization keeps its statistics.
+"""
+
+import dataclasses
+import math
+from functools import partial
+
+import keras
+import numpy as np
+
+from tiny_imagenet_tf import hardware
+from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.evaluation.metrics import mcnemar
+from tiny_imagenet_tf.experiments import data as images
+from tiny_imagenet_tf.experiments.experiment import begin, precision_of
+from tiny_imagenet_tf.experiments.options import Study
+from tiny_imagenet_tf.experiments.statistics import normalizations
+from tiny_imagenet_tf.models.backbones import Trunk
+from tiny_imagenet_tf.runs.files import room
+from tiny_imagenet_tf.runs.run import Run
+from tiny_imagenet_tf.transfer import experiment as transfer
+from tiny_imagenet_tf.transfer.options import FinetuneOptions
+
+
+def run(study: Study, options: FinetuneOptions) -> Run:
+    """Fine-tunes what a transfer run began with, and returns the new run's directory.
+
+    Raises:
+        UserError: an option, the images or the weights cannot be used; the message names it.
+    """
+    options.check()
+    data = images.load(options)
+    trunk = transfer.trunk_of(options, precision_of(options))
+    frozen, learning = split(trunk, options.unfreeze)
+    maps = math.prod(frozen.model.output_shape[1:])
+    with begin(study, options, data=data) as experiment:
+        _tell_size(options, experiment.data, maps)
+        made = transfer.extraction_of(options, frozen, data.all_train, experiment.precision)
+        values = transfer.extract(experiment, made)
+        hardware.set_seed(options.seed)
+        with hardware.policy(hardware.training_policy(_training_precision(experiment.precision))):
+            head = joined(learning, Run(options.start))
+        trained = sum(math.prod(weight.shape) for weight in head.trainable_weights)
+        print(f"{trained:,} weights learn, from {options.unfreeze} on, with the head of {options.start}")
+        before = transfer.predictions(values, head, data.validation).argmax(axis=1)
+        note = partial(compared, options.start.name, before, data.validation.labels)
+
+        def float32() -> Trunk:
+            return split(transfer.trunk_of(options, experiment.precision, "float32"), options.unfreeze)[0]
+
+        transfer.train(
+            experiment, frozen, values, head, float32, checkpoint_every=options.checkpoint_every, together=1, note=note
+        )
+        return experiment.run
+
+
+def split(trunk: Trunk, unfreeze: str) -> tuple[Trunk, keras.Model]:
+    """Cuts a backbone at the last point before a layer where it is a single path.
+
+    Args:
+        trunk: frozen.
+        unfreeze: name of the layer from which on it is to learn, such as ``mixed9``: a block that ends in a layer of
+            that name learns as a whole.
+
+    Returns:
+        The frozen part, images to its last map, one row an image; and the part that learns, those rows to the values.
+
+    Raises:
+        UserError: there is no such layer, or nothing before it.
+    """
+    layers = {layer.name: layer for layer in trunk.model.layers}
+    points = cuts(trunk.model)
+    if unfreeze not in layers:
+        some = [name for name in points if name.startswith(("mixed", "block")) or name.endswith(("add", "out"))]
+        raise UserError(f"--unfreeze {unfreeze}: no such layer; there are, say, {', '.join((some or points)[-12:])}")
+    order = list(layers)
+    before = [name for name in points if order.index(name) < order.index(unfreeze)]
+    if not before:
+        raise UserError(f"--unfreeze {unfreeze}: nothing of {trunk.backbone.name} would stay frozen before it")
+    cut = layers[before[-1]].output
+    flat = keras.layers.Reshape((math.prod(cut.shape[1:]),), dtype="float32", name="maps")(cut)
+    frozen = keras.Model(trunk.model.inputs[0], flat, name="trunk")
+    description = {**trunk.description, "layer": f"{before[-1]}, its map"}
+    return dataclasses.replace(trunk, model=frozen, description=description), _behind(cut, trunk)
+
+
+def cuts(model: keras.Model) -> list[str]:
+    """Returns the names of the layers that all paths of a network lead through, in their order; not the input's."""
+    needed_by: dict[int, int] = {}
+    order = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+    for number, layer in enumerate(order):
+        for tensor in _tensors(layer.input):
+            needed_by[id(tensor)] = number
+    for tensor in model.outputs:
+        needed_by[id(tensor)] = len(order)
+    open_until, found = [needed_by.get(id(model.inputs[0]), 0)], []
+    for number, layer in enumerate(order):
+        open_until = [until for until in open_until if until > number]
+        if not open_until and len(_tensors(layer.output)) == 1:
+            found.append(layer.name)
+        open_until += [needed_by.get(id(tensor), number) for tensor in _tensors(layer.output)]
+    return found
+
+
+def joined(learning: keras.Model, start: Run) -> keras.Model:
+    """Returns what is trained: rows of maps to scores, with the head of a finished run."""
+    head = keras.saving.load_model(start.snapshots().paths[-1], compile=False)
+    for layer in learning.layers:
+        layer.trainable = True
+    for layer in normalizations(learning):
+        layer.trainable = False  # Keras then takes its statistics as they are, in training too
+    rows = keras.Input(learning.input_shape[1:], name="maps")
+    return keras.Model(rows, head(learning(rows)), name="head")
+
+
+def _behind(cut: keras.KerasTensor, trunk: Trunk) -> keras.Model:
+    inner = keras.Model(cut, trunk.model.outputs[0], name="last_blocks")
+    rows = keras.Input((math.prod(cut.shape[1:]),), name="rows")
+    x = keras.layers.Reshape(cut.shape[1:], name="map")(rows)
+    for layer in inner.layers:
+        if not isinstance(layer, keras.layers.InputLayer):
+            layer.trainable = True
+    return keras.Model(rows, inner(x), name="learning")
+
+
+def _tensors(value: object) -> list:
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _training_precision(precision: str) -> str:
+    return "float32" if precision == "int8" else precision
+
+
+def _tell_size(options: FinetuneOptions, data: images.Data, width: int) -> None:
+    """Says what the maps take on the disk and in memory, before any is made.
+
+    Raises:
+        UserError: they do not fit.
+    """
+    train = len(data.all_train)
+    if options.augment:
+        train = train * (1 + options.augmented_views) if options.augmented_views else 0
+    crops = 10 if options.crops == "ten" else 1
+    tested = sum(len(split) for split in (data.validation, data.test) if split is not None) * crops
+    needed = (train + tested) * width * 2
+    print(f"maps of {width:,} values: {needed / 1e9:.1f} GB in float16, in {options.values_folder} and in memory")
+    folder, free = room(options.values_folder)
+    memory = hardware.free_memory()
+    if needed > free or (memory and 2 * needed > memory):
+        raise UserError(
+            f"{needed:,} bytes of maps: {free:,} are free in {folder}, and of memory, which holds them twice, "
+            f"{memory or 0:,}; unfreeze from a later layer on, or take a --fraction"
+        )
+
+
+def compared(start: str, before: np.ndarray, labels: np.ndarray, found: np.ndarray) -> str:
+    """Returns in words what fine-tuning has changed.
+
+    Args:
+        start: name of the run it began with.
+        before: that network's answers (n,) on the crops of the new run.
+        labels: the truth (n,).
+        found: class probabilities (n, classes) of the new network.
+    """
+    right, now = before == labels, found.argmax(axis=1) == labels
+    gained, lost = int((~right & now).sum()), int((right & ~now).sum())
+    return (
+        f"{start} before: {right.mean():.2%}; {gained} images gained, {lost} lost, McNemar's exact test "
+        f"p = {mcnemar(lost, gained):.2g}"
+    )
