@@ -69,9 +69,7 @@ def main(config: Config) -> dict:
 def card(found: dict[str, Any]) -> str:
     """The model card of the packaged network, from what is stored beside its weights."""
     val, config, environment = found["validation"], found["config"], found["environment"]
-    options = " ".join(
-        f"`{name}={value}`" for name, value in sorted(config.items()) if name in SAID and value is not None
-    )
+    options = " ".join(f"`{name}={config[name]}`" for name in SAID if config.get(name) is not None)
     taught = (
         f"It also learned what a teacher said of each training image, the transfer run `{config['teacher']}` "
         f"({config['teacher_share']:.0%} of what is learned)."
@@ -82,9 +80,9 @@ def card(found: dict[str, Any]) -> str:
 
 <!-- Written by recipes/package_network.py from tiny_imagenet_tf/models/weights/compact_inception.json. -->
 
-The network that `predict` and `evaluate` take where none is named, and
-`models.build("compact_inception", weights="tiny_imagenet")` returns: Milani's compact Inception, 2,582,660 parameters in
-half precision.
+The network that `predict` and `evaluate` take where none is named, and that
+`models.build("compact_inception", weights="tiny_imagenet")` returns: Milani's compact Inception, its 2,582,660
+parameters in half precision.
 
 | | |
 | --- | --- |
