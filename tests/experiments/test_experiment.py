@@ -90,7 +90,7 @@ def test_only_the_recipes_own_experiment_stands_in_the_papers_row(config, monkey
     begun = begin(dataclasses.replace(config, **options))
     network = preprocess.deployed(preprocess.classifier(tiny_run.network(4)))
     begun.snapshots.offer(network.save, step=6, epoch=1, accuracy=0.5)
-    begun.run.write_metrics([{"step": 6, "accuracy": 0.25}])
+    begun.run.write_metrics([{"epoch": 1, "step": 6, "accuracy": 0.25}])
     best = Predictor.of(network)
     begun.report(Clock(6, step=6), best.probabilities, crops="whole", train=Training(views="whole image"))
     summary = begun.run.summary

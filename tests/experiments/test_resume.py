@@ -122,6 +122,7 @@ def test_averages_without_a_callback_end_as_the_weights_after_an_interruption_to
     assert_same(*finals[0], *finals[1])
 
 
+@pytest.mark.slow
 def test_a_killed_process_with_averages_goes_on_bit_for_bit(tmp_path, tree, averaged):
     command = [sys.executable, "tests/experiments/tiny_run.py", tmp_path / "run", tree, tmp_path / "prepared"]
     settings = {"cwd": ROOT, "env": os.environ | {"PYTHONPATH": str(ROOT)}}

@@ -62,8 +62,8 @@ def measured(value: float) -> dict[str, float]:
 
 
 def accuracy(predictor: Predictor, validation) -> float:
-    """A number that goes up and down, and is another when a single weight is."""
-    return float(np.sin(3000 * predictor.scores(validation, predictor.views()[0]).astype(np.float64).sum()))
+    """A number from 0 to 1 that goes up and down, and is another when a single weight is."""
+    return 0.5 + 0.5 * float(np.sin(3000 * predictor.scores(validation, predictor.views()[0]).astype(np.float64).sum()))
 
 
 def train(

@@ -23,6 +23,7 @@ def call(*arguments, **environment):
     )
 
 
+@pytest.mark.slow
 def test_it_runs_with_its_own_options_and_says_what_it_showed(tmp_path):
     done = call("--demo", "--width-multiplier", 0.05, "--epochs", 2, "--runs", tmp_path)
     assert done.returncode == 0, done.stderr

@@ -63,7 +63,7 @@ def test_of_a_path_only_the_last_part_stays(said, kept):
 
 
 def named(name, title):
-    return Record(name, Summary(title, Validation(12, 0.5)), [], {}, {})
+    return Record(name, Summary(title, Validation(12, 0.5)), [], {"recipe": "convnets"}, {})
 
 
 def test_records_are_read_back_sorted_by_name(tmp_path):

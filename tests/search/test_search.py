@@ -48,7 +48,7 @@ def test_another_searchs_folder_is_refused(options):
 
 @pytest.mark.parametrize("variant", ["v2", "v3"])
 def test_folds_judge_every_image_once(options, tmp_path, variant):
-    more = {"variant": variant, "folds": 3, "study": tmp_path / "study", "trials": 2}
+    more = {"variant": variant, "folds": 3, "holdout": 0.1, "study": tmp_path / "study", "trials": 2}
     more |= {"augmented_views": 1} if variant == "v3" else {}
     stored = json.loads(search.run(dataclasses.replace(options, **more)).read_text())
     assert len(stored["trials"]) == 2 and stored["judged_on"] == "3 folds"

@@ -11,10 +11,9 @@ from tiny_imagenet_tf.evaluation.predict import Predictor
 from tiny_imagenet_tf.experiments import data as images
 from tiny_imagenet_tf.experiments.experiment import Experiment
 from tiny_imagenet_tf.experiments.options import Study
-from tiny_imagenet_tf.training import modern
+from tiny_imagenet_tf.training import modern, teacher
 from tiny_imagenet_tf.training.modern import optimizer_of
 from tiny_imagenet_tf.training.options import ModernOptions
-from tiny_imagenet_tf.transfer import teacher
 
 STUDY = Study("inception_modern", "Modern")
 

@@ -105,7 +105,8 @@ class Member:
         if split.name != "validation":
             return None
         stored = self.run.read_validation_predictions()
-        digests = self.run.environment.get("dataset", {}).get("digests")
+        environment = self.run.environment if (self.run.path / "environment.json").exists() else {}
+        digests = environment.get("dataset", {}).get("digests")
         known = isinstance(digests, dict) and "validation" in digests  # early runs knew their images by name alone
         same = (
             digests["validation"] == split.digest if known else np.array_equal(stored["file_names"], split.file_names)

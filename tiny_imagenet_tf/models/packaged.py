@@ -17,7 +17,7 @@ from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.models import preprocess
 from tiny_imagenet_tf.models.compact_inception import compact_inception
 from tiny_imagenet_tf.runs import networks
-from tiny_imagenet_tf.runs.files import read_arrays, read_object, replacing, write_json
+from tiny_imagenet_tf.runs.files import part_of, read_arrays, read_object, replacing, write_json
 from tiny_imagenet_tf.runs.networks import Classes
 
 FILE = Path(__file__).with_name("weights") / "compact_inception.npz"
@@ -79,7 +79,7 @@ def write(classifier: keras.Model, classes: Classes, told: Callable[[], dict]) -
         np.savez_compressed(path, **{str(number): value for number, value in enumerate(rounded)})
 
     FILE.parent.mkdir(exist_ok=True)
-    part = FILE.with_name("part.npz")
+    part = part_of(FILE)
     try:
         networks.save(save, part, classes)
         data = part.read_bytes()

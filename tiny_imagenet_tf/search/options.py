@@ -64,12 +64,12 @@ class SearchOptions(ValueOptions):
             raise UserError("--augment: --variant v3 has the augmented views")
         if self.augments and not self.augmented_views:
             raise UserError("--augmented-views 0: heads are searched on stored views")
-        if self.folds:
-            self.refuse(("holdout",), "--folds holds every image out once")
         if self.study is not None:
             self.check_folders("study")
         if self.folds == 1:
             raise UserError("--folds 1: nothing would be trained on; at least 2, or 0 for --holdout")
+        if self.folds:
+            self.refuse(("holdout",), "--folds holds every image out once")
         for name, (low, high) in self.spans.items():
             least = "at least 0" if name == "label_smoothing" or low == high else "above 0"
             if not (0 <= low <= high < math.inf) or (low == 0 and least == "above 0"):

@@ -12,9 +12,9 @@ from tiny_imagenet_tf.experiments.losses import smoothed_cross_entropy
 from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.models.compact_inception import compact_inception
 from tiny_imagenet_tf.runs.run import Run
+from tiny_imagenet_tf.training import teacher
 from tiny_imagenet_tf.training.options import ModernOptions
 from tiny_imagenet_tf.training.scratch import Scratch
-from tiny_imagenet_tf.transfer import teacher
 
 
 def run(study: Study, options: ModernOptions) -> Run:
