@@ -40,7 +40,7 @@ def main(path: str, source: str, data_dir: str, epochs: str, *devices: str) -> N
 
     def measure() -> dict[str, float]:
         value = negative_log_likelihood(predictor.probabilities(validation), np.asarray(validation.labels))
-        return tiny_run.measured(-value)
+        return tiny_run.measured(-value) | {"selection_accuracy": float(np.exp(-value))}
 
     save = partial(save_network, preprocess.deployed(classifier), Classes.of(train.wnids, train.words))
     run = tiny_run.make_run(Path(path))
