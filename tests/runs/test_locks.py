@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tiny_imagenet_tf.__main__ import main
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs.run import Run
 
@@ -42,6 +43,48 @@ def test_a_run_is_of_one_process_and_free_when_that_is_killed(tmp_path):
     holder.wait()
     with Run(tmp_path).locked():
         pass
+
+
+def test_a_second_resumption_by_the_command_is_refused_while_the_first_is_at_work(
+    recipe, tiny_transfer, tmp_path, capsys
+):
+    vanilla = recipe("transfer_vanilla")
+    options = {"store": tmp_path / "store", "runs": tmp_path / "runs", "batch_size": 8, "epochs": 1}
+    run = vanilla.main(vanilla.Config(**tiny_transfer, **options, precision="float32"))
+    before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file() and path.name != ".lock"}
+    holder = start(HOLD_A_RUN, run.path)
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(SystemExit) as ended:
+        main(["transfer", "vanilla", "--resume", str(run.path), "--epochs", "2"])
+    holder.kill()
+    told = capsys.readouterr().err
+    assert ended.value.code == 2 and f"process {holder.pid} on" in told and "Traceback" not in told
+    after = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file() and path.name != ".lock"}
+    assert after == before
+
+
+DOWNLOAD = """
+from tiny_imagenet_tf.data import splits
+
+def slow(root):
+    print("downloading", flush=True)
+    time.sleep(3)
+    made_from = splits.DOWNLOAD
+    splits.Builder(data_dir=root, source=Path(sys.argv[2]), made_from=made_from).download_and_prepare()
+
+splits._download = slow
+print(splits.prepare(None, Path(sys.argv[1])).info.splits["train"].num_examples)
+"""
+
+
+def test_of_two_downloads_to_one_place_the_second_waits_for_the_first(tree, tmp_path):
+    starts = [start(DOWNLOAD, tmp_path / "data", tree) for _ in range(2)]
+    told = [each.communicate()[0] for each in starts]
+    assert [each.returncode for each in starts] == [0, 0]
+    assert sum("downloading" in each for each in told) == 1
+    assert all(each.splitlines()[-1] == "24" for each in told)
+    (second,) = [each for each in told if "downloading" not in each]
+    assert f"process {starts[1 - told.index(second)].pid} on" in second and "waiting for its end" in second
 
 
 CREATE = """
