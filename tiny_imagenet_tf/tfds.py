@@ -1,5 +1,9 @@
-"""Registers ``tiny_imagenet`` with TensorFlow Datasets: import this, then ``tfds.load("tiny_imagenet")``."""
+"""Registers ``tiny_imagenet`` with TensorFlow Datasets: import this, then ``tfds.load("tiny_imagenet")``.
 
-from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import Builder
+``classes()`` names the classes in words. ``tfds.data_source`` wants records of another kind, which are prepared with
+``tfds.data_source("tiny_imagenet", data_dir=ELSEWHERE, builder_kwargs={"file_format": "array_record"})``.
+"""
 
-__all__ = ["Builder"]
+from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import Builder, classes
+
+__all__ = ["Builder", "classes"]

@@ -81,6 +81,7 @@ class Keeping:
         checkpoint_every: steps, at the most, that an interruption costs.
         tensorboard: whether measurements go to TensorBoard, too.
         measure_more: returns what is measured at an epoch's end alone.
+        prepared: a context in which the network is measured and saved; it leaves the network as it was.
     """
 
     run: Run
@@ -91,6 +92,7 @@ class Keeping:
     checkpoint_every: int
     tensorboard: bool = False
     measure_more: Callable[[], dict[str, float]] = dict
+    prepared: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext
 
 
 def fit(
@@ -222,7 +224,7 @@ class Supervisor(keras.callbacks.Callback):
             rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
             row = {"epoch": clock.epochs, "step": clock.step, "learning_rate": rate}
             row |= {name: float(value) for name, value in logs.items() if name in ("loss", "penalty", "accuracy")}
-            with averaged_weights(self.model), interrupts.waiting(False):
+            with averaged_weights(self.model), keeping.prepared(), interrupts.waiting(False):
                 row |= keeping.measure() | (keeping.measure_more() if ended else {})
                 keeping.snapshots.offer(
                     keeping.save, step=clock.step, epoch=clock.epochs, accuracy=row["selection_accuracy"]

@@ -1,5 +1,6 @@
 """The compact Inception by today's methods: what ``inception_modern.py`` trains."""
 
+import dataclasses
 from functools import partial
 
 import keras
@@ -23,6 +24,8 @@ def run(study: Study, options: ModernOptions) -> Run:
     It is measured, and saved, as a network of 64 pixels all the time: random crops of images shown at 48 have things of
     the size that they have in whole images at 64. No weight depends on the size, so each stage goes on from the
     checkpoint of the one before, with the optimizer's momentum and averages, as a run does that was interrupted.
+    But the statistics of batch normalization do depend on it, and on the weights, which are averages where it is
+    measured: they are estimated anew there.
     """
     with begin(study, options, devices=options.devices) as experiment:
         steps = len(experiment.data.rows) // options.batch_size
@@ -41,6 +44,7 @@ def run(study: Study, options: ModernOptions) -> Run:
             optimizer = partial(optimizer_of, options, steps)
             loss = smoothed_cross_entropy(options.label_smoothing)
             stage = Scratch.compiled(experiment, network, views, optimizer, loss, targets, size)
+            stage = dataclasses.replace(stage, reestimate=experiment.placement.replicas == 1)
             print(f"images of {size} pixels until epoch {until}")
             clock = stage.fit(epochs=until)
         stage.report(clock)

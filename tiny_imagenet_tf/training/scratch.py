@@ -1,5 +1,6 @@
 """Training a network from scratch: what Milani's and Le & Yang's recipes share."""
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -33,6 +34,8 @@ class Scratch:
         classifier: pixels in 0..255 to scores; what is measured and saved.
         model: the same behind random views, compiled; what is fitted.
         targets: what is learned instead of the labels, float32 (training images, classes).
+        reestimate: measure and save with batch normalization's statistics estimated anew, of whole images at test time;
+            for networks trained on images of another size, or measured by averaged weights. On one device.
     """
 
     experiment: Experiment
@@ -40,6 +43,7 @@ class Scratch:
     classifier: keras.Model
     model: keras.Model
     targets: np.ndarray | None = None
+    reestimate: bool = False
 
     @classmethod
     def compiled(
@@ -81,14 +85,17 @@ class Scratch:
         predictor = Predictor(self.classifier)
         saved = preprocess.deployed(self.classifier, predictor.views()[0])
 
-        def measure_more() -> dict[str, float]:
-            """Val by statistics estimated anew, where batch normalization's moving averages can lag behind."""
-            if experiment.placement.replicas > 1 or not normalizations(self.classifier):
-                return {}
+        def new_statistics() -> contextlib.AbstractContextManager:
             train = experiment.data.train
             sample = train.take(train.spread_rows(2000))
             shown = in_view(sample, predictor.views()[0], options.batch_size)
-            with reestimated(predictor.behind_views, (inputs for (inputs,) in shown)):
+            return reestimated(predictor.behind_views, (inputs for (inputs,) in shown))
+
+        def measure_more() -> dict[str, float]:
+            """Val by statistics estimated anew, where batch normalization's moving averages can lag behind."""
+            if self.reestimate or experiment.placement.replicas > 1 or not normalizations(self.classifier):
+                return {}
+            with new_statistics():
                 found = predictor.probabilities(experiment.data.validation)
             return {"val_accuracy_reestimated": top_k_accuracy(found, experiment.data.validation.labels)}
 
@@ -101,6 +108,7 @@ class Scratch:
             measure_every=options.measure_every,
             checkpoint_every=options.checkpoint_every,
             measure_more=measure_more,
+            **({"prepared": new_statistics} if self.reestimate else {}),
         )
         return fit(self.model, batches, keeping, epochs=epochs or options.epochs, callbacks=callbacks)
 

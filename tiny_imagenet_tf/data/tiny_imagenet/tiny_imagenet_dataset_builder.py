@@ -22,7 +22,11 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=_AGAIN):
     """Tiny ImageNet: 200 classes, 64x64 images; grayscale files are replicated to three channels.
 
     Features: ``image`` uint8 (64, 64, 3), ``label`` (index into the sorted wnids, -1 in the test split),
-    ``box`` int32 (x0, y0, x1, y1) in pixels 0..63 or four times -1, ``file_name``.
+    ``box`` int32 (x0, y0, x1, y1) in pixels 0..63 or four times -1, ``file_name``. The box is no ``BBoxFeature``,
+    which holds shares of the image as floats: screening by boxes compares the very pixels that were annotated, and has
+    to tell an image without a box.
+
+    The labels' names are the wnids; :func:`classes` names them in words. Both are known before anything is prepared.
 
     ``info.metadata`` holds ``wnids`` (the classes), ``words`` (wnid to human-readable names), ``digests`` (split to
     sha256), ``grayscale`` (split to count), ``missing`` (annotated files that were not on disk) and ``source`` (what
@@ -47,12 +51,13 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=_AGAIN):
         super().__init__(**kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
+        # Of the official archive they are known; of a tree they come with it and are stored beside its records.
+        known = self._source is None and not self.data_path.exists()
         return self.dataset_info_from_configs(
             features=tfds.features.FeaturesDict(
                 {
                     "image": tfds.features.Image(shape=(64, 64, 3), encoding_format="jpeg"),
-                    # The class names come with the data and are stored beside the prepared records.
-                    "label": tfds.features.ClassLabel(),
+                    "label": tfds.features.ClassLabel(names=list(classes()) if known else None),
                     "box": tfds.features.Tensor(shape=(4,), dtype=np.int32),
                     "file_name": tfds.features.Text(),
                 }
@@ -81,6 +86,12 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=_AGAIN):
         for example in progress.bar(f"writing {split}", len(examples), over=examples):
             name = example.path.name
             yield name, {"image": example.path, "label": example.label, "box": example.box, "file_name": name}
+
+
+def classes() -> dict[str, str]:
+    """Returns the 200 classes of the official archive: wnid to words, sorted by wnid."""
+    lines = Path(__file__).with_name("classes.tsv").read_text(encoding="utf-8").splitlines()
+    return dict(line.split("\t") for line in lines)
 
 
 def place_of(source: Path, root: Path) -> Path:
