@@ -71,7 +71,7 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=_AGAIN):
         root = self._source or dl_manager.download_and_extract(URL)
         with progress.bar("verifying") as bar:
             layout = official_layout.read(Path(root), on_file=bar.update)
-        self.info.features["label"].names = layout.wnids
+        self.info.features["label"].names = list(layout.wnids)  # of the official archive, those that are known
         self.info.metadata.update(
             wnids=list(layout.wnids),
             words=layout.words,
