@@ -11,6 +11,7 @@ takes ten minutes there.
     python recipes/evaluate.py runs/inception_baseline-20260101-120000
     python recipes/evaluate.py runs/convnets-20260101-120000 --crops ten
     python recipes/evaluate.py runs/transfer_v2-20260101-120000 --crops whole
+    python recipes/evaluate.py runs/transfer_v2-20260101-120000 --corrupted Tiny-ImageNet-C
     python recipes/evaluate.py resnet50.keras --pixels caffe --labels imagenet1k
     python recipes/evaluate.py model.keras --split test --output predictions-test.txt
 """
@@ -21,6 +22,7 @@ from typing import Literal
 
 import tyro
 
+from tiny_imagenet_tf import progress
 from tiny_imagenet_tf.choices import Pixels
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
@@ -46,6 +48,9 @@ class Config:
     labels: str | None = None
     """The order of a model's scores: sorted (the default), imagenet1k, or a file with a wnid a line such as the
     dataset's wnids.txt."""
+    corrupted: Path | None = None
+    """A folder of Tiny-ImageNet-C, as its authors publish it: the error under each corruption and severity, beside that
+    of val."""
     output: Path | None = None
     """Where to write a line an image, "val_0.JPEG n01443537"."""
     source: Path | None = None
@@ -58,12 +63,16 @@ class Config:
 
 def main(config: Config) -> dict[str, float]:
     from tiny_imagenet_tf.data import splits  # TensorFlow is loaded when the recipe runs
+    from tiny_imagenet_tf.evaluation import corruption
     from tiny_imagenet_tf.evaluation.members import find
     from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
     from tiny_imagenet_tf.models import packaged
 
     if config.split == "test" and config.output is None:
         raise UserError("test has no labels to measure with: --output PATH writes the predictions")
+    if config.corrupted is not None and (config.split != "validation" or config.output is not None):
+        raise UserError("--corrupted measures val and its corruptions; leave out --split and --output")
+    kinds = corruption.groups(config.corrupted) if config.corrupted else []
     model = config.model or packaged.FILE
     check_output("--output", config.output, [model])
     (member,) = find([model], "best", config.pixels, config.labels)
@@ -75,6 +84,13 @@ def main(config: Config) -> dict[str, float]:
     if config.split != "test":
         figures = {f"top-{k}": top_k_accuracy(probabilities, split.labels, k) for k in (1, 5)}
         print(f"{member.name}: {len(split):,} {split.name} images", *(f"{k} {v:.2%}" for k, v in figures.items()))
+    errors = {}
+    for kind in progress.bar("corruptions", len(kinds), unit="groups", over=kinds):
+        images = corruption.read(config.corrupted, *kind, split, config.fraction)
+        errors[kind] = 1 - top_k_accuracy(member.probabilities(images, config.crops), images.labels)
+    if errors:
+        print(*corruption.table(errors, 1 - figures["top-1"]), sep="\n")
+        figures |= {f"{name} {severity}": error for (name, severity), error in errors.items()}
     if config.output is not None:
         with replacing(config.output) as file:
             file.write(prediction_lines(split.file_names, probabilities.argmax(axis=1), split.wnids).encode())

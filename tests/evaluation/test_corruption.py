@@ -1,0 +1,79 @@
+"""Tiny-ImageNet-C's layout, read and measured."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tiny_imagenet_tf.data import splits
+from tiny_imagenet_tf.data.batches import in_order
+from tiny_imagenet_tf.data.official_layout import DatasetError
+from tiny_imagenet_tf.evaluation import corruption
+from tiny_imagenet_tf.models import preprocess
+
+
+@pytest.fixture
+def clean(builder):
+    return splits.load(builder, "validation")
+
+
+@pytest.fixture
+def corrupted(clean, tmp_path):
+    """Val as it is under "none", and black under "night"; two severities each."""
+    images = np.concatenate(list(in_order(clean, 50).as_numpy_iterator()))
+    for kind, factor in (("none", 1), ("night", 0)):
+        for severity in (1, 3):
+            for image, label, name in zip(images, clean.labels, clean.file_names, strict=True):
+                folder = tmp_path / "C" / kind / str(severity) / clean.wnids[label]
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / name).write_bytes(tf.io.encode_jpeg(image * np.uint8(factor), quality=100).numpy())
+    return tmp_path / "C"
+
+
+def test_groups_and_images(corrupted, clean):
+    assert corruption.groups(corrupted) == [("night", 1), ("night", 3), ("none", 1), ("none", 3)]
+    found = corruption.read(corrupted, "night", 1, clean)
+    assert len(found) == 12 and found.wnids == clean.wnids and found.labels.tolist() == sorted(clean.labels)
+    assert max(batch.max() for batch in in_order(found, 50).as_numpy_iterator()) == 0
+    assert len(corruption.read(corrupted, "night", 1, clean, 0.34)) == 4
+
+
+def test_the_recipe_prints_each_corruptions_error(corrupted, clean, downloaded, recipe, tmp_path, capsys):
+    pixels = keras.Input((64, 64, 3))
+    scores = keras.layers.Dense(4, name="logits")(keras.layers.GlobalAveragePooling2D()(pixels))
+    preprocess.deployed(preprocess.classifier(keras.Model(pixels, scores))).save(tmp_path / "net.keras")
+    evaluate = recipe("evaluate")
+    config = evaluate.Config(tmp_path / "net.keras", corrupted=corrupted, data_dir=downloaded)
+    figures = evaluate.main(config)
+    assert figures["night 1"] == figures["night 3"] == 0.75, "black images have one answer"
+    assert figures["none 1"] == pytest.approx(1 - figures["top-1"], abs=0.1)
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[-3].split() == ["night", "75.0%", "75.0%", "75.0%"]
+    mean = (0.75 + figures["none 1"]) / 2
+    assert (
+        printed[-1]
+        == f"corruption error, the mean over corruptions: {mean:.2%}; clean error {1 - figures['top-1']:.2%}"
+    )
+
+
+@pytest.mark.parametrize(
+    "fault", ["no folder", "nothing in it", "a class less", "a class too many", "no image", "damaged", "small"]
+)
+def test_what_cannot_be_measured(corrupted, clean, fault):
+    wnid = corrupted / "night/1" / clean.wnids[0]
+    file = next(wnid.iterdir())
+    if fault == "a class less":
+        wnid.rename(corrupted / "elsewhere")
+    elif fault == "a class too many":
+        (wnid.parent / "n00000000").mkdir()
+    elif fault == "no image":
+        for each in wnid.iterdir():
+            each.unlink()
+    elif fault == "damaged":
+        file.write_bytes(file.read_bytes()[:100])
+    elif fault == "small":
+        file.write_bytes(tf.io.encode_jpeg(np.zeros((32, 32, 3), np.uint8)).numpy())
+    folder = {"no folder": corrupted / "gone", "nothing in it": wnid}.get(fault, corrupted)
+    with pytest.raises(DatasetError, match=str(folder if folder != corrupted else wnid.parent)):
+        corruption.groups(folder)
+        corruption.read(folder, "night", 1, clean)

@@ -1,0 +1,89 @@
+"""Tiny-ImageNet-C: the val images under fifteen corruptions, each of five severities (Hendrycks and Dietterich 2019).
+
+FOLDER/<corruption>/<severity 1 to 5>/<wnid>/<image>.JPEG      as its authors publish it
+"""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tiny_imagenet_tf.data import jpeg
+from tiny_imagenet_tf.data.official_layout import DatasetError
+from tiny_imagenet_tf.data.splits import Split
+
+SUFFIXES = (".jpeg", ".jpg")
+
+
+def groups(folder: Path) -> list[tuple[str, int]]:
+    """Returns the corruptions of a folder with their severities, sorted.
+
+    Raises:
+        DatasetError: there are none.
+    """
+    if not folder.is_dir():
+        raise DatasetError(f"--corrupted {folder}: no such folder")
+    found = [path for path in folder.glob("*/[1-5]") if path.is_dir() and path.parent.name[0] != "."]
+    if not found:
+        raise DatasetError(
+            f"--corrupted {folder}: no folders such as gaussian_noise/1/n01443537; point to Tiny-ImageNet-C"
+        )
+    return sorted((path.parent.name, int(path.name)) for path in found)
+
+
+def read(folder: Path, corruption: str, severity: int, clean: Split, fraction: float = 1.0) -> Split:
+    """Returns the images of one corruption and severity, by class and name.
+
+    Args:
+        folder: of all corruptions.
+        corruption: name of one.
+        severity: of it, from 1 to 5.
+        clean: the val split, whose classes they have.
+        fraction: share of each class to read.
+
+    Raises:
+        DatasetError: a class is not one of val's or has no image, or an image is damaged or has another size.
+    """
+    place = folder / corruption / str(severity)
+    classes = {path.name: path for path in sorted(place.iterdir()) if path.is_dir()}
+    if odd := classes.keys() ^ set(clean.wnids):
+        raise DatasetError(f"{place}: its classes are not those of val; they differ in {', '.join(sorted(odd)[:3])}")
+    files, labels = [], []
+    for label, wnid in enumerate(clean.wnids):
+        found = sorted(file for file in classes[wnid].iterdir() if file.suffix.lower() in SUFFIXES)
+        if not found:
+            raise DatasetError(f"{classes[wnid]}: no image")
+        files += found[: max(1, round(fraction * len(found)))]
+        labels += [label] * (len(files) - len(labels))
+    data = [file.read_bytes() for file in files]
+    for file, shape in zip(files, jpeg.verify_all(data), strict=True):
+        if isinstance(shape, jpeg.JpegError):
+            raise DatasetError(f"{file}: {shape}")
+        if shape[:2] != (64, 64):
+            raise DatasetError(f"{file}: {shape[1]}x{shape[0]} pixels, expected 64x64")
+    digest = hashlib.sha256(b"".join(hashlib.sha256(each).digest() for each in data)).hexdigest()
+    names = np.array([file.name for file in files])
+    boxes = np.full((len(files), 4), -1, np.int32)
+    labels = np.array(labels, np.int64)
+    return Split(f"{corruption} {severity}", tf.constant(data), labels, boxes, names, clean.wnids, clean.words, digest)
+
+
+def table(errors: dict[tuple[str, int], float], clean: float) -> Iterator[str]:
+    """Yields the lines of a table of top-1 errors: a corruption a row, a severity a column; then their mean.
+
+    Args:
+        errors: of each corruption and severity, fractions.
+        clean: of the images as they are.
+    """
+    severities = sorted({severity for _, severity in errors})
+    yield f"{'top-1 error':22}" + "".join(f"{severity:>8}" for severity in severities) + f"{'mean':>9}"
+    means = {}
+    for corruption in sorted({name for name, _ in errors}):
+        row = [errors.get((corruption, severity)) for severity in severities]
+        means[corruption] = float(np.mean([each for each in row if each is not None]))
+        cells = "".join(f"{'':>8}" if each is None else f"{each:8.1%}" for each in row)
+        yield f"{corruption:22}{cells}{means[corruption]:9.1%}"
+    mean = float(np.mean(list(means.values())))
+    yield f"corruption error, the mean over corruptions: {mean:.2%}; clean error {clean:.2%}"
