@@ -45,7 +45,7 @@ def run(study: Study, options: FinetuneOptions) -> Run:
         with hardware.policy(hardware.training_policy(_training_precision(experiment.precision))):
             head = joined(learning, Run(options.start))
         trained = sum(math.prod(weight.shape) for weight in head.trainable_weights)
-        print(f"{trained:,} weights learn, from {options.unfreeze} on, with the head of {options.start}")
+        print(f"{trained:,} weights learn, from {options.unfreeze} on, and the head of\n{options.start}")
         before = transfer.predictions(values, head, data.validation).argmax(axis=1)
         note = partial(compared, options.start.name, before, data.validation.labels)
 
@@ -147,7 +147,7 @@ def _tell_size(options: FinetuneOptions, data: images.Data, width: int) -> None:
     crops = 10 if options.crops == "ten" else 1
     tested = sum(len(split) for split in (data.validation, data.test) if split is not None) * crops
     needed = (train + tested) * width * 2
-    print(f"maps of {width:,} values: {needed / 1e9:.1f} GB in float16, in {options.values_folder} and in memory")
+    print(f"maps of {width:,} values in float16: {needed / 1e9:.2f} GB, on disk and in memory")
     folder, free = room(options.values_folder)
     memory = hardware.free_memory()
     if needed > free or (memory and 2 * needed > memory):
