@@ -6,7 +6,6 @@ weights/compact_inception.json    sha256 of that file, and where the weights are
 """
 
 import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -87,4 +86,4 @@ def write(classifier: keras.Model, classes: Classes, told: Callable[[], dict]) -
         part.unlink(missing_ok=True)
     with replacing(FILE) as file:
         file.write(data)
-    write_json(FILE.with_suffix(".json"), {"sha256": hashlib.sha256(data).hexdigest(), **json.loads(json.dumps(found))})
+    write_json(FILE.with_suffix(".json"), {"sha256": hashlib.sha256(data).hexdigest(), **found})
