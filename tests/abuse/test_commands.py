@@ -11,7 +11,7 @@ COMMANDS = {
     "no such option": ("transfer vanilla --learning-rat 1", "--learning-rat"),
     "a number in words": ("transfer v2 --epochs many", "many"),
     "a choice that is none": ("train baseline --blocks printed", "printed"),
-    "no model": ("predict", "required"),
+    "no model": ("predict", "no picture was given"),
     "no file": ("predict model.keras photo.jpg", "neither a .keras file nor a run"),
     "no picture": ("predict good.keras nothing.jpg", "nothing.jpg"),
     "no answers": ("predict good.keras photo.jpg --top 0", "--top 0"),
