@@ -62,8 +62,7 @@ class Config:
 
 
 def main(config: Config) -> dict[str, float]:
-    from tiny_imagenet_tf.data import splits  # TensorFlow is loaded when the recipe runs
-    from tiny_imagenet_tf.evaluation import corruption
+    from tiny_imagenet_tf.data import corruption, splits  # TensorFlow is loaded when the recipe runs
     from tiny_imagenet_tf.evaluation.members import find
     from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
     from tiny_imagenet_tf.models import packaged

@@ -105,12 +105,8 @@ class Member:
         if split.name != "validation":
             return None
         stored = self.run.read_validation_predictions()
-        environment = self.run.environment if (self.run.path / "environment.json").exists() else {}
-        digests = environment.get("dataset", {}).get("digests")
-        known = isinstance(digests, dict) and "validation" in digests  # early runs knew their images by name alone
-        same = (
-            digests["validation"] == split.digest if known else np.array_equal(stored["file_names"], split.file_names)
-        )
+        digest = self.run.digest_of("validation")  # early runs knew their images by name alone
+        same = digest == split.digest if digest else np.array_equal(stored["file_names"], split.file_names)
         return stored["probabilities"].astype(np.float64) if same else None
 
 

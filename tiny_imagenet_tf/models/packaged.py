@@ -19,7 +19,7 @@ from tiny_imagenet_tf.runs import networks
 from tiny_imagenet_tf.runs.files import part_of, read_arrays, read_object, replacing, write_json
 from tiny_imagenet_tf.runs.networks import Classes
 
-FILE = Path(__file__).with_name("weights") / "compact_inception.npz"
+FILE = (Path(__file__).with_name("weights") / "compact_inception").with_suffix(".npz")
 NAME = "tiny_imagenet"
 
 

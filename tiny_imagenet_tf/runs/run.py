@@ -184,6 +184,12 @@ class Run:
         path = self.path / "environment.json"
         return checked_environment(read_object(path), path)
 
+    def digest_of(self, split: str) -> str | None:
+        """Returns the digest of a split that the run was measured on; None where it stored none."""
+        stored = self.environment if (self.path / "environment.json").exists() else {}
+        digests = stored.get("dataset", {}).get("digests")
+        return digests.get(split) if isinstance(digests, dict) else None
+
     @property
     def ended(self) -> bool:
         """Whether the run came to its end: only then there are figures."""

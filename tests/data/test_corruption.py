@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tiny_imagenet_tf.data import splits
+from tiny_imagenet_tf.data import corruption, splits
 from tiny_imagenet_tf.data.batches import in_order
 from tiny_imagenet_tf.data.official_layout import DatasetError
-from tiny_imagenet_tf.evaluation import corruption
 from tiny_imagenet_tf.models import preprocess
 
 
