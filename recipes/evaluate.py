@@ -75,10 +75,9 @@ def main(config: Config) -> dict[str, float]:
     model = config.model or packaged.FILE
     check_output("--output", config.output, [model])
     (member,) = find([model], "best", config.pixels, config.labels)
-    if member.path is not None:
-        member.network()  # what is wrong with it is told before the images are prepared
+    network = member.network() if member.path else None  # what is wrong with it is told before images are prepared
     split = splits.load(splits.prepare(config.source, config.data_dir), config.split).fraction(config.fraction)
-    probabilities = member.probabilities(split, config.crops)
+    probabilities = member.probabilities(split, config.crops, network=network)
     figures = {}
     if config.split != "test":
         figures = {f"top-{k}": top_k_accuracy(probabilities, split.labels, k) for k in (1, 5)}
@@ -86,7 +85,7 @@ def main(config: Config) -> dict[str, float]:
     errors = {}
     for kind in progress.bar("corruptions", len(kinds), unit="groups", over=kinds):
         images = corruption.read(config.corrupted, *kind, split, config.fraction)
-        errors[kind] = 1 - top_k_accuracy(member.probabilities(images, config.crops), images.labels)
+        errors[kind] = 1 - top_k_accuracy(member.probabilities(images, config.crops, network=network), images.labels)
     if errors:
         print(*corruption.table(errors, 1 - figures["top-1"]), sep="\n")
         figures |= {f"{name} {severity}": error for (name, severity), error in errors.items()}

@@ -43,7 +43,7 @@ def main(config: Config) -> dict:
     from tiny_imagenet_tf.runs import records
 
     (member,) = find([config.run], "best")
-    network, classes = member.network(), member.classes(member.network())
+    network = member.network()
     validation = splits.load(splits.prepare(config.source, config.data_dir), "validation")
 
     def told() -> dict:
@@ -57,7 +57,7 @@ def main(config: Config) -> dict:
             "environment": records.without_paths(member.run.environment),
         }
 
-    packaged.write(network.classifier, classes, told)
+    packaged.write(network.classifier, member.classes(network), told)
     found = packaged.figures()
     if PAGE.parent.is_dir():
         with replacing(PAGE) as file:

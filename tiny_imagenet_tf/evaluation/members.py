@@ -69,13 +69,16 @@ class Member:
             raise UserError(f"{self.name}: {network.classes} scores for {len(self.wnids)} classes")
         return network
 
-    def probabilities(self, split: Split, crops: Crops | None = None, *, stored: bool = False) -> np.ndarray:
+    def probabilities(
+        self, split: Split, crops: Crops | None = None, *, stored: bool = False, network: Predictor | None = None
+    ) -> np.ndarray:
         """Returns the class probabilities (n, classes) of a split's images.
 
         Args:
             split: the images.
             crops: None takes those of the run, or of the network's paper.
             stored: what the run has predicted itself will do, where it is of these images and crops.
+            network: its own, where it has been read already.
 
         Raises:
             UserError: the classes are others, or stored predictions are asked for what they do not hold.
@@ -92,7 +95,7 @@ class Member:
             crops = crops or self.crops
             if stored and crops == self.crops and (predicted := self._predictions(split)) is not None:
                 return predicted
-        network = self.network()
+        network = network or self.network()
         wnids = self.wnids if known else labels.order(self.labels or "sorted", split.wnids)
         if network.classes != len(wnids):
             hint = "; --labels says which they are: imagenet1k, or a file" if self.labels is None else ""

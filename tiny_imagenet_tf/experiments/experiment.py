@@ -168,14 +168,15 @@ def begin(
         options: its options.
         devices: to train on; see :func:`hardware.place`.
         screened: leave out training images whose object a crop can lose (Le & Yang section 5.2.1).
-        data: the images, where they have been read already.
+        data: the images, where they have been read already, and the options checked.
 
     Raises:
         UserError: an option makes no sense, the images are not those the run was begun with, or another process is at
             work on the run.
         DatasetError: there are no images to use.
     """
-    options.check()
+    if data is None:
+        options.check()
     if options.resume:
         _check_resumable(Run(options.resume), study.recipe, devices)
     precision = precision_of(options, devices)

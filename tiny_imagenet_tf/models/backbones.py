@@ -146,11 +146,16 @@ def pixels_of(network: keras.Model, name: str, told: Pixels | None) -> Pixels:
 
 def check(backbone: Backbone, *, layer: str | None = None, input_size: int | None = None) -> None:
     """Raises UserError where :func:`build` would, for its layer and size, before any weights are at hand."""
-    size = input_size or backbone.input_size
-    if size < backbone.smallest:
-        raise UserError(f"--input-size {size}: {backbone.name} takes {backbone.smallest} pixels or more")
+    size = _size(backbone, input_size)
     if layer or (input_size and backbone.has_weights):
         _values(backbone.build(weights=None, include_top=False, **_shape(size)), backbone, layer or backbone.last)
+
+
+def _size(backbone: Backbone, wanted: int | None) -> int:
+    size = wanted or backbone.input_size
+    if size < backbone.smallest:
+        raise UserError(f"--input-size {size}: {backbone.name} takes {backbone.smallest} pixels or more")
+    return size
 
 
 def _shape(size: int) -> dict[str, Any]:
@@ -183,8 +188,7 @@ def build(
         WeightsError: no such file, a file of another network, or a failed download.
         UserError: ``layer`` is not a layer of the network, or the input is too small for it.
     """
-    size = input_size or backbone.input_size
-    check(backbone, input_size=None if backbone.has_weights else size)
+    size = _size(backbone, input_size)
     if backbone.has_weights and weights not in ("imagenet", "random"):
         raise WeightsError(f"--weights {weights}: the file given as --backbone has weights of its own")
     if weights == "random":

@@ -16,7 +16,7 @@ from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.models import preprocess
 from tiny_imagenet_tf.models.compact_inception import compact_inception
 from tiny_imagenet_tf.runs import networks
-from tiny_imagenet_tf.runs.files import part_of, read_arrays, read_object, replacing, write_json
+from tiny_imagenet_tf.runs.files import read_arrays, read_object, save_whole, write_json
 from tiny_imagenet_tf.runs.networks import Classes
 
 FILE = (Path(__file__).with_name("weights") / "compact_inception").with_suffix(".npz")
@@ -33,8 +33,7 @@ def network(**options: object) -> keras.Model:
         UserError: the file is not the one that was packaged.
         ValueError: the weights are of another network.
     """
-    stored = FILE.read_bytes()
-    if hashlib.sha256(stored).hexdigest() != figures()["sha256"]:
+    if _sha256() != figures()["sha256"]:
         raise UserError(f"{FILE}: its sha256 is not that of the packaged weights; install the package again")
     model = compact_inception(**options)
     arrays = read_arrays(FILE, str.isdecimal)
@@ -78,12 +77,9 @@ def write(classifier: keras.Model, classes: Classes, told: Callable[[], dict]) -
         np.savez_compressed(path, **{str(number): value for number, value in enumerate(rounded)})
 
     FILE.parent.mkdir(exist_ok=True)
-    part = part_of(FILE)
-    try:
-        networks.save(save, part, classes)
-        data = part.read_bytes()
-    finally:
-        part.unlink(missing_ok=True)
-    with replacing(FILE) as file:
-        file.write(data)
-    write_json(FILE.with_suffix(".json"), {"sha256": hashlib.sha256(data).hexdigest(), **found})
+    save_whole(lambda path: networks.save(save, path, classes), FILE)
+    write_json(FILE.with_suffix(".json"), {"sha256": _sha256(), **found})
+
+
+def _sha256() -> str:
+    return hashlib.sha256(FILE.read_bytes()).hexdigest()

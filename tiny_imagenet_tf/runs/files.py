@@ -123,7 +123,7 @@ def writing(path: Path, size: Callable[[], int] = lambda: 0) -> Iterator[None]:
 
 def room(path: Path) -> tuple[Path, int]:
     """Returns the folder that is there, of a path or the nearest above it, and how many bytes are free in it."""
-    folder = next(each for each in (path, *path.parents) if each.exists())
+    folder = _nearest(path)
     return folder, shutil.disk_usage(folder).free
 
 
@@ -146,11 +146,14 @@ def check_output(option: str, path: Path | None, inputs: Sequence[Path] = ()) ->
 
 def check_folder(option: str, path: Path) -> None:
     """Raises UserError where a folder that an option names could not be made; nothing is on disk yet."""
-    there = next(
-        each for each in (path.expanduser().absolute(), *path.expanduser().absolute().parents) if each.exists()
-    )
-    if not there.is_dir():
-        raise UserError(f"{option} {path}: {'' if there == path else f'{there} is '}a file, not a folder")
+    place = path.expanduser().absolute()
+    if not (there := _nearest(place)).is_dir():
+        raise UserError(f"{option} {path}: {'' if there == place else f'{there} is '}a file, not a folder")
+
+
+def _nearest(path: Path) -> Path:
+    """What is there, of a path and those above it."""
+    return next(each for each in (path, *path.parents) if each.exists())
 
 
 def write_json(path: Path, value: Any) -> None:

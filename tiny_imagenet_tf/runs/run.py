@@ -147,8 +147,7 @@ class Run:
         try:
             yield run
         finally:
-            if not run.ended:
-                shutil.rmtree(run.path)
+            run.remove_if_empty()
 
     def make(self) -> "Run":
         """Makes the folders, where they are missing, and returns the run."""

@@ -53,7 +53,6 @@ class Scratch:
         views: RandomViews,
         optimizer: Callable[[], keras.optimizers.Optimizer],
         loss: keras.losses.Loss,
-        targets: np.ndarray | None = None,
         size: int = IMAGE_SIZE,
     ) -> "Scratch":
         """Builds and compiles a network.
@@ -64,7 +63,6 @@ class Scratch:
             views: how its images are shown.
             optimizer: called without arguments, returns it.
             loss: of one-hot labels and scores.
-            targets: what is learned instead of the labels, float32 (training images, classes).
             size: of the images in pixels that a network of any size is trained on; it is measured on whole ones.
 
         Raises:
@@ -77,7 +75,7 @@ class Scratch:
             classifier, trained = preprocess.classifier(built), preprocess.classifier(built, size=size)
             model = preprocess.behind_views(trained, views)
             compile_for_training(model, optimizer(), loss)
-        return cls(experiment, views, classifier, model, targets)
+        return cls(experiment, views, classifier, model)
 
     def fit(self, *, epochs: int | None = None, callbacks: Sequence[keras.callbacks.Callback] = ()) -> Clock:
         """Fits it; see :func:`~tiny_imagenet_tf.experiments.fit.fit`."""
@@ -108,7 +106,7 @@ class Scratch:
             measure_every=options.measure_every,
             checkpoint_every=options.checkpoint_every,
             measure_more=measure_more,
-            **({"prepared": new_statistics} if self.reestimate else {}),
+            prepared=new_statistics if self.reestimate else contextlib.nullcontext,
         )
         return fit(self.model, batches, keeping, epochs=epochs or options.epochs, callbacks=callbacks)
 

@@ -121,9 +121,6 @@ def _behind(cut: keras.KerasTensor, trunk: Trunk) -> keras.Model:
     inner = keras.Model(cut, trunk.model.outputs[0], name="last_blocks")
     rows = keras.Input((math.prod(cut.shape[1:]),), name="rows")
     x = keras.layers.Reshape(cut.shape[1:], name="map")(rows)
-    for layer in inner.layers:
-        if not isinstance(layer, keras.layers.InputLayer):
-            layer.trainable = True
     return keras.Model(rows, inner(x), name="learning")
 
 
