@@ -109,8 +109,6 @@ def cuts(model: keras.Model) -> list[str]:
 def joined(learning: keras.Model, start: Run) -> keras.Model:
     """Returns what is trained: rows of maps to scores, with the head of a finished run."""
     head = keras.saving.load_model(start.snapshots().paths[-1], compile=False)
-    for layer in learning.layers:
-        layer.trainable = True
     for layer in normalizations(learning):
         layer.trainable = False  # Keras then takes its statistics as they are, in training too
     rows = keras.Input(learning.input_shape[1:], name="maps")
@@ -121,6 +119,8 @@ def _behind(cut: keras.KerasTensor, trunk: Trunk) -> keras.Model:
     inner = keras.Model(cut, trunk.model.outputs[0], name="last_blocks")
     rows = keras.Input((math.prod(cut.shape[1:]),), name="rows")
     x = keras.layers.Reshape(cut.shape[1:], name="map")(rows)
+    for layer in inner.layers:  # one by one, as the trunk was frozen
+        layer.trainable = True
     return keras.Model(rows, inner(x), name="learning")
 
 
