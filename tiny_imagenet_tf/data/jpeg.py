@@ -68,7 +68,7 @@ def verify_all(images: Sequence[bytes]) -> list[tuple[int, int, int] | JpegError
         with _decoder_says() as said:
             shapes = tf.data.Dataset.from_tensor_slices(list(images)).map(_shape, num_parallel_calls=tf.data.AUTOTUNE)
             with contextlib.suppress(tf.errors.InvalidArgumentError):
-                found = [tuple(shape.tolist()) for shape in shapes.as_numpy_iterator()]
+                found = list(map(tuple, shapes.batch(len(images)).get_single_element().numpy().tolist()))
                 if not said.tell():
                     return found
     return [_or_error(data) for data in images]

@@ -1,6 +1,7 @@
 """The TFDS builder ``tiny_imagenet``: the official archive or any tree in its layout."""
 
 import hashlib
+import io
 import os
 from pathlib import Path
 
@@ -85,7 +86,7 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=_AGAIN):
     def _generate_examples(self, split, examples):
         for example in progress.bar(f"writing {split}", len(examples), over=examples):
             name = example.path.name
-            yield name, {"image": example.path, "label": example.label, "box": example.box, "file_name": name}
+            yield name, {"image": io.BytesIO(example.path.read_bytes()), "label": example.label, "box": example.box, "file_name": name}
 
 
 def classes() -> dict[str, str]:
@@ -104,25 +105,23 @@ def fingerprint(source: Path) -> str:
 
     Links are followed, so that what they point to counts.
     """
-    base = source.parent if source.is_file() else source
-    files = [source] if source.is_file() else _files(source, set())
-    digest = hashlib.sha256(str(base).encode())
-    for file in sorted(files):
-        stat = file.stat()
-        digest.update(f"{file.relative_to(base)} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+    files = {source.name: source.stat()} if source.is_file() else _files(source, "", set())
+    digest = hashlib.sha256(os.fsencode(source.parent if source.is_file() else source))
+    for name in sorted(files, key=lambda name: name.split("/")):
+        digest.update(os.fsencode(f"{name} {files[name].st_size} {files[name].st_mtime_ns}\n"))
     return digest.hexdigest()[:16]
 
 
-def _files(folder: Path, seen: set[Path]) -> list[Path]:
-    """All files of a tree, those behind linked folders as well."""
-    found: list[Path] = []
+def _files(folder: Path, name: str, seen: set[Path]) -> dict[str, os.stat_result]:
+    """All files of a tree, those behind linked folders as well, by their names in it."""
+    found: dict[str, os.stat_result] = {}
     if (real := folder.resolve()) in seen:  # a link that goes round
         return found
     seen.add(real)
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir():
-                found += _files(Path(entry.path), seen)
+                found |= _files(Path(entry.path), f"{name}{entry.name}/", seen)
             elif entry.is_file():
-                found.append(Path(entry.path))
+                found[name + entry.name] = entry.stat()
     return found
