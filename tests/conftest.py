@@ -14,6 +14,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # TensorFlow itself turns i
 
 import keras
 
+from tiny_imagenet_tf.__main__ import main
 from tiny_imagenet_tf.data import splits, synthetic
 from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import DOWNLOAD
 
@@ -92,6 +93,22 @@ def real_tree(tmp_path_factory) -> Path:
 def real_data(real_tree, tmp_path_factory):
     """The real dataset, prepared and verified."""
     return splits.prepare(real_tree, tmp_path_factory.mktemp("real_prepared"))
+
+
+@pytest.fixture
+def tiny_imagenet(capsys):
+    """Runs a command line of ``tiny-imagenet`` in this process; gives its status and what it printed."""
+
+    def ran(*words: object) -> subprocess.CompletedProcess:
+        status = 0
+        try:
+            main(list(map(str, words)))
+        except SystemExit as ended:
+            status = ended.code
+        told = capsys.readouterr()
+        return subprocess.CompletedProcess(words, status, told.out, told.err)
+
+    return ran
 
 
 @pytest.fixture(scope="session")

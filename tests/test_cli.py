@@ -72,7 +72,7 @@ def test_a_keras_json_of_another_project_does_no_harm(tmp_path):
     assert done.returncode == 0 and "64x64x3" in done.stdout and done.stderr == ""
 
 
-@pytest.mark.parametrize("backend", ["torch", "nonsense"])
+@pytest.mark.parametrize("backend", ["torch", pytest.param("nonsense", marks=pytest.mark.slow)])
 def test_a_backend_that_cannot_be_had_is_one_line(tmp_path, backend):
     done = listed(tmp_path, {}, KERAS_BACKEND=backend)
     assert done.returncode == 2 and "Traceback" not in done.stderr

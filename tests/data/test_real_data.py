@@ -1,10 +1,15 @@
 """The counts of the official files, on those of them that are here."""
 
+import json
+
 import numpy as np
 import pytest
 
 from tiny_imagenet_tf.data import splits
 from tiny_imagenet_tf.data.screening import screen
+from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
+from tiny_imagenet_tf.evaluation.predict import Predictor
+from tiny_imagenet_tf.models import packaged
 
 
 def test_counts(real_data):
@@ -67,3 +72,14 @@ def test_section_5_5_exchanges_truth_and_prediction(real_data):
     truth = dict(zip(validation.file_names, (validation.wnids[label] for label in validation.labels), strict=True))
     assert validation.words[truth["val_4311.JPEG"]].startswith("frying pan")
     assert validation.words[truth["val_1153.JPEG"]].startswith("cardigan")
+
+
+@pytest.mark.parametrize("images", [500, pytest.param(5000, marks=pytest.mark.slow)])
+def test_the_packaged_network_reaches_what_is_said_of_it(real_data, images):
+    told = json.loads(packaged.FILE.with_suffix(".json").read_text())["validation"]
+    validation = splits.load(real_data, "validation")
+    assert len(validation) == told["images"] == 5000
+    shown = validation.take(validation.spread_rows(images))
+    reached = top_k_accuracy(Predictor.load(packaged.FILE).probabilities(shown), shown.labels)
+    by_chance = 4 * np.sqrt(told["top1"] * (1 - told["top1"]) / images) if images < 5000 else 2e-4
+    assert reached == pytest.approx(told["top1"], abs=by_chance)

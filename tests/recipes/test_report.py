@@ -33,7 +33,7 @@ def test_an_unknown_option_is_an_error():
     assert report("--colour", "red").returncode != 0
 
 
-@pytest.mark.parametrize("package", ["jinja2", "sklearn"])
+@pytest.mark.parametrize("package", ["jinja2", pytest.param("sklearn", marks=pytest.mark.slow)])
 def test_a_missing_extra_is_named_with_its_command(tmp_path, package):
     done = report(tmp_path, without=package)
     assert done.returncode == 2
@@ -41,13 +41,13 @@ def test_a_missing_extra_is_named_with_its_command(tmp_path, package):
     assert ("scikit-learn" if package == "sklearn" else package) in done.stderr
 
 
-def test_without_a_run_nothing_is_reported():
-    done = report()
+def test_without_a_run_nothing_is_reported(tiny_imagenet):
+    done = tiny_imagenet("report")
     assert done.returncode == 2
     assert "no run directory was given" in done.stderr
 
 
-def test_an_unfinished_run_is_named(tmp_path):
-    done = report(tmp_path)
+def test_an_unfinished_run_is_named(tmp_path, tiny_imagenet):
+    done = tiny_imagenet("report", tmp_path)
     assert done.returncode == 2
     assert f"{tmp_path} has no summary.json: only a finished run can be recorded or reported" in done.stderr

@@ -32,15 +32,15 @@ def test_an_unknown_option_is_an_error():
     assert done.returncode == 2 and "learningrate" in done.stderr + done.stdout
 
 
-def test_a_bad_input_is_one_message_without_traceback(tmp_path):
-    done = call("transfer_vanilla", "--weights", tmp_path / "nowhere.h5")
+def test_a_bad_input_is_one_message_without_traceback(tmp_path, tiny_imagenet):
+    done = tiny_imagenet("transfer", "vanilla", "--weights", tmp_path / "nowhere.h5")
     assert done.returncode == 2
     assert "nowhere.h5: no such file" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_prepare_data_prints_what_it_found(tree, tmp_path):
+def test_prepare_data_prints_what_it_found(tree, tmp_path, tiny_imagenet):
     (tree / "val/images/val_3.JPEG").unlink()
-    done = call("prepare_data", "--source", tree, "--data-dir", tmp_path / "data")
+    done = tiny_imagenet("prepare", "--source", tree, "--data-dir", tmp_path / "data")
     assert done.returncode == 0, done.stderr
     lines = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines() if line.strip()}
     assert lines["train"] == ["24", "100,000", "4", "24", "6"]
@@ -49,9 +49,9 @@ def test_prepare_data_prints_what_it_found(tree, tmp_path):
     assert "val/images/val_3.JPEG" in done.stdout
 
 
-def test_prepare_data_names_a_broken_file(tree, tmp_path):
+def test_prepare_data_names_a_broken_file(tree, tmp_path, tiny_imagenet):
     (tree / "val/images/val_3.JPEG").write_text("no")
-    done = call("prepare_data", "--source", tree, "--data-dir", tmp_path / "data")
+    done = tiny_imagenet("prepare", "--source", tree, "--data-dir", tmp_path / "data")
     assert done.returncode == 2
     assert "val_3.JPEG: not a JPEG file" in done.stderr and "Traceback" not in done.stderr
 

@@ -81,11 +81,20 @@ Extraction(Engine(built, "float32"), Path(sys.argv[2])).fill(data, (views.View()
 """
 
 
-def test_killed_at_a_random_shard_and_resumed_it_is_identical(downloaded, tmp_path, tiny_backbone):
-    root = downloaded
-    command = [sys.executable, "-c", FILL, str(root)]
-    subprocess.run([*command, str(tmp_path / "whole"), "0", tiny_backbone], check=True, capture_output=True)
+@pytest.fixture(scope="module")
+def undisturbed(downloaded, tiny_backbone, tmp_path_factory):
+    """The program that fills a store, and the files that it leaves where nobody disturbs it."""
+    command, folder = [sys.executable, "-c", FILL, str(downloaded)], tmp_path_factory.mktemp("undisturbed")
+    subprocess.run([*command, str(folder), "0", tiny_backbone], check=True, capture_output=True)
+    return command, contents(folder)
 
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_killed_at_a_random_shard_and_resumed_it_is_identical(undisturbed, tmp_path, tiny_backbone):
+    command, expected = undisturbed
     victim = subprocess.Popen(
         [*command, str(tmp_path / "killed"), "0.2", tiny_backbone],
         stdout=subprocess.PIPE,
@@ -104,11 +113,7 @@ def test_killed_at_a_random_shard_and_resumed_it_is_identical(downloaded, tmp_pa
         [*command, str(tmp_path / "killed"), "0", tiny_backbone], check=True, capture_output=True, text=True
     )
     assert done.stdout.count("shard") == 24 - written
-
-    def contents(folder):
-        return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+    assert contents(tmp_path / "killed") == expected
 
 
 def test_the_shard_size_is_moderate():
@@ -120,15 +125,12 @@ def test_the_prepared_data_can_be_reopened(downloaded):
     assert len(splits.load(splits.prepare(None, root), "train")) == 24
 
 
-def test_two_processes_share_the_work_and_no_shard_is_made_twice(downloaded, tmp_path, tiny_backbone):
-    command = [sys.executable, "-c", FILL, str(downloaded)]
-    subprocess.run([*command, str(tmp_path / "one"), "0", tiny_backbone], check=True, capture_output=True)
+def test_two_processes_share_the_work_and_no_shard_is_made_twice(undisturbed, tmp_path, tiny_backbone):
+    command, expected = undisturbed
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
-    both = [subprocess.Popen([*command, str(tmp_path / "two"), "0.05", tiny_backbone], **pipes) for _ in range(2)]
+    both = [subprocess.Popen([*command, str(tmp_path), "0.05", tiny_backbone], **pipes) for _ in range(2)]
     shards = [each.communicate()[0].count("shard") for each in both]
     assert [each.returncode for each in both] == [0, 0] and sum(shards) == 24
-    values = [
-        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.npy")}
-        for folder in (tmp_path / "one", tmp_path / "two")
-    ]
-    assert values[0] == values[1] and len(values[0]) == 24
+    found = contents(tmp_path)
+    values = {name for name in expected if name.suffix == ".npy"}
+    assert len(values) == 24 and {name: found[name] for name in values} == {name: expected[name] for name in values}
