@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 PAGE = Path(__file__).parent / "tour.md"
-DATA = "--source runs/demo-0/tiny-imagenet-200 --data-dir runs/demo-0/datasets"
+DATA = "--source runs/.demo-0/tiny-imagenet-200 --data-dir runs/.demo-0/datasets"
 STEPS = (
     ("What there is", "tiny-imagenet"),
     (
@@ -20,7 +20,10 @@ STEPS = (
         "tiny-imagenet transfer v3 --demo",
     ),
     ("The run as one page with figures", "tiny-imagenet report {run}"),
-    ("What a picture shows", "tiny-imagenet predict {run} runs/demo-0/tiny-imagenet-200/val/images/val_3.JPEG --top 3"),
+    (
+        "What a picture shows",
+        "tiny-imagenet predict {run} runs/.demo-0/tiny-imagenet-200/val/images/val_3.JPEG --top 3",
+    ),
     ("The accuracy by the whole image instead of ten crops", f"tiny-imagenet evaluate {{run}} --crops whole {DATA}"),
     ("For other runtimes", f"tiny-imagenet export {{run}} --formats onnx litert {DATA}"),
     ("Is anything wrong", f"tiny-imagenet doctor --model {{run}} {DATA}"),

@@ -63,8 +63,10 @@ def examine(config: Config) -> list[str]:
 
     if config.images < 1:
         raise UserError(f"--images {config.images}: must be at least 1")
-    if config.model is None and (config.pixels or config.labels):
-        raise UserError("--pixels and --labels would be ignored: without --model there is no network to look at")
+    if config.model is None and (config.pixels or config.labels or config.images != Config.images):
+        raise UserError(
+            "--pixels, --labels and --images would be ignored: without --model there is no network to look at"
+        )
     wrong = machine(config)
     builder = data(config, wrong)
     if config.model is not None:

@@ -72,8 +72,10 @@ def main(config: Config) -> dict[str, float]:
     if config.corrupted is not None and (config.split != "validation" or config.output is not None):
         raise UserError("--corrupted measures val and its corruptions; leave out --split and --output")
     kinds = corruption.groups(config.corrupted) if config.corrupted else []
+    splits.check_fraction(config.fraction)
     model = config.model or packaged.FILE
-    check_output("--output", config.output, [model])
+    read = (model, config.source, config.corrupted, Path(config.labels) if config.labels else None)
+    check_output("--output", config.output, [path for path in read if path is not None])
     (member,) = find([model], "best", config.pixels, config.labels)
     network = member.network() if member.path else None  # what is wrong with it is told before images are prepared
     split = splits.load(splits.prepare(config.source, config.data_dir), config.split).fraction(config.fraction)
@@ -82,9 +84,10 @@ def main(config: Config) -> dict[str, float]:
     if config.split != "test":
         figures = {f"top-{k}": top_k_accuracy(probabilities, split.labels, k) for k in (1, 5)}
         print(f"{member.name}: {len(split):,} {split.name} images", *(f"{k} {v:.2%}" for k, v in figures.items()))
-    errors = {}
+    errors, first = {}, None
     for kind in progress.bar("corruptions", len(kinds), unit="groups", over=kinds):
         images = corruption.read(config.corrupted, *kind, split, config.fraction)
+        corruption.check_same(first := first or images, images)
         errors[kind] = 1 - top_k_accuracy(member.probabilities(images, config.crops, network=network), images.labels)
     if errors:
         print(*corruption.table(errors, 1 - figures["top-1"]), sep="\n")

@@ -17,7 +17,7 @@ import tyro
 
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.runs.files import check_output, save_whole
+from tiny_imagenet_tf.runs.files import check_output, read_array, save_whole
 
 NEVER = -1e4  # a score that no softmax lets through
 
@@ -102,13 +102,11 @@ def _model(config: Config, before: tuple[str, ...], after: tuple[str, ...], colu
 
 
 def _array(config: Config, before: tuple[str, ...], columns: np.ndarray) -> None:
-    try:
-        found = np.load(config.file, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise UserError(f"{config.file}: not a .npy array ({error})") from error
-    whole = isinstance(found, np.ndarray) and found.ndim == 2 and len(found) and found.dtype.kind in "fiu"
-    if not whole or found.shape[1] != len(before):
-        raise UserError(f"{config.file}: {getattr(found, 'shape', 'several arrays')}, not (images, {len(before)})")
+    found = read_array(config.file)
+    if found.ndim != 2 or not len(found) or found.dtype.kind not in "fiu" or found.shape[1] != len(before):
+        raise UserError(f"{config.file}: {found.dtype} {found.shape}, not numbers (images, {len(before)})")
+    if not np.isfinite(found).all():
+        raise UserError(f"{config.file}: its scores are not finite; one is NaN or infinite")
     nothing = 0.0 if found.min() >= 0 else NEVER
     ordered = np.where(columns >= 0, found[:, np.maximum(columns, 0)], nothing).astype(found.dtype)
     save_whole(lambda path: np.save(path, ordered), config.output)

@@ -14,8 +14,9 @@ from pathlib import Path
 import tyro
 
 from tiny_imagenet_tf.cli import command
+from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs import records
-from tiny_imagenet_tf.runs.files import read_json, replacing
+from tiny_imagenet_tf.runs.files import check_folder, locked, read_json, replacing, room
 from tiny_imagenet_tf.runs.run import Run
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -47,24 +48,30 @@ def main(config: Config) -> None:
     """Checks and renders everything before anything is written."""
     from tiny_imagenet_tf.reports import claims, markers, tables  # TensorFlow is loaded when the recipe runs
 
-    run, record = config.run and Run.finished(config.run), None
-    found = records.read(config.results)
-    if run is not None:
-        record = records.from_run(run, config.name or run.config["recipe"])
-        found = records.merged(config.results, record)
-    sizes = read_json(config.networks) if config.tables and (OWN or config.networks.exists()) else {}
-    pages = [page for page in config.pages if OWN or page.exists()]  # outside a checkout there may be none
-    parts = [(page, "results", lambda asked: tables.section(asked, found, sizes)) for page in pages]
-    told = config.claims or (ROOT / "docs" / "claims.toml" if OWN and config.results == ROOT / "results" else None)
-    if told:
-        parts.append((told.with_suffix(".md"), "claims", lambda _: claims.section(told, found)))
-    written = [(page, name, markers.replaced(page, name, make)) for page, name, make in parts if config.tables]
-    if record is not None:
-        print(f"wrote {records.write(config.results, record)}")
-    for page, name, text in written:
-        with replacing(page) as file:
-            file.write(text)
-        print(f"wrote the {name} section of {page}")
+    if config.run is None and config.name is not None:
+        raise UserError(f"--name {config.name}: would be ignored, for no run was named")
+    if not config.tables and (config.claims is not None or config.pages != Config.pages):
+        raise UserError("--pages and --claims would be ignored: --no-tables writes none")
+    check_folder("--results", config.results)
+    with locked(room(config.results)[0] / ".record.lock", str(config.results), wait=True):
+        run, record = config.run and Run.finished(config.run), None
+        found = records.read(config.results)
+        if run is not None:
+            record = records.from_run(run, config.name or run.config["recipe"])
+            found = records.merged(config.results, record)
+        sizes = read_json(config.networks) if config.tables and (OWN or config.networks.exists()) else {}
+        pages = [page for page in config.pages if OWN or page.exists()]  # outside a checkout there may be none
+        parts = [(page, "results", lambda asked: tables.section(asked, found, sizes)) for page in pages]
+        told = config.claims or (ROOT / "docs" / "claims.toml" if OWN and config.results == ROOT / "results" else None)
+        if told:
+            parts.append((told.with_suffix(".md"), "claims", lambda _: claims.section(told, found)))
+        written = [(page, name, markers.replaced(page, name, make)) for page, name, make in parts if config.tables]
+        if record is not None:
+            print(f"wrote {records.write(config.results, record)}")
+        for page, name, text in written:
+            with replacing(page) as file:
+                file.write(text)
+            print(f"wrote the {name} section of {page}")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,25 @@ COMMANDS = {
     "both in one file": ("predict good.keras photo.jpg --csv a --json a", "both are a"),
     "predictions over the model": ("evaluate good.keras --output good.keras", "this command reads it"),
     "test without a place": ("evaluate good.keras --split test", "--output PATH"),
+    "predictions over the labels": (
+        "evaluate good.keras --labels wnids.txt --output wnids.txt",
+        "this command reads it",
+    ),
+    "predictions over the images": (
+        "evaluate good.keras --source tree --output tree/words.txt",
+        "this command reads it",
+    ),
+    "records in the dataset": ("prepare --source tree --data-dir tree/records", "lies within the dataset"),
+    "a report in the dataset": ("report . --source tree --out tree/report", "lies within the dataset"),
+    "ensembles in the dataset": ("ensemble good.keras --source tree --runs tree/runs", "lies within the dataset"),
+    "scores in the dataset": ("zero-shot --source tree --runs tree/runs", "lies within the dataset"),
+    "more than all": ("evaluate good.keras --fraction 7", "--fraction 7"),
+    "less than nothing": ("ensemble good.keras --fraction -1", "--fraction -1"),
+    "no such order": ("evaluate good.keras --labels alphabetical", "neither sorted, imagenet1k"),
+    "a name for no record": ("record --name mine", "no run was named"),
+    "claims for no tables": ("record --no-tables --claims claims.toml", "would be ignored"),
+    "images for no model": ("doctor --images 10", "would be ignored"),
+    "no page": ("report . --docs nowhere/page.md", "in a folder that is there"),
     "a range that is known": ("evaluate good.keras --pixels 0..1", "would be ignored"),
     "a bucket as a store": ("transfer vanilla --store gs://bucket/values", "must be of this machine"),
     "a bucket for runs": ("train baseline --runs s3://bucket/runs", "must be of this machine"),
@@ -55,13 +74,14 @@ def test_bad_command_lines(kind, tmp_path, monkeypatch, capsys, state, whole_tre
     (tmp_path / "photo.jpg").write_bytes((whole_tree / "test/images/test_0.JPEG").read_bytes())
     (tmp_path / "wnids.txt").write_text("n99990000\nn99990001\nn99990002\nn99990003\n")
     (tmp_path / "ring").symlink_to("ring")
-    before, (line, message) = state(tmp_path), COMMANDS[kind]
+    (tmp_path / "tree").symlink_to(whole_tree)
+    before, (line, message) = (state(tmp_path), state(whole_tree)), COMMANDS[kind]
     words = [os.fsdecode(word) for word in line.split()] if isinstance(line, bytes) else line.split()
     with pytest.raises(SystemExit) as ended:
         main(words)
     told = "".join(capsys.readouterr())
     assert ended.value.code == 2 and " ".join(message.split()) in " ".join(told.replace("\u2502", " ").split()), told
-    assert "Traceback" not in told and state(tmp_path) == before
+    assert "Traceback" not in told and (state(tmp_path), state(whole_tree)) == before
 
 
 @pytest.fixture(scope="module")

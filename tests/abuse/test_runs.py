@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import zipfile
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ from tiny_imagenet_tf.data import splits
 from tiny_imagenet_tf.evaluation.metrics import combine
 from tiny_imagenet_tf.experiments import checkpoints, options
 from tiny_imagenet_tf.experiments.clock import Clock
+from tiny_imagenet_tf.experiments.fit import Keeping, take_up
 from tiny_imagenet_tf.models import preprocess
 from tiny_imagenet_tf.runs import records
 from tiny_imagenet_tf.runs.run import Run
@@ -243,26 +245,134 @@ def test_checkpoints_that_stand_nowhere(refusal, tmp_path, position):
         checkpoints.read_clock(path, 6)
 
 
+@pytest.mark.parametrize("position", [np.zeros(3), np.float64(2), np.array("[1]"), np.array(["{}"] * 2)], ids=str)
+def test_checkpoints_whose_position_is_no_text(refusal, tmp_path, position):
+    np.savez(tmp_path / "checkpoint.npz", position=position)
+    with refusal(tmp_path, "checkpoint.npz", "damaged"):
+        checkpoints.read_clock(tmp_path / "checkpoint.npz", 6)
+
+
+CONFIG = {
+    "a number in words": {"batch_size": "100"},
+    "a half": {"epochs": 1.5},
+    "a list": {"learning_rate": [0.1]},
+    "nothing": {"seed": None},
+    "a number as a path": {"store": 3},
+    "no choice": {"precision": "float8"},
+    "yes": {"demo": "yes"},
+}
+
+
+@pytest.mark.parametrize("kind", CONFIG)
+def test_options_of_other_types_are_not_resumed(refusal, finished, tmp_path, kind):
+    path = finished.path / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | CONFIG[kind]))
+    with refusal(tmp_path, str(finished.path), next(iter(CONFIG[kind]))):
+        options.read(TransferOptions, finished.path)
+
+
+@pytest.mark.parametrize("lost", ["metrics.jsonl", "step-0000006.keras"])
+def test_a_run_that_has_lost_something_does_not_go_on(refusal, finished, tmp_path, builder, lost):
+    network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    network.compile("sgd")
+    checkpoints.save(finished.checkpoint, checkpoints.state(network, Clock(6, 6)), Clock(6, 6))
+    next(finished.path.rglob(lost)).unlink()
+    kept = Keeping(finished, finished.snapshots(splits.load(builder, "train").wnids), dict, network.save, 6, 6)
+    with refusal(tmp_path, lost, "gone"):
+        take_up(network, kept, 6)
+
+
+def spoilt(path, *, encrypted=False, members=None):
+    """A saved network with another member, or the mark of encryption on all."""
+    data = bytearray(path.read_bytes())
+    if members:
+        with zipfile.ZipFile(path, "a") as archive:
+            for name, content in members.items():
+                archive.writestr(name, content)
+        data = bytearray(path.read_bytes())
+        place = data.rindex(b"[]")  # its CRC no longer fits
+        data[place] ^= 1
+    for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)) if encrypted else ():
+        place = -1
+        while (place := data.find(mark, place + 1)) >= 0:
+            data[place + offset] |= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("reader", ["evaluate", "predict", "export", "labels"])
+@pytest.mark.parametrize("kind", ["encrypted", "classes with another checksum"])
+def test_archives_of_networks_that_cannot_be_read(recipe, refusal, finished, tmp_path, network, reader, kind):
+    path = tmp_path / "spoilt.keras"
+    network.save(path)
+    spoilt(path, encrypted=kind == "encrypted", members=None if kind == "encrypted" else {"classes.json": "[]" * 8})
+    read_network(recipe, refusal, finished, path, reader)
+
+
+@pytest.mark.parametrize("lost", ["file_names", "labels", "wnids", "features", "a row", "a dimension", "a number"])
+def test_features_that_do_not_fit(refusal, finished, tmp_path, builder, lost):
+    finished.write_features(splits.load(builder, "validation"), np.zeros((12, 5)))
+    path = finished.path / "features-validation.npz"
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    if lost in arrays:
+        del arrays[lost]
+    else:
+        features = arrays["features"]
+        other = {"a row": features[:-1], "a dimension": features[:, 0], "a number": features + np.nan}[lost]
+        arrays["features"] = other
+    np.savez(path, **arrays)
+    with refusal(tmp_path, path.name):
+        finished.read_features()
+
+
+NUMBERS = {
+    "NaN": np.full((3, 4), np.nan),
+    "infinite": np.full((3, 4), np.inf),
+    "words": np.full((3, 4), "a"),
+    "one image": np.zeros(4),
+    "a class less": np.zeros((3, 3)),
+    "none": np.zeros((0, 4)),
+}
+
+
+@pytest.mark.parametrize("kind", [*NUMBERS, "several arrays", "cut", "an empty archive", "nothing"])
+def test_arrays_of_scores_that_are_none(recipe, refusal, builder, tmp_path, kind):
+    path, wnids = tmp_path / "scores.npy", splits.load(builder, "validation").wnids
+    (tmp_path / "wnids.txt").write_text("\n".join(wnids))
+    with path.open("wb") as file:
+        np.savez(file, a=np.zeros(3)) if kind == "several arrays" else np.save(
+            file, NUMBERS.get(kind, np.zeros((3, 4)))
+        )
+    if kind in ("cut", "an empty archive", "nothing"):
+        path.write_bytes({"cut": path.read_bytes()[:100], "an empty archive": b"PK\x05\x06", "nothing": b""}[kind])
+    module = recipe("labels")
+    with refusal(tmp_path, "scores.npy"):
+        module.main(module.Config(path, str(tmp_path / "wnids.txt"), "sorted", tmp_path / "ordered.npy"))
+
+
 @pytest.mark.parametrize("reader", ["evaluate", "predict", "export", "labels"])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_weights_that_are_not_finite(recipe, refusal, finished, tmp_path, network, reader, value):
     spoiled = keras.models.clone_model(network)
     spoiled.set_weights([np.full_like(array, value) for array in network.get_weights()])
-    path = tmp_path / "spoiled.keras"
-    spoiled.save(path)
-    (tmp_path / "wnids.txt").write_text("n99990000\nn99990001\nn99990002\nn99990003\n")
-    (tmp_path / "a.jpg").write_bytes(b"x")
+    spoiled.save(tmp_path / "spoiled.keras")
+    read_network(recipe, refusal, finished, tmp_path / "spoiled.keras", reader, "not finite")
+
+
+def read_network(recipe, refusal, finished, path, reader, *words):
+    """Gives a file to a command, which refuses it."""
+    folder = path.parent
+    (folder / "wnids.txt").write_text("n99990000\nn99990001\nn99990002\nn99990003\n")
+    (folder / "a.jpg").write_bytes(b"x")
     images = {"data_dir": finished.config["data_dir"]}
     chosen = {
         "evaluate": {"model": path, **images},
-        "predict": {"paths": (path, tmp_path / "a.jpg")},
-        "export": {"model": path, "output": tmp_path / "exported", **images},
-        "labels": {
-            "file": path, "start": str(tmp_path / "wnids.txt"), "to": "sorted", "output": tmp_path / "sorted.keras",
-        },
-    }[reader]  # fmt: skip
+        "predict": {"paths": (path, folder / "a.jpg")},
+        "export": {"model": path, "output": folder / "exported", **images},
+        "labels": {"file": path, "start": str(folder / "wnids.txt"), "to": "sorted", "output": folder / "sorted.keras"},
+    }[reader]
     module = recipe(reader)
-    with refusal(tmp_path, "spoiled.keras", "not finite"):
+    with refusal(folder, path.name, *words):
         module.main(module.Config(**chosen))
 
 
@@ -274,6 +384,18 @@ def test_scores_that_are_not_finite_are_no_answer(refusal, tmp_path):
 def test_stored_answers_count_for_their_own_images_alone(recipe, refusal, finished, tmp_path):
     environment = finished.environment | {"dataset": {"digests": {"validation": "of others"}}}
     (finished.path / "environment.json").write_text(json.dumps(environment))
+    (finished.path / "snapshots/index.json").unlink()
+    with refusal(tmp_path, "nothing for other val images"):
+        ensemble(recipe, finished, tmp_path)
+
+
+@pytest.mark.parametrize("other", ["file_names", "labels"])
+def test_stored_answers_of_other_images_do_not_count(recipe, refusal, finished, tmp_path, other):
+    path = finished.path / "predictions-validation.npz"
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    arrays[other] = arrays[other][::-1]
+    np.savez(path, **arrays)
     (finished.path / "snapshots/index.json").unlink()
     with refusal(tmp_path, "nothing for other val images"):
         ensemble(recipe, finished, tmp_path)

@@ -1,5 +1,7 @@
 """Tiny-ImageNet-C's layout, read and measured."""
 
+import os
+
 import keras
 import numpy as np
 import pytest
@@ -55,8 +57,42 @@ def test_the_recipe_prints_each_corruptions_error(corrupted, clean, downloaded, 
     )
 
 
+def endless(path):
+    path.symlink_to("/dev/zero")
+
+
+def test_images_come_in_the_order_of_their_numbers(corrupted, clean):
+    wnid = corrupted / "night/1" / clean.wnids[0]
+    for number, file in zip((9, 10, 100), sorted(wnid.iterdir()), strict=True):
+        file.rename(wnid / f"val_{number}.JPEG")
+    found = corruption.read(corrupted, "night", 1, clean)
+    assert found.file_names[:3].tolist() == ["val_9.JPEG", "val_10.JPEG", "val_100.JPEG"]
+
+
+def test_corruptions_of_other_images_are_not_compared(corrupted, downloaded, recipe, tmp_path):
+    next((corrupted / "none/3").rglob("*.JPEG")).unlink()
+    pixels = keras.Input((64, 64, 3))
+    scores = keras.layers.Dense(4, name="logits")(keras.layers.GlobalAveragePooling2D()(pixels))
+    preprocess.deployed(preprocess.classifier(keras.Model(pixels, scores))).save(tmp_path / "net.keras")
+    evaluate = recipe("evaluate")
+    with pytest.raises(DatasetError, match="none 3: not the images of night 1; 1 are in one of them alone"):
+        evaluate.main(evaluate.Config(tmp_path / "net.keras", corrupted=corrupted, data_dir=downloaded))
+
+
 @pytest.mark.parametrize(
-    "fault", ["no folder", "nothing in it", "a class less", "a class too many", "no image", "damaged", "small"]
+    "fault",
+    [
+        "no folder",
+        "nothing in it",
+        "a class less",
+        "a class too many",
+        "no image",
+        "damaged",
+        "small",
+        "a pipe",
+        "endless",
+        "huge",
+    ],
 )
 def test_what_cannot_be_measured(corrupted, clean, fault):
     wnid = corrupted / "night/1" / clean.wnids[0]
@@ -72,6 +108,9 @@ def test_what_cannot_be_measured(corrupted, clean, fault):
         file.write_bytes(file.read_bytes()[:100])
     elif fault == "small":
         file.write_bytes(tf.io.encode_jpeg(np.zeros((32, 32, 3), np.uint8)).numpy())
+    elif fault in ("a pipe", "endless", "huge"):
+        file.unlink()
+        {"a pipe": os.mkfifo, "endless": endless, "huge": lambda path: path.write_bytes(bytes(2**20 + 1))}[fault](file)
     folder = {"no folder": corrupted / "gone", "nothing in it": wnid}.get(fault, corrupted)
     with pytest.raises(DatasetError, match=str(folder if folder != corrupted else wnid.parent)):
         corruption.groups(folder)

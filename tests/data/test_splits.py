@@ -1,5 +1,6 @@
 import importlib
 import io
+import os
 import subprocess
 import sys
 import urllib.request
@@ -9,6 +10,7 @@ import tensorflow_datasets as tfds
 
 from tiny_imagenet_tf.data import official_layout, splits, synthetic
 from tiny_imagenet_tf.data.official_layout import DatasetError
+from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import fingerprint
 
 
 def test_a_split_holds_the_files_as_they_are(tree, tmp_path):
@@ -169,3 +171,25 @@ def test_damaged_records_are_named(tree, tmp_path, damage):
 
 def test_loaded_again_the_builder_is_not_registered_twice():
     importlib.reload(sys.modules[splits.Builder.__module__])
+
+
+def test_a_name_of_any_bytes_is_part_of_the_fingerprint(tree):
+    before = fingerprint(tree)
+    (tree / os.fsdecode(b"caf\xe9.txt")).write_text("x")
+    assert fingerprint(tree) != before
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="a disk of its own needs root here")
+def test_a_full_disk_is_told_with_the_room_that_is_needed_and_nothing_is_left(tree, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", disk], stderr=subprocess.DEVNULL).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        with pytest.raises(splits.DatasetError, match=r"No space left on device. About [\d,]+ bytes are needed"):
+            splits.prepare(tree, disk)
+        assert [path for path in disk.rglob("*") if path.is_file() and path.suffix != ".lock"] == []
+        subprocess.run(["mount", "-o", "remount,size=10m", disk], check=True)
+        assert splits.prepare(tree, disk).info.splits["train"].num_examples == 24, "it goes on after room is made"
+    finally:
+        subprocess.run(["umount", disk], check=True)

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import keras
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "experiments"))
@@ -113,7 +114,7 @@ def outcome(folder: Path) -> dict[str, str]:
     found = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"):
         name = str(path.relative_to(folder))
-        if path.name == ".lock" or path.name in ("environment.json", "config.json", "best.keras"):
+        if path.name == ".lock" or path.name in ("environment.json", "config.json"):
             continue
         if path.suffix in (".npz", ".npy", ".keras"):
             content = _arrays(path)
@@ -130,10 +131,8 @@ def outcome(folder: Path) -> dict[str, str]:
 
 def _arrays(path: Path) -> bytes:
     if path.suffix == ".keras":
-        import zipfile
-
-        with zipfile.ZipFile(path) as members:
-            return b"" if "model.weights.h5" not in members.namelist() else b"network"
+        weights = keras.saving.load_model(path, compile=False).weights
+        return b"".join(f"{each.shape}".encode() + each.numpy().tobytes() for each in weights)
     loaded = np.load(path)
     arrays = {"": loaded} if path.suffix == ".npy" else {name: loaded[name] for name in loaded if name != "position"}
     return b"".join(f"{name} {value.dtype} {value.shape}".encode() + value.tobytes() for name, value in arrays.items())

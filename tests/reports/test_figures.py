@@ -124,6 +124,11 @@ def test_rescaling_shows_both_sizes():
     assert [each.get_title() for each in axes] == ["64x64", "299x299"]
 
 
+def test_a_name_is_no_formula():
+    figure = scatter.scatter(np.zeros((4, 2)), np.array([0, 0, 1, 1]), ["cup $\\frac{$", "$x_1$ ^{"], ["#000000"] * 2)
+    assert style.to_bytes(figure, "png").startswith(b"\x89PNG")
+
+
 def test_the_global_style_is_left_alone_and_files_repeat():
     before = dict(matplotlib.rcParams)
     first = style.to_bytes(curves.training_curves({"A": ROWS}), "svg")

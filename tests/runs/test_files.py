@@ -117,3 +117,21 @@ def test_other_errors_stay_what_they_are(tmp_path):
     with pytest.raises(OSError, match="Input/output"), replacing(tmp_path / "x"):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_somebody_elses_process_writes_is_left_alone(tmp_path, monkeypatch):
+    """Under hidepid there is no /proc/PID of theirs."""
+    theirs = files.part_of(tmp_path / "a.npz")
+    theirs.write_bytes(b"half")
+
+    def killed(process, number):
+        raise PermissionError
+
+    monkeypatch.setattr(files.os, "kill", killed)
+    files.sweep(tmp_path)
+    assert theirs.exists()
+    monkeypatch.undo()
+    dead = theirs.with_name(theirs.name.replace(f"-{os.getpid()}-", "-99999999-"))
+    theirs.rename(dead)
+    files.sweep(tmp_path)
+    assert not dead.exists()

@@ -4,6 +4,7 @@ FOLDER/<corruption>/<severity 1 to 5>/<wnid>/<image>.JPEG      as its authors pu
 """
 
 import hashlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tiny_imagenet_tf.data import jpeg
-from tiny_imagenet_tf.data.official_layout import DatasetError
+from tiny_imagenet_tf.data.official_layout import LARGEST, DatasetError
 from tiny_imagenet_tf.data.splits import Split
 
 SUFFIXES = (".jpeg", ".jpg")
@@ -52,9 +53,11 @@ def read(folder: Path, corruption: str, severity: int, clean: Split, fraction: f
         raise DatasetError(f"{place}: its classes are not those of val; they differ in {', '.join(sorted(odd)[:3])}")
     files, labels = [], []
     for label, wnid in enumerate(clean.wnids):
-        found = sorted(file for file in classes[wnid].iterdir() if file.suffix.lower() in SUFFIXES)
+        found = sorted((file for file in classes[wnid].iterdir() if file.suffix.lower() in SUFFIXES), key=_by_number)
         if not found:
             raise DatasetError(f"{classes[wnid]}: no image")
+        if odd := [file for file in found if not file.is_file() or file.stat().st_size > LARGEST]:
+            raise DatasetError(f"{odd[0]}: not an ordinary file of at most {LARGEST:,} bytes")
         files += found[: max(1, round(fraction * len(found)))]
         labels += [label] * (len(files) - len(labels))
     data = [file.read_bytes() for file in files]
@@ -68,6 +71,21 @@ def read(folder: Path, corruption: str, severity: int, clean: Split, fraction: f
     boxes = np.full((len(files), 4), -1, np.int32)
     labels = np.array(labels, np.int64)
     return Split(f"{corruption} {severity}", tf.constant(data), labels, boxes, names, clean.wnids, clean.words, digest)
+
+
+def _by_number(file: Path) -> list[str | int]:
+    """val_9 before val_10, as the dataset's own images are ordered."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"([0-9]+)", file.name)]
+
+
+def check_same(first: Split, other: Split) -> None:
+    """Raises DatasetError where two corruptions are not of the same images, so that their errors cannot be compared."""
+    images = [set(zip(each.labels.tolist(), each.file_names.tolist(), strict=True)) for each in (first, other)]
+    if odd := sorted(images[0] ^ images[1]):
+        wnid, name = first.wnids[odd[0][0]], odd[0][1]
+        raise DatasetError(
+            f"{other.name}: not the images of {first.name}; {len(odd)} are in one of them alone, such as {wnid}/{name}"
+        )
 
 
 def table(errors: dict[tuple[str, int], float], clean: float) -> Iterator[str]:

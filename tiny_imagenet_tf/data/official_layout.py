@@ -30,7 +30,7 @@ OFFICIAL_COUNTS = {"train": 100_000, "validation": 10_000, "test": 10_000}
 _WNID = re.compile(r"n[0-9]{8}")
 _NAME = re.compile(r"([A-Za-z0-9]+)_([0-9]{1,9})\.JPEG")
 _NO_BOX = (-1, -1, -1, -1)
-_LARGEST = 2**20  # bytes; the largest official file has 5,000
+LARGEST = 2**20  # bytes; the largest official file has 5,000
 _FAULTS_SHOWN = 20
 _AT_A_TIME = 1000  # images
 
@@ -166,8 +166,8 @@ class _Reader:
                     self.faults.append(f"{file}: not a name such as val_0.JPEG")
             elif prefix and name[1] != prefix:
                 self.faults.append(f"{file}: an image of {name[1]} in the folder of {prefix}")
-            elif not file.is_file() or file.stat().st_size > _LARGEST:
-                self.faults.append(f"{file}: not an ordinary file of at most {_LARGEST:,} bytes")
+            elif not file.is_file() or file.stat().st_size > LARGEST:
+                self.faults.append(f"{file}: not an ordinary file of at most {LARGEST:,} bytes")
             else:
                 files.append(file)
         return sorted(files, key=lambda file: class_and_number(file.name))

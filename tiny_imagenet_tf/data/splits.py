@@ -24,9 +24,9 @@ from tensorflow_datasets.core.download.util import DownloadError
 
 from tiny_imagenet_tf.data import archives, official_layout
 from tiny_imagenet_tf.data.official_layout import DatasetError
-from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import DOWNLOAD, URL, Builder, place_of
+from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import DOWNLOAD, URL, Builder, files_of, place_of
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.runs.files import locked, part_of, settle, sweep, writing
+from tiny_imagenet_tf.runs.files import check_apart, locked, part_of, room, settle, sweep, writing
 
 _EMPTY = hashlib.sha256().hexdigest()  # of a split without images
 # What TFDS raises for damaged files.
@@ -82,8 +82,7 @@ class Split:
         Raises:
             UserError: ``fraction`` is not in (0, 1].
         """
-        if not 0 < fraction <= 1:
-            raise UserError(f"--fraction {fraction}: must be above 0 and at most 1")
+        check_fraction(fraction)
         by_class = [np.flatnonzero(self.labels == label) for label in np.unique(self.labels)]
         rows = np.concatenate([rows[: max(1, round(fraction * len(rows)))] for rows in by_class])
         return np.sort(rows)
@@ -103,6 +102,12 @@ class Split:
         if share and len(kept) == len(rows):
             raise UserError(f"--holdout {share}: less than half an image a class of {len(rows):,} training images")
         return kept, np.setdiff1d(rows, kept)
+
+
+def check_fraction(fraction: float) -> None:
+    """Raises UserError where a share of each class is none."""
+    if not 0 < fraction <= 1:
+        raise UserError(f"--fraction {fraction}: must be above 0 and at most 1")
 
 
 def prepare(source: Path | None = None, data_dir: Path | None = None) -> tfds.core.DatasetBuilder:
@@ -126,6 +131,7 @@ def prepare(source: Path | None = None, data_dir: Path | None = None) -> tfds.co
     source = Path(source).expanduser().resolve()
     if not source.exists():
         raise DatasetError(f"--source {source}: no such file or folder")
+    check_apart("--data-dir", root, source)
     tree = source if source.is_file() else official_layout.find_root(source)
     kept = place_of(tree, root)
     lock = kept.parent / f".{kept.name}.lock"
@@ -199,7 +205,7 @@ def _make(tree: Path, kept: Path) -> None:
             if tree.is_file():
                 archives.unpack(tree, unpacked)
                 root = official_layout.find_root(unpacked)
-            with _quiet():
+            with _quiet(), _writing_records(kept, root):
                 Builder(data_dir=part, source=root, made_from=kept.name).download_and_prepare()
             shutil.rmtree(unpacked, ignore_errors=True)
             settle(part)
@@ -211,6 +217,22 @@ def _make(tree: Path, kept: Path) -> None:
         raise DatasetError(str(error).replace(str(unpacked), str(tree))) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _writing_records(kept: Path, tree: Path) -> Iterator[None]:
+    """TFDS writes by TensorFlow, whose errors are none of Python's own, and then hides them in one of its own."""
+    try:
+        yield
+    except (tf.errors.OpError, RuntimeError) as error:
+        cause = error if isinstance(error, tf.errors.OpError) else error.__cause__
+        if not isinstance(cause, tf.errors.OpError):
+            raise
+        needed, free = sum(stat.st_size for stat in files_of(tree).values()), room(kept)[1]
+        raise DatasetError(
+            f"{kept} cannot be written: {cause.message.rsplit('; ')[-1]}. About {needed:,} bytes are needed, {free:,} "
+            "are free there; make room or choose another --data-dir, and run the same command again"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -227,8 +249,13 @@ def _quiet() -> Iterator[None]:
 
 
 def existing_download(data_dir: Path | None = None) -> tfds.core.DatasetBuilder | None:
-    """Returns the builder of the official archive's records, if they are there; nothing is downloaded."""
-    return _existing(root_of(data_dir))
+    """Returns the builder of the official archive's records, if they are there; nothing is downloaded.
+
+    Raises:
+        DatasetError: they are damaged, or of something else.
+    """
+    found = _existing(root_of(data_dir))
+    return found and _of_download(found)
 
 
 def verify(builder: tfds.core.DatasetBuilder) -> None:
@@ -313,7 +340,10 @@ def shortfalls(data: dict[str, Split], screened: int = 0) -> list[str]:
 
 def _prepare_download(root: Path) -> tfds.core.DatasetBuilder:
     lock = root / ".tiny_imagenet.lock"
-    found = _made_once(root, lock, f"the download to {root}", lambda: _download(root))
+    return _of_download(_made_once(root, lock, f"the download to {root}", lambda: _download(root)))
+
+
+def _of_download(found: tfds.core.DatasetBuilder) -> tfds.core.DatasetBuilder:
     if (made_from := found.info.metadata.get("source", DOWNLOAD)) != DOWNLOAD:
         raise DatasetError(
             f"{found.data_path} was made from a folder ({made_from}), not from the official archive; "

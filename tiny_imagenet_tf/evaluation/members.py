@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tiny_imagenet_tf.choices import Pixels, Which
-from tiny_imagenet_tf.data import labels
+from tiny_imagenet_tf.data.labels import columns, order
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.predict import Predictor
@@ -96,11 +96,11 @@ class Member:
             if stored and crops == self.crops and (predicted := self._predictions(split)) is not None:
                 return predicted
         network = network or self.network()
-        wnids = self.wnids if known else labels.order(self.labels or "sorted", split.wnids)
+        wnids = self.wnids if known else order(self.labels or "sorted", split.wnids)
         if network.classes != len(wnids):
             hint = "; --labels says which they are: imagenet1k, or a file" if self.labels is None else ""
             raise UserError(f"{self.name}: {network.classes} scores for {len(wnids)} classes{hint}")
-        found = network.probabilities(split, network.views(crops))[:, labels.columns(wnids, split.wnids)]
+        found = network.probabilities(split, network.views(crops))[:, columns(wnids, split.wnids)]
         return found / found.sum(axis=1, keepdims=True) if len(wnids) > len(split.wnids) else found
 
     def _predictions(self, split: Split) -> np.ndarray | None:
@@ -108,8 +108,9 @@ class Member:
         if split.name != "validation":
             return None
         stored = self.run.read_validation_predictions()
-        digest = self.run.digest_of("validation")  # early runs knew their images by name alone
-        same = digest == split.digest if digest else np.array_equal(stored["file_names"], split.file_names)
+        names = ("file_names", split.file_names), ("labels", split.labels), ("wnids", split.wnids)
+        same = all(np.array_equal(stored[name], expected) for name, expected in names)
+        same &= self.run.digest_of("validation") in (None, split.digest)  # early runs stored none
         return stored["probabilities"].astype(np.float64) if same else None
 
 
@@ -130,6 +131,8 @@ def find(
     found = [member for path in paths for member in _at(path, which)]
     if pixels is None and labels is None:
         return found
+    if labels is not None:
+        order(labels, ())  # whether there is such an order, before images are prepared
     for member in found:
         if member.run is not None or (labels is not None and member.wnids is not None):
             raise UserError(f"--pixels and --labels would be ignored: {member.name} knows its own")

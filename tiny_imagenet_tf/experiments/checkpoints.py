@@ -55,8 +55,10 @@ def read_clock(path: Path, per_epoch: int) -> Clock:
     Raises:
         UserError: the epochs had another length, so the run had other images or batches.
     """
-    stored = read_arrays(path, lambda name: name == "position")
-    position = read_object(path, stored.get("position", np.array("")).item())
+    stored = read_arrays(path, lambda name: name == "position").get("position", np.array(""))
+    if stored.ndim or stored.dtype.kind != "U":
+        raise UserError(f"{path} is damaged: its position is {stored.dtype} {stored.shape}, not a text")
+    position = read_object(path, stored.item())
     if position.get("per_epoch") != per_epoch:
         raise UserError(f"{path}: its epochs have {position.get('per_epoch')} steps, here they have {per_epoch}")
     wrong = misfits({"step": None, "seconds": None} | position, {"step": int, "seconds": float}, "its position")

@@ -156,8 +156,13 @@ def take_up(model: keras.Model, keeping: Keeping, per_epoch: int) -> Clock:
         raise UserError(f"{path} is gone: the run cannot go on, and is left as it is")
     else:
         clock = Clock(per_epoch)
-    run.write_metrics([row for row in run.metrics if row.get("step", 0) <= clock.step])
+    rows = [row for row in run.metrics if row.get("step", 0) <= clock.step]
+    if lost := {entry.step for entry in keeping.snapshots.entries if entry.step <= clock.step} - {
+        row.get("step") for row in rows
+    }:
+        raise UserError(f"{run.path / 'metrics.jsonl'}: the row of step {min(lost)} is gone; put the file back")
     keeping.snapshots.go_back_to(clock.step)
+    run.write_metrics(rows)
     run.reopen()  # all of it can be read
     return clock
 

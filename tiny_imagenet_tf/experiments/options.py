@@ -10,8 +10,9 @@ from typing import Any, ClassVar, TypeVar
 
 from tiny_imagenet_tf.choices import Precision
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.runs.files import check_folder
+from tiny_imagenet_tf.runs.files import check_apart, check_folder
 from tiny_imagenet_tf.runs.run import Run, demo_folder
+from tiny_imagenet_tf.runs.typed import misfit
 
 Options = TypeVar("Options", bound="DataOptions")
 
@@ -110,16 +111,10 @@ class DataOptions:
         Args:
             names: of fields; where one is None nothing is to be made.
         """
-        tree = None
-        if self.source is not None and self.source.is_dir():
-            tree = next((file.parent for file in self.source.glob("wnids.txt")), None)
         for name in names:
-            folder = getattr(self, name)
-            if folder is None:
-                continue
-            check_folder(flag(name), folder)
-            if tree is not None and folder.expanduser().resolve().is_relative_to(tree.resolve()):
-                raise UserError(f"{flag(name)} {folder}: lies within the dataset, {tree}, where nothing is written")
+            if (folder := getattr(self, name)) is not None:
+                check_folder(flag(name), folder)
+                check_apart(flag(name), folder, self.source)
 
     @property
     def demo_folder(self) -> Path:
@@ -246,7 +241,10 @@ def read(config: type[Options], path: Path, option: str = "--resume") -> Options
     if stored.keys() != fields.keys():
         odd = ", ".join(sorted(stored.keys() ^ fields.keys()))
         raise UserError(f"{option} {path}: a run of another recipe or version; they differ in {odd}")
-    return config(**{name: _from_json(value, fields[name].type) for name, value in stored.items()})
+    found = config(**{name: _from_json(value, fields[name].type) for name, value in stored.items()})
+    if wrong := misfit(found, config, "config.json"):
+        raise UserError(f"{option} {path}: {wrong}, which no such run was begun with; put back a whole copy")
+    return found
 
 
 def check_unchanged(stored: RunOptions, chosen: RunOptions) -> None:
@@ -260,4 +258,4 @@ def check_unchanged(stored: RunOptions, chosen: RunOptions) -> None:
 def _from_json(value: Any, kind: Any) -> Any:
     if isinstance(value, list):
         return tuple(value)
-    return Path(value) if value is not None and kind in (Path, Path | None) else value
+    return Path(value) if isinstance(value, str) and kind in (Path, Path | None) else value

@@ -12,7 +12,6 @@ from PIL import Image
 from tiny_imagenet_tf.data import splits
 from tiny_imagenet_tf.data.batches import decode as decode_jpeg
 from tiny_imagenet_tf.data.splits import Split
-from tiny_imagenet_tf.data.tiny_imagenet import tiny_imagenet_dataset_builder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,8 +50,7 @@ class Images:
             DatasetError: it is not there.
         """
         if source is None:
-            builder = tiny_imagenet_dataset_builder.Builder(data_dir=data_dir)
-            if not builder.data_path.exists():
+            if (builder := splits.existing_download(data_dir)) is None:
                 raise splits.DatasetError("there is no prepared Tiny ImageNet; --source says where its images are")
             return cls(builder)
         return cls(splits.prepare(source, data_dir))

@@ -28,6 +28,7 @@ _UNREADABLE = (  # of NumPy and zipfile, for damaged or strange archives
     ValueError, EOFError, TypeError, KeyError, NotImplementedError, RuntimeError, MemoryError, SyntaxError,
     tokenize.TokenError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
+_REMEDY = "put back a whole copy, or make it anew"
 _REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -40,8 +41,18 @@ def sweep(folder: Path) -> None:
     """Removes what processes of this machine that are dead have left half-written in a folder."""
     for path in folder.glob(f".*.{_machine()}-*-*"):
         process = path.name.split(f".{_machine()}-")[1].split("-")[0]
-        if process.isdecimal() and not Path(f"/proc/{process}").exists():
+        if process.isdecimal() and not _lives(int(process)):
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):  # somebody else's
+        return True
+    return True
 
 
 @contextlib.contextmanager
@@ -151,6 +162,21 @@ def check_folder(option: str, path: Path) -> None:
         raise UserError(f"{option} {path}: {'' if there == place else f'{there} is '}a file, not a folder")
 
 
+def check_apart(option: str, path: Path, source: Path | None) -> None:
+    """Raises UserError where a folder that an option names lies within the dataset, where nothing is written.
+
+    Args:
+        option: for the message.
+        path: of the folder.
+        source: the dataset, or a folder around it.
+    """
+    if source is None or not (tree := source.expanduser().resolve()).is_dir():
+        return
+    for file in (*tree.glob("wnids.txt"), *tree.glob("*/wnids.txt")):
+        if path.expanduser().resolve().is_relative_to(file.parent):
+            raise UserError(f"{option} {path}: lies within the dataset, {file.parent}, where nothing is written")
+
+
 def _nearest(path: Path) -> Path:
     """What is there, of a path and those above it."""
     return next(each for each in (path, *path.parents) if each.exists())
@@ -196,7 +222,7 @@ def read_json(path: Path, text: str | None = None) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8") if text is None else text, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:  # of Unicode, too
-        raise UserError(f"{path} is damaged, or not JSON ({error})") from error
+        raise UserError(f"{path} is damaged, or not JSON ({error}); {_REMEDY}") from error
 
 
 def _no_number(word: str) -> None:
@@ -227,7 +253,25 @@ def read_arrays(path: Path, wanted: Callable[[str], bool] = lambda name: True) -
     except FileNotFoundError:
         raise
     except (OSError, *_UNREADABLE) as error:
-        raise UserError(f"{path} is damaged, or not a file of arrays ({type(error).__name__})") from error
+        raise UserError(f"{path} is damaged, or not a file of arrays ({type(error).__name__}); {_REMEDY}") from error
+
+
+def read_array(path: Path) -> np.ndarray:
+    """Returns the array of an ``.npy`` file; nothing is unpickled.
+
+    Raises:
+        UserError: it is damaged or of another kind.
+    """
+    try:
+        found = np.load(path, allow_pickle=False)
+        if not isinstance(found, np.ndarray):
+            found.close()
+            raise ValueError("several arrays")
+    except FileNotFoundError:
+        raise
+    except (OSError, *_UNREADABLE) as error:
+        raise UserError(f"{path} is damaged, or not a .npy array ({error})") from error
+    return found
 
 
 def plain(value: Any) -> Any:

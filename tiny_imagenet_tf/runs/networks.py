@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -44,14 +45,16 @@ def classes_of(path: Path) -> Classes | None:
         UserError: they are damaged.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        archive = zipfile.ZipFile(path)
+    except zipfile.BadZipFile:  # whoever loads the network tells of it
+        return None
+    try:
+        with archive:
             if _MEMBER not in archive.namelist():
                 return None
             found = read_object(path, archive.read(_MEMBER).decode())
         wnids, names = (tuple(map(str, found[field.name])) for field in dataclasses.fields(Classes))
-    except zipfile.BadZipFile:  # whoever loads the network tells of it
-        return None
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"{path} is damaged: its classes cannot be read ({error})") from error
     if len(wnids) != len(names):
         raise UserError(f"{path} is damaged: {len(wnids)} classes with {len(names)} names")

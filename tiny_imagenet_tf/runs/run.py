@@ -100,7 +100,7 @@ def checked_rows(rows: list[dict[str, Any]], path: Path) -> list[dict[str, float
 
 def demo_folder(runs: Path, seed: int) -> Path:
     """Returns where the made-up images of the demos in a folder of runs are."""
-    return runs / f"demo-{seed}"
+    return runs / f".demo-{seed}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -291,9 +291,22 @@ class Run:
         self._write_arrays("features-validation.npz", split, features=features)
 
     def read_features(self) -> dict[str, np.ndarray] | None:
-        """Returns ``file_names``, ``labels``, ``wnids`` and ``features``; None where none are stored."""
+        """Returns ``file_names``, ``labels``, ``wnids`` and ``features``; None where none are stored.
+
+        Raises:
+            UserError: they are damaged, or do not fit each other.
+        """
         name = "features-validation.npz"
-        return self._read_arrays(name) if (self.path / name).exists() else None
+        if not (self.path / name).exists():
+            return None
+        stored = self._read_arrays(name)
+        shapes = {key: stored[key].shape for key in ("file_names", "labels", "wnids", "features") if key in stored}
+        rows = [shape[:1] for key, shape in shapes.items() if key != "wnids"]
+        if len(shapes) < 4 or len(set(rows)) > 1 or [len(shape) for shape in shapes.values()] != [1, 1, 1, 2]:
+            raise UserError(f"{self.path / name}: not features of images with names and labels, but {shapes}")
+        if not np.isfinite(stored["features"]).all():
+            raise UserError(f"{self.path / name}: its features are not finite")
+        return stored
 
     def write_test_predictions(self, split: Any, labels: np.ndarray) -> None:
         """Stores one predicted class an image: ``test_0.JPEG n02085620`` a line, in the split's order."""

@@ -93,6 +93,19 @@ class Snapshots:
         """Where the networks are, from the oldest to the best."""
         return [self.path(entry) for entry in self.entries]
 
+    @property
+    def newest(self) -> Path:
+        """Where the best network is.
+
+        Raises:
+            UserError: there is none, or its file is gone.
+        """
+        if not self.entries:
+            raise UserError(f"{self._index} names no snapshot yet; let the run go on to its first measurement")
+        if not self.paths[-1].exists():
+            raise UserError(f"{self.paths[-1]} is gone, yet {self._index.name} names it; put it back")
+        return self.paths[-1]
+
     def path(self, snapshot: Snapshot) -> Path:
         """Where a snapshot's network is."""
         return self.folder / snapshot.file
@@ -113,8 +126,15 @@ class Snapshots:
         self._keep([*self.entries, snapshot][-self.limit :])
 
     def go_back_to(self, step: int) -> None:
-        """Forgets what was saved after a step, and removes files that the index does not name."""
-        self._keep([entry for entry in self.entries if entry.step <= step])
+        """Forgets what was saved after a step, and removes files that the index does not name.
+
+        Raises:
+            UserError: a file that stays is gone.
+        """
+        kept = [entry for entry in self.entries if entry.step <= step]
+        if gone := [self.path(entry) for entry in kept if not self.path(entry).exists()]:
+            raise UserError(f"{gone[0]} is gone, yet {self._index.name} names it; put it back, nothing was changed")
+        self._keep(kept)
 
     def _keep(self, entries: list[Snapshot]) -> None:
         self.entries = entries

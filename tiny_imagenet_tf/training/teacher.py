@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import combine
 from tiny_imagenet_tf.experiments.data import Data
+from tiny_imagenet_tf.models import backbones
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.transfer_values import existing_store
 
@@ -34,6 +34,6 @@ def probabilities(path: Path, data: Data) -> np.ndarray:
     snapshots = run.snapshots()
     if snapshots.wnids != data.all_train.wnids:
         raise UserError(f"--teacher {path}: its classes are not those of the images")
-    head = keras.saving.load_model(snapshots.paths[-1])
+    head = backbones.load(snapshots.newest)
     scores = head.predict(store.load()[data.rows].astype(np.float32), batch_size=1000, verbose=0)
     return combine([scores]).astype(np.float32)

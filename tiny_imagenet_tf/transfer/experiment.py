@@ -190,7 +190,7 @@ def train(
     )
     clock = fit(model, batches, keeping, epochs=options.epochs, callbacks=[staircase])
 
-    best = keras.saving.load_model(experiment.snapshots.paths[-1])
+    best = backbones.load(experiment.snapshots.newest)
     if engine.trunk_dtype(experiment.precision, options.openvino) != "float32":
         trunk = float32()
     saved = preprocess.deployed(_joined(trunk, best), resize=options.resize)

@@ -19,6 +19,7 @@ from tiny_imagenet_tf.experiments import data as images
 from tiny_imagenet_tf.experiments.experiment import begin, precision_of
 from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.experiments.statistics import normalizations
+from tiny_imagenet_tf.models import backbones
 from tiny_imagenet_tf.models.backbones import Trunk
 from tiny_imagenet_tf.runs.files import room
 from tiny_imagenet_tf.runs.run import Run
@@ -108,7 +109,7 @@ def cuts(model: keras.Model) -> list[str]:
 
 def joined(learning: keras.Model, start: Run) -> keras.Model:
     """Returns what is trained: rows of maps to scores, with the head of a finished run."""
-    head = keras.saving.load_model(start.snapshots().paths[-1], compile=False)
+    head = backbones.load(start.snapshots().newest)
     for layer in normalizations(learning):
         layer.trainable = False  # Keras then takes its statistics as they are, in training too
     rows = keras.Input(learning.input_shape[1:], name="maps")

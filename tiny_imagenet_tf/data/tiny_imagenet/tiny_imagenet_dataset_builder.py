@@ -113,23 +113,30 @@ def fingerprint(source: Path) -> str:
 
     Links are followed, so that what they point to counts.
     """
-    files = {source.name: source.stat()} if source.is_file() else _files(source, "", set())
+    files = {source.name: source.stat()} if source.is_file() else files_of(source)
     digest = hashlib.sha256(os.fsencode(source.parent if source.is_file() else source))
     for name in sorted(files, key=lambda name: name.split("/")):
         digest.update(os.fsencode(f"{name} {files[name].st_size} {files[name].st_mtime_ns}\n"))
     return digest.hexdigest()[:16]
 
 
-def _files(folder: Path, name: str, seen: set[Path]) -> dict[str, os.stat_result]:
-    """All files of a tree, those behind linked folders as well, by their names in it."""
+def files_of(folder: Path, name: str = "", seen: set[Path] | None = None) -> dict[str, os.stat_result]:
+    """Returns all files of a tree, those behind linked folders as well, by their names in it.
+
+    Args:
+        folder: the tree.
+        name: of the folder in it, for the folders within.
+        seen: folders that need not be entered again.
+    """
     found: dict[str, os.stat_result] = {}
+    seen = set() if seen is None else seen
     if (real := folder.resolve()) in seen:  # a link that goes round
         return found
     seen.add(real)
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir():
-                found |= _files(Path(entry.path), f"{name}{entry.name}/", seen)
+                found |= files_of(Path(entry.path), f"{name}{entry.name}/", seen)
             elif entry.is_file():
                 found[name + entry.name] = entry.stat()
     return found

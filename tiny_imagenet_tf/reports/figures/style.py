@@ -37,6 +37,7 @@ HOUSE = {
     "xtick.major.width": 0.7,
     "ytick.major.width": 0.7,
     "text.color": INK,
+    "text.parse_math": False,  # a class may be called "$\\frac{$"
     "lines.linewidth": 1.7,
     "lines.markersize": 4,
     "legend.frameon": False,
