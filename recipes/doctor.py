@@ -13,6 +13,7 @@ is what was wrong.
 import dataclasses
 import platform
 import sys
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -73,7 +74,8 @@ def examine(config: Config) -> list[str]:
         try:
             if builder is None:
                 raise UserError("--model: not looked at, for there are no images to show it; name them by --source")
-            network(config, splits.load(builder, "validation"), wrong)
+            listed = builder.info.metadata.get("listed")  # of records that were prepared by this version
+            network(config, splits.load(builder, "validation"), listed, wrong)
         except UserError as error:
             wrong.append(str(error))
     print(f"\n{len(wrong)} finding(s)" if wrong else "\nNothing is wrong.")
@@ -131,9 +133,9 @@ def data(config: Config, wrong: list[str]):
     return builder
 
 
-def network(config: Config, validation, wrong: list[str]) -> None:
+def network(config: Config, validation, listed: Sequence[str] | None, wrong: list[str]) -> None:
     """Prints how a model does, and adds what is wrong with it."""
-    from tiny_imagenet_tf.data import imagenet, official_layout
+    from tiny_imagenet_tf.data import imagenet
     from tiny_imagenet_tf.evaluation.diagnosis import diagnose
     from tiny_imagenet_tf.evaluation.members import find
 
@@ -141,9 +143,9 @@ def network(config: Config, validation, wrong: list[str]) -> None:
     if member.path is None:
         raise UserError(f"--model {config.model}: it kept predictions only, no network")
     split = validation.take(validation.spread_rows(config.images))
-    orders = ["imagenet1k"] if set(split.wnids) <= set(imagenet.wnids()) else []
-    if config.source is not None and config.source.expanduser().is_dir():
-        orders.append(str(official_layout.find_root(config.source.expanduser()) / "wnids.txt"))
+    orders = {"imagenet1k": imagenet.wnids()} if set(split.wnids) <= set(imagenet.wnids()) else {}
+    if listed:
+        orders["wnids.txt"] = tuple(listed)
     found = diagnose(member.path, split, orders, config.pixels, config.labels)
     told = found.told
     print(f"{member.name}: {told.accuracy:.1%} of {found.images} val images, pixels {told.pixels}, order {told.order}")

@@ -84,6 +84,8 @@ def main(config: Config) -> dict[str, float]:
     if config.split != "test":
         figures = {f"top-{k}": top_k_accuracy(probabilities, split.labels, k) for k in (1, 5)}
         print(f"{member.name}: {len(split):,} {split.name} images", *(f"{k} {v:.2%}" for k, v in figures.items()))
+        if len(split.wnids) >= 10 and figures["top-1"] < 2 / len(split.wnids):
+            print("That is near chance: tiny-imagenet doctor --model looks for the reason.")
     errors, first = {}, None
     for kind in progress.bar("corruptions", len(kinds), unit="groups", over=kinds):
         images = corruption.read(config.corrupted, *kind, split, config.fraction)

@@ -50,8 +50,8 @@ def main(config: Config) -> None:
 
     if config.run is None and config.name is not None:
         raise UserError(f"--name {config.name}: would be ignored, for no run was named")
-    if not config.tables and (config.claims is not None or config.pages != Config.pages):
-        raise UserError("--pages and --claims would be ignored: --no-tables writes none")
+    if not config.tables and config.claims is not None:
+        raise UserError(f"--claims {config.claims}: would be ignored, for --no-tables writes none")
     check_folder("--results", config.results)
     with locked(room(config.results)[0] / ".record.lock", str(config.results), wait=True):
         run, record = config.run and Run.finished(config.run), None

@@ -1,9 +1,12 @@
 """SIGINT and SIGTERM, sent by this very process."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -66,3 +69,24 @@ cli.command(Config, lambda config: os.kill(os.getpid(), {int(number)}), "")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == status and "Traceback" not in done.stderr
     assert f"{signal.Signals(number).name}: ended." in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("unshare") is None or os.getuid() != 0, reason="containers need root here")
+def test_a_command_that_is_process_1_of_a_container_ends_with_a_checkpoint(tmp_path):
+    inside = ["unshare", "--pid", "--fork", "--mount-proc"]
+    if subprocess.run([*inside, "true"], stderr=subprocess.DEVNULL).returncode:
+        pytest.skip("no namespaces here")
+    command = [sys.executable, "-m", "tiny_imagenet_tf", "train", "baseline", "--demo", "--width-multiplier", "0.1"]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    unshare = subprocess.Popen([*inside, *command], cwd=tmp_path, env=environment, **pipes)
+    while not (made := list(tmp_path.glob("runs/inception_baseline-*/metrics.jsonl"))) or not made[0].read_text():
+        assert unshare.poll() is None, unshare.stderr.read()
+        time.sleep(0.1)
+    process = Path(f"/proc/{unshare.pid}/task/{unshare.pid}/children").read_text().split()[0]
+    os.kill(int(process), signal.SIGTERM)
+    told, errors = unshare.communicate(timeout=120)
+    assert unshare.returncode == 143 and "Traceback" not in errors
+    assert "SIGTERM: ends after this step" in errors and made[0].with_name("checkpoint.npz").is_file()
+    assert f"--resume {made[0].parent.relative_to(tmp_path)}" in told + errors

@@ -71,14 +71,15 @@ def test_a_group_lists_its_commands(capsys):
     assert [line.split()[1] for line in capsys.readouterr().out.splitlines()[2:]] == ["vanilla", "v2", "v3"]
 
 
-def test_a_run_says_the_device_first_and_nothing_of_tensorflows(tmp_path):
-    command = [sys.executable, "-m", "tiny_imagenet_tf", "transfer", "vanilla", "--demo", "--runs", "runs"]
+@pytest.mark.parametrize("variant", ["vanilla", pytest.param("v3", marks=pytest.mark.slow)])
+def test_a_run_says_the_device_first_and_nothing_of_tensorflows(tmp_path, variant):
+    command = [sys.executable, "-m", "tiny_imagenet_tf", "transfer", variant, "--demo", "--runs", "runs"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert "cores: " in lines[0] or "NVIDIA" in lines[0]
-    assert lines[-1].strip().startswith("tiny-imagenet report runs/transfer_vanilla-")
+    assert lines[-1].strip().startswith(f"tiny-imagenet report runs/transfer_{variant}-")
     assert max(map(len, lines)) <= 80
     for noise in ("WARNING", "I0000", "oneDNN", "cuda", "Generating"):
         assert noise not in done.stdout + done.stderr

@@ -18,6 +18,8 @@ Blocks = Literal["released", "figure"]
 """Of the compact Inception: the released Inception-v3's, or Fig. 4's."""
 Decayed = Literal["all", "last"]
 """Which kernels a weight decay is for."""
+Tracker = Literal["mlflow", "wandb"]
+"""Where a run is logged besides its own directory."""
 Which = Literal["all", "best"]
 """Which of a run's snapshots."""
 Sampler = Literal["tpe", "random"]

@@ -70,7 +70,7 @@ def command(
             print(hardware.headline(precision, devices))
         run(chosen)
     except KeyboardInterrupt as error:
-        print(f"\n{error or 'SIGINT'}: ended.", file=sys.stderr)
+        print(f"\n{error if isinstance(error, interrupts.Interrupted) else 'SIGINT: ended.'}", file=sys.stderr)
         sys.exit(128 + getattr(error, "number", signal.SIGINT))
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -16,7 +16,10 @@ class Interrupted(KeyboardInterrupt):
 
     def __init__(self, number: int):
         super().__init__(signal.Signals(number).name)
-        self.number = number
+        self.number, self.kept = number, ""
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}: ended{self.kept and '; '}{self.kept}."
 
 
 class _State:
@@ -52,6 +55,16 @@ def waiting(wait: bool = True) -> Iterator[None]:
         yield
     finally:
         _State.waits = before
+
+
+@contextlib.contextmanager
+def telling(kept: str) -> Iterator[None]:
+    """Lets an interruption within say what is kept."""
+    try:
+        yield
+    except Interrupted as error:
+        error.kept = kept
+        raise
 
 
 def _handle(number: int, frame: Any) -> None:

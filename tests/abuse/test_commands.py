@@ -58,7 +58,7 @@ COMMANDS = {
     "no run to record": ("record nowhere", "no summary.json"),
     "a record elsewhere": ("record nowhere --name ../x", "no summary.json"),
     "no formats": ("export good.keras --output photo.jpg", "is there already"),
-    "no order": ("labels good.keras --from sorted --to imagenet1k --output x.keras", "--classes"),
+    "another dataset's": ("labels good.keras --from sorted --to imagenet1k --output x.keras", "4 scores for 200"),
     "over itself": ("labels good.keras --from wnids.txt --to sorted --output good.keras", "this command reads it"),
     "over the classes": ("labels good.keras --from wnids.txt --to sorted --output wnids.txt", "this command reads it"),
     "another kind": ("labels good.keras --from wnids.txt --to sorted --output x.npy", "must end in .keras"),

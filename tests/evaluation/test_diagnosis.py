@@ -6,7 +6,10 @@ import pytest
 
 from tiny_imagenet_tf.data import splits, synthetic
 from tiny_imagenet_tf.data.batches import in_order
+from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.diagnosis import diagnose
+from tiny_imagenet_tf.runs import networks
+from tiny_imagenet_tf.runs.networks import Classes
 
 CLASSES = 4
 
@@ -75,9 +78,19 @@ def test_blue_first(good, images, tmp_path):
 def test_the_order_of_a_list(good, images, tmp_path):
     wnids = images["validation"].wnids
     columns = [2, 3, 0, 1]
-    (tmp_path / "wnids.txt").write_text("\n".join(wnids[column] for column in columns))
-    _, words = told(scores_of(good, columns), tmp_path, images, orders=[str(tmp_path / "wnids.txt")])
+    orders = {"wnids.txt": tuple(wnids[column] for column in columns)}
+    _, words = told(scores_of(good, columns), tmp_path, images, orders=orders)
     assert len(words) == 1 and "its scores are in the order" in words[0] and "wnids.txt, not sorted" in words[0]
+
+
+def test_classes_that_the_file_holds_are_its_order(good, images, tmp_path):
+    wnids, columns = images["validation"].wnids, [2, 3, 0, 1]
+    path = tmp_path / "model.keras"
+    networks.save(scores_of(good, columns).save, path, Classes.of([wnids[column] for column in columns], {}))
+    found = diagnose(path, images["validation"], pixels="-1..1")
+    assert found.findings(CLASSES) == [] and found.told.accuracy > 0.7
+    with pytest.raises(UserError, match="would be ignored"):
+        diagnose(path, images["validation"], pixels="-1..1", order="sorted")
 
 
 @pytest.mark.slow

@@ -156,7 +156,7 @@ def test_tensorboard_gets_every_measurement(run, images):
     assert [event.step for event in written] == [row["step"] for row in run.metrics] == [2, 4]
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+@pytest.mark.parametrize("precision", ["bfloat16", pytest.param("float16", marks=pytest.mark.slow)])
 def test_scores_loss_and_variables_stay_in_float32(images, precision):
     with hardware.policy(hardware.training_policy(precision)):
         model = preprocess.behind_views(preprocess.classifier(tiny_run.network(4)), PLAIN)
@@ -186,9 +186,8 @@ def test_each_model_of_table_1_takes_a_step(number):
     assert all(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
 
 
-@pytest.mark.parametrize(
-    "devices", [pytest.param(["CPU:0"], marks=pytest.mark.slow), ["CPU:0", "CPU:1"]], ids=["one", "two"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("devices", [["CPU:0"], ["CPU:0", "CPU:1"]], ids=["one", "two"])
 def test_losses_do_not_depend_on_the_devices_nor_on_an_interruption(tmp_path, tree, devices, without_devices):
     run = run_on(devices, tmp_path, tree, epochs=1)
     assert len(run.metrics) == 6

@@ -54,7 +54,7 @@ def test_an_uninterrupted_run_has_all_that_can_go_wrong(uninterrupted):
 
 
 # 1: before any checkpoint. 3: between two. 4: with a measurement. 6: an epoch's end. 11: in a later epoch.
-@pytest.mark.parametrize("step", [1, 3, 4, 6, 11])
+@pytest.mark.parametrize("step", [*(pytest.param(step, marks=pytest.mark.slow) for step in (1, 4, 11)), 3, 6])
 def test_resuming_after_any_step_ends_the_same(run, images, uninterrupted, step):
     with pytest.raises(Interrupted):
         tiny_run.train(run, images.train, images.validation, callbacks=[tiny_run.At(step, interrupt)])
@@ -69,6 +69,7 @@ def test_resuming_restores_the_random_state_of_dropout(run, images):
     assert dropout.seed_generator.state.numpy()[1] >= 6, "it has been drawn from at every step"
 
 
+@pytest.mark.slow
 def test_a_killed_process_goes_on_bit_for_bit(tmp_path, tree, uninterrupted):
     command = [sys.executable, "tests/experiments/tiny_run.py", tmp_path / "run", tree, tmp_path / "prepared"]
     settings = {"cwd": ROOT, "env": os.environ | {"PYTHONPATH": str(ROOT)}}
@@ -99,7 +100,8 @@ def test_averages_are_measured_and_are_not_the_weights(averaged, images, tmp_pat
     assert run.metrics[0]["val_accuracy"] != plain.metrics[0]["val_accuracy"]
 
 
-@pytest.mark.parametrize("step", [3, 12])  # within an epoch, and at the end of one
+# 3: within an epoch. 12: at the end of one.
+@pytest.mark.parametrize("step", [3, pytest.param(12, marks=pytest.mark.slow)])
 def test_keras_own_averaging_goes_on_to_the_very_weights(run, images, averaged, step):
     options = {"ema": True, "mixup": 0.4}
     stopped = [keras.callbacks.SwapEMAWeights(), tiny_run.At(step, interrupt)]
@@ -110,6 +112,7 @@ def test_keras_own_averaging_goes_on_to_the_very_weights(run, images, averaged, 
     assert_same(run, tiny_run.state(model), *averaged)
 
 
+@pytest.mark.slow
 def test_averages_without_a_callback_end_as_the_weights_after_an_interruption_too(tmp_path, images):
     finals = []
     for name, step in (("whole", None), ("stopped", 7)):

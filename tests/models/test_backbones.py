@@ -45,6 +45,7 @@ def test_random_weights_are_fixed_by_the_seed(small_trunk):
     assert other.description["weights_sha256"] != small_trunk.description["weights_sha256"]
 
 
+@pytest.mark.slow
 def test_our_own_blocks_give_the_same_values(small_trunk, tmp_path):
     file = tmp_path / "random.weights.h5"
     network = keras.applications.InceptionV3(weights=None, include_top=False, pooling="avg")
@@ -59,6 +60,7 @@ def test_our_own_blocks_give_the_same_values(small_trunk, tmp_path):
     np.testing.assert_array_equal(values[0], small_trunk.model.predict(IMAGES, verbose=0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("layer", "width"), [("mixed0", 256), ("mixed8", 1280), (None, 2048)])
 def test_any_block_can_be_the_last(layer, width):
     model = build(V3, "random", layer=layer, input_size=75).model

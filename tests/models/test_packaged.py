@@ -1,5 +1,7 @@
 """The network that comes with the package."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -83,3 +85,12 @@ def test_its_input_may_have_another_size(elsewhere, trained):
         None,
         200,
     )
+
+
+def test_the_network_of_the_package_names_a_picture(tree, tiny_imagenet):
+    done = tiny_imagenet("predict", tree / "val/images/val_0.JPEG", "--top", 3)
+    assert done.returncode == 0, done.stderr
+    first, *answers, network, told = done.stdout.splitlines()
+    assert first.endswith("val_0.JPEG (64x64)") and len(answers) == 3 and "1 pictures" in network
+    assert all(re.fullmatch(r" +[0-9.]+%  n\d{8}  \w.*", each) for each in answers)
+    assert f"right on {packaged.figures()['validation']['top1']:.1%} of 5,000 val images" in told

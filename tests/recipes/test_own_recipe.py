@@ -38,6 +38,7 @@ def test_it_runs_with_its_own_options_and_says_what_it_showed(tmp_path):
     assert rates == sorted(rates, reverse=True)
 
 
+@pytest.mark.slow
 def test_its_options_are_checked_by_their_rules(tmp_path):
     done = call("--demo", "--mixup", "-1", "--runs", tmp_path)
     assert done.returncode == 2 and "--mixup -1.0: must be at least 0" in done.stderr

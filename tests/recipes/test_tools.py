@@ -167,7 +167,7 @@ def test_imagenets_classes_are_cut_out_and_filled_up(recipe, tmp_path):
         ({"output": "in.npy"}, "this command reads it"),
         ({"output": "nowhere/out.npy"}, "in a folder that is there"),
         ({"output": "out.keras"}, "must end in .npy"),
-        ({"start": "sorted", "to": "imagenet1k"}, "--classes"),
+        ({"start": "sorted", "to": "imagenet1k"}, "not numbers .images, 200."),
         ({"start": "imagenet1k", "to": "wnids.txt"}, "not among ImageNet's"),
     ],
 )

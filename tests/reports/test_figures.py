@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tiny_imagenet_tf.reports.analysis.calibration import calibration
-from tiny_imagenet_tf.reports.figures import curves, errors, pictures, scatter, style
+from tiny_imagenet_tf.reports.figures import curves, errors, pictures, scatter, style, trials
 
 ROWS = [{"epoch": 0.5, "val_accuracy": 0.2}, {"epoch": 1, "accuracy": 0.3, "val_accuracy": 0.4}]
 
@@ -122,6 +122,20 @@ def test_misclassified_tells_truth_guess_and_probability():
 def test_rescaling_shows_both_sizes():
     axes = pictures.rescaling(np.zeros((64, 64, 3), np.uint8), np.zeros((299, 299, 3), np.uint8)).axes
     assert [each.get_title() for each in axes] == ["64x64", "299x299"]
+
+
+def test_trials_that_ended_are_drawn_and_the_best_has_a_ring():
+    tried = [
+        {"state": state, "accuracy": accuracy, "weight_decay": l2, "learning_rate": 1e-3}
+        for state, accuracy, l2 in (("complete", 0.7, 1e-3), ("complete", 0.72, 1e-4), ("pruned", None, 1e-2))
+    ]
+    figure = trials.accuracy_of_trials({"A": tried})
+    points, ring = figure.axes[0].collections
+    assert points.get_offsets().tolist() == [[1e-3, 0.7], [1e-4, 0.72]] and ring.get_offsets().tolist() == [
+        [1e-4, 0.72]
+    ]
+    style.to_bytes(figure, "svg")
+    assert {text.get_text() for text in figure.axes[0].get_xticklabels()} >= {"1e-4", "1e-3"}
 
 
 def test_a_name_is_no_formula():

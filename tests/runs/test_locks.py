@@ -141,6 +141,7 @@ print(make_up(Path(sys.argv[1]), 0)[0])
 """
 
 
+@pytest.mark.slow
 def test_two_demos_that_begin_together_draw_the_same_images(tmp_path):
     both = [start(DRAW, tmp_path / ".demo-0") for _ in range(2)]
     assert {each.communicate()[0].strip() for each in both} == {str(tmp_path / ".demo-0" / "tiny-imagenet-200")}

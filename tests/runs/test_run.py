@@ -1,4 +1,7 @@
 import dataclasses
+import importlib.util
+import shutil
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -77,3 +80,20 @@ def test_outside_a_checkout_nothing_is_said_of_changes(monkeypatch):
     monkeypatch.setattr(environment, "_git", lambda *arguments: None)
     described = environment.describe_environment()
     assert described["commit"] is None and described["uncommitted_changes"] is None
+
+
+def test_a_repository_around_an_installation_is_not_its_own(tmp_path):
+    place = tmp_path / "site-packages/tiny_imagenet_tf/runs/environment.py"
+    place.parent.mkdir(parents=True)
+    shutil.copy(environment.__file__, place)
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "theirs"]):
+        subprocess.run([*git, *words], check=True)
+    spec = importlib.util.spec_from_file_location("installed", place)
+    installed = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(installed)
+    assert installed.describe_environment()["commit"] is None
+    for words in (["add", "."], ["commit", "-q", "-m", "ours"]):
+        subprocess.run([*git, *words], check=True)
+    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    assert installed.describe_environment()["commit"] == head

@@ -46,7 +46,7 @@ def test_another_searchs_folder_is_refused(options):
         search.run(dataclasses.replace(options, epochs=3))
 
 
-@pytest.mark.parametrize("variant", ["v2", "v3"])
+@pytest.mark.parametrize("variant", ["v2", pytest.param("v3", marks=pytest.mark.slow)])
 def test_folds_judge_every_image_once(options, tmp_path, variant):
     more = {"variant": variant, "folds": 3, "holdout": 0.1, "study": tmp_path / "study", "trials": 2}
     more |= {"augmented_views": 1} if variant == "v3" else {}

@@ -124,7 +124,7 @@ class Interrupted(Exception):
     pass
 
 
-@pytest.mark.parametrize("epochs", [1, 2])
+@pytest.mark.parametrize("epochs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_head_that_was_stopped_ends_as_one_that_was_not(finished, config, monkeypatch, epochs):
     """Stopped after an epoch, or between the last one and the report."""
     save, saved = checkpoints.save, []
@@ -190,6 +190,7 @@ def test_fresh_views_every_epoch_leave_the_trunk_alone(config, monkeypatch):
         np.testing.assert_array_equal(old, variable.numpy(), err_msg=variable.path)
 
 
+@pytest.mark.slow
 def test_tensorboard_gets_every_epoch(config):
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

@@ -60,6 +60,7 @@ class Layout:
 
     Attributes:
         wnids: class names in sorted order; an example's label is an index into them.
+        listed: the same in the order of wnids.txt, in which some networks have their scores.
         words: wnid to human-readable names, for the classes of this tree.
         examples: split name to its examples, sorted by class and number.
         digests: split name to the sha256 over names, bytes, labels and boxes.
@@ -68,6 +69,7 @@ class Layout:
     """
 
     wnids: tuple[str, ...]
+    listed: tuple[str, ...]
     words: dict[str, str]
     examples: dict[str, tuple[Example, ...]]
     digests: dict[str, str]
@@ -124,6 +126,7 @@ def read(path: Path, on_file: Callable[[int], object] = lambda files: None) -> L
         raise DatasetError(f"{root}: no training images under {root / 'train'}")
     return Layout(
         wnids=reader.wnids,
+        listed=reader.listed,
         words={wnid: words.get(wnid, wnid) for wnid in reader.wnids},
         examples={split: tuple(found) for split, found in reader.examples.items()},
         digests=digests,
@@ -142,7 +145,8 @@ class _Reader:
     def __init__(self, root: Path):
         self.root, self.faults, self.missing = root, [], []
         self._looked_at: set[Path] = set()
-        self.wnids = self._read_wnids()
+        self.listed = self._read_wnids()
+        self.wnids = tuple(sorted(self.listed))
         self._ids = {wnid: i for i, wnid in enumerate(self.wnids)}
         test = [Example(file, -1, _NO_BOX) for file in self._images(root / "test" / "images")]
         self.examples = {"train": self._train(), "validation": self._validation(), "test": test}
@@ -153,7 +157,7 @@ class _Reader:
         wrong = [line for line in lines if not _WNID.fullmatch(line)]
         self.faults += [f"wnids.txt: {line!r} is not a wnid such as n01443537" for line in wrong]
         self.faults += [f"wnids.txt: {wnid} is listed {n} times" for wnid, n in Counter(lines).items() if n > 1]
-        return tuple(sorted(set(lines)))
+        return tuple(dict.fromkeys(lines))
 
     def _images(self, folder: Path, prefix: str | None = None) -> list[Path]:
         """The JPEG files of a folder, in the order of the numbers in their names."""

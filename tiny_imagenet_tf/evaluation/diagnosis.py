@@ -1,7 +1,7 @@
 """What keeps a network from its accuracy: its pixels, the order of its classes, its batch normalization."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -16,8 +16,10 @@ from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
 from tiny_imagenet_tf.evaluation.predict import Predictor, check
 from tiny_imagenet_tf.models import backbones, preprocess
+from tiny_imagenet_tf.runs import networks
 
 BATCH = 50  # images
+_STORED = "of the classes in its file"
 _ALIKE = 0.97  # of the best: then what changes least is it
 _MUCH = 0.05  # better, and by three standard errors: a finding, not chance
 
@@ -95,16 +97,21 @@ class Diagnosis:
 
 
 def diagnose(
-    path: Path, split: Split, orders: Sequence[str] = (), pixels: Pixels | None = None, order: str | None = None
+    path: Path,
+    split: Split,
+    orders: Mapping[str, Sequence[str]] | None = None,
+    pixels: Pixels | None = None,
+    order: str | None = None,
 ) -> Diagnosis:
     """Shows a network images in every usual way.
 
     Args:
         path: a ``.keras`` file.
         split: labeled images, a few hundred.
-        orders: further orders of classes to try, as :func:`labels.order` takes them.
+        orders: further orders of classes to try: name to wnids.
         pixels: what it is said to expect; default: its own saying, or -1..1.
-        order: which its scores are said to be in.
+        order: which its scores are said to be in, as :func:`labels.order` takes it; default: that of the classes which
+            the file holds, or else sorted.
 
     Raises:
         UserError: it is not a network of one square RGB image, has not the scores of any order, or is told what would
@@ -125,7 +132,14 @@ def diagnose(
             told = backbones.pixels_of(model, str(path), pixels)
         except UserError:
             told = "-1..1"
-    known = {name: labels.order(name, split.wnids) for name in dict.fromkeys((order or "sorted", "sorted", *orders))}
+    stored = networks.classes_of(path)
+    if stored is not None and order is not None:
+        raise UserError(f"--labels {order} would be ignored: {path} holds its classes")
+    known = {"sorted": split.wnids, **(orders or {})}
+    if order is not None:
+        known = {order: labels.order(order, split.wnids), **known}
+    elif stored is not None and stored.wnids != split.wnids:
+        known = {_STORED: stored.wnids, **known}
     known = {name: wnids for name, wnids in known.items() if len(wnids) == network.output_shape[-1]}
     if not known:
         raise UserError(f"{path}: {network.output_shape[-1]} scores; no order of so many classes is known")

@@ -100,7 +100,7 @@ class Member:
         if network.classes != len(wnids):
             hint = "; --labels says which they are: imagenet1k, or a file" if self.labels is None else ""
             raise UserError(f"{self.name}: {network.classes} scores for {len(wnids)} classes{hint}")
-        found = network.probabilities(split, network.views(crops))[:, columns(wnids, split.wnids)]
+        found = network.probabilities(split, network.views(crops), title=split.name)[:, columns(wnids, split.wnids)]
         return found / found.sum(axis=1, keepdims=True) if len(wnids) > len(split.wnids) else found
 
     def _predictions(self, split: Split) -> np.ndarray | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from tiny_imagenet_tf import progress
 from tiny_imagenet_tf.choices import Pixels, Resize
 from tiny_imagenet_tf.data import views
 from tiny_imagenet_tf.data.batches import in_view
@@ -92,13 +93,24 @@ class Predictor:
         ten = views.LE_YANG_TEN_CROP if self.crops == "center" else views.MILANI_TEN_CROP
         return {"whole": (views.WHOLE,), "center": (View("center"),), "ten": ten}[crops or self.crops]
 
-    def scores(self, split: Split, view: View) -> np.ndarray:
+    def scores(self, split: Split, view: View, shows: Sequence[keras.callbacks.Callback] = ()) -> np.ndarray:
         """Returns the scores of every image of a split, in its order, in one view; float32 (n, classes)."""
-        return as_scores(self.behind_views.predict(in_view(split, view, _BATCH_SIZE), verbose=0))
+        pairs = in_view(split, view, _BATCH_SIZE)
+        return as_scores(self.behind_views.predict(pairs, verbose=0, callbacks=list(shows)))
 
-    def probabilities(self, split: Split, shown: Sequence[View] | None = None) -> np.ndarray:
-        """Returns the class probabilities (n, classes): of several views, the mean over their softmaxes (Eq. 2)."""
-        return combine(self.scores(split, view) for view in shown or self.views())
+    def probabilities(self, split: Split, shown: Sequence[View] | None = None, title: str = "") -> np.ndarray:
+        """Returns the class probabilities (n, classes): of several views, the mean over their softmaxes (Eq. 2).
+
+        Args:
+            split: the images.
+            shown: views of each; default: those of the network's paper.
+            title: of a progress bar; without one there is none.
+        """
+        shown = shown or self.views()
+        if not title:
+            return combine(self.scores(split, view) for view in shown)
+        with progress.bar(title, len(split) * len(shown)) as bar:
+            return combine(self.scores(split, view, [_Shown(bar)]) for view in shown)
 
     def of_images(self, images: Sequence[np.ndarray], shown: Sequence[View] | None = None) -> np.ndarray:
         """Returns the class probabilities (n, classes) of uint8 images (64, 64, 3), as :meth:`probabilities` does."""
@@ -121,6 +133,17 @@ class Predictor:
     def behind_views(self) -> keras.Model:
         """One model of uint8 images and their rows of a table of views to scores, built and traced once."""
         return preprocess.behind_views(self.classifier, views.PLAIN, self.resize)
+
+
+class _Shown(keras.callbacks.Callback):
+    """Moves a bar on by each batch of images."""
+
+    def __init__(self, bar: progress.tqdm):
+        super().__init__()
+        self._bar = bar
+
+    def on_predict_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        self._bar.update(len(logs["outputs"]))
 
 
 def check(model: keras.Model, path: Path) -> None:

@@ -25,6 +25,7 @@ from tiny_imagenet_tf.experiments.clock import Clock
 from tiny_imagenet_tf.experiments.data import Data
 from tiny_imagenet_tf.experiments.fit import Keeping
 from tiny_imagenet_tf.experiments.options import RunOptions, Study
+from tiny_imagenet_tf.experiments.tracking import tracked
 from tiny_imagenet_tf.hardware import Placement
 from tiny_imagenet_tf.runs.networks import Classes
 from tiny_imagenet_tf.runs.run import Run
@@ -46,6 +47,7 @@ class Experiment:
         data: its images.
         precision: of the arithmetic.
         placement: build and compile the network under its scope.
+        trackers: callbacks that log it elsewhere.
     """
 
     study: Study
@@ -54,6 +56,7 @@ class Experiment:
     data: Data
     precision: Arithmetic
     placement: Placement
+    trackers: Sequence[keras.callbacks.Callback] = ()
 
     @property
     def classes(self) -> int:
@@ -94,7 +97,7 @@ class Experiment:
             save: writes it to a path.
             more: ``measure_every`` and ``checkpoint_every`` in steps, and ``measure_more``.
         """
-        more = {"tensorboard": self.options.tensorboard, **more}
+        more = {"tensorboard": self.options.tensorboard, "trackers": self.trackers, **more}
         return Keeping(self.run, self.snapshots, lambda: self.measure(predict), save, **more)
 
     def report(self, clock: Clock, predict: Predict, *, crops: Crops, train: Training, **more: Any) -> Summary:
@@ -209,7 +212,8 @@ def begin(
                 f"{len(data.rows):,} training, {len(data.validation):,} validation images, "
                 f"{len(data.validation.wnids)} classes\n{run.path}"
             )
-            yield Experiment(study, options, run, data, precision, placement)
+            with tracked(options.track, run.path, options) as trackers:
+                yield Experiment(study, options, run, data, precision, placement, trackers)
         except BaseException:
             kept = options.resume or not run.remove_if_empty()
             if kept and not run.ended:

@@ -81,6 +81,7 @@ class Keeping:
         checkpoint_every: steps, at the most, that an interruption costs.
         tensorboard: whether measurements go to TensorBoard, too.
         measure_more: returns what is measured at an epoch's end alone.
+        trackers: callbacks that log an epoch's figures elsewhere.
         prepared: a context in which the network is measured and saved; it leaves the network as it was.
     """
 
@@ -93,6 +94,7 @@ class Keeping:
     tensorboard: bool = False
     measure_more: Callable[[], dict[str, float]] = dict
     prepared: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext
+    trackers: Sequence[keras.callbacks.Callback] = ()
 
 
 def fit(
@@ -139,7 +141,7 @@ def fit(
                     initial_epoch=clock.epoch,
                     epochs=to,
                     steps_per_epoch=steps,
-                    callbacks=[*callbacks, supervisor, *shown],
+                    callbacks=[*callbacks, supervisor, *keeping.trackers, *shown],
                     verbose=0,
                     shuffle=False,  # the batches are shuffled
                 )
@@ -160,7 +162,7 @@ def take_up(model: keras.Model, keeping: Keeping, per_epoch: int) -> Clock:
     if lost := {entry.step for entry in keeping.snapshots.entries if entry.step <= clock.step} - {
         row.get("step") for row in rows
     }:
-        raise UserError(f"{run.path / 'metrics.jsonl'}: the row of step {min(lost)} is gone; put the file back")
+        raise UserError(f"{run.rows_file}: the row of step {min(lost)} is gone; put the file back")
     keeping.snapshots.go_back_to(clock.step)
     run.write_metrics(rows)
     run.reopen()  # all of it can be read
@@ -185,6 +187,7 @@ class Supervisor(keras.callbacks.Callback):
         super().__init__()
         self._keeping, self._clock, self._batch_size = keeping, clock, batch_size
         self._resumed_within = clock.step % clock.per_epoch > 0
+        self._measured: dict[str, float] = {}
         self._writer = None
         if keeping.tensorboard:
             from tensorboard.summary import Writer  # an extra; TensorFlow is for data alone here
@@ -236,6 +239,7 @@ class Supervisor(keras.callbacks.Callback):
                 )
             keeping.run.write_metrics([*keeping.run.metrics, row | {"seconds": clock.seconds}])
             logs["val_accuracy"] = row["val_accuracy"]
+            self._measured = {name: value for name, value in row.items() if name.startswith("val_")}
             if self._writer:
                 for name, value in row.items():
                     self._writer.add_scalar(name, value, clock.step)
@@ -245,8 +249,9 @@ class Supervisor(keras.callbacks.Callback):
         interrupts.end()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Shows the epoch's losses apart."""
+        """Shows the epoch's losses apart, and to trackers what was measured at its end."""
         self._show(logs)
+        logs |= self._measured
 
     def _show(self, logs: dict) -> None:
         """Puts on the progress bar the loss of the data, the penalty of the weights, and images a second."""

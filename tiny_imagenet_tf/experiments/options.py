@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from tiny_imagenet_tf.choices import Precision
+from tiny_imagenet_tf.choices import Precision, Tracker
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs.files import check_apart, check_folder
 from tiny_imagenet_tf.runs.run import Run, demo_folder
@@ -152,8 +152,8 @@ class RunOptions(DataOptions):
 
     resume: Path | None = option(None, departs=False, resumable=True)
     """A run directory whose training goes on from its checkpoint, with the options it was begun with. Other values may
-    be given of epochs, source, data-dir, tensorboard, and where a recipe has them cache, devices, store, weights,
-    stop-after-cuts."""
+    be given of epochs, source, data-dir, tensorboard, track, and where a recipe has them cache, devices, store,
+    weights, stop-after-cuts."""
 
     # Length and pace
     epochs: int = option(30, POSITIVE, departs=False, resumable=True)
@@ -170,6 +170,9 @@ class RunOptions(DataOptions):
     """Where run directories are made."""
     tensorboard: bool = option(False, departs=False, resumable=True)
     """Write TensorBoard logs into the run directory (needs the extra: pip install "tiny_imagenet_tf[tensorboard]")."""
+    track: Tracker | None = option(None, departs=False, resumable=True)
+    """Log options and each epoch's figures to mlflow or wandb, too (needs the extra: pip install
+    "tiny_imagenet_tf[track]")."""
 
     def check(self) -> None:
         """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
@@ -177,6 +180,8 @@ class RunOptions(DataOptions):
         if self.resume:
             check_unchanged(read(type(self), self.resume), self)
         self.check_folders("runs")
+        if self.track is not None and importlib.util.find_spec(self.track) is None:
+            raise UserError(f'--track {self.track}: it is not installed; pip install "tiny_imagenet_tf[track]"')
         if self.tensorboard and importlib.util.find_spec("tensorboard") is None:
             raise UserError('--tensorboard: TensorBoard is not installed; pip install "tiny_imagenet_tf[tensorboard]"')
 
@@ -242,7 +247,7 @@ def read(config: type[Options], path: Path, option: str = "--resume") -> Options
         odd = ", ".join(sorted(stored.keys() ^ fields.keys()))
         raise UserError(f"{option} {path}: a run of another recipe or version; they differ in {odd}")
     found = config(**{name: _from_json(value, fields[name].type) for name, value in stored.items()})
-    if wrong := misfit(found, config, "config.json"):
+    if wrong := misfit(found, config, "its config"):
         raise UserError(f"{option} {path}: {wrong}, which no such run was begun with; put back a whole copy")
     return found
 

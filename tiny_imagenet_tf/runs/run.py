@@ -207,9 +207,14 @@ class Run:
     @property
     def metrics(self) -> list[dict[str, float]]:
         """The rows of ``metrics.jsonl``, one a measurement."""
-        file = self.path / "metrics.jsonl"
+        file = self.rows_file
         lines = read_lines(file) if file.exists() else []
         return checked_rows([read_object(file, line) for line in lines], file)
+
+    @property
+    def rows_file(self) -> Path:
+        """Where the rows are."""
+        return self.path / "metrics.jsonl"
 
     @property
     def checkpoint(self) -> Path:
@@ -252,7 +257,7 @@ class Run:
 
     def write_metrics(self, rows: list[dict[str, Any]]) -> None:
         """Replaces ``metrics.jsonl`` by these rows, one a measurement."""
-        with replacing(self.path / "metrics.jsonl") as file:
+        with replacing(self.rows_file) as file:
             file.write("".join(json.dumps(row, default=plain, allow_nan=False) + "\n" for row in rows).encode())
 
     def write_summary(self, summary: Summary) -> None:

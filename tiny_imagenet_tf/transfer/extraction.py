@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tiny_imagenet_tf import progress
+from tiny_imagenet_tf import interrupts, progress
 from tiny_imagenet_tf.data import batches, views
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.data.views import DrawnView, View
@@ -57,7 +57,8 @@ class Extraction:
         with progress.bar(title, total, done=total - to_do) as bar:
             for store, view, shards in zip(stores, shown, missing, strict=True):
                 if shards:
-                    self._fill(store, view, shards, split, bar)
+                    with interrupts.telling("what was extracted is kept; the same command goes on from there"):
+                        self._fill(store, view, shards, split, bar)
         return stores
 
     def _fill(self, store: Store, view: View | DrawnView, shards: list[int], split: Split, bar: progress.tqdm) -> None:

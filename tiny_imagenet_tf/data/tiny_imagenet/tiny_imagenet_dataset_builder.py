@@ -29,9 +29,9 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=_AGAIN):
 
     The labels' names are the wnids; :func:`classes` names them in words. Both are known before anything is prepared.
 
-    ``info.metadata`` holds ``wnids`` (the classes), ``words`` (wnid to human-readable names), ``digests`` (split to
-    sha256), ``grayscale`` (split to count), ``missing`` (annotated files that were not on disk) and ``source`` (what
-    the records were made from).
+    ``info.metadata`` holds ``wnids`` (the classes), ``listed`` (the same in the order of wnids.txt), ``words`` (wnid to
+    human-readable names), ``digests`` (split to sha256), ``grayscale`` (split to count), ``missing`` (annotated files
+    that were not on disk) and ``source`` (what the records were made from).
 
     Args:
         source: a tree in the official layout to read instead of downloading. Its records lie apart from the
@@ -75,6 +75,7 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=_AGAIN):
         self.info.features["label"].names = list(layout.wnids)  # of the official archive, those that are known
         self.info.metadata.update(
             wnids=list(layout.wnids),
+            listed=list(layout.listed),
             words=layout.words,
             digests=layout.digests,
             grayscale=layout.grayscale,
