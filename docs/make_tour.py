@@ -1,4 +1,4 @@
-"""Runs what docs/tour.md shows, in an empty folder on made-up images, and writes the page; three minutes.
+"""Runs what docs/tour.md shows, in an empty folder on made-up images, and writes the page; ten minutes.
 
 python docs/make_tour.py
 """
@@ -11,7 +11,9 @@ import tempfile
 from pathlib import Path
 
 PAGE = Path(__file__).parent / "tour.md"
-DATA = "--source runs/.demo-0/tiny-imagenet-200 --data-dir runs/.demo-0/datasets"
+TREE = "runs/.demo-0/tiny-imagenet-200"
+DATA = f"--source {TREE} --data-dir runs/.demo-0/datasets"
+PICTURE = f"{TREE}/val/images/val_3.JPEG"
 STEPS = (
     ("What there is", "tiny-imagenet"),
     (
@@ -20,14 +22,21 @@ STEPS = (
         "tiny-imagenet transfer v3 --demo",
     ),
     ("The run as one page with figures", "tiny-imagenet report {run}"),
-    (
-        "What a picture shows",
-        "tiny-imagenet predict {run} runs/.demo-0/tiny-imagenet-200/val/images/val_3.JPEG --top 3",
-    ),
+    ("What a picture shows", f"tiny-imagenet predict {{run}} {PICTURE} --top 3"),
+    ("The same by the network in the package, which knows no shapes", f"tiny-imagenet predict {PICTURE} --top 3"),
+    ("The images, looked at one by one; they have been prepared already", f"tiny-imagenet prepare --verify {DATA}"),
     ("The accuracy by the whole image instead of ten crops", f"tiny-imagenet evaluate {{run}} --crops whole {DATA}"),
     ("For other runtimes", f"tiny-imagenet export {{run}} --formats onnx litert {DATA}"),
     ("Is anything wrong", f"tiny-imagenet doctor --model {{run}} {DATA}"),
-    ("Nine networks from scratch; this is the first", "tiny-imagenet train convnet --model 1 --demo --epochs 1"),
+    (
+        "A model in another order of classes",
+        f"tiny-imagenet labels {{run}}/best.keras --from sorted --to {TREE}/wnids.txt --output other.keras",
+    ),
+    ("The backbone's last block learns, too", "tiny-imagenet finetune --demo"),
+    ("A search on training images alone", "tiny-imagenet search --demo --trials 4"),
+    ("Nine networks from scratch; this is the first", "tiny-imagenet train convnet --model 1 --demo --epochs 2"),
+    ("Its snapshots, joined", f"tiny-imagenet ensemble {{convnets}} {DATA}"),
+    ("The compact Inception by today's methods", "tiny-imagenet train modern --demo"),
     ("What is mistyped", "tiny-imagenet transfer v3 --epoch 3"),
 )
 
@@ -40,18 +49,19 @@ def main() -> None:
         "writes this page.",
     ]
     with tempfile.TemporaryDirectory() as name:
-        folder, run = Path(name), ""
+        folder, made = Path(name), {}
         environment = os.environ | {"COLUMNS": "80", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
         for title, command in STEPS:
-            command = command.format(run=run)
+            command = command.format(**made)
             print(command)
             options = {"cwd": folder, "env": environment, "text": True, "stdout": -1, "stderr": subprocess.STDOUT}
             done = subprocess.run(command.split(), **options)
             expected = 2 if "--epoch " in command else 0
             if done.returncode != expected:
                 sys.exit(f"status {done.returncode}:\n{done.stdout}")
-            made = sorted(folder.glob("runs/transfer_v3-*"))
-            run = str(made[-1].relative_to(folder)) if made else run
+            for name, recipe in (("run", "transfer_v3"), ("convnets", "convnets")):
+                for path in folder.glob(f"runs/{recipe}-*"):
+                    made[name] = str(path.relative_to(folder))
             lines = [line.rstrip() for line in done.stdout.replace(str(folder), "...").splitlines()]
             shown = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
             parts.append(f"{title}:\n\n```text\n$ {command}\n{shown}\n```")

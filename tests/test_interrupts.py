@@ -71,6 +71,18 @@ cli.command(Config, lambda config: os.kill(os.getpid(), {int(number)}), "")
     assert f"{signal.Signals(number).name}: ended." in done.stderr
 
 
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_before_a_command_is_loaded_there_is_no_traceback(number, status):
+    code = f"""
+import importlib, os
+from tiny_imagenet_tf.__main__ import main
+importlib.import_module = lambda name: os.kill(os.getpid(), {int(number)})
+main(["list"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == status and done.stderr == ""
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("unshare") is None or os.getuid() != 0, reason="containers need root here")
 def test_a_command_that_is_process_1_of_a_container_ends_with_a_checkpoint(tmp_path):

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 import tiny_imagenet_tf
-from tiny_imagenet_tf.cli import command
+from tiny_imagenet_tf import interrupts
 
 GROUPS = {
     "Data": {
@@ -41,6 +41,9 @@ COMMANDS = {name: recipe for group in GROUPS.values() for name, (recipe, _) in g
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs a command; without one, lists them."""
+    interrupts.end_at_once()
+    from tiny_imagenet_tf.cli import command  # only now: it takes a third of a second
+
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     for words in (2, 1):
         name = " ".join(arguments[:words])

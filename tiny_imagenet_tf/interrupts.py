@@ -1,6 +1,7 @@
 """SIGINT and SIGTERM: at once, or where a run is in training at the end of a step, with a checkpoint."""
 
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -31,6 +32,12 @@ def install() -> None:
     """Makes both signals raise :class:`Interrupted`. PID 1 of a container would not see SIGTERM otherwise."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _handle)
+
+
+def end_at_once() -> None:
+    """Makes both signals end the process without a traceback, until a command is loaded: there is nothing to keep."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: os._exit(128 + number))
 
 
 def received() -> bool:

@@ -10,6 +10,7 @@ import tensorflow_datasets as tfds
 
 from tiny_imagenet_tf.data import official_layout, splits, synthetic
 from tiny_imagenet_tf.data.official_layout import DatasetError
+from tiny_imagenet_tf.data.tiny_imagenet import tiny_imagenet_dataset_builder
 from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import fingerprint
 
 
@@ -193,3 +194,30 @@ def test_a_full_disk_is_told_with_the_room_that_is_needed_and_nothing_is_left(tr
         assert splits.prepare(tree, disk).info.splits["train"].num_examples == 24, "it goes on after room is made"
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_download_has_its_place_when_it_is_whole_and_leaves_nothing_when_it_is_stopped(
+    tree, tmp_path, monkeypatch, stopped
+):
+    def extracted(manager, url):
+        assert url == splits.URL and manager.download_dir == tmp_path / "downloads"
+        return tree
+
+    def write(builder, split, examples):
+        raise KeyboardInterrupt
+
+    wnids = sorted((tree / "wnids.txt").read_text().split())
+    monkeypatch.setattr(tiny_imagenet_dataset_builder, "classes", lambda: dict.fromkeys(wnids))
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: io.BytesIO())
+    monkeypatch.setattr(tfds.download.DownloadManager, "download_and_extract", extracted)
+    if stopped:
+        monkeypatch.setattr(splits.Builder, "_generate_examples", write)
+        with pytest.raises(KeyboardInterrupt):
+            splits.prepare(None, tmp_path)
+        assert not list(tmp_path.rglob("*tfrecord*")) and not list(tmp_path.glob(".*-*"))
+    else:
+        found = splits.prepare(None, tmp_path)
+        assert found.data_path == tmp_path / "tiny_imagenet/1.0.0" and found.info.splits["train"].num_examples == 24
+        assert found.info.metadata["source"] == "the official archive"
+        splits.verify(splits.existing_download(tmp_path))

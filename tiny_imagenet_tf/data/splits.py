@@ -353,22 +353,27 @@ def _of_download(found: tfds.core.DatasetBuilder) -> tfds.core.DatasetBuilder:
 
 
 def _download(root: Path) -> None:
-    builder = Builder(data_dir=root)
+    """Prepares the download in a folder of this process' own, and gives it its name when all is there."""
+    kept, part = Builder(data_dir=root).data_path, part_of(root / "tiny_imagenet")
     try:
         # TFDS retries for minutes where there is no network; one short question saves them.
         urllib.request.urlopen(urllib.request.Request(URL, method="HEAD"), timeout=20).close()
-        builder.download_and_prepare(
-            download_config=tfds.download.DownloadConfig(try_download_gcs=False, force_checksums_validation=True)
-        )
+        config = tfds.download.DownloadConfig(try_download_gcs=False, force_checksums_validation=True)
+        builder = Builder(data_dir=part)
+        builder.download_and_prepare(download_dir=root / "downloads", download_config=config)
+        settle(part)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        builder.data_path.rename(kept)
     except (OSError, ValueError, HTTPException, DownloadError, NonMatchingChecksumError) as error:
         raise DatasetError(
             f"Tiny ImageNet could not be downloaded: {URL}\n  {first_line(error)}\n"
             "Without network, take it from disk:\n"
             "  --source PATH     a tiny-imagenet-200 folder, zip or tar\n"
             "  --weights PATH    transfer learning only, for its trunk: an .h5, .weights.h5 or .keras file\n"
-            f"or place prepared records at {builder.data_path}. Training recipes show every step on made-up images "
-            "with --demo."
+            f"or place prepared records at {kept}. Training recipes show every step on made-up images with --demo."
         ) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def first_line(error: BaseException) -> str:
