@@ -87,10 +87,10 @@ def _model(config: Config, before: tuple[str, ...], after: tuple[str, ...], colu
     picked = keras.layers.EinsumDense("bc,cd->bd", len(after), bias_axes="d", trainable=False)
     if preprocess.is_deployed(model):  # the classifier is what others take out of it
         inner = model.get_layer("classifier")
-        ordered = keras.Model(inner.inputs, picked(inner.output), name="classifier")
+        ordered = keras.Model(inner.inputs, picked(inner.outputs[0]), name="classifier")
         made = keras.Model(model.inputs, ordered(model.get_layer("preprocess")(model.input)), name=model.name)
     else:
-        scores = picked(model.output)
+        scores = picked(model.outputs[0])
         if probable:
             scores = scores / keras.ops.sum(scores, axis=-1, keepdims=True)
         made = keras.Model(model.inputs, scores, name=model.name)

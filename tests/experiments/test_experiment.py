@@ -1,8 +1,10 @@
 """Which images a run trains on, picks with and reports on; and that it goes on with the same ones only."""
 
 import dataclasses
+import random
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tiny_run
@@ -51,6 +53,15 @@ def test_val_picks_the_snapshots_unless_some_of_train_is_held_out(config):
     assert not set(data.train.file_names) & set(data.selection.file_names)
     for split, images in ((data.train, 4), (data.selection, 2)):
         assert [list(split.labels).count(label) for label in range(4)] == [images] * 4
+
+
+def test_images_that_had_to_be_prepared_first_change_no_number_of_a_run(tree, tmp_path):
+    """To prepare images draws random numbers, to find them does not."""
+    config, drawn = Small(source=tree, data_dir=tmp_path / "data", runs=tmp_path / "runs", precision="float32"), []
+    for _ in ("prepared", "found"):
+        with experiment.begin(STUDY, config):
+            drawn.append((random.random(), np.random.random(), keras.random.normal((3,)).numpy().tolist()))
+    assert drawn[0] == drawn[1]
 
 
 def test_a_holdout_without_an_image_is_refused(config):

@@ -183,8 +183,14 @@ def test_what_labels_cannot_do_is_said_and_nothing_is_written(recipe, orders, tm
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_who_names_pictures_after_that_sees_the_new_order(recipe, orders, model, photos, tmp_path):
+@pytest.mark.parametrize("outputs", ["one", "a list"])  # as Keras gives them for a model that was built of a list
+def test_who_names_pictures_after_that_sees_the_new_order(recipe, orders, model, photos, tmp_path, outputs):
     labels, predict = recipe("labels"), recipe("predict")
+    if outputs == "a list":
+        inner = keras.saving.load_model(model).get_layer("classifier")
+        again = preprocess.deployed(keras.Model(inner.inputs, inner.outputs, name="classifier"))
+        model = tmp_path / "again.keras"
+        networks.save(again.save, model, Classes(WNIDS, tuple(COLOURS)))
     made = labels.main(labels.Config(model, "sorted", str(orders), tmp_path / "once.keras"))
     twice = labels.main(labels.Config(made, str(orders), "sorted", tmp_path / "twice.keras"))
     for path in (made, twice):

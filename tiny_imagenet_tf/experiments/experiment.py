@@ -189,7 +189,6 @@ def begin(
             f"--batch-size {options.batch_size}: the {placement.replicas} devices must get equal shares; "
             "choose another, or fewer --devices"
         )
-    hardware.set_seed(options.seed, devices)
     data = data or images.load(options, screened=screened)
     Steps(len(data.rows), options.batch_size, options.seed)  # refuses a batch that is larger than the set
     machine = {
@@ -212,6 +211,9 @@ def begin(
                 f"{len(data.rows):,} training, {len(data.validation):,} validation images, "
                 f"{len(data.validation.wnids)} classes\n{run.path}"
             )
+            hardware.set_seed(
+                options.seed, devices
+            )  # now: to prepare the images has drawn numbers, to find them has not
             with tracked(options.track, run.path, options) as trackers:
                 yield Experiment(study, options, run, data, precision, placement, trackers)
         except BaseException:
