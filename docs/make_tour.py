@@ -59,9 +59,9 @@ def main() -> None:
             expected = 2 if "--epoch " in command else 0
             if done.returncode != expected:
                 sys.exit(f"status {done.returncode}:\n{done.stdout}")
-            for name, recipe in (("run", "transfer_v3"), ("convnets", "convnets")):
+            for word, recipe in (("run", "transfer_v3"), ("convnets", "convnets")):
                 for path in folder.glob(f"runs/{recipe}-*"):
-                    made[name] = str(path.relative_to(folder))
+                    made[word] = str(path.relative_to(folder))
             lines = [line.rstrip() for line in done.stdout.replace(str(folder), "...").splitlines()]
             shown = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
             parts.append(f"{title}:\n\n```text\n$ {command}\n{shown}\n```")

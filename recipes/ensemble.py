@@ -23,7 +23,7 @@ import tyro
 from tiny_imagenet_tf import published
 from tiny_imagenet_tf.choices import Which
 from tiny_imagenet_tf.cli import command
-from tiny_imagenet_tf.runs.files import check_apart, check_folder
+from tiny_imagenet_tf.runs.files import check_folder
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.summary import Crops, Ensemble, Summary, Validation
 
@@ -62,8 +62,7 @@ def main(config: Config) -> Run:
     from tiny_imagenet_tf.evaluation.members import find
     from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
 
-    check_folder("--runs", config.runs)
-    check_apart("--runs", config.runs, config.source)
+    check_folder("--runs", config.runs, config.source)
     splits.check_fraction(config.fraction)
     found = find(config.members, config.snapshots)
     builder = splits.prepare(config.source, config.data_dir)

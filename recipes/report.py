@@ -19,7 +19,7 @@ from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.published import MILANI_TSNE_CLASSES
 from tiny_imagenet_tf.runs import records
-from tiny_imagenet_tf.runs.files import check_apart, check_folder, check_output, read_json
+from tiny_imagenet_tf.runs.files import check_folder, check_output, read_json
 from tiny_imagenet_tf.runs.run import Run
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -51,8 +51,7 @@ def main(config: Config) -> None:
     if not config.runs:
         raise UserError("no run directory was given")
     out = config.out or config.runs[0] / "report"
-    check_folder("--out", out)
-    check_apart("--out", out, config.source)
+    check_folder("--out", out, config.source)
     check_output("--docs", config.docs)
     from tiny_imagenet_tf.reports import requirements  # only now: they import the extra
 

@@ -15,7 +15,7 @@ from typing import Literal
 
 from tiny_imagenet_tf.choices import Pixels, Precision
 from tiny_imagenet_tf.cli import command
-from tiny_imagenet_tf.runs.files import check_apart, check_folder
+from tiny_imagenet_tf.runs.files import check_folder
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.summary import Summary, Validation
 from tiny_imagenet_tf.transfer.options import ValueOptions
@@ -57,8 +57,7 @@ def main(config: Config) -> Run:
     names = {field.name for field in dataclasses.fields(ValueOptions)}
     options = ValueOptions(**{name: value for name, value in vars(config).items() if name in names})
     options.check()
-    check_folder("--runs", config.runs)
-    check_apart("--runs", config.runs, config.source)
+    check_folder("--runs", config.runs, config.source)
     precision = hardware.resolve_precision(config.precision)
     network = backbones.with_head(backbones.find(config.backbone, config.pixels))
     found = splits.load_all(splits.prepare(config.source, config.data_dir), config.fraction)

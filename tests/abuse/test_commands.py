@@ -4,8 +4,6 @@ import os
 
 import pytest
 
-from tiny_imagenet_tf.__main__ import main
-
 COMMANDS = {
     "no such command": ("transfer v4", "no command 'transfer v4'"),
     "no such option": ("transfer vanilla --learning-rat 1", "--learning-rat"),
@@ -68,7 +66,7 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("kind", COMMANDS)
-def test_bad_command_lines(kind, tmp_path, monkeypatch, capsys, state, whole_tree, good_network):
+def test_bad_command_lines(kind, tmp_path, monkeypatch, tiny_imagenet, state, whole_tree, good_network):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "good.keras").write_bytes(good_network)
     (tmp_path / "photo.jpg").write_bytes((whole_tree / "test/images/test_0.JPEG").read_bytes())
@@ -77,10 +75,9 @@ def test_bad_command_lines(kind, tmp_path, monkeypatch, capsys, state, whole_tre
     (tmp_path / "tree").symlink_to(whole_tree)
     before, (line, message) = (state(tmp_path), state(whole_tree)), COMMANDS[kind]
     words = [os.fsdecode(word) for word in line.split()] if isinstance(line, bytes) else line.split()
-    with pytest.raises(SystemExit) as ended:
-        main(words)
-    told = "".join(capsys.readouterr())
-    assert ended.value.code == 2 and " ".join(message.split()) in " ".join(told.replace("\u2502", " ").split()), told
+    done = tiny_imagenet(*words)
+    told = done.stdout + done.stderr
+    assert done.returncode == 2 and " ".join(message.split()) in " ".join(told.replace("\u2502", " ").split()), told
     assert "Traceback" not in told and (state(tmp_path), state(whole_tree)) == before
 
 

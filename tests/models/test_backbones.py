@@ -60,13 +60,13 @@ def test_our_own_blocks_give_the_same_values(small_trunk, tmp_path):
     np.testing.assert_array_equal(values[0], small_trunk.model.predict(IMAGES, verbose=0))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("layer", "width"), [("mixed0", 256), ("mixed8", 1280), (None, 2048)])
 def test_any_block_can_be_the_last(layer, width):
     model = build(V3, "random", layer=layer, input_size=75).model
     assert model.output_shape == (None, width)
 
 
+@pytest.mark.slow
 def test_a_block_is_averaged_over_its_positions(small_trunk):
     values = build(V3, "random", layer="mixed10", input_size=75, seed=3).model.predict(IMAGES, verbose=0)
     np.testing.assert_allclose(values, small_trunk.model.predict(IMAGES, verbose=0), atol=1e-7, rtol=1e-4)

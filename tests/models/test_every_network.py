@@ -75,7 +75,9 @@ def test_saves_and_loads_with_plain_keras(name, tmp_path):
     assert [weight.path for weight in loaded.weights] == [weight.path for weight in model.weights]
 
 
-@pytest.mark.parametrize("name", ["compact_inception", "le_yang_model_6"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("inception_v3", marks=pytest.mark.slow), "compact_inception", "le_yang_model_6"]
+)
 def test_channels_first_networks_take_the_same_input_shape_argument(name):
     last = build_small(name)
     keras.config.set_image_data_format("channels_first")

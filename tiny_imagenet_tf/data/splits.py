@@ -205,7 +205,7 @@ def _make(tree: Path, kept: Path) -> None:
             if tree.is_file():
                 archives.unpack(tree, unpacked)
                 root = official_layout.find_root(unpacked)
-            with _quiet(), _writing_records(kept, root):
+            with _quiet(), _writing_records(kept, lambda: sum(stat.st_size for stat in files_of(root).values())):
                 Builder(data_dir=part, source=root, made_from=kept.name).download_and_prepare()
             shutil.rmtree(unpacked, ignore_errors=True)
             settle(part)
@@ -220,7 +220,7 @@ def _make(tree: Path, kept: Path) -> None:
 
 
 @contextlib.contextmanager
-def _writing_records(kept: Path, tree: Path) -> Iterator[None]:
+def _writing_records(kept: Path, size: Callable[[], int]) -> Iterator[None]:
     """TFDS writes by TensorFlow, whose errors are none of Python's own, and then hides them in one of its own."""
     try:
         yield
@@ -228,10 +228,9 @@ def _writing_records(kept: Path, tree: Path) -> Iterator[None]:
         cause = error if isinstance(error, tf.errors.OpError) else error.__cause__
         if not isinstance(cause, tf.errors.OpError):
             raise
-        needed, free = sum(stat.st_size for stat in files_of(tree).values()), room(kept)[1]
         raise DatasetError(
-            f"{kept} cannot be written: {cause.message.rsplit('; ')[-1]}. About {needed:,} bytes are needed, {free:,} "
-            "are free there; make room or choose another --data-dir, and run the same command again"
+            f"{kept} cannot be written: {cause.message.rsplit('; ')[-1]}. About {size():,} bytes are needed, "
+            f"{room(kept)[1]:,} are free there; make room or choose another --data-dir, and run the same command again"
         ) from error
 
 
@@ -360,7 +359,8 @@ def _download(root: Path) -> None:
         urllib.request.urlopen(urllib.request.Request(URL, method="HEAD"), timeout=20).close()
         config = tfds.download.DownloadConfig(try_download_gcs=False, force_checksums_validation=True)
         builder = Builder(data_dir=part)
-        builder.download_and_prepare(download_dir=root / "downloads", download_config=config)
+        with _writing_records(kept, lambda: Builder.url_infos[URL].size):
+            builder.download_and_prepare(download_dir=root / "downloads", download_config=config)
         settle(part)
         kept.parent.mkdir(parents=True, exist_ok=True)
         builder.data_path.rename(kept)

@@ -211,9 +211,8 @@ def begin(
                 f"{len(data.rows):,} training, {len(data.validation):,} validation images, "
                 f"{len(data.validation.wnids)} classes\n{run.path}"
             )
-            hardware.set_seed(
-                options.seed, devices
-            )  # now: to prepare the images has drawn numbers, to find them has not
+            # Only now: to prepare the images draws random numbers, to find them does not.
+            hardware.set_seed(options.seed, devices)
             with tracked(options.track, run.path, options) as trackers:
                 yield Experiment(study, options, run, data, precision, placement, trackers)
         except BaseException:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeVar
 
 from tiny_imagenet_tf.choices import Precision, Tracker
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.runs.files import check_apart, check_folder
+from tiny_imagenet_tf.runs.files import check_folder
 from tiny_imagenet_tf.runs.run import Run, demo_folder
 from tiny_imagenet_tf.runs.typed import misfit
 
@@ -113,8 +113,7 @@ class DataOptions:
         """
         for name in names:
             if (folder := getattr(self, name)) is not None:
-                check_folder(flag(name), folder)
-                check_apart(flag(name), folder, self.source)
+                check_folder(flag(name), folder, self.source)
 
     @property
     def demo_folder(self) -> Path:

@@ -47,11 +47,10 @@ def sweep(folder: Path) -> None:
 
 def _lives(process: int) -> bool:
     try:
-        os.kill(process, 0)
+        with contextlib.suppress(PermissionError, OverflowError):  # somebody else's
+            os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except (PermissionError, OverflowError):  # somebody else's
-        return True
     return True
 
 
@@ -155,8 +154,15 @@ def check_output(option: str, path: Path | None, inputs: Sequence[Path] = ()) ->
             raise UserError(f"{option} {path}: is there already, and this command reads it; name another file")
 
 
-def check_folder(option: str, path: Path) -> None:
-    """Raises UserError where a folder that an option names could not be made; nothing is on disk yet."""
+def check_folder(option: str, path: Path, source: Path | None = None) -> None:
+    """Raises UserError where a folder that an option names could not be made, or lies within the dataset.
+
+    Args:
+        option: for the message.
+        path: of the folder; nothing is on disk yet.
+        source: the dataset, if there is one; see :func:`check_apart`.
+    """
+    check_apart(option, path, source)
     place = path.expanduser().absolute()
     if not (there := _nearest(place)).is_dir():
         raise UserError(f"{option} {path}: {'' if there == place else f'{there} is '}a file, not a folder")
@@ -247,13 +253,8 @@ def read_arrays(path: Path, wanted: Callable[[str], bool] = lambda name: True) -
     Raises:
         UserError: it is damaged or of another kind.
     """
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays if wanted(name)}
-    except FileNotFoundError:
-        raise
-    except (OSError, *_UNREADABLE) as error:
-        raise UserError(f"{path} is damaged, or not a file of arrays ({type(error).__name__}); {_REMEDY}") from error
+    with _reading(path, "a file of arrays"), np.load(path, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays if wanted(name)}
 
 
 def read_array(path: Path) -> np.ndarray:
@@ -262,16 +263,23 @@ def read_array(path: Path) -> np.ndarray:
     Raises:
         UserError: it is damaged or of another kind.
     """
-    try:
+    with _reading(path, "a .npy array"):
         found = np.load(path, allow_pickle=False)
         if not isinstance(found, np.ndarray):
             found.close()
             raise ValueError("several arrays")
+        return found
+
+
+@contextlib.contextmanager
+def _reading(path: Path, kind: str) -> Iterator[None]:
+    """Says which file NumPy could not read."""
+    try:
+        yield
     except FileNotFoundError:
         raise
     except (OSError, *_UNREADABLE) as error:
-        raise UserError(f"{path} is damaged, or not a .npy array ({error})") from error
-    return found
+        raise UserError(f"{path} is damaged, or not {kind} ({type(error).__name__}); {_REMEDY}") from error
 
 
 def plain(value: Any) -> Any:

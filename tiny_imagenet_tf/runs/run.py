@@ -286,8 +286,7 @@ class Run:
         """
         name = "predictions-validation.npz"
         stored = self._read_arrays(name)
-        problem = _misfit(stored)
-        if problem:
+        if problem := _misfit(stored, "probabilities") or _improbable(stored):
             raise UserError(f"{self.path / name}: {problem}")
         return stored
 
@@ -305,12 +304,8 @@ class Run:
         if not (self.path / name).exists():
             return None
         stored = self._read_arrays(name)
-        shapes = {key: stored[key].shape for key in ("file_names", "labels", "wnids", "features") if key in stored}
-        rows = [shape[:1] for key, shape in shapes.items() if key != "wnids"]
-        if len(shapes) < 4 or len(set(rows)) > 1 or [len(shape) for shape in shapes.values()] != [1, 1, 1, 2]:
-            raise UserError(f"{self.path / name}: not features of images with names and labels, but {shapes}")
-        if not np.isfinite(stored["features"]).all():
-            raise UserError(f"{self.path / name}: its features are not finite")
+        if problem := _misfit(stored, "features"):
+            raise UserError(f"{self.path / name}: {problem}")
         return stored
 
     def write_test_predictions(self, split: Any, labels: np.ndarray) -> None:
@@ -332,25 +327,31 @@ class Run:
         return read_arrays(self.path / name)
 
 
-def _misfit(stored: dict[str, np.ndarray]) -> str | None:
-    """What is wrong with stored predictions."""
-    names = ("file_names", "labels", "wnids", "probabilities")
+def _misfit(stored: dict[str, np.ndarray], values: str) -> str | None:
+    """What is wrong with stored images and their values, float (images, any)."""
+    names = ("file_names", "labels", "wnids", values)
     if lacking := [name for name in names if name not in stored]:
         return f"holds no {lacking[0]}"
-    files, labels, wnids, probabilities = (stored[name] for name in names)
+    files, labels, wnids, found = (stored[name] for name in names)
     if any(each.ndim != 1 for each in (files, labels, wnids)) or labels.dtype.kind not in "iu":
         return "its files, labels or classes are not lists of names and of whole numbers"
-    if probabilities.dtype.kind != "f" or (len(probabilities) and probabilities.min() < 0):
-        return "its probabilities are not numbers from 0 to 1"
-    if probabilities.shape != (len(files), len(wnids)) or labels.shape != files.shape:
-        return f"{len(files)} images and {len(wnids)} classes, but probabilities {probabilities.shape}"
+    if found.dtype.kind != "f" or found.ndim != 2 or not len(found) == len(labels) == len(files):
+        return f"{len(files)} images and {len(wnids)} classes, but {values} {found.dtype} {found.shape}"
     if list(wnids) != sorted(set(wnids.tolist())):
         return "its classes are not sorted, or one is there twice"
     if len(labels) and not (labels.min() >= 0 and labels.max() < len(wnids)):
         return f"labels from {labels.min()} to {labels.max()} for {len(wnids)} classes"
-    if not np.isfinite(probabilities).all() or not np.allclose(probabilities.sum(axis=1), 1, atol=1e-2):
-        return "its probabilities are not finite, or do not add up to 1"
-    return None
+    return None if np.isfinite(found).all() else f"its {values} are not finite"
+
+
+def _improbable(stored: dict[str, np.ndarray]) -> str | None:
+    """What is wrong with values as probabilities of the classes."""
+    found, classes = stored["probabilities"], len(stored["wnids"])
+    if found.shape[1] != classes:
+        return f"{len(found)} images and {classes} classes, but probabilities {found.shape}"
+    if (found < 0).any():
+        return "its probabilities are not numbers from 0 to 1"
+    return None if np.allclose(found.sum(axis=1), 1, atol=1e-2) else "its probabilities do not add up to 1"
 
 
 def prediction_lines(file_names: Sequence[str], labels: Sequence[int], wnids: Sequence[str]) -> str:
