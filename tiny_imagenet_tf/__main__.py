@@ -21,6 +21,7 @@ GROUPS = {
         "train modern": ("inception_modern", "the same network by today's methods"),
         "train convnet": ("convnets", "Le & Yang's nine networks"),
         "finetune": ("finetune", "a backbone's last blocks, too, after a transfer run"),
+        "extract": ("extract", "transfer values beforehand, by one process or by many"),
         "search": ("search_head", "a head's hyper-parameters, on training images alone"),
     },
     "Use": {

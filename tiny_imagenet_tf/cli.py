@@ -61,6 +61,10 @@ def command(
         chosen = _parsed(config, arguments, program)
         _check_paths(chosen)
         _load_quietly()
+        if getattr(chosen, "distributed", False):
+            from tiny_imagenet_tf import processes  # before anything is computed
+
+            processes.join(chosen.seed)
         if hasattr(chosen, "precision"):
             from tiny_imagenet_tf import hardware  # only now Keras is loaded
 

@@ -129,7 +129,8 @@ def place(devices: Sequence[str] = ()) -> Placement:
             raise UserError(f"--devices {name}: there are {', '.join(names)}")
     if not _TENSORFLOW:
         if len(chosen) > 1:
-            parallel = keras.distribution.DataParallel(devices=[names[name] for name in chosen])
+            named = [names[name] for name in chosen]
+            parallel = keras.distribution.DataParallel(devices=named, auto_shard_dataset=False)  # batches are shares
             keras.distribution.set_distribution(parallel)
         return Placement(len(chosen), contextlib.nullcontext)
     strategy = tf.distribute.get_strategy()

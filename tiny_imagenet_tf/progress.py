@@ -11,6 +11,13 @@ from typing import Any
 from tqdm import tqdm
 
 COLUMNS = 80
+_silent = False
+
+
+def silence() -> None:
+    """Shows no bars from now on."""
+    global _silent
+    _silent = True
 
 
 def bar(
@@ -28,7 +35,7 @@ def bar(
     every = 0.1 if sys.stderr.isatty() else 60
     return tqdm(
         over, what, total, initial=done, unit=f" {unit}", leave=False, ncols=min(COLUMNS, _width()),
-        mininterval=every, delay=every, file=sys.stderr,
+        mininterval=every, delay=every, file=sys.stderr, disable=_silent,
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ with the very batches of one that was not.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -29,6 +29,24 @@ def in_order(split: Split, batch_size: int) -> tf.data.Dataset:
     """Returns batches of uint8 images (batch, 64, 64, 3) in the split's order; the last may be smaller."""
     images = tf.data.Dataset.from_tensor_slices(split.jpegs)
     return images.map(decode, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size).prefetch(2)
+
+
+def of_rows(split: Split, rows: Iterable[np.ndarray]) -> tf.data.Dataset:
+    """Returns batches of a split that are named while others are computed.
+
+    Args:
+        split: the images.
+        rows: of each batch, int64 (batch,); asked for some batches ahead, in a thread of its own, and once.
+
+    Returns:
+        Pairs of uint8 images (batch, 64, 64, 3) and their rows.
+    """
+
+    def look_up(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return tf.map_fn(decode, tf.gather(split.jpegs, rows), fn_output_signature=tf.uint8), rows
+
+    named = tf.data.Dataset.from_generator(lambda: rows, output_signature=tf.TensorSpec((None,), tf.int64))
+    return named.map(look_up, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)
 
 
 def in_view(split: Split, view: View, batch_size: int) -> tf.data.Dataset:
@@ -128,6 +146,7 @@ class ImageBatches:
         seed: the run's.
         cache: keep the decoded images in memory, 12 KB each, instead of decoding them every epoch.
         targets: what is learned instead of the labels, float32 (images, classes); a teacher's probabilities, say.
+        shown: which rows of each batch are made here, where other processes make the rest; None for all.
     """
 
     split: Split
@@ -136,6 +155,7 @@ class ImageBatches:
     seed: int
     cache: bool = False
     targets: np.ndarray | None = None
+    shown: slice | None = None
 
     @functools.cached_property
     def steps(self) -> Steps:
@@ -158,6 +178,8 @@ class ImageBatches:
         targets = None if self.targets is None else tf.constant(self.targets, tf.float32)
 
         def look_up(rows: tf.Tensor, table: tf.Tensor) -> tuple:
+            if self.shown:
+                rows, table = rows[self.shown], table[self.shown]
             if decoded is None:
                 images = tf.map_fn(decode, tf.gather(self.split.jpegs, rows), fn_output_signature=tf.uint8)
             else:

@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from tiny_imagenet_tf import progress
+from tiny_imagenet_tf import processes, progress
 from tiny_imagenet_tf.choices import Pixels, Resize
 from tiny_imagenet_tf.data import views
 from tiny_imagenet_tf.data.batches import in_view
@@ -95,8 +95,12 @@ class Predictor:
 
     def scores(self, split: Split, view: View, shows: Sequence[keras.callbacks.Callback] = ()) -> np.ndarray:
         """Returns the scores of every image of a split, in its order, in one view; float32 (n, classes)."""
-        pairs = in_view(split, view, _BATCH_SIZE)
-        return as_scores(self.behind_views.predict(pairs, verbose=0, callbacks=list(shows)))
+
+        def found(rows: np.ndarray) -> np.ndarray:
+            pairs = in_view(split if len(rows) == len(split) else split.take(rows), view, _BATCH_SIZE)
+            return self._here().predict(pairs, verbose=0, callbacks=list(shows))
+
+        return as_scores(processes.in_shares(len(split), found))
 
     def probabilities(self, split: Split, shown: Sequence[View] | None = None, title: str = "") -> np.ndarray:
         """Returns the class probabilities (n, classes): of several views, the mean over their softmaxes (Eq. 2).
@@ -133,6 +137,17 @@ class Predictor:
     def behind_views(self) -> keras.Model:
         """One model of uint8 images and their rows of a table of views to scores, built and traced once."""
         return preprocess.behind_views(self.classifier, views.PLAIN, self.resize)
+
+    def _here(self) -> keras.Model:
+        """The model; one of several processes that train it has a copy that is this process' alone."""
+        if processes.count() == 1:
+            return self.behind_views
+        self._copy.classifier.set_weights(self.classifier.get_weights())
+        return self._copy.behind_views
+
+    @functools.cached_property
+    def _copy(self) -> "Predictor":
+        return dataclasses.replace(self, classifier=keras.models.clone_model(self.classifier))
 
 
 class _Shown(keras.callbacks.Callback):

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tiny_imagenet_tf import hardware, published
+from tiny_imagenet_tf import hardware, processes, published
 from tiny_imagenet_tf.choices import Arithmetic
 from tiny_imagenet_tf.data import splits
 from tiny_imagenet_tf.data.batches import Steps
@@ -196,8 +196,9 @@ def begin(
         "replicas": placement.replicas,
         "backend": keras.backend.backend(),
     }
-    run = Run(options.resume) if options.resume else Run.create(options.runs, study.recipe, options)
-    with run.locked():
+    if processes.count() > 1:
+        machine["processes"] = processes.count()
+    with _directory(study, options) as run, run.locked():
         try:
             if options.resume:
                 _take_up(run, data, options.epochs, machine)
@@ -217,9 +218,16 @@ def begin(
                 yield Experiment(study, options, run, data, precision, placement, trackers)
         except BaseException:
             kept = options.resume or not run.remove_if_empty()
-            if kept and not run.ended:
+            if kept and not run.ended and processes.is_first():
                 print(f"\nThis run can go on: --resume {run.path}", file=sys.stderr)
             raise
+
+
+@contextlib.contextmanager
+def _directory(study: Study, options: RunOptions) -> Iterator[Run]:
+    """The run's directory; all processes but the first have one of their own, which goes when they end."""
+    with processes.own_folder(options.resume) as own:
+        yield Run(own or options.resume) if options.resume else Run.create(own or options.runs, study.recipe, options)
 
 
 def _take_up(run: Run, data: Data, epochs: int, machine: dict[str, Any]) -> None:

@@ -32,6 +32,15 @@ class ScratchOptions(RunOptions):
     """Steps that an interruption costs at the most."""
     devices: tuple[str, ...] = option((), departs=False, resumable=True)
     """Such as GPU:0 GPU:1. Default: every GPU, or the CPU."""
+    distributed: bool = option(False, departs=False, resumable=True)
+    """This is one of several processes, of one machine or many, that train one network together; see docs/scale.md.
+    Needs KERAS_BACKEND=jax."""
+
+    def check(self) -> None:
+        """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
+        super().check()
+        if self.distributed:
+            self.refuse(("devices",), "processes that train together use every device of each")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tiny_imagenet_tf import hardware
+from tiny_imagenet_tf import hardware, processes
 from tiny_imagenet_tf.data.batches import ImageBatches, in_view
 from tiny_imagenet_tf.data.views import PLAIN, RandomViews
 from tiny_imagenet_tf.errors import UserError
@@ -98,7 +98,13 @@ class Scratch:
             return {"val_accuracy_reestimated": top_k_accuracy(found, experiment.data.validation.labels)}
 
         batches = ImageBatches(
-            experiment.data.train, self.views, options.batch_size, options.seed, options.cache, self.targets
+            experiment.data.train,
+            self.views,
+            options.batch_size,
+            options.seed,
+            options.cache,
+            self.targets,
+            processes.share(options.batch_size),
         )
         keeping = experiment.keeping(
             predictor.probabilities,

@@ -29,8 +29,9 @@ from tiny_imagenet_tf.transfer import openvino
 
 _BFLOAT16_REWRITE = "auto_mixed_precision_onednn_bfloat16"
 
-Extractor = Callable[[tf.Tensor, np.ndarray], np.ndarray]
-"""From uint8 images (batch, 64, 64, 3) and their rows of a table of views to transfer values (batch, width)."""
+Extractor = Callable[[tf.Tensor, np.ndarray], Any]
+"""From uint8 images (batch, 64, 64, 3) and their rows of a table of views to transfer values (batch, width): an array,
+which a GPU may still be at work on."""
 
 
 def freezes() -> bool:
@@ -59,7 +60,7 @@ class Engine:
     precision: Arithmetic
     resize: Resize = "half_pixel"
     network: openvino.Network | None = None
-    _models: dict[RandomViews, keras.Model] = dataclasses.field(default_factory=dict, init=False, repr=False)
+    _calls: dict[RandomViews, "Extractor"] = dataclasses.field(default_factory=dict, init=False, repr=False)
 
     @property
     def description(self) -> dict[str, Any]:
@@ -92,11 +93,10 @@ class Engine:
             extract = self._frozen
             shown = _fixed(trunk, view, self.resize) if isinstance(view, View) else _drawn(trunk, drawn, self.resize)
             return lambda images, table: extract(shown(images, table))
-        if drawn not in self._models:  # traced once for all fixed views and once for all drawn ones
+        if drawn not in self._calls:  # traced once for all fixed views and once for all drawn ones
             classifier = preprocess.classifier(trunk.model, trunk.backbone.pixels)
-            self._models[drawn] = preprocess.behind_views(classifier, drawn, self.resize)
-        model = self._models[drawn]
-        return lambda images, table: np.asarray(model.predict_on_batch([np.asarray(images), table]))
+            self._calls[drawn] = _compiled(preprocess.behind_views(classifier, drawn, self.resize))
+        return self._calls[drawn]
 
     @functools.cached_property
     def _frozen(self) -> Callable[[tf.Tensor], np.ndarray]:
@@ -121,6 +121,26 @@ class Engine:
             return (outputs[0] if isinstance(outputs, list | tuple) else outputs).numpy()
 
         return extract
+
+
+def _compiled(model: keras.Model) -> Extractor:
+    """A model behind views as one XLA program of full batches, which returns before the device is done."""
+    full = batch_size()
+    if keras.backend.backend() == "jax":
+        import jax
+
+        program = jax.jit(lambda *given: model.stateless_call(*given, training=False)[0])
+        variables = [[each.value for each in of] for of in (model.trainable_variables, model.non_trainable_variables)]
+        run = functools.partial(program, *variables)
+    else:
+        run = tf.function(lambda inputs: model(inputs, training=False), jit_compile=True)
+
+    def extract(images: tf.Tensor, table: np.ndarray) -> Any:
+        rest = max(0, full - len(images))  # a last batch is filled up, or it would be another program
+        inputs = [np.pad(each, [(0, rest)] + [(0, 0)] * (each.ndim - 1)) for each in (np.asarray(images), table)]
+        return run(inputs)[: len(images)]
+
+    return extract
 
 
 def batch_size() -> int:

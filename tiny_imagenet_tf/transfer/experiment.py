@@ -1,7 +1,7 @@
 """A transfer-learning run from images to the run directory (Milani section 4)."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import keras
@@ -12,6 +12,7 @@ from tiny_imagenet_tf.choices import Arithmetic
 from tiny_imagenet_tf.data import views
 from tiny_imagenet_tf.data.batches import ImageBatches, Steps
 from tiny_imagenet_tf.data.splits import Split
+from tiny_imagenet_tf.data.views import DrawnView, View
 from tiny_imagenet_tf.evaluation.metrics import combine
 from tiny_imagenet_tf.experiments import data as images
 from tiny_imagenet_tf.experiments import losses, schedules
@@ -23,7 +24,7 @@ from tiny_imagenet_tf.models import backbones, preprocess
 from tiny_imagenet_tf.models.backbones import Trunk
 from tiny_imagenet_tf.models.heads import transfer_head
 from tiny_imagenet_tf.runs.run import Run
-from tiny_imagenet_tf.runs.summary import StoredView, Training
+from tiny_imagenet_tf.runs.summary import Crops, StoredView, Training
 from tiny_imagenet_tf.runs.transfer_values import Store
 from tiny_imagenet_tf.transfer import engine
 from tiny_imagenet_tf.transfer.engine import Engine
@@ -93,6 +94,25 @@ def extraction_of(options: ValueOptions, trunk: Trunk, train: Split, precision: 
     return Extraction(machine, store)
 
 
+def training_parts(options: ValueOptions, data: Data) -> list[tuple[Split, np.ndarray, list[View | DrawnView]]]:
+    """Returns what of the training images passes through the frozen trunk: images, their rows, and how they are shown.
+
+    The whole images come first.
+    """
+    parts = [(data.all_train, np.arange(len(data.all_train)), [views.WHOLE])]
+    if options.augment and options.augmented_views:
+        rows = data.all_train.fraction_rows(options.augmented_fraction)
+        drawn = [views.DrawnView(views.MILANI_TRANSFER, options.seed, n) for n in range(options.augmented_views)]
+        parts.append((data.all_train.take(rows), rows, drawn))
+    return parts
+
+
+def tested_parts(crops: Crops, data: Data) -> list[tuple[Split, Sequence[View]]]:
+    """Returns the images that a head is tested on, and how they are shown."""
+    shown = views.MILANI_TEN_CROP if crops == "ten" else (views.WHOLE,)
+    return [(split, shown) for split in (data.validation, data.test) if split is not None]
+
+
 def training_stores(
     options: ValueOptions, data: Data, extraction: Extraction
 ) -> tuple[list[Store], list[tuple[np.ndarray, np.ndarray]]]:
@@ -102,23 +122,18 @@ def training_stores(
         A store a view; and of each view its values (n, width) with the training rows (n,) that they are of. The whole
         images come first.
     """
-    stores, rows_of = extraction.fill(data.all_train, (views.WHOLE,)), [np.arange(len(data.all_train))]
-    if options.augment and options.augmented_views:
-        rows = data.all_train.fraction_rows(options.augmented_fraction)
-        drawn = [views.DrawnView(views.MILANI_TRANSFER, options.seed, n) for n in range(options.augmented_views)]
-        stores += extraction.fill(data.all_train.take(rows), drawn)
-        rows_of += [rows] * len(drawn)
-    return stores, [(store.load(), rows) for store, rows in zip(stores, rows_of, strict=True)]
+    found = [(store, rows) for split, rows, shown in training_parts(options, data)
+             for store in extraction.fill(split, shown)]  # fmt: skip
+    return [store for store, _ in found], [(store.load(), rows) for store, rows in found]
 
 
 def extract(experiment: Experiment, extraction: Extraction) -> Values:
     """Makes, or finds in the store, all transfer values of a run."""
     options, data = experiment.options, experiment.data
-    shown = views.MILANI_TEN_CROP if options.crops == "ten" else (views.WHOLE,)
-    tested = {split.name: split for split in (data.validation, data.test) if split is not None}
-    stores = {name: extraction.fill(split, shown) for name, split in tested.items()}
+    tested = tested_parts(options.crops, data)
+    stores = {split.name: extraction.fill(split, shown) for split, shown in tested}
     stores["train"], training_views = training_stores(options, data, extraction)
-    crops = {split.digest: [store.load() for store in stores[name]] for name, split in tested.items()}
+    crops = {split.digest: [store.load() for store in stores[split.name]] for split, _ in tested}
     if len(data.held_out):
         crops[data.selection.digest] = [training_views[0][0][data.held_out]]
     return Values(stores, training_views, crops)

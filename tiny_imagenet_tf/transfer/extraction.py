@@ -1,8 +1,10 @@
 """Fills stores of transfer values, shard by shard, with the rate and the time left on the screen."""
 
+import collections
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -62,31 +64,77 @@ class Extraction:
         return stores
 
     def _fill(self, store: Store, view: View | DrawnView, shards: list[int], split: Split, bar: progress.tqdm) -> None:
-        extract, table, shares = self.engine.extractor(view), view.table(len(split)), store.shares()
+        shares, others = store.shares(), []
 
-        def make(shard: int) -> None:
-            started, rows = time.perf_counter(), store.rows_of(shard)
-            values, done = [], rows.start
-            for images in batches.in_order(split.take(np.array(rows)), batch_size()):
-                values.append(extract(images, table[done : done + len(images)]).astype(self.dtype))
-                done += len(images)
-                bar.update(len(images))
-            store.write(shard, np.concatenate(values), seconds=round(time.perf_counter() - started, 3))
-
-        def done(shard: int, wait: bool = False) -> bool:
-            if not shares.take(shard, wait=wait):
-                return False
-            try:
-                if store.is_written(shard):  # by another process, meanwhile
-                    bar.update(len(store.rows_of(shard)))
+        def own() -> Iterator[int]:
+            for shard in shards:
+                if not shares.take(shard):
+                    others.append(shard)
+                elif not store.is_written(shard):  # by another process, meanwhile
+                    yield shard
                 else:
-                    make(shard)
-            finally:
-                shares.give_back(shard)
-            return True
+                    bar.update(len(store.rows_of(shard)))
+                    shares.give_back(shard)
 
         try:
-            for shard in [shard for shard in shards if not done(shard)]:
-                done(shard, wait=True)  # or a process that died over it is stepped in for
+            for shard in self.make(store, split, view, own(), bar):
+                shares.give_back(shard)
+            for shard in others:
+                shares.take(shard, wait=True)  # or a process that died over it is stepped in for
+                if store.is_written(shard):
+                    bar.update(len(store.rows_of(shard)))
+                else:
+                    list(self.make(store, split, view, [shard], bar))
+                shares.give_back(shard)
         finally:
             shares.close()
+
+    def make(
+        self, store: Store, split: Split, view: View | DrawnView, shards: Iterable[int], bar: progress.tqdm
+    ) -> Iterator[int]:
+        """Extracts shards of a store, and gives the number of each when it is written.
+
+        One pipeline decodes for all of them, some batches ahead; a GPU has the next batch before the values of one are
+        fetched; a thread writes.
+
+        Args:
+            store: of the view.
+            split: its images.
+            view: in which they are shown.
+            shards: their numbers, asked for as they are needed.
+            bar: counts images.
+        """
+        extract, table, begun = self.engine.extractor(view), view.table(len(split)), collections.deque()
+
+        def batches_of_rows() -> Iterator[np.ndarray]:
+            for shard in shards:
+                begun.append(shard)
+                rows = np.array(store.rows_of(shard), np.int64)
+                yield from np.split(rows, range(batch_size(), len(rows), batch_size()))
+
+        def in_flight() -> Iterator[np.ndarray]:
+            waiting = None
+            for images, rows in batches.of_rows(split, batches_of_rows()):
+                before, waiting = waiting, extract(images, table[np.asarray(rows)])
+                if before is not None:
+                    yield np.asarray(before)
+            if waiting is not None:
+                yield np.asarray(waiting)
+
+        def write(shard: int, values: list[np.ndarray], seconds: float) -> int:
+            store.write(shard, np.concatenate(values), seconds=round(seconds, 3))
+            return shard
+
+        with ThreadPoolExecutor(1) as writer:
+            written, values, started = collections.deque(), [], time.perf_counter()
+            for some in in_flight():
+                values.append(some.astype(self.dtype))
+                bar.update(len(some))
+                if sum(map(len, values)) == len(store.rows_of(begun[0])):
+                    now = time.perf_counter()
+                    written.append(writer.submit(write, begun.popleft(), values, now - started))
+                    values, started = [], now
+                while written and written[0].done():  # or a full disk would be told at the end alone
+                    yield written.popleft().result()
+            for each in written:
+                yield each.result()

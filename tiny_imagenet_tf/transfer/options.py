@@ -1,6 +1,7 @@
 """What can be chosen in a transfer-learning run. The recipes set the defaults of their paper's paragraph."""
 
 import dataclasses
+import importlib.util
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -151,6 +152,32 @@ class TransferOptions(ValueOptions, RunOptions):
             self.refuse(("hidden_units",), "a linear head has no hidden layer")
         if not self.weight_decay:
             self.refuse(("weight_decay_convention",), "there is no weight decay")
+
+
+@dataclass(frozen=True)
+class ExtractOptions(ValueOptions):
+    """Options of ``extract.py``."""
+
+    GROUP: ClassVar[str] = "extraction"
+
+    crops: Literal["whole", "ten"] = option("whole")
+    """How val and test images are shown: whole, or in ten crops, as the heads of v2 and v3 are tested."""
+    ray: str | None = option(None, departs=False)
+    """Have actors of a Ray cluster do it, one a GPU, or one for each --cores: auto for the cluster that this machine is
+    in, local for a new one on this machine alone, or an address such as ray://head:10001 (needs the extra: pip install
+    "tiny_imagenet_tf[cluster]"). All machines see --source, --data-dir and --store under the same names."""
+    cores: int = option(4, POSITIVE, departs=False)
+    """With --ray and without GPUs: cores of an actor."""
+
+    def check(self) -> None:
+        """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
+        super().check()
+        if self.ray is None:
+            self.refuse(("cores",), "without --ray a process takes the cores that it finds")
+        elif importlib.util.find_spec("ray") is None:
+            raise UserError('--ray: Ray is not installed; pip install "tiny_imagenet_tf[cluster]"')
+        if self.augment and not self.augmented_views:
+            raise UserError("--augmented-views 0: no view is stored")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,122 @@
+"""Processes that train one network together, on loopback."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from tiny_imagenet_tf import processes
+from tiny_imagenet_tf.errors import UserError
+
+NETWORK = "conv5-4 maxpool fc-8 dropout"
+
+
+def test_alone_a_process_has_every_row():
+    assert (processes.count(), processes.number(), processes.is_first()) == (1, 0, True)
+    assert processes.share(100) == slice(0, 100)
+    rows = processes.in_shares(5, lambda rows: rows[:, None] * 2.0)
+    assert rows.tolist() == [[0], [2], [4], [6], [8]]
+    with processes.own_folder() as folder:
+        assert folder is None
+
+
+def test_of_two_each_has_its_half(monkeypatch):
+    monkeypatch.setattr(processes, "count", lambda: 2)
+    monkeypatch.setattr(processes, "number", lambda: 1)
+    assert processes.share(100) == slice(50, 100)
+
+
+def test_the_second_begins_with_a_copy_and_leaves_the_run_alone(monkeypatch, tmp_path):
+    (tmp_path / "snapshots").mkdir()
+    (tmp_path / "checkpoint.npz").write_text("state")
+    (tmp_path / ".lock").write_text("")
+    monkeypatch.setattr(processes, "number", lambda: 1)
+    with processes.own_folder(tmp_path) as folder:
+        assert (folder / "checkpoint.npz").read_text() == "state" and not (folder / ".lock").exists()
+        (folder / "checkpoint.npz").write_text("other")
+    assert not folder.exists() and (tmp_path / "checkpoint.npz").read_text() == "state"
+
+
+def test_tensorflow_is_told_that_only_jax_does_it(monkeypatch):
+    monkeypatch.setattr("keras.backend.backend", lambda: "tensorflow")
+    with pytest.raises(UserError, match="--distributed: with KERAS_BACKEND=tensorflow; only jax"):
+        processes.join(0)
+
+
+def started(runs, count, *more):
+    """A small network in training, by so many processes, in epochs of ten steps."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    together = ["--distributed"] if count > 1 else []
+    command = [sys.executable, "-m", "tiny_imagenet_tf", "train", "convnet", "--demo", "--architecture", NETWORK]
+    command += ["--epochs", "2", "--runs", str(runs), *together, *more]
+    environment = os.environ | {
+        "KERAS_BACKEND": "jax",
+        "XLA_FLAGS": "--xla_backend_optimization_level=0",
+        "KERAS_DISTRIBUTION_JOB_ADDRESSES": f"127.0.0.1:{port}",
+        "KERAS_DISTRIBUTION_NUM_PROCESSES": str(count),
+    }
+    return [
+        subprocess.Popen(
+            command,
+            env=environment | {"KERAS_DISTRIBUTION_PROCESS_ID": str(number)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for number in range(count)
+    ]
+
+
+def ended(runs, count, *more):
+    """The same, to its end: the run's directory."""
+    for each in started(runs, count, *more):
+        words, _ = each.communicate(timeout=900)
+        assert each.returncode == 0, words
+    (run,) = runs.glob("convnets-*")
+    return run
+
+
+def rows_of(run):
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def by_two(tmp_path_factory):
+    return ended(tmp_path_factory.mktemp("two"), 2)
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_does(by_two, tmp_path):
+    """But for the masks of dropout none is drawn by a process for itself, so the numbers are one process'."""
+    one, two = rows_of(ended(tmp_path, 1)), rows_of(by_two)
+    assert len(one) == len(two) == 4
+    for alone, together in zip(one, two, strict=True):
+        for name in ("loss", "penalty", "val_loss"):
+            assert together[name] == pytest.approx(alone[name], rel=1e-4), name
+    assert json.loads((by_two / "environment.json").read_text())["processes"] == 2
+
+
+@pytest.mark.slow
+def test_one_is_killed_all_go_on_and_end_as_if_nothing_had_been(by_two, tmp_path):
+    first, second = started(tmp_path, 2)
+    while not list(tmp_path.glob("convnets-*/checkpoint.npz")):
+        assert first.poll() is None and second.poll() is None
+        time.sleep(0.05)
+    second.send_signal(signal.SIGKILL)
+    time.sleep(0.2)
+    first.kill()  # as a launcher does; by itself it ends when the others' silence is noticed
+    first.wait()
+    (run,) = tmp_path.glob("convnets-*")
+    assert not (run / "summary.json").exists()
+    ended(tmp_path, 2, "--resume", str(run))
+    whole, resumed = (np.load(each / "checkpoint.npz") for each in (by_two, run))
+    differing = [name for name in whole if name != "position" and not np.array_equal(whole[name], resumed[name])]
+    assert whole.files == resumed.files and differing == []

@@ -1,0 +1,105 @@
+"""Fills all stores that runs of transfer learning read, in this process or by the actors of a Ray cluster."""
+
+import dataclasses
+from collections.abc import Iterator
+
+from tiny_imagenet_tf import hardware, progress
+from tiny_imagenet_tf.data.splits import Split
+from tiny_imagenet_tf.data.views import DrawnView, View
+from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.experiments import data as images
+from tiny_imagenet_tf.transfer import experiment
+from tiny_imagenet_tf.transfer.extraction import Extraction
+from tiny_imagenet_tf.transfer.options import ExtractOptions
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """All that is to be extracted.
+
+    Attributes:
+        extraction: how.
+        parts: images, and how they are shown.
+    """
+
+    extraction: Extraction
+    parts: list[tuple[Split, list[View | DrawnView]]]
+
+    @classmethod
+    def of(cls, options: ExtractOptions) -> "Work":
+        """Reads images and trunk; every process comes to the same parts in the same order."""
+        hardware.set_seed(options.seed)
+        data, precision = images.load(options), hardware.resolve_precision(options.precision)
+        trunk = experiment.trunk_of(options, precision)
+        extraction = experiment.extraction_of(options, trunk, data.all_train, precision)
+        parts = [(split, list(shown)) for split, shown in experiment.tested_parts(options.crops, data)]
+        return cls(extraction, parts + [(split, shown) for split, _, shown in experiment.training_parts(options, data)])
+
+    def do(self, part: int, view: int, shard: int) -> None:
+        """Extracts one shard."""
+        split, shown = self.parts[part]
+        store = self.extraction.store(split, shown[view])
+        if not store.is_written(shard):
+            with progress.bar("", len(store.rows_of(shard))) as bar:
+                list(self.extraction.make(store, split, shown[view], [shard], bar))
+
+    def missing(self) -> Iterator[tuple[int, int, int]]:
+        """Gives what :meth:`do` takes, of every shard that is not written."""
+        for part, (split, shown) in enumerate(self.parts):
+            for view, each in enumerate(shown):
+                store = self.extraction.store(split, each)
+                yield from ((part, view, shard) for shard in store.shards if not store.is_written(shard))
+
+
+def run(options: ExtractOptions) -> None:
+    """Fills the stores.
+
+    Raises:
+        UserError: an option, the images or the weights cannot be used, or there is no Ray cluster.
+    """
+    options.check()
+    work = Work.of(options)
+    if options.ray:
+        _by_actors(options, work)
+    else:
+        for split, shown in work.parts:
+            work.extraction.fill(split, shown)
+    values = sum(len(split) * len(shown) for split, shown in work.parts)
+    print(f"{values:,} images and views are stored in {work.extraction.root}")
+
+
+def _by_actors(options: ExtractOptions, work: Work) -> None:
+    """Has actors do what is missing. Ray starts one that dies anew, and gives it its shard again."""
+    import ray
+
+    try:
+        ray.init(options.ray, logging_level="error", configure_logging=True, log_to_driver=False)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise UserError(f"--ray {options.ray}: {error}") from error
+    try:
+        missing = list(work.missing())
+        gpus = int(ray.cluster_resources().get("GPU", 0))
+        actors = gpus or max(1, int(ray.cluster_resources()["CPU"]) // options.cores)
+        needs = {"num_gpus": 1} if gpus else {"num_cpus": min(options.cores, ray.cluster_resources()["CPU"])}
+        actor = ray.remote(max_restarts=-1, max_task_retries=-1, **needs)(_Actor)
+        pool = ray.util.ActorPool([actor.remote(options) for _ in range(min(actors, len(missing)))])
+        with progress.bar(f"{actors} actors", len(missing), unit="shards") as bar:
+            for _ in pool.map_unordered(lambda actor, shard: actor.do.remote(*shard), missing):
+                bar.update()
+    finally:
+        ray.shutdown()
+
+
+class _Actor:
+    """A process of a cluster, with a trunk of its own.
+
+    Args:
+        options: of the extraction.
+    """
+
+    def __init__(self, options: ExtractOptions):
+        self._work = Work.of(options)
+
+    def do(self, *shard: int) -> None:
+        """Extracts one shard; see :meth:`Work.do`."""
+        self._work.do(*shard)
