@@ -10,6 +10,7 @@ is what was wrong.
     tiny-imagenet doctor --source tiny-imagenet-200 --model mine.keras --pixels 0..1
 """
 
+import contextlib
 import dataclasses
 import platform
 import sys
@@ -61,6 +62,7 @@ def main(config: Config) -> None:
 def examine(config: Config) -> list[str]:
     """Prints what was looked at and what is wrong, and returns the findings."""
     from tiny_imagenet_tf.data import splits  # TensorFlow is loaded when the recipe runs
+    from tiny_imagenet_tf.evaluation.members import find, images_of
 
     if config.images < 1:
         raise UserError(f"--images {config.images}: must be at least 1")
@@ -68,6 +70,11 @@ def examine(config: Config) -> list[str]:
         raise UserError(
             "--pixels, --labels and --images would be ignored: without --model there is no network to look at"
         )
+    source, data_dir = config.source, config.data_dir
+    with contextlib.suppress(UserError):  # which is told when the model is looked at
+        found = find([config.model], "best") if config.model is not None else []
+        source, data_dir = images_of(found, source, data_dir)
+    config = dataclasses.replace(config, source=source, data_dir=data_dir)
     wrong = machine(config)
     builder = data(config, wrong)
     if config.model is not None:

@@ -23,6 +23,7 @@ import tyro
 from tiny_imagenet_tf import published
 from tiny_imagenet_tf.choices import Which
 from tiny_imagenet_tf.cli import command
+from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs.files import check_folder
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.summary import Crops, Ensemble, Summary, Validation
@@ -46,9 +47,11 @@ class Config:
     """At test time. Default: as the run of transfer learning, or else as the network's paper: whole for whole images,
     center for networks of crops."""
     source: Path | None = None
-    """A tiny-imagenet-200 folder, zip or tar. Without it the official archive is downloaded."""
+    """A tiny-imagenet-200 folder, zip or tar. Default: the run's own images, or else the official archive, which is
+    downloaded."""
     data_dir: Path | None = None
-    """Where prepared datasets are kept. Default: TFDS's own, $TFDS_DATA_DIR or ~/tensorflow_datasets."""
+    """Where prepared datasets are kept. Default: the run's, or else TFDS's own, $TFDS_DATA_DIR or
+    ~/tensorflow_datasets."""
     fraction: float = 1.0
     """Share of each class's val images to use."""
     runs: Path = Path("runs")
@@ -59,13 +62,18 @@ def main(config: Config) -> Run:
     from tiny_imagenet_tf import hardware  # TensorFlow is loaded when the recipe runs
     from tiny_imagenet_tf.data import splits
     from tiny_imagenet_tf.evaluation import ensembles
-    from tiny_imagenet_tf.evaluation.members import find
+    from tiny_imagenet_tf.evaluation.members import find, images_of
     from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
 
-    check_folder("--runs", config.runs, config.source)
+    check_folder("--runs", config.runs)
     splits.check_fraction(config.fraction)
+    if not config.members:
+        raise UserError("no run directory or .keras file was given")
     found = find(config.members, config.snapshots)
-    builder = splits.prepare(config.source, config.data_dir)
+    for member in found:
+        if member.run is None:
+            member.network()  # what is wrong with a file is told before images are prepared
+    builder = splits.prepare(*images_of(found, config.source, config.data_dir))
     validation = splits.load(builder, "validation").fraction(config.fraction)
     probabilities = [member.probabilities(validation, config.crops, stored=True) for member in found]
     joined = ensembles.join_best_first(probabilities, validation.labels)
@@ -96,7 +104,7 @@ def main(config: Config) -> Run:
         if tested is not None:
             run.write_test_predictions(test, tested)
         run.write_summary(summary)
-    print(run.path)
+    print(f"Written to {run.path}; next:\n  tiny-imagenet report {run.path}")
     return run
 
 

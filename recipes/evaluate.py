@@ -54,16 +54,18 @@ class Config:
     output: Path | None = None
     """Where to write a line an image, "val_0.JPEG n01443537"."""
     source: Path | None = None
-    """A tiny-imagenet-200 folder, zip or tar. Without it the official archive is downloaded."""
+    """A tiny-imagenet-200 folder, zip or tar. Default: the run's own images, or else the official archive, which is
+    downloaded."""
     data_dir: Path | None = None
-    """Where prepared datasets are kept. Default: TFDS's own, $TFDS_DATA_DIR or ~/tensorflow_datasets."""
+    """Where prepared datasets are kept. Default: the run's, or else TFDS's own, $TFDS_DATA_DIR or
+    ~/tensorflow_datasets."""
     fraction: float = 1.0
     """Share of each class to use."""
 
 
 def main(config: Config) -> dict[str, float]:
     from tiny_imagenet_tf.data import corruption, splits  # TensorFlow is loaded when the recipe runs
-    from tiny_imagenet_tf.evaluation.members import find
+    from tiny_imagenet_tf.evaluation.members import find, images_of
     from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
     from tiny_imagenet_tf.models import packaged
 
@@ -74,11 +76,13 @@ def main(config: Config) -> dict[str, float]:
     kinds = corruption.groups(config.corrupted) if config.corrupted else []
     splits.check_fraction(config.fraction)
     model = config.model or packaged.FILE
-    read = (model, config.source, config.corrupted, Path(config.labels) if config.labels else None)
-    check_output("--output", config.output, [path for path in read if path is not None])
     (member,) = find([model], "best", config.pixels, config.labels)
+    source, data_dir = images_of([member], config.source, config.data_dir)
+    labels = Path(config.labels) if config.labels else None
+    read = (model, member.run and member.run.path, source, splits.root_of(data_dir), config.corrupted, labels)
+    check_output("--output", config.output, [path for path in read if path is not None])
     network = member.network() if member.path else None  # what is wrong with it is told before images are prepared
-    split = splits.load(splits.prepare(config.source, config.data_dir), config.split).fraction(config.fraction)
+    split = splits.load(splits.prepare(source, data_dir), config.split).fraction(config.fraction)
     probabilities = member.probabilities(split, config.crops, network=network)
     figures = {}
     if config.split != "test":

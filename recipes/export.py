@@ -19,7 +19,7 @@ import tyro
 from tiny_imagenet_tf.choices import Pixels
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.runs.files import part_of, write_json, writing
+from tiny_imagenet_tf.runs.files import check_folder, part_of, write_json, writing
 
 CALIBRATION_IMAGES = 100
 
@@ -40,10 +40,11 @@ class Config:
     output: Path = Path("exported")
     """A new folder."""
     source: Path | None = None
-    """A tiny-imagenet-200 folder, zip or tar, to measure and to calibrate on. Without it the official archive is
-    downloaded, if it has not been."""
+    """A tiny-imagenet-200 folder, zip or tar, to measure and to calibrate on. Default: the run's own images, or else
+    the official archive, which is downloaded."""
     data_dir: Path | None = None
-    """Where prepared datasets are kept. Default: TFDS's own, $TFDS_DATA_DIR or ~/tensorflow_datasets."""
+    """Where prepared datasets are kept. Default: the run's, or else TFDS's own, $TFDS_DATA_DIR or
+    ~/tensorflow_datasets."""
     images: int = 500
     """Val images to compare on."""
 
@@ -54,7 +55,7 @@ def main(config: Config) -> list[dict]:
     from tiny_imagenet_tf.data import splits  # TensorFlow is loaded when the recipe runs
     from tiny_imagenet_tf.data.batches import in_order
     from tiny_imagenet_tf.deployment import formats
-    from tiny_imagenet_tf.evaluation.members import find
+    from tiny_imagenet_tf.evaluation.members import find, images_of
     from tiny_imagenet_tf.evaluation.metrics import softmax, top_k_accuracy
     from tiny_imagenet_tf.evaluation.predict import as_scores
     from tiny_imagenet_tf.models import preprocess
@@ -64,11 +65,14 @@ def main(config: Config) -> list[dict]:
     chosen = [(each, False) for each in dict.fromkeys(config.formats)] + [("litert", True)] * config.int8
     for format, _ in chosen:
         formats.require(format)
+    if not config.formats and not config.int8:
+        raise UserError("--formats: name one at least, or --int8")
     if config.output.exists():
         raise UserError(f"--output {config.output}: is there already; name a new folder")
+    check_folder("--output", config.output)
     (member,) = find([config.model], "best", config.pixels)
     network = member.network()
-    builder = splits.prepare(config.source, config.data_dir)
+    builder = splits.prepare(*images_of([member], config.source, config.data_dir))
 
     def pixels(split, rows):
         return np.concatenate(list(in_order(split.take(rows), 100).as_numpy_iterator())).astype(np.float32)

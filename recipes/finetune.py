@@ -27,6 +27,7 @@ def main(config: Config):
     from tiny_imagenet_tf.transfer import experiment, finetuning  # TensorFlow is loaded when the recipe runs
 
     if config.demo and config.start is None:
+        config.check_own()
         demo = dataclasses.replace(TransferOptions(), demo=True, **TransferOptions.DEMO, runs=config.runs)
         start = experiment.run(Study("transfer_vanilla", "Transfer Learning vanilla"), demo).path
         config = dataclasses.replace(config, start=start, **inherited(start))

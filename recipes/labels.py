@@ -107,7 +107,8 @@ def _array(config: Config, before: tuple[str, ...], columns: np.ndarray) -> None
         raise UserError(f"{config.file}: {found.dtype} {found.shape}, not numbers (images, {len(before)})")
     if not np.isfinite(found).all():
         raise UserError(f"{config.file}: its scores are not finite; one is NaN or infinite")
-    nothing = 0.0 if found.min() >= 0 else NEVER
+    never = NEVER if found.dtype.kind == "f" else np.iinfo(found.dtype).min
+    nothing = 0.0 if found.min() >= 0 else never
     ordered = np.where(columns >= 0, found[:, np.maximum(columns, 0)], nothing).astype(found.dtype)
     save_whole(lambda path: np.save(path, ordered), config.output)
 

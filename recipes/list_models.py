@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.runs.files import write_json
+from tiny_imagenet_tf.runs.files import check_output, write_json
 
 HEADINGS = ("network", "parameters", "trained", "GFLOP", "input", "output")
 
@@ -65,6 +65,7 @@ def main(config: Config) -> None:
     unknown = [name for name in config.names if name not in models.names()]
     if unknown:
         raise UserError(f"--names {' '.join(unknown)}: there are {', '.join(models.names())}")
+    check_output("--output", config.output)
     rows = [_row(name) for name in config.names or models.names()]
     print(table(rows))
     if config.output:

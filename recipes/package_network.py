@@ -13,9 +13,11 @@ from typing import Any
 import tyro
 
 from tiny_imagenet_tf.cli import command
+from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs.files import replacing
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "model_card.md"
+RECIPES = ("inception_modern", "inception_baseline", "inception_regularized")
 SAID = (
     "optimizer", "learning_rate", "sizes", "shares", "warmup_epochs", "label_smoothing", "least_area", "mixup",
     "average", "batch_size", "holdout", "fraction",
@@ -37,14 +39,22 @@ class Config:
 
 def main(config: Config) -> dict:
     from tiny_imagenet_tf.data import splits  # TensorFlow is loaded when the recipe runs
-    from tiny_imagenet_tf.evaluation.members import find
+    from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import classes
+    from tiny_imagenet_tf.evaluation.members import find, images_of
     from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
     from tiny_imagenet_tf.models import packaged
     from tiny_imagenet_tf.runs import records
 
     (member,) = find([config.run], "best")
+    if member.run is None or member.run.config.get("demo") or member.run.config["recipe"] not in RECIPES:
+        raise UserError(f"{config.run}: not a run of {', '.join(RECIPES)} on the real images")
+    if member.wnids != tuple(classes()):
+        raise UserError(f"{config.run}: its {len(member.wnids)} classes are not Tiny ImageNet's 200")
     network = member.network()
-    validation = splits.load(splits.prepare(config.source, config.data_dir), "validation")
+    source, data_dir = images_of([member], config.source, config.data_dir)
+    validation = splits.load(splits.prepare(source, data_dir), "validation")
+    if member.wnids != validation.wnids:
+        raise UserError(f"{config.run}: its classes are not those of the {len(validation.wnids)} of the images")
 
     def told() -> dict:
         answers = network.probabilities(validation)

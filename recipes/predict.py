@@ -43,6 +43,9 @@ class Config:
     pixels: Pixels | None = None
     """What a model of somebody's expects, where it does not scale pixels itself: -1..1 (write --pixels=-1..1), 0..1,
     0..255, or caffe. A run's model knows its own."""
+    labels: str | None = None
+    """What the scores of a model that does not hold its classes stand for: sorted (Tiny ImageNet's 200, sorted),
+    imagenet1k, or a file with a wnid a line."""
     csv: Path | None = None
     """Where to write the answers as a table: file, rank, wnid, name, probability."""
     json: Path | None = None
@@ -50,21 +53,23 @@ class Config:
 
 
 def main(config: Config) -> list[dict]:
-    from tiny_imagenet_tf.data import pictures  # TensorFlow is loaded when the recipe runs
+    model, given = split(config.paths)
+    from tiny_imagenet_tf.data import pictures  # only now: TensorFlow is loaded
     from tiny_imagenet_tf.evaluation.members import find
     from tiny_imagenet_tf.models import packaged
 
     if config.top < 1:
         raise UserError(f"--top {config.top}: must be at least 1")
-    model, given = split(config.paths)
     for option, path in (("--csv", config.csv), ("--json", config.json)):
         check_output(option, path, config.paths)
-    if config.csv is not None and config.csv == config.json:
+    if config.csv is not None and config.json is not None and config.csv.resolve() == config.json.resolve():
         raise UserError(f"--csv and --json: both are {config.csv}")
-    (member,) = find([model or packaged.FILE], "best", config.pixels)
+    (member,) = find([model or packaged.FILE], "best", config.pixels, config.labels)
     files = list(pictures.find(given))
     network, answers = member.network(), []
     classes = member.classes(network)
+    if model is not None and member.wnids is None and config.labels is None:
+        print(f"{member.name} does not hold its classes: --labels says what its scores stand for", file=sys.stderr)
     shown = network.views(config.crops or member.crops)
     for first in range(0, len(files), AT_A_TIME):
         images, read = [], []
@@ -124,11 +129,11 @@ def _write(config: Config, answers: list[dict]) -> None:
             for rank, told in enumerate(each["answers"], 1):
                 rows.writerow((each["file"], rank, told["wnid"], told["name"], f"{told['probability']:.6f}"))
         with replacing(config.csv) as file:
-            file.write(text.getvalue().encode())
+            file.write(text.getvalue().encode(errors="surrogateescape"))  # a name of a file may be any bytes
         print(f"wrote {config.csv}")
     if config.json:
         with replacing(config.json) as file:
-            file.write((json.dumps(answers, indent=2, ensure_ascii=False) + "\n").encode())
+            file.write((json.dumps(answers, indent=2, ensure_ascii=False) + "\n").encode(errors="surrogateescape"))
         print(f"wrote {config.json}")
 
 

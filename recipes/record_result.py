@@ -16,8 +16,9 @@ import tyro
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs import records
-from tiny_imagenet_tf.runs.files import check_folder, locked, read_json, replacing, room
+from tiny_imagenet_tf.runs.files import check_folder, locked, read_object, replacing, room
 from tiny_imagenet_tf.runs.run import Run
+from tiny_imagenet_tf.runs.typed import misfits
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 OWN = (CHECKOUT / "setup.cfg").exists()
@@ -50,16 +51,24 @@ def main(config: Config) -> None:
 
     if config.run is None and config.name is not None:
         raise UserError(f"--name {config.name}: would be ignored, for no run was named")
-    if not config.tables and config.claims is not None:
-        raise UserError(f"--claims {config.claims}: would be ignored, for --no-tables writes none")
+    if config.run is None and not config.results.is_dir():
+        raise UserError(f"--results {config.results}: no such folder")
+    if not config.tables:
+        for name in ("claims", "pages", "networks"):
+            if (value := getattr(config, name)) != getattr(Config, name):
+                raise UserError(f"--{name} {value}: would be ignored, for --no-tables writes none")
+    elif config.results.resolve() != Config.results.resolve() and config.pages == Config.pages:
+        raise UserError(f"--results {config.results}: the pages show {Config.results}; name --pages, or --no-tables")
     check_folder("--results", config.results)
-    with locked(room(config.results)[0] / ".record.lock", str(config.results), wait=True):
+    with locked(room(config.results.absolute().parent)[0] / ".record.lock", str(config.results), wait=True):
         run, record = config.run and Run.finished(config.run), None
+        if run is not None and run.config.get("demo"):
+            raise UserError(f"{run.path}: a demo's, of made-up images, which are in no table")
         found = records.read(config.results)
         if run is not None:
             record = records.from_run(run, config.name or run.config["recipe"])
             found = records.merged(config.results, record)
-        sizes = read_json(config.networks) if config.tables and (OWN or config.networks.exists()) else {}
+        sizes = _sizes(config.networks) if config.tables and (OWN or config.networks.exists()) else {}
         pages = [page for page in config.pages if OWN or page.exists()]  # outside a checkout there may be none
         parts = [(page, "results", lambda asked: tables.section(asked, found, sizes)) for page in pages]
         told = config.claims or (ROOT / "docs" / "claims.toml" if OWN and config.results == ROOT / "results" else None)
@@ -72,6 +81,13 @@ def main(config: Config) -> None:
             with replacing(page) as file:
                 file.write(text)
             print(f"wrote the {name} section of {page}")
+
+
+def _sizes(path: Path) -> dict[str, int]:
+    found = read_object(path)
+    if wrong := misfits(found, dict.fromkeys(found, int), "it"):
+        raise UserError(f"{path} does not hold the parameters of networks: {wrong}")
+    return found
 
 
 if __name__ == "__main__":

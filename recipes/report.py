@@ -50,8 +50,12 @@ class Config:
 def main(config: Config) -> None:
     if not config.runs:
         raise UserError("no run directory was given")
+    for name in ("source", "data_dir", "results"):
+        path = getattr(config, name)
+        if path not in (None, getattr(Config, name)) and not path.exists():
+            raise UserError(f"--{name.replace('_', '-')} {path}: no such file or folder")
     out = config.out or config.runs[0] / "report"
-    check_folder("--out", out, config.source)
+    check_folder("--out", out)
     check_output("--docs", config.docs)
     from tiny_imagenet_tf.reports import requirements  # only now: they import the extra
 

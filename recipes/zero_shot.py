@@ -57,7 +57,7 @@ def main(config: Config) -> Run:
     names = {field.name for field in dataclasses.fields(ValueOptions)}
     options = ValueOptions(**{name: value for name, value in vars(config).items() if name in names})
     options.check()
-    check_folder("--runs", config.runs, config.source)
+    check_folder("--runs", config.runs)
     precision = hardware.resolve_precision(config.precision)
     network = backbones.with_head(backbones.find(config.backbone, config.pixels))
     found = splits.load_all(splits.prepare(config.source, config.data_dir), config.fraction)

@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+import textwrap
 from collections.abc import Sequence
 
 import tiny_imagenet_tf
@@ -62,8 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if started and arguments[1:2] in (["-h"], ["--help"]):
         print("\n".join(["usage: tiny-imagenet COMMAND [OPTIONS]", "", *map(_line, started)]))
         return
-    choices = ", ".join(started or COMMANDS)
-    print(f"error: no command {' '.join(arguments[:2])!r}; there are {choices}", file=sys.stderr)
+    choices = textwrap.fill(", ".join(started or COMMANDS), 78, break_on_hyphens=False)
+    print(f"error: no command {' '.join(arguments[:2])!r}; there are\n{choices}", file=sys.stderr)
     sys.exit(2)
 
 

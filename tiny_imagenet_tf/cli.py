@@ -55,11 +55,13 @@ def command(
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     interrupts.install()
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a file's name may be any bytes
     if {"-h", "--help"} & set(arguments):
         print(wrapped(description or ""), end="\n\n")
     try:
-        chosen = _parsed(config, arguments, program)
-        _check_paths(chosen)
+        chosen = _with_homes(_parsed(config, arguments, program))
         _load_quietly()
         if getattr(chosen, "distributed", False):
             from tiny_imagenet_tf import processes  # before anything is computed
@@ -96,23 +98,38 @@ def _parsed(config: type[Config], arguments: Sequence[str], program: str | None)
     return config(**{key: value for part, _ in parts for key, value in vars(getattr(found, part)).items()})
 
 
-def _check_paths(config: Any) -> None:
-    """Raises UserError where a path of a config can be none of this machine."""
+def _with_homes(config: Config) -> Config:
+    """A config in whose paths ~ is the home that it stands for.
+
+    Raises:
+        UserError: a path can be none of this machine.
+    """
+
+    def with_home(name: str, value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(with_home(name, each) for each in value)
+        return _of_this_machine(name, value) if isinstance(value, Path) else value
+
+    found = {}
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        for path in value if isinstance(value, tuple) else (value,):
-            if not isinstance(path, Path):
-                continue
-            name = str(path).encode(errors="backslashreplace").decode()
-            told = f"--{field.name.replace('_', '-')} {name}"
-            if name != str(path):
-                raise UserError(f"{told}: its name is not UTF-8; rename it")
-            if re.match(r"[A-Za-z][\w+.-]+:/", name):
-                raise UserError(f"{told}: must be of this machine; copy it here first")
-            try:
-                path.expanduser().resolve().exists()
-            except (RuntimeError, OSError, ValueError) as error:  # nobody's home, links in a ring, too long a name
-                raise UserError(f"{told}: {error}") from error
+        if value != field.default:  # by which it is known that nothing was said
+            found[field.name] = with_home(field.name, value)
+    return dataclasses.replace(config, **found)
+
+
+def _of_this_machine(option: str, path: Path) -> Path:
+    name = str(path).encode(errors="backslashreplace").decode()
+    told = f"--{option.replace('_', '-')} {name}"
+    if name != str(path):
+        raise UserError(f"{told}: its name is not UTF-8; rename it")
+    if re.match(r"[A-Za-z][\w+.-]+:/", name):
+        raise UserError(f"{told}: must be of this machine; copy it here first")
+    try:
+        path.expanduser().resolve().exists()
+    except (RuntimeError, OSError, ValueError) as error:  # nobody's home, links in a ring, too long a name
+        raise UserError(f"{told}: {error}") from error
+    return path.expanduser()
 
 
 def _group(config: type, name: str) -> str:

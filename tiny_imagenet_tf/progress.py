@@ -11,6 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 COLUMNS = 80
+_FORMAT = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_noinv_fmt}{postfix}]"
 _silent = False
 
 
@@ -34,7 +35,7 @@ def bar(
     """
     every = 0.1 if sys.stderr.isatty() else 60
     return tqdm(
-        over, what, total, initial=done, unit=f" {unit}", leave=False, ncols=min(COLUMNS, _width()),
+        over, what, total, initial=done, unit=f" {unit}", leave=False, bar_format=_FORMAT, ncols=min(COLUMNS, _width()),
         mininterval=every, delay=every, file=sys.stderr, disable=_silent,
     )  # fmt: skip
 

@@ -24,8 +24,39 @@ COMMANDS = {
     ),
     "predictions over the images": (
         "evaluate good.keras --source tree --output tree/words.txt",
-        "this command reads it",
+        "lies within the dataset",
     ),
+    "predictions into the images": (
+        "evaluate good.keras --source tree --output tree/predictions.txt",
+        "lies within the dataset",
+    ),
+    "predictions over a run": ("evaluate good.keras --output run/summary.json", "is a file of the run in run"),
+    "predictions over records": ("evaluate good.keras --data-dir . --output photo.jpg", "this command reads it"),
+    "an export in the dataset": ("export good.keras --output tree/out", "lies within the dataset"),
+    "an export below a file": ("export good.keras --output photo.jpg/out", "a file, not a folder"),
+    "no format": ("export good.keras --formats", "name one at least"),
+    "a list in the dataset": ("list --names le_yang_model_6 --output tree/words.txt", "lies within the dataset"),
+    "a list nowhere": ("list --names le_yang_model_6 --output nowhere/x.json", "in a folder that is there"),
+    "one file in two spellings": ("predict good.keras photo.jpg --csv a --json nowhere/../a", "in a folder"),
+    "one file by two ways": ("predict good.keras photo.jpg --csv a --json here/a", "both are a"),
+    "a file for records": ("prepare --data-dir photo.jpg", "a file, not a folder"),
+    "runs behind a dangling link": ("ensemble good.keras --runs dangling", "which is not there"),
+    "no members": ("ensemble", "no run directory or .keras file was given"),
+    "records that are not there": ("record --results typo", "no such folder"),
+    "tables of other records": ("record --results tree/..", "name --pages"),
+    "pages for no tables": ("record --no-tables --pages page.md", "would be ignored"),
+    "networks for no tables": ("record --no-tables --networks photo.jpg", "would be ignored"),
+    "a report of images that are not there": ("report . --source nowhere", "no such file or folder"),
+    "a network of nobody's to package": ("package good.keras", "not a run of"),
+    "a study in a run": ("search --study run", "holds other files, and no search"),
+    "a teacher that is no run": ("train modern --teacher tree", "no summary.json"),
+    "a network without end": ("train convnet --architecture conv3-99999999999", "more than the"),
+    "wider than any machine": ("train baseline --width-multiplier 1e9", "at most 16"),
+    "no epochs after a demo's": ("finetune --demo --epochs 0", "--epochs 0"),
+    "cores for no cluster": ("extract --cores 2", "would be ignored"),
+    "devices of several processes": ("train baseline --distributed --devices CPU:0", "only jax"),
+    "nobody's home for labels": ("evaluate good.keras --labels ~nosuchuser/w", "neither sorted, imagenet1k"),
+    "labels of another size": ("predict good.keras photo.jpg --labels imagenet1k", "1000 classes for 4 scores"),
     "records in the dataset": ("prepare --source tree --data-dir tree/records", "lies within the dataset"),
     "a report in the dataset": ("report . --source tree --out tree/report", "lies within the dataset"),
     "ensembles in the dataset": ("ensemble good.keras --source tree --runs tree/runs", "lies within the dataset"),
@@ -73,6 +104,11 @@ def test_bad_command_lines(kind, tmp_path, monkeypatch, tiny_imagenet, state, wh
     (tmp_path / "wnids.txt").write_text("n99990000\nn99990001\nn99990002\nn99990003\n")
     (tmp_path / "ring").symlink_to("ring")
     (tmp_path / "tree").symlink_to(whole_tree)
+    (tmp_path / "here").symlink_to(".")
+    (tmp_path / "dangling").symlink_to("gone")
+    (tmp_path / "run").mkdir()
+    for name in ("config", "environment", "summary"):
+        (tmp_path / "run" / f"{name}.json").write_text("{}")
     before, (line, message) = (state(tmp_path), state(whole_tree)), COMMANDS[kind]
     words = [os.fsdecode(word) for word in line.split()] if isinstance(line, bytes) else line.split()
     done = tiny_imagenet(*words)

@@ -65,6 +65,7 @@ def record(recipe, finished, tmp_path):
 
 def report(recipe, finished, tmp_path):
     module = recipe("report")
+    (tmp_path / "none").mkdir(exist_ok=True)
     module.main(module.Config((finished.path,), out=tmp_path / "report", results=tmp_path / "none"))
 
 

@@ -80,7 +80,17 @@ def test_every_option_that_must_not_change_is_checked():
     config = Config()
     for field in dataclasses.fields(Config):
         changed = dataclasses.replace(config, **{field.name: "another"})
-        if field.name in ("resume", "epochs", "source", "data_dir", "cache", "devices", "tensorboard", "track"):
+        if field.name in (
+            "resume",
+            "epochs",
+            "source",
+            "data_dir",
+            "cache",
+            "devices",
+            "tensorboard",
+            "track",
+            "distributed",
+        ):
             check_unchanged(config, changed)
         else:
             with pytest.raises(ValueError, match=f"--{field.name.replace('_', '-')} another"):

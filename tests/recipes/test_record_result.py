@@ -52,12 +52,30 @@ def test_a_finished_run_is_recorded_and_the_page_follows(run, record_result, tmp
     assert (tmp_path / "page.md").read_text() == readme
 
 
-def test_a_record_beside_the_tables_leaves_the_page_alone(run, record_result, tmp_path):
+def test_a_record_beside_the_tables_leaves_the_page_alone(run, tiny_imagenet, tmp_path):
     finish(run)
     (tmp_path / "page.md").unlink()
-    done = record_result(run.path, "--no-tables")
+    done = tiny_imagenet("record", run.path, "--no-tables", "--results", tmp_path / "results")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "results" / "transfer_vanilla.json").exists() and not (tmp_path / "page.md").exists()
+
+
+def test_a_record_of_another_run_of_the_experiment_is_kept(run, record_result, tmp_path):
+    finish(run)
+    assert record_result(run.path, "--name", "mine").returncode == 0
+    other = Run.create(tmp_path, "transfer_vanilla", Asked())
+    other.write_environment(device="a CPU", started="another day")
+    finish(other)
+    done = record_result(other.path, "--name", "mine")
+    assert done.returncode == 2 and "not of that of another day; give it another --name" in done.stderr
+
+
+def test_a_demo_is_in_no_table(run, record_result):
+    finish(run)
+    path = run.path / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"demo": True, "seed": 0}))
+    done = record_result(run.path)
+    assert done.returncode == 2 and "a demo's, of made-up images" in done.stderr
 
 
 def test_a_record_of_another_experiment_is_kept(run, record_result, tmp_path):

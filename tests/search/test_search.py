@@ -29,7 +29,7 @@ def options(tiny_transfer, tmp_path_factory):
 
 def test_a_search_goes_on_and_stores_every_trial(options, capsys):
     search.run(options)
-    assert "tiny-imagenet transfer vanilla --learning-rate" in capsys.readouterr().out
+    assert "tiny-imagenet transfer vanilla \\\n    --data-dir=" in capsys.readouterr().out
     stored = json.loads(search.run(dataclasses.replace(options, trials=6)).read_text())
     assert [trial["number"] for trial in stored["trials"]] == list(range(6))
     for trial in stored["trials"]:

@@ -1,5 +1,6 @@
 """Orders of classes in which networks give their scores, and the way from one to another."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def order(name: str, classes: Sequence[str]) -> tuple[str, ...]:
     if name == "imagenet1k":
         imagenet.columns(classes)
         return imagenet.wnids()
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))
     if not path.is_file():
         raise UserError(f"{name}: neither sorted, imagenet1k, nor a file with a wnid a line")
     found = tuple(line.split()[0] for line in read_lines(path) if line.strip())

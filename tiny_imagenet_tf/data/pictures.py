@@ -36,11 +36,20 @@ def read(path: Path) -> tuple[np.ndarray, tuple[int, int]]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # up to twice that, as phones make them
             with Image.open(path) as opened:
-                picture = ImageOps.exif_transpose(opened).convert("RGB")
+                picture = _in_bytes(ImageOps.exif_transpose(opened), opened.format).convert("RGB")
     except (UnidentifiedImageError, OSError, *_DAMAGED, Image.DecompressionBombError) as error:
         raise PictureError(f"{path}: not a picture that can be read ({error})") from error
     size = (IMAGE_SIZE, IMAGE_SIZE)
     return np.asarray(ImageOps.fit(picture, size, Image.Resampling.BICUBIC), np.uint8), picture.size
+
+
+def _in_bytes(picture: Image.Image, kind: str | None) -> Image.Image:
+    """A picture of 16 bits a pixel in 8, which Pillow would cut to white."""
+    if picture.mode.startswith("I;16") or (picture.mode == "I" and kind == "PNG"):
+        return Image.fromarray((np.asarray(picture, np.int64) // 257).astype(np.uint8))
+    if picture.mode in ("I", "F"):
+        raise ValueError("its pixels are numbers of 32 bits, whose range is not known; save it with 8 or 16 bits")
+    return picture
 
 
 def find(paths: Sequence[Path]) -> Iterator[Path]:

@@ -26,7 +26,7 @@ from tiny_imagenet_tf.data import archives, official_layout
 from tiny_imagenet_tf.data.official_layout import DatasetError
 from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import DOWNLOAD, URL, Builder, files_of, place_of
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.runs.files import check_apart, locked, part_of, room, settle, sweep, writing
+from tiny_imagenet_tf.runs.files import check_folder, locked, part_of, room, settle, sweep, writing
 
 _EMPTY = hashlib.sha256().hexdigest()  # of a split without images
 # What TFDS raises for damaged files.
@@ -89,7 +89,7 @@ class Split:
 
     def spread_rows(self, most: int) -> np.ndarray:
         """Returns up to so many rows, spread evenly over the split and so over its classes."""
-        return np.unique(np.linspace(0, len(self) - 1, most).astype(int))
+        return np.unique(np.linspace(0, len(self) - 1, min(most, len(self))).round().astype(int))
 
     def hold_out_rows(self, share: float) -> tuple[np.ndarray, np.ndarray]:
         """Returns the rows to train on, and those held out to select with: the last ``share`` of every class.
@@ -126,12 +126,12 @@ def prepare(source: Path | None = None, data_dir: Path | None = None) -> tfds.co
         DatasetError: the source is broken, or there is none and the download failed.
     """
     root = root_of(data_dir)
+    check_folder("--data-dir", root)
     if source is None:
         return _prepare_download(root)
     source = Path(source).expanduser().resolve()
     if not source.exists():
         raise DatasetError(f"--source {source}: no such file or folder")
-    check_apart("--data-dir", root, source)
     tree = source if source.is_file() else official_layout.find_root(source)
     kept = place_of(tree, root)
     lock = kept.parent / f".{kept.name}.lock"

@@ -9,6 +9,7 @@ import numpy as np
 from tiny_imagenet_tf.choices import Pixels, Which
 from tiny_imagenet_tf.data.labels import columns, order
 from tiny_imagenet_tf.data.splits import Split
+from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import classes as official
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.predict import Predictor
 from tiny_imagenet_tf.models import packaged
@@ -53,8 +54,14 @@ class Member:
 
     def classes(self, network: Predictor) -> Classes:
         """Returns what the scores of its network stand for; numbers where nothing is known."""
-        wnids = self.wnids or tuple(f"class {number}" for number in range(network.classes))
-        return networks.classes_of(self.path) or Classes.of(wnids, {})
+        known = official()
+        wnids = self.wnids or (
+            order(self.labels, tuple(known) if self.labels == "sorted" else ()) if self.labels else ()
+        )
+        if self.labels and len(wnids) != network.classes:
+            raise UserError(f"--labels {self.labels}: {len(wnids)} classes for {network.classes} scores")
+        wnids = wnids or tuple(f"class {number}" for number in range(network.classes))
+        return networks.classes_of(self.path) or Classes.of(wnids, known)
 
     def network(self) -> Predictor:
         """Returns the network.
@@ -137,6 +144,13 @@ def find(
         if member.run is not None or (labels is not None and member.wnids is not None):
             raise UserError(f"--pixels and --labels would be ignored: {member.name} knows its own")
     return [dataclasses.replace(member, pixels=pixels, labels=labels) for member in found]
+
+
+def images_of(members: Sequence[Member], source: Path | None, data_dir: Path | None) -> tuple[Path | None, Path | None]:
+    """Returns where the images for some members are: where it was said, or else where those of the first run are."""
+    run = next((member.run for member in members if member.run is not None), None)
+    own = run.images if run is not None and source is None and (run.path / "config.json").is_file() else (None, None)
+    return source or own[0], data_dir or own[1]
 
 
 def _at(path: Path, which: Which) -> list[Member]:

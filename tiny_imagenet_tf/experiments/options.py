@@ -81,8 +81,7 @@ class DataOptions:
     """What ``--demo`` takes instead of the defaults."""
 
     demo: bool = option(False, departs=False)
-    """Run the whole recipe in a minute or two on made-up images of ten shapes. What it reaches says nothing of real
-    images."""
+    """Run the whole recipe in minutes on made-up images of ten shapes. What it reaches says nothing of real images."""
     source: Path | None = option(None, departs=False, resumable=True)
     """A tiny-imagenet-200 folder, zip or tar. Without it the official archive is downloaded."""
     data_dir: Path | None = option(None, departs=False, resumable=True)
@@ -106,14 +105,14 @@ class DataOptions:
         self.check_folders("data_dir")
 
     def check_folders(self, *names: str) -> None:
-        """Raises UserError where an option's folder could not be made, or lies within the dataset, which is only read.
+        """Raises UserError where an option's folder could not be made, or lies within a dataset, which is only read.
 
         Args:
             names: of fields; where one is None nothing is to be made.
         """
         for name in names:
             if (folder := getattr(self, name)) is not None:
-                check_folder(flag(name), folder, self.source)
+                check_folder(flag(name), folder)
 
     @property
     def demo_folder(self) -> Path:
@@ -178,6 +177,9 @@ class RunOptions(DataOptions):
         super().check()
         if self.resume:
             check_unchanged(read(type(self), self.resume), self)
+            trained = max((row["epoch"] for row in Run(self.resume).metrics), default=0)
+            if self.epochs < trained:
+                raise UserError(f"--epochs {self.epochs}: the run to resume has had {trained:g}")
         self.check_folders("runs")
         if self.track is not None and importlib.util.find_spec(self.track) is None:
             raise UserError(f'--track {self.track}: it is not installed; pip install "tiny_imagenet_tf[track]"')

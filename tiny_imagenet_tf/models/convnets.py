@@ -16,6 +16,7 @@ where the unwritten last layer is one more affine. Softmax or SVM is a matter of
 """
 
 import re
+from math import prod
 from typing import Any
 
 import keras
@@ -104,6 +105,9 @@ def convnet(
         kernel_size, width, units = (int(group) if group else None for group in match.groups())
         if (kernel_size or word == "maxpool") and len(x.shape) != 4:
             raise ValueError(f"{word!r} cannot follow a fully connected layer")
+        size = (kernel_size or 0) ** 2 * x.shape[-1] * (width or 0) + (units or 0) * prod(x.shape[1:], start=1)
+        if size > _MOST_WEIGHTS:
+            raise ValueError(f"{word!r} would have {size:,} weights, more than the {_MOST_WEIGHTS:,} that are taken")
         if kernel_size:
             place += 1
             conv = f"conv{stage}_{place}"
@@ -139,6 +143,7 @@ def _prelu(x: KerasTensor, name: str):
     return layers.PReLU(keras.initializers.Constant(0.25), shared_axes=shared_axes, name=name)(x)
 
 
+_MOST_WEIGHTS = 2**31  # of a layer: 8 GB
 _ACTIVATIONS = {
     "relu": lambda x, name: layers.ReLU(name=name)(x),
     "leaky_relu": lambda x, name: layers.LeakyReLU(LE_YANG_LEAKY_RELU_SLOPE, name=name)(x),

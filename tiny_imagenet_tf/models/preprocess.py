@@ -88,8 +88,9 @@ def preprocess(view: View, size: int, resize: Resize = "half_pixel", *, ranges: 
     """Returns a model that shows every image in one view, float32 (batch, size, size, 3) in 0..255.
 
     It takes (batch, 64, 64, 3): uint8, or floats in 0..255, 0..1 or -1..1. Plain Keras can refuse nothing, and pixels
-    in 0..1 taken for 0..255 would make every image black without a word; so each image's own range tells. Without
-    ``ranges`` it takes 0..255 alone.
+    in 0..1 taken for 0..255 would make every image black without a word; so each image's own range tells. One with
+    pixels outside all of them, normalized by means and deviations, say, has NaN for scores. Without ``ranges`` it takes
+    0..255 alone.
     """
     images = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), dtype="float32", name="images")
     x = layers.Rescaling(1.0, dtype="float32", name="to_float")(images)
@@ -97,6 +98,7 @@ def preprocess(view: View, size: int, resize: Resize = "half_pixel", *, ranges: 
         least, most = (of(images, axis=(1, 2, 3), keepdims=True) for of in (ops.min, ops.max))
         unit = ops.where(most <= 1.0, images * 255.0, images)
         x = ops.where(least < 0.0, (images + 1.0) * 127.5, unit)
+        x = ops.where(ops.logical_or(least < -1.0, most > 255.0), ops.full_like(x, float("nan")), x)
     if (view, size) != (WHOLE, IMAGE_SIZE):
         top, left, length, mirrored = view.table(1)[:, :4].T
         rows = views.axis_weights(top, length, 0 * mirrored, size, resize)

@@ -8,7 +8,7 @@ from tiny_imagenet_tf.data.official_layout import DatasetError
 from tiny_imagenet_tf.reports.analysis.class_names import ClassNames
 from tiny_imagenet_tf.reports.analysis.predictions import Predictions
 from tiny_imagenet_tf.reports.thumbnails import Images
-from tiny_imagenet_tf.runs.run import Run, demo_folder
+from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.summary import Summary
 
 
@@ -35,11 +35,8 @@ class Subject:
             source: a ``tiny-imagenet-200`` folder or archive; default: the run's own.
             data_dir: of prepared datasets; default: the run's own.
         """
-        if run.config.get("demo"):
-            folder = demo_folder(run.path.parent, run.config["seed"])
-            source, data_dir = source or folder / "tiny-imagenet-200", data_dir or folder / "datasets"
-        source = source or _path(run.config.get("source"))
-        data_dir = data_dir or _path(run.config.get("data_dir"))
+        own = run.images
+        source, data_dir = source or own[0], data_dir or own[1]
         try:
             found = cls(run, Images.open(source, data_dir))
         except (DatasetError, OSError) as error:
@@ -69,7 +66,3 @@ class Subject:
         words = self.images.train.words if self.images else {}
         wnids = self.predictions.wnids if self.predictions else self.images.train.wnids if self.images else ()
         return ClassNames(tuple(map(str, wnids)), words)
-
-
-def _path(value: str | None) -> Path | None:
-    return None if value is None else Path(value)

@@ -147,40 +147,42 @@ def check_output(option: str, path: Path | None, inputs: Sequence[Path] = ()) ->
     """
     if path is None:
         return
+    check_apart(option, path)
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise UserError(f"{option} {path}: must be a file in a folder that is there")
+    if path.exists() and all((path.parent / name).exists() for name in ("config.json", "environment.json")):
+        raise UserError(f"{option} {path}: is a file of the run in {path.parent}; name another one")
     for each in inputs:
         if path.exists() and path.resolve().is_relative_to(each.expanduser().resolve()):
             raise UserError(f"{option} {path}: is there already, and this command reads it; name another file")
 
 
-def check_folder(option: str, path: Path, source: Path | None = None) -> None:
-    """Raises UserError where a folder that an option names could not be made, or lies within the dataset.
+def check_folder(option: str, path: Path) -> None:
+    """Raises UserError where a folder that an option names could not be made, or lies within a dataset.
 
     Args:
         option: for the message.
         path: of the folder; nothing is on disk yet.
-        source: the dataset, if there is one; see :func:`check_apart`.
     """
-    check_apart(option, path, source)
+    check_apart(option, path)
     place = path.expanduser().absolute()
+    if place.is_symlink() and not place.exists():
+        raise UserError(f"{option} {path}: a link to {place.readlink()}, which is not there")
     if not (there := _nearest(place)).is_dir():
         raise UserError(f"{option} {path}: {'' if there == place else f'{there} is '}a file, not a folder")
 
 
-def check_apart(option: str, path: Path, source: Path | None) -> None:
-    """Raises UserError where a folder that an option names lies within the dataset, where nothing is written.
+def check_apart(option: str, path: Path) -> None:
+    """Raises UserError where a file or folder lies within a dataset in the official layout, where nothing is written.
 
     Args:
         option: for the message.
-        path: of the folder.
-        source: the dataset, or a folder around it.
+        path: of the file or folder.
     """
-    if source is None or not (tree := source.expanduser().resolve()).is_dir():
-        return
-    for file in (*tree.glob("wnids.txt"), *tree.glob("*/wnids.txt")):
-        if path.expanduser().resolve().is_relative_to(file.parent):
-            raise UserError(f"{option} {path}: lies within the dataset, {file.parent}, where nothing is written")
+    place = path.expanduser()
+    for each in (place.absolute(), *place.absolute().parents, place.resolve(), *place.resolve().parents):
+        if (each / "wnids.txt").is_file() and any((each / split).is_dir() for split in ("train", "val")):
+            raise UserError(f"{option} {path}: lies within the dataset, {each}, where nothing is written")
 
 
 def _nearest(path: Path) -> Path:

@@ -49,9 +49,16 @@ def merged(folder: Path, record: Record) -> list[Record]:
     """
     path = _path(folder, record.name)
     others = read(folder)
-    kept = [each.summary.title for each in others if each.name == record.name]
-    if kept and kept[0] != record.summary.title:
-        raise UserError(f"{path} is the record of {kept[0]}, not of {record.summary.title}; give it another --name")
+    kept = [each for each in others if each.name == record.name]
+    if kept and kept[0].summary.title != record.summary.title:
+        raise UserError(
+            f"{path} is the record of {kept[0].summary.title}, not of {record.summary.title}; give it another --name"
+        )
+    if kept and kept[0].environment.get("started") != record.environment.get("started"):
+        raise UserError(
+            f"{path} is the record of the run of {kept[0].environment.get('started')}, not of that of "
+            f"{record.environment.get('started')}; give it another --name, or remove the file first"
+        )
     plain = json.loads(json.dumps(without_paths(dataclasses.asdict(record)), default=files.plain))
     found = [each for each in others if each.name != record.name] + [_record(plain, path)]
     return sorted(found, key=lambda each: each.name)

@@ -190,6 +190,20 @@ class Run:
         return digests.get(split) if isinstance(digests, dict) else None
 
     @property
+    def images(self) -> tuple[Path | None, Path | None]:
+        """Where its images are: ``source`` and ``data_dir``, as a recipe takes them; None where they are there no more.
+
+        None stands for the download, and for its usual place, too.
+        """
+        if self.config.get("demo"):
+            folder = demo_folder(self.path.parent, self.config["seed"])
+            return folder / "tiny-imagenet-200", folder / "datasets"
+        named = (self.config.get(name) for name in ("source", "data_dir"))
+        found = (Path(each).expanduser() if each else None for each in named)
+        source, data_dir = (each if each and each.exists() else None for each in found)
+        return source, data_dir
+
+    @property
     def ended(self) -> bool:
         """Whether the run came to its end: only then there are figures."""
         return (self.path / "summary.json").exists()

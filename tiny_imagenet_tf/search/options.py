@@ -1,6 +1,7 @@
 """What can be chosen in a search for a head's hyper-parameters."""
 
 import dataclasses
+import importlib.util
 import math
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -8,6 +9,7 @@ from typing import Any, ClassVar, Literal
 from tiny_imagenet_tf.choices import Sampler, WeightDecayConvention
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments.options import POSITIVE, Rule, flag, option
+from tiny_imagenet_tf.runs import searches
 from tiny_imagenet_tf.transfer.options import ValueOptions
 
 Span = tuple[float, float]
@@ -64,8 +66,12 @@ class SearchOptions(ValueOptions):
             raise UserError("--augment: --variant v3 has the augmented views")
         if self.augments and not self.augmented_views:
             raise UserError("--augmented-views 0: heads are searched on stored views")
+        if importlib.util.find_spec("optuna") is None:
+            raise UserError('the search needs Optuna; pip install "tiny_imagenet_tf[search]"')
         if self.study is not None:
             self.check_folders("study")
+            if self.study.is_dir() and any(self.study.iterdir()) and not searches.journal(self.study).exists():
+                raise UserError(f"--study {self.study}: holds other files, and no search; name a folder of its own")
         if self.folds == 1:
             raise UserError("--folds 1: nothing would be trained on; at least 2, or 0 for --holdout")
         if self.folds:

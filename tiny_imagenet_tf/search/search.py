@@ -6,6 +6,8 @@ share one.
 """
 
 import dataclasses
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from tiny_imagenet_tf.search.options import SearchOptions
 from tiny_imagenet_tf.search.trials import Trials
 from tiny_imagenet_tf.transfer import experiment
 from tiny_imagenet_tf.transfer.extraction import Extraction
+from tiny_imagenet_tf.transfer.options import ValueOptions
 from tiny_imagenet_tf.transfer.pool import ValueBatches, ValuePool
 
 
@@ -35,16 +38,16 @@ def run(options: SearchOptions) -> Path:
         UserError: an option, the images or the weights cannot be used, or the folder is of another search.
     """
     options.check()
+    hardware.set_seed(options.seed)
+    data = images.load(options)
+    folds = _folds(options, data)
+    precision = hardware.resolve_precision(options.precision)
+    trunk = experiment.trunk_of(options, precision)
     trials = Trials(options.folder, _space(options), options.sampler, options.seed)
     try:
-        hardware.set_seed(options.seed)
-        data = images.load(options)
-        precision = hardware.resolve_precision(options.precision)
-        trunk = experiment.trunk_of(options, precision)
         _check_same(options, data, trunk)
         extraction = experiment.extraction_of(options, trunk, data.all_train, precision)
         pool, whole = _values(options, data, extraction)
-        folds = _folds(options, data)
         while asked := trials.ask(options.together, options.trials):
             _round(options, trials, asked, pool, whole, folds)
     finally:
@@ -85,8 +88,15 @@ def _values(options: SearchOptions, data: Data, extraction: Extraction) -> tuple
 
 def _folds(options: SearchOptions, data: Data) -> list[tuple[np.ndarray, np.ndarray]]:
     """Rows that are trained on and rows that judge, of each fold; every class is spread evenly."""
-    if not options.folds:
-        return [(data.rows, data.held_out)]
+    if options.folds > len(data.all_train):
+        raise UserError(f"--folds {options.folds}: there are {len(data.all_train)} training images")
+    found = [(data.rows, data.held_out)] if not options.folds else _drawn_folds(options, data)
+    for rows, _ in found:
+        Steps(len(rows), options.batch_size, options.seed)  # refuses a batch that is larger than the set
+    return found
+
+
+def _drawn_folds(options: SearchOptions, data: Data) -> list[tuple[np.ndarray, np.ndarray]]:
     labels, random = data.all_train.labels, np.random.default_rng(options.seed)
     order = np.lexsort((random.random(len(labels)), labels))
     fold = np.empty(len(labels), int)
@@ -110,7 +120,8 @@ def _round(
             heads.fit_epoch(batches)
         found = np.mean([heads.accuracies(*judges) for heads, _, *judges in parts], axis=0)
         best = np.maximum(best, found)
-        print(f"{len(asked)} heads, epoch {epoch + 1} of {options.epochs}: held-out images {found.max():.2%} at best")
+        many = f"{len(asked)} head{'s' * (len(asked) > 1)}"
+        print(f"{many}, epoch {epoch + 1} of {options.epochs}: held-out images {found.max():.2%} at best")
         for trial, accuracy in zip(asked, found, strict=True):
             trial.report(accuracy, epoch)
         going = [index for index, trial in enumerate(asked) if epoch + 1 == options.epochs or not trial.should_prune()]
@@ -163,6 +174,19 @@ def _report(options: SearchOptions, trials: Trials, data: Data) -> Path:
             f"{values.label_smoothing:8.2f}"
         )
     if whole:
-        chosen = " ".join(f"{flag(name)} {value:.4g}" for name, value in whole[0].params.items())
-        print(f"Stored in {path}\nThe best, on val:\n  tiny-imagenet transfer {options.variant} {chosen}")
+        words = [f"tiny-imagenet transfer {options.variant}", *_words(options, whole[0].params)]
+        print(f"Stored in {path}\nThe best, on val:\n  " + " \\\n    ".join(words))
     return path
+
+
+def _words(options: SearchOptions, found: dict[str, float]) -> Iterator[str]:
+    """The options of a transfer run on the same values with what was found, as on a command line."""
+    for field in dataclasses.fields(ValueOptions):
+        value = getattr(options, field.name)
+        if field.name in ("holdout", "augment") or (value == getattr(options.own, field.name) and field.name != "demo"):
+            continue
+        if isinstance(value, bool):
+            yield from [flag(field.name)] * value
+        else:
+            yield f"{flag(field.name)}={shlex.quote(str(value))}"
+    yield from (f"{flag(name)} {value:.4g}" for name, value in found.items())

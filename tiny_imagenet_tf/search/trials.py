@@ -29,15 +29,12 @@ class Trials:
         seed: of the sampler.
 
     Raises:
-        UserError: Optuna is not installed.
+        UserError: the journal is damaged.
     """
 
     def __init__(self, folder: Path, space: dict[str, Any], sampler: Sampler, seed: int):
-        try:
-            import optuna
-            from optuna.storages.journal import JournalFileBackend
-        except ModuleNotFoundError as error:
-            raise UserError('the search needs Optuna; pip install "tiny_imagenet_tf[search]"') from error
+        import optuna
+
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._space, self._states = folder, space, optuna.trial.TrialState
@@ -47,18 +44,33 @@ class Trials:
                 self._lives(path.stem.removeprefix("worker-"))  # or its lock is removed
             self._held = (folder / f"worker-{self._worker}.lock").open("w")
             fcntl.flock(self._held, fcntl.LOCK_EX)
-            self._study = optuna.create_study(
-                study_name="heads",
-                storage=optuna.storages.JournalStorage(JournalFileBackend(str(searches.journal(folder)))),
-                direction="maximize",
-                load_if_exists=True,
-                pruner=optuna.pruners.MedianPruner(n_startup_trials=10, n_warmup_steps=2),
-            )
+            try:
+                self._study = self._opened(searches.journal(folder))
+            except BaseException:
+                self.close()
+                raise
             # A process that comes later must not draw what an earlier one has drawn.
             drawn = seed + len(self._study.trials)
             kinds = {"random": optuna.samplers.RandomSampler, "tpe": optuna.samplers.TPESampler}
             more = {"multivariate": True, "constant_liar": True} if sampler == "tpe" else {}
             self._study.sampler = kinds[sampler](seed=drawn, **more)
+
+    def _opened(self, journal: Path) -> "optuna.Study":
+        import optuna
+        from optuna.storages.journal import JournalFileBackend
+
+        try:
+            return optuna.create_study(
+                study_name="heads",
+                storage=optuna.storages.JournalStorage(JournalFileBackend(str(journal))),
+                direction="maximize",
+                load_if_exists=True,
+                pruner=optuna.pruners.MedianPruner(n_startup_trials=10, n_warmup_steps=2),
+            )
+        except (ValueError, TypeError, KeyError, AttributeError) as error:  # of lines that are not Optuna's
+            raise UserError(
+                f"{journal} is damaged ({error}); put back a whole copy, or choose another --study"
+            ) from error
 
     def ask(self, most: int, total: int) -> list["optuna.Trial"]:
         """Returns the next trials, none where all are under way or have ended.

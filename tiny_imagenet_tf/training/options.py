@@ -9,7 +9,8 @@ from tyro.conf import FlagCreatePairsOff
 from tiny_imagenet_tf import published
 from tiny_imagenet_tf.choices import Blocks, Decayed, WeightDecayConvention
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.experiments.options import PART, POSITIVE, SHARE, RunOptions, option
+from tiny_imagenet_tf.experiments.options import PART, POSITIVE, SHARE, Rule, RunOptions, option
+from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.training import staged
 
 Flag = FlagCreatePairsOff[bool]
@@ -83,7 +84,7 @@ class InceptionOptions(ScratchOptions):
     """Of the released Inception-v3 (5x5 in type-1, two kinds of dim), or as Fig. 4 draws them (3x3, one dim)."""
     batch_norm_momentum: float = option(0.99, PART)
     """Of the moving averages that batch normalization tests with. Paper: not said."""
-    width_multiplier: float = option(1.0, POSITIVE)
+    width_multiplier: float = option(1.0, Rule("above 0 and at most 16", lambda value: 0 < value <= 16))
     """Factor on the width of every convolution; below 1 for a quick try."""
 
     @property
@@ -109,6 +110,7 @@ class ModernOptions(ScratchOptions):
 
     DEMO: ClassVar[dict[str, Any]] = ScratchOptions.DEMO | {
         "epochs": 8,
+        "warmup_epochs": 0.5,
         "measure_every": 10,
         "sizes": (24, 32),
         "shares": (0.5, 0.5),
@@ -144,7 +146,7 @@ class ModernOptions(ScratchOptions):
     """Momentum of the averaged weights, which are measured and saved, a step; 0 for the weights themselves."""
     batch_norm_momentum: float = option(0.99, PART)
     """Of the moving averages that batch normalization tests with."""
-    width_multiplier: float = option(1.0, POSITIVE)
+    width_multiplier: float = option(1.0, Rule("above 0 and at most 16", lambda value: 0 < value <= 16))
     """Factor on the width of every convolution; below 1 for a quick try."""
     teacher: Path | None = option(None)
     """A finished transfer run of the same images, whose probabilities are learned, too."""
@@ -164,8 +166,8 @@ class ModernOptions(ScratchOptions):
             raise UserError(f"--warmup-epochs {self.warmup_epochs}: must be below the {self.epochs} of --epochs")
         if self.teacher is None:
             self.refuse(("teacher_share",), "there is no --teacher")
-        elif not self.teacher.is_dir():
-            raise UserError(f"--teacher {self.teacher}: no such run directory")
+        elif not Run.finished(self.teacher).config["recipe"].startswith("transfer_"):
+            raise UserError(f"--teacher {self.teacher}: not a run of transfer learning")
 
     @property
     def ends(self) -> tuple[int, ...]:
@@ -249,7 +251,7 @@ class ConvnetOptions(ScratchOptions):
 
             try:
                 convnet(self.architecture)
-            except ValueError as error:
+            except (ValueError, MemoryError) as error:
                 raise UserError(f"--architecture {self.architecture!r}: {error}") from error
         if self.staged == "always" and staged.shallow(self.words) == self.words:
             raise UserError("--staged always: the network has one convolution a stage, there is no shallower one")

@@ -35,6 +35,10 @@ def run(study: Study, options: FinetuneOptions) -> Run:
     """
     options.check()
     data = images.load(options)
+    if Run(options.start).snapshots().wnids != data.all_train.wnids:
+        raise UserError(
+            f"--start {options.start}: its classes are not those of the {len(data.all_train.wnids)} of the images"
+        )
     trunk = transfer.trunk_of(options, precision_of(options))
     frozen, learning = split(trunk, options.unfreeze)
     maps = math.prod(frozen.model.output_shape[1:])

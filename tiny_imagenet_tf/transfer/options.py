@@ -210,6 +210,7 @@ class FinetuneOptions(TransferOptions):
 
     def check(self) -> None:
         """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
+        self.check_own()
         if self.start is None:
             raise UserError("--start: name a finished run of transfer_vanilla, transfer_v2 or transfer_v3")
         began = Run.finished(self.start)
@@ -218,7 +219,10 @@ class FinetuneOptions(TransferOptions):
         for name, value in inherited(self.start).items():
             if getattr(self, name) != value:
                 raise UserError(f"{flag(name)} {getattr(self, name)}: the run to start from has {value}")
-        super().check()
+
+    def check_own(self) -> None:
+        """Raises UserError where an option makes no sense that has nothing to do with the start."""
+        TransferOptions.check(self)
 
     @classmethod
     def starting_point(cls, arguments: Sequence[str]) -> "FinetuneOptions":
