@@ -58,7 +58,7 @@ def main(config: Config) -> Run:
     options = ValueOptions(**{name: value for name, value in vars(config).items() if name in names})
     options.check()
     check_folder("--runs", config.runs)
-    precision = hardware.resolve_precision(config.precision)
+    precision = hardware.resolve_precision(config.precision, frozen=True)
     network = backbones.with_head(backbones.find(config.backbone, config.pixels))
     found = splits.load_all(splits.prepare(config.source, config.data_dir), config.fraction)
     columns = imagenet.columns(found["validation"].wnids)

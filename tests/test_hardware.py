@@ -20,9 +20,23 @@ from tiny_imagenet_tf import hardware
 )
 def test_auto_is_the_fastest_of_what_does_the_work(monkeypatch, gpu, bfloat16, devices, chosen):
     monkeypatch.setattr(hardware, "has_gpu", lambda: gpu)
+    monkeypatch.setattr(hardware, "gpus_have_bfloat16", lambda: False)
     monkeypatch.setattr(hardware, "cpu_has_bfloat16", lambda: bfloat16)
     assert hardware.resolve_precision("auto", devices) == chosen
     assert hardware.resolve_precision("float32", devices) == "float32"
+
+
+@pytest.mark.parametrize(("capabilities", "learning"), [(((8, 0), (9, 0)), "bfloat16"), (((7, 5), (8, 0)), "float16")])
+def test_a_gpu_from_ampere_on_trains_in_bfloat16_and_extracts_in_float16(monkeypatch, capabilities, learning):
+    monkeypatch.setattr(hardware, "has_gpu", lambda: True)
+    monkeypatch.setattr(hardware.tf.config, "list_physical_devices", lambda kind: list(capabilities))
+    monkeypatch.setattr(
+        hardware.tf.config.experimental, "get_device_details", lambda each: {"compute_capability": each}
+    )
+    hardware.gpus_have_bfloat16.cache_clear()
+    assert hardware.resolve_precision("auto") == learning
+    assert hardware.resolve_precision("auto", frozen=True) == "float16"
+    hardware.gpus_have_bfloat16.cache_clear()
 
 
 @pytest.mark.parametrize(("gpu", "devices"), [(False, ()), (True, ("CPU:0",))])

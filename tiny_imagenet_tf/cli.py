@@ -72,7 +72,11 @@ def command(
 
             devices = getattr(chosen, "devices", ())
             resumed = getattr(chosen, "resume", None)  # such a run keeps its own precision
-            precision = None if resumed else hardware.resolve_precision(chosen.precision, devices)
+            precision = (
+                None
+                if resumed
+                else hardware.resolve_precision(chosen.precision, devices, frozen=getattr(chosen, "FROZEN", False))
+            )
             print(hardware.headline(precision, devices))
         run(chosen)
     except KeyboardInterrupt as error:

@@ -14,6 +14,7 @@ import tensorflow as tf
 from tiny_imagenet_tf.choices import Arithmetic, Precision
 from tiny_imagenet_tf.errors import UserError
 
+_GPU_PLATFORMS = ("gpu", "cuda", "rocm")
 _TENSORFLOW = keras.backend.backend() == "tensorflow"
 if not _TENSORFLOW:  # it reads the images; the memory of a GPU is for the backend that computes
     tf.config.set_visible_devices([], "GPU")
@@ -41,6 +42,20 @@ def cpu_has_bfloat16() -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
+@functools.cache
+def gpus_have_bfloat16() -> bool:
+    """Whether every GPU multiplies bfloat16 in hardware (compute capability 8.0: Ampere and later)."""
+    if _TENSORFLOW:
+        details = map(tf.config.experimental.get_device_details, tf.config.list_physical_devices("GPU"))
+        found = [each.get("compute_capability", (0, 0))[0] for each in details]
+    else:
+        import jax
+
+        gpus = [device for device in jax.devices() if device.platform in _GPU_PLATFORMS]
+        found = [int(str(getattr(device, "compute_capability", "0")).split(".")[0]) for device in gpus]
+    return bool(found) and min(found) >= 8
+
+
 def has_gpu() -> bool:
     """Whether the backend that computes sees a GPU."""
     return bool(_gpus())
@@ -51,12 +66,16 @@ def on_gpu(devices: Sequence[str] = ()) -> bool:
     return any(name.startswith("GPU:") for name in devices) if devices else has_gpu()
 
 
-def resolve_precision(precision: Precision | Literal["int8"], devices: Sequence[str] = ()) -> Arithmetic:
-    """Turns ``auto`` into what is fastest: float16 on a GPU, bfloat16 where the CPU has it, else float32.
+def resolve_precision(
+    precision: Precision | Literal["int8"], devices: Sequence[str] = (), *, frozen: bool = False
+) -> Arithmetic:
+    """Turns ``auto`` into what is fastest: on a GPU or CPU that has bfloat16 that, on other GPUs float16, else float32.
 
     Args:
         precision: as asked for.
         devices: as :func:`place` takes them.
+        frozen: for a network that does not learn: float16 on every GPU, whose digits are finer and need no scaling of
+            the loss there.
 
     Raises:
         UserError: float16 was asked for without a GPU, where it is slower than float32.
@@ -66,7 +85,7 @@ def resolve_precision(precision: Precision | Literal["int8"], devices: Sequence[
     if precision != "auto":
         return precision
     if on_gpu(devices):
-        return "float16"
+        return "bfloat16" if gpus_have_bfloat16() and not frozen else "float16"
     return "bfloat16" if cpu_has_bfloat16() else "float32"
 
 
@@ -174,7 +193,7 @@ def _gpus() -> list[str]:
         return [each.get("device_name", "GPU") for each in details]
     import jax
 
-    return [device.device_kind for device in jax.devices() if device.platform in ("gpu", "cuda", "rocm")]
+    return [device.device_kind for device in jax.devices() if device.platform in _GPU_PLATFORMS]
 
 
 def free_memory() -> int | None:

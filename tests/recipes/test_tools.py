@@ -232,3 +232,11 @@ def test_networks_of_other_shapes_are_refused_by_the_doctor(recipe, tree, tmp_pa
     options = {"source": tree, "data_dir": tmp_path / "data", "model": tmp_path / "head.keras"}
     (wrong,) = doctor.examine(doctor.Config(**options))
     assert "not one square RGB image" in wrong
+
+
+def test_a_gpu_that_is_not_used_is_told(recipe, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("tiny_imagenet_tf.hardware.gpu_without_cuda", lambda: True)
+    doctor = recipe("doctor")
+    wrong = doctor.machine(doctor.Config(data_dir=tmp_path))
+    assert "there is an NVIDIA GPU, but no CUDA that works" in wrong
+    assert 'pip install "tiny_imagenet_tf[gpu]"' in capsys.readouterr().out

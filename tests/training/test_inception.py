@@ -23,7 +23,13 @@ def trained(monkeypatch):
     found = []
     begun = SimpleNamespace(classes=4, placement=SimpleNamespace(scope=lambda: keras.device("cpu"), replicas=1))
     begun.precision, begun.run = "float32", None
-    monkeypatch.setattr(inception, "begin", lambda study, options, devices: contextlib.nullcontext(begun))
+    begun.data = SimpleNamespace(rows=range(2400))
+
+    def begin(study, options, devices):
+        begun.options = options
+        return contextlib.nullcontext(begun)
+
+    monkeypatch.setattr(inception, "begin", begin)
     monkeypatch.setattr(Scratch, "fit", lambda self, **options: found.append((self, options)))
     monkeypatch.setattr(Scratch, "report", lambda self, clock: None)
 
@@ -109,3 +115,18 @@ def test_decoupled_decay_of_the_last_layer_alone(trained):
 def test_the_blocks_reach_the_network(trained, blocks, kernel_size):
     network = trained(blocks=blocks)[0].classifier.layers[-1]
     assert network.get_layer("type1_1_single_2_conv").kernel_size == kernel_size
+
+
+def test_the_rate_grows_with_the_batch_where_that_is_asked_for(trained):
+    training, fitted = trained(batch_size=800, scale_learning_rate=True)
+    (staircase,) = fitted["callbacks"]
+    assert float(training.model.optimizer.learning_rate) == pytest.approx(8e-3)
+    assert staircase.schedule(0, None) == pytest.approx(8e-3) and staircase.schedule(2, None) == pytest.approx(6.48e-3)
+    with pytest.raises(UserError, match="--scale-learning-rate True would be ignored: the batches are"):
+        InceptionOptions(scale_learning_rate=True).check()
+
+
+def test_on_a_gpu_several_steps_are_run_together(trained, monkeypatch):
+    monkeypatch.setattr("tiny_imagenet_tf.hardware.on_gpu", lambda devices=(): True)
+    training, _ = trained(measure_every=12, checkpoint_every=6)  # 24 steps an epoch
+    assert training.model.steps_per_execution == 6

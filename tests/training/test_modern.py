@@ -60,7 +60,7 @@ def test_what_makes_no_sense_is_refused(options, message):
 
 
 def test_a_teacher_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(UserError, match="no such run directory"):
+    with pytest.raises(UserError, match="no summary.json"):
         ModernOptions(teacher=tmp_path / "gone").check()
 
 

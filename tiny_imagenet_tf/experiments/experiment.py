@@ -247,7 +247,7 @@ def precision_of(options: RunOptions, devices: Sequence[str] = ()) -> Arithmetic
     wanted = (
         Run(options.resume).environment.get("precision", options.precision) if options.resume else options.precision
     )
-    return hardware.resolve_precision(wanted, devices)
+    return hardware.resolve_precision(wanted, devices, frozen=options.FROZEN)
 
 
 def _check_resumable(run: Run, recipe: str, devices: Sequence[str]) -> None:

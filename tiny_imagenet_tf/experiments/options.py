@@ -79,6 +79,8 @@ class DataOptions:
     """Of the options on the command line."""
     DEMO: ClassVar[dict[str, Any]] = {}
     """What ``--demo`` takes instead of the defaults."""
+    FROZEN: ClassVar[bool] = False
+    """Whether the precision is that of a network that does not learn."""
 
     demo: bool = option(False, departs=False)
     """Run the whole recipe in minutes on made-up images of ten shapes. What it reaches says nothing of real images."""
@@ -163,7 +165,8 @@ class RunOptions(DataOptions):
 
     # Run
     precision: Precision = option("auto", departs=False)
-    """auto: float16 on a GPU, bfloat16 on a CPU that has it, float32 elsewhere. Scores and loss are float32."""
+    """auto: bfloat16 on a GPU (from Ampere on) or CPU that has it, float16 on other GPUs, float32 elsewhere. Scores and
+    loss are float32."""
     runs: Path = option(Path("runs"), departs=False)
     """Where run directories are made."""
     tensorboard: bool = option(False, departs=False, resumable=True)

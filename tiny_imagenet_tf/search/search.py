@@ -41,7 +41,7 @@ def run(options: SearchOptions) -> Path:
     hardware.set_seed(options.seed)
     data = images.load(options)
     folds = _folds(options, data)
-    precision = hardware.resolve_precision(options.precision)
+    precision = hardware.resolve_precision(options.precision, frozen=True)
     trunk = experiment.trunk_of(options, precision)
     trials = Trials(options.folder, _space(options), options.sampler, options.seed)
     try:

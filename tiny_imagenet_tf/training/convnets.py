@@ -24,6 +24,7 @@ def run(options: ConvnetOptions) -> Run:
     study = Study("convnets", f"Model {number}", f"le_yang/model_{number}") if number else Study("convnets", "Convnet")
     with begin(study, options, devices=options.devices, screened=options.screened) as experiment:
         rate = options.learning_rate or stated.learning_rate / (experiment.classes - 1 if options.loss == "svm" else 1)
+        rate *= options.rate_factor
         printed = stated.weight_decay if options.weight_decay is None else options.weight_decay
         decay = losses.l2_coefficient(printed, options.weight_decay_convention)
         network = partial(convnet, classes=experiment.classes, activation=options.nonlinearity, weight_decay=decay)

@@ -31,6 +31,8 @@ class ScratchOptions(RunOptions):
     Paper: "some number of" steps (Milani section 3.4)."""
     checkpoint_every: int = option(100, POSITIVE, departs=False)
     """Steps that an interruption costs at the most."""
+    scale_learning_rate: bool = option(False)
+    """Multiply the learning rate by batch size / the recipe's own batch size (Goyal et al. 2017), for many devices."""
     devices: tuple[str, ...] = option((), departs=False, resumable=True)
     """Such as GPU:0 GPU:1. Default: every GPU, or the CPU."""
     distributed: bool = option(False, departs=False, resumable=True)
@@ -40,8 +42,15 @@ class ScratchOptions(RunOptions):
     def check(self) -> None:
         """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
         super().check()
+        if self.batch_size == self.own.batch_size:
+            self.refuse(("scale_learning_rate",), "the batches are the recipe's own")
         if self.distributed:
             self.refuse(("devices",), "processes that train together use every device of each")
+
+    @property
+    def rate_factor(self) -> float:
+        """What the recipe's learning rate is multiplied by."""
+        return self.batch_size / self.own.batch_size if self.scale_learning_rate else 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,7 +186,7 @@ class ModernOptions(ScratchOptions):
     @property
     def rate(self) -> float:
         """The highest learning rate."""
-        return self.learning_rate or {"sgd": 0.1, "adamw": 0.002}[self.optimizer]
+        return self.rate_factor * (self.learning_rate or {"sgd": 0.1, "adamw": 0.002}[self.optimizer])
 
     @property
     def decay(self) -> float:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -74,7 +75,7 @@ class Scratch:
             built = network()
             classifier, trained = preprocess.classifier(built), preprocess.classifier(built, size=size)
             model = preprocess.behind_views(trained, views)
-            compile_for_training(model, optimizer(), loss)
+            compile_for_training(model, optimizer(), loss, steps_per_execution=_together(experiment))
         return cls(experiment, views, classifier, model)
 
     def fit(self, *, epochs: int | None = None, callbacks: Sequence[keras.callbacks.Callback] = ()) -> Clock:
@@ -123,3 +124,12 @@ class Scratch:
         shown = Training(views=self.views.description, drawn=drawn)
         self.experiment.report(clock, best.probabilities, crops=best.crops, train=shown, **more)
         return best
+
+
+def _together(experiment: Experiment) -> int:
+    """Steps between two returns to Python: on a GPU, which would wait for it, as many as nothing has to be done in."""
+    options = experiment.options
+    if not hardware.on_gpu(options.devices):
+        return 1
+    free = math.gcd(len(experiment.data.rows) // options.batch_size, options.measure_every, options.checkpoint_every)
+    return max(n for n in range(1, min(free, 20) + 1) if free % n == 0)

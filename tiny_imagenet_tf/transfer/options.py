@@ -32,6 +32,7 @@ class ValueOptions(DataOptions):
     """What transfer values are made of and where they are kept."""
 
     GROUP: ClassVar[str] = "transfer_values"
+    FROZEN: ClassVar[bool] = True
 
     DEMO: ClassVar[dict[str, Any]] = {"weights": "random", "input_size": 107, "layer": "mixed0"}
 
