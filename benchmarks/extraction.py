@@ -1,29 +1,31 @@
-"""Images a second through the frozen trunk: this package's engines beside Keras' ``predict``, decoding and resizing
-included.
+"""Images a second through the frozen trunk: this package's engines beside Keras' ``predict`` and, where they are
+installed, ONNX Runtime and PyTorch; decoding and resizing included.
 
-All read the same files through the same pipeline and take turns in one process, so that a busy machine slows all.
-The ratios are what counts.
+All read the same files through the same pipeline and take turns in one process. The ratios are what counts. PyTorch
+needs torchvision too, runs its own Inception-v3, eager and compiled, and is left out for other backbones.
 
     python benchmarks/extraction.py                                             # made-up images, random weights
-    python benchmarks/extraction.py --source tiny-imagenet-200 --images 400
+    python benchmarks/extraction.py --source tiny-imagenet-200 --images 400 --output results/benchmarks/extraction.json
 """
 
 import dataclasses
 import functools
 import importlib.util
-import statistics
 import tempfile
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tiny_imagenet_tf.cli import command  # isort: skip  # first: it quiets TensorFlow's log
 import keras
+import numpy as np
+from measured import Measurement, take_turns
 
 from tiny_imagenet_tf.choices import Precision
 from tiny_imagenet_tf.data import splits, synthetic, views
 from tiny_imagenet_tf.data.batches import in_order
-from tiny_imagenet_tf.hardware import describe_device, has_gpu, resolve_precision
+from tiny_imagenet_tf.hardware import has_gpu, resolve_precision
 from tiny_imagenet_tf.models import backbones
+from tiny_imagenet_tf.models.backbones import Trunk
 from tiny_imagenet_tf.models.preprocess import scaled
 from tiny_imagenet_tf.transfer import engine
 
@@ -45,14 +47,16 @@ class Config:
     turns: int = 5
     """Turns of each; the medians are compared."""
     batch_size: int = 50
-    """Of Keras' predict; the engine chooses its own."""
+    """Of Keras' predict and of other libraries; the engine chooses its own."""
     input_size: int | None = None
     """Pixels; default: the backbone's own."""
     precision: Precision = "auto"
     """Of the engine."""
+    output: Path | None = None
+    """Where to write the figures."""
 
 
-def measure(config: Config) -> None:
+def measure(config: Config) -> Measurement:
     """Prints all rates, and their ratios to Keras' ``predict``."""
     with tempfile.TemporaryDirectory() as folder:
         if config.source is None:
@@ -60,11 +64,13 @@ def measure(config: Config) -> None:
         else:
             source, data_dir = config.source, config.data_dir
         split = splits.load(splits.prepare(source, data_dir), "train")
-        _measure(config, split.take(range(min(config.images, len(split)))), Path(folder))
+        found = _measure(config, split.take(range(min(config.images, len(split)))), Path(folder))
+    found.write(config.output)
+    return found
 
 
-def _measure(config: Config, split: splits.Split, folder: Path) -> None:
-    precision = resolve_precision(config.precision)
+def _measure(config: Config, split: splits.Split, folder: Path) -> Measurement:
+    precision = resolve_precision(config.precision, frozen=True)
     options = {"weights": config.weights, "input_size": config.input_size}
     plain = backbones.build(backbones.find(config.backbone), **options)
     fast = backbones.build(backbones.find(config.backbone), **options, dtype=engine.trunk_dtype(precision))
@@ -80,27 +86,56 @@ def _measure(config: Config, split: splits.Split, folder: Path) -> None:
 
     def pass_through(extract: engine.Extractor) -> None:
         for batch in in_order(split, engine.batch_size()):
-            extract(batch, table[: len(batch)])
+            np.asarray(extract(batch, table[: len(batch)]))
+
+    def pass_others(run: Callable[[np.ndarray], object]) -> None:
+        shown = engine._fixed(plain, views.WHOLE, "half_pixel")
+        for batch in in_order(split, config.batch_size):
+            run(np.asarray(shown(batch, table)))
 
     contenders = {"Keras predict, float32": lambda: whole.predict(in_order(split, config.batch_size), verbose=0)}
     for name, each in engines.items():
         contenders[name] = functools.partial(pass_through, each.extractor(views.WHOLE))
-    for run in contenders.values():
-        run()  # tracing and first allocations
-    rates = {name: [] for name in contenders}
-    for turn in range(config.turns):
-        for name, run in contenders.items():
-            started = time.perf_counter()
-            run()
-            rates[name].append(len(split) / (time.perf_counter() - started))
-        print(f"turn {turn + 1}: " + ", ".join(f"{name} {rate[-1]:.1f} images/s" for name, rate in rates.items()))
-    (_, reference), *_ = rates.items()
-    print(f"\n{describe_device()}, {len(split)} images at {plain.size} pixels, decoded and resized")
-    print(f"{'':30}{'images/s':>9}{'ratio':>7}   turn by turn")
-    for name, rate in rates.items():
-        ratios = sorted(e / k for e, k in zip(rate, reference, strict=True))
-        median, ratio = statistics.median(rate), statistics.median(ratios)
-        print(f"{name:30}{median:9.1f}{ratio:7.2f}   {ratios[0]:.2f} to {ratios[-1]:.2f}")
+    for name, run in (_onnx(plain, folder) | _torch(config.backbone, plain)).items():
+        contenders[name] = functools.partial(pass_others, run)
+    shown = f"{len(split)} images at {plain.size} pixels through {plain.backbone.name}, decoded and resized"
+    return take_turns("extraction", shown, "images", len(split), contenders, config.turns)
+
+
+def _onnx(trunk: Trunk, folder: Path) -> dict[str, Callable[[np.ndarray], object]]:
+    if not (importlib.util.find_spec("onnxruntime") and importlib.util.find_spec("tf2onnx")):
+        return {}
+    import onnxruntime
+
+    from tiny_imagenet_tf.deployment import formats
+
+    formats.write(trunk.model, folder / "trunk.onnx", "onnx", None)
+    session = onnxruntime.InferenceSession(str(folder / "trunk.onnx"), providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return {"ONNX Runtime, float32": lambda images: session.run(None, {name: images})}
+
+
+def _torch(backbone: str, trunk: Trunk) -> dict[str, Callable[[np.ndarray], object]]:
+    found = all(importlib.util.find_spec(each) for each in ("torch", "torchvision"))
+    if not found or not backbone.startswith("inception_v3") or trunk.size != 299:
+        return {}
+    import torch
+    import torchvision
+
+    network = torchvision.models.inception_v3(weights=None, init_weights=False, aux_logits=False).eval()
+    network.fc = torch.nn.Identity()
+    compiled = torch.compile(network)
+
+    def run(model: torch.nn.Module, dtype: torch.dtype, images: np.ndarray) -> None:
+        given = torch.from_numpy(images).permute(0, 3, 1, 2)  # in memory channels stay last
+        with torch.inference_mode(), torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+            model(given)
+
+    return {
+        "PyTorch, eager, float32": functools.partial(run, network, torch.float32),
+        "PyTorch, compiled, float32": functools.partial(run, compiled, torch.float32),
+        "PyTorch, compiled, bfloat16": functools.partial(run, compiled, torch.bfloat16),
+    }
 
 
 if __name__ == "__main__":

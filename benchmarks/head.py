@@ -6,17 +6,16 @@ Both train the same head on the same made-up values, batch 100, and take turns i
 """
 
 import dataclasses
-import statistics
-import time
+from pathlib import Path
 
 import keras
 import numpy as np
+from measured import Measurement, take_turns
 
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.data.batches import Steps
 from tiny_imagenet_tf.experiments.fit import compile_for_training
 from tiny_imagenet_tf.experiments.losses import smoothed_cross_entropy
-from tiny_imagenet_tf.hardware import describe_device
 from tiny_imagenet_tf.models.heads import transfer_head
 from tiny_imagenet_tf.transfer.pool import ValueBatches, ValuePool
 
@@ -35,6 +34,8 @@ class Config:
     """Images a step."""
     turns: int = 3
     """Epochs of each; the medians are compared."""
+    output: Path | None = None
+    """Where to write the figures."""
 
 
 def made_up(config: Config) -> tuple[np.ndarray, np.ndarray, ValueBatches]:
@@ -46,8 +47,8 @@ def made_up(config: Config) -> tuple[np.ndarray, np.ndarray, ValueBatches]:
     return values, labels, ValueBatches(pool, Steps(config.images, config.batch_size, seed=0), config.classes)
 
 
-def measure(config: Config) -> None:
-    """Prints the seconds an epoch and the ratio."""
+def measure(config: Config) -> Measurement:
+    """Prints the epochs a second and their ratio."""
     values, labels, batches = made_up(config)
 
     def compiled(steps_per_execution):
@@ -61,25 +62,13 @@ def measure(config: Config) -> None:
     inputs = values.astype(np.float32)
     epoch = batches.steps.per_epoch
     contenders = {
-        "Keras fit on arrays": lambda turn: plain.fit(inputs, targets, batch_size=config.batch_size, verbose=0),
-        "head trainer": lambda turn: ours.fit(
-            batches.dataset(turn * epoch, (turn + 1) * epoch), steps_per_epoch=epoch, shuffle=False, verbose=0
-        ),
+        "Keras fit on arrays": lambda: plain.fit(inputs, targets, batch_size=config.batch_size, verbose=0),
+        "head trainer": lambda: ours.fit(batches.dataset(0, epoch), steps_per_epoch=epoch, shuffle=False, verbose=0),
     }
-    for run in contenders.values():
-        run(0)
-    seconds = {name: [] for name in contenders}
-    for turn in range(config.turns):
-        for name, run in contenders.items():
-            started = time.perf_counter()
-            run(turn + 1)
-            seconds[name].append(time.perf_counter() - started)
-    print(f"{describe_device()}, {config.images:,} x {config.width} values, batch {config.batch_size}")
-    for name, times in seconds.items():
-        median = statistics.median(times)
-        print(f"{name:22}{median:7.2f} s an epoch, {1 / median:.2f} epochs/s, {10 * median:.0f} s for ten epochs")
-    first, second = (statistics.median(times) for times in seconds.values())
-    print(f"ratio{first / second:24.2f}")
+    shown = f"{config.images:,} x {config.width} values, batches of {config.batch_size}"
+    found = take_turns("head", shown, "epochs", 1, contenders, config.turns)
+    found.write(config.output)
+    return found
 
 
 if __name__ == "__main__":

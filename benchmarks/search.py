@@ -9,15 +9,14 @@ their arithmetic, and the bytes of weights and moments that Adam moves each step
 
 import dataclasses
 import statistics
-import time
 
 import head
 import keras
+from measured import Measurement, take_turns
 
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.experiments.fit import compile_for_training
 from tiny_imagenet_tf.experiments.losses import ADAM_EPSILON, smoothed_cross_entropy
-from tiny_imagenet_tf.hardware import describe_device
 from tiny_imagenet_tf.models.heads import transfer_head
 from tiny_imagenet_tf.search.heads import Heads, Setting
 
@@ -30,7 +29,7 @@ class Config(head.Config):
     """How many are trained together."""
 
 
-def measure(config: Config) -> None:
+def measure(config: Config) -> Measurement:
     """Prints seconds an epoch, in all and a head, and their ratio to a single head's."""
     _, _, batches = head.made_up(config)
     epoch = batches.steps.per_epoch
@@ -43,22 +42,18 @@ def measure(config: Config) -> None:
         settings = [Setting(6.5e-4 * (1 + number / count), 0.713, 0.0116) for number in range(count)]
         heads = Heads(settings, config.width, config.classes)
         contenders[count] = lambda heads=heads: heads.fit_epoch(batches)
-    seconds: dict[int, list[float]] = {count: [] for count in contenders}
-    for turn in range(config.turns + 1):
-        for count, run in contenders.items():
-            started = time.perf_counter()
-            run()
-            if turn:  # the first traces
-                seconds[count].append(time.perf_counter() - started)
-    print(f"{describe_device()}, {config.images:,} x {config.width} values, batch {config.batch_size}")
-    print(f"{'heads':>6}{'s an epoch':>12}{'s a head':>10}{'ratio':>8}{'GFLOP/s':>9}{'GB/s of Adam':>14}")
-    one = statistics.median(seconds[1])
+    named = {f"{count} head{'s' * (count > 1)}": run for count, run in contenders.items()}
+    shown = f"{config.images:,} x {config.width} values, batches of {config.batch_size}"
+    found = take_turns("search", shown, "epochs", 1, named, config.turns)
+    print(f"{'heads':>6}{'s an epoch':>12}{'s a head':>10}{'GFLOP/s':>9}{'GB/s of Adam':>14}")
     weights = config.width * config.classes
-    for count, times in seconds.items():
-        median = statistics.median(times)
+    for count, rates in zip(contenders, found.rates.values(), strict=True):
+        median = 1 / statistics.median(rates)
         flops = 4 * config.batch_size * weights * count * epoch / median / 1e9  # forth, and the kernel's gradient
         moved = 7 * 4 * weights * count * epoch / median / 1e9  # gradient, weight, two moments in; three out
-        print(f"{count:6}{median:12.2f}{median / count:10.2f}{median / one:8.2f}{flops:9.0f}{moved:14.1f}")
+        print(f"{count:6}{median:12.2f}{median / count:10.2f}{flops:9.0f}{moved:14.1f}")
+    found.write(config.output)
+    return found
 
 
 if __name__ == "__main__":

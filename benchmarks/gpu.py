@@ -1,0 +1,47 @@
+"""Everything that a GPU should be asked, in about five minutes, as JSON files for docs/performance.md.
+
+Extraction at 299 pixels beside Keras' ``predict``, training steps of the compact Inception at each precision, heads,
+and the pipeline that has to keep up with them. Without a GPU it says so and ends.
+
+    python benchmarks/gpu.py --output results/benchmarks/h100
+"""
+
+import dataclasses
+from pathlib import Path
+
+from tiny_imagenet_tf.cli import command  # isort: skip  # first: it quiets TensorFlow's log
+import extraction
+import head
+import pipeline
+import search
+import training_step
+
+from tiny_imagenet_tf import hardware
+from tiny_imagenet_tf.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Where the figures go."""
+
+    output: Path = Path("gpu")
+    """A folder, for a JSON file a benchmark."""
+
+
+def main(config: Config) -> None:
+    """Runs all of them."""
+    if not hardware.has_gpu():
+        raise UserError(f"there is no GPU here: {hardware.describe_device()}")
+    config.output.mkdir(parents=True, exist_ok=True)
+    for module, options in (
+        (extraction, {"images": 2048, "batch_size": 256}),
+        (training_step, {"precisions": ("float32", "float16", "bfloat16"), "batch_size": 256, "steps": 50}),
+        (head, {}),
+        (search, {"heads": (16, 64), "turns": 2}),
+        (pipeline, {}),
+    ):
+        module.measure(module.Config(**options, output=config.output / f"{module.__name__}.json"))
+
+
+if __name__ == "__main__":
+    command(Config, main, __doc__)

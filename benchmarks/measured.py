@@ -1,0 +1,81 @@
+"""What every benchmark here does: contenders take turns in one process, and their rates are compared turn by turn.
+
+A busy machine slows all of a turn, so the ratios hold where the rates do not. ``docs/performance.md`` is made from the
+files that ``--output`` writes.
+"""
+
+import dataclasses
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tiny_imagenet_tf.hardware import describe_device
+from tiny_imagenet_tf.runs.environment import describe_environment
+from tiny_imagenet_tf.runs.files import write_json
+
+
+@dataclasses.dataclass(frozen=True)
+class Measurement:
+    """Rates of some contenders.
+
+    Attributes:
+        name: of the benchmark.
+        shown: what was worked on, in words.
+        unit: of a rate, a second.
+        rates: of each contender, one a turn; the first is what the others are compared with.
+    """
+
+    name: str
+    shown: str
+    unit: str
+    rates: dict[str, list[float]]
+
+    @property
+    def ratios(self) -> dict[str, list[float]]:
+        """Of each contender, to the first in the same turn, sorted."""
+        first, *_ = self.rates.values()
+        return {name: sorted(a / b for a, b in zip(rate, first, strict=True)) for name, rate in self.rates.items()}
+
+    def show(self) -> None:
+        """Prints medians, ratios, and from where to where those went."""
+        print(f"\n{describe_device()}: {self.shown}")
+        width = max(map(len, self.rates))
+        print(f"{'':{width}}{self.unit + '/s':>12}{'ratio':>8}   turn by turn")
+        for name, ratios in self.ratios.items():
+            median, ratio = statistics.median(self.rates[name]), statistics.median(ratios)
+            print(f"{name:{width}}{median:12.4g}{ratio:8.2f}   {ratios[0]:.2f} to {ratios[-1]:.2f}")
+
+    def write(self, path: Path | None) -> None:
+        """Writes it, with machine, versions and commit, if there is a path."""
+        if path is not None:
+            about = {**describe_environment(), "device": describe_device()}
+            write_json(path, {**dataclasses.asdict(self), **about})
+            print(f"wrote {path}")
+
+
+def take_turns(
+    name: str, shown: str, unit: str, amount: float, contenders: dict[str, Callable[[], object]], turns: int
+) -> Measurement:
+    """Runs contenders in turns, once before to trace and warm up, and prints each turn.
+
+    Args:
+        name: of the benchmark.
+        shown: what is worked on.
+        unit: of the amount.
+        amount: that a call of a contender gets done.
+        contenders: by name.
+        turns: of each.
+    """
+    for run in contenders.values():
+        run()
+    rates: dict[str, list[float]] = {each: [] for each in contenders}
+    for turn in range(turns):
+        for each, run in contenders.items():
+            started = time.perf_counter()
+            run()
+            rates[each].append(amount / (time.perf_counter() - started))
+        print(f"turn {turn + 1}: " + ", ".join(f"{each} {rate[-1]:.4g}" for each, rate in rates.items()), flush=True)
+    found = Measurement(name, shown, unit, rates)
+    found.show()
+    return found
