@@ -53,7 +53,7 @@ def measure(config: Config) -> Measurement:
 def _measure(config: Config, split: splits.Split, source: Path) -> Measurement:
     @tf.function(reduce_retracing=True)
     def shown(images: tf.Tensor, table: tf.Tensor) -> tf.Tensor:
-        return views.show(images, table, 64, "half_pixel", recolour=True)
+        return views.show(images, table, 64, recolour=True, cut=views.MILANI.cuts)
 
     def ours(cache: bool) -> None:
         batches = made[cache]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tiny_imagenet_tf.data import batches
 from tiny_imagenet_tf.data.batches import ImageBatches, Steps, decode, in_order, in_view
 from tiny_imagenet_tf.data.views import LE_YANG, MILANI, PLAIN, RandomViews, View
 
@@ -100,3 +101,17 @@ def test_targets_are_learned_instead_of_the_labels(train):
 def test_a_batch_larger_than_the_split_is_an_error(train, batch_size):
     with pytest.raises(ValueError, match="24 training images"):
         ImageBatches(train, PLAIN, batch_size, seed=0).dataset(0, 1)
+
+
+def test_no_pass_waits_for_the_thread_that_tunes_it(train):
+    steps = batches.Steps(24, 4, 0)
+    datasets = [
+        batches.in_order(train, 5),
+        batches.in_view(train, View(), 5),
+        batches.of_rows(train, iter([np.arange(3)])),
+        batches.ImageBatches(train, MILANI, 4, 0).dataset(0, 3),
+        batches.gathered(
+            steps.dataset(0, 2, lambda epoch: (steps.order(epoch),) * 2), train.labels, 4, np.zeros((24, 2))
+        ),
+    ]
+    assert all(each.options().autotune.enabled is False for each in datasets)

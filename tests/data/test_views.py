@@ -167,3 +167,11 @@ def test_jax_shows_the_same(tmp_path):
     subprocess.run(command, check=True, env=os.environ | {"KERAS_BACKEND": "jax"}, capture_output=True)
     here = np.asarray(show(IMAGES, table, 75, "tf1", recolour=True))
     np.testing.assert_allclose(np.load(tmp_path / "out.npy") / 255, here / 255, atol=1e-5)
+
+
+def test_mirrored_alone_an_image_has_the_very_pixels_of_the_products():
+    images = np.random.default_rng(0).integers(0, 256, (6, 64, 64, 3), np.uint8)
+    table = views.MILANI.table(6, 1)
+    assert not views.MILANI.cuts and views.PLAIN.cuts and views.LE_YANG.cuts and 0 < table[:, 3].sum() < 6
+    product, flipped = (np.asarray(views.show(images, table, 64, recolour=True, cut=cut)) for cut in (True, False))
+    np.testing.assert_array_equal(flipped, product)

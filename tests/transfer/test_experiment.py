@@ -9,7 +9,8 @@ import pytest
 from tiny_imagenet_tf.data import splits, views
 from tiny_imagenet_tf.data.batches import in_order
 from tiny_imagenet_tf.data.views import MILANI_TRANSFER, RandomViews
-from tiny_imagenet_tf.errors import NonFiniteLoss
+from tiny_imagenet_tf.errors import NonFiniteLoss, UserError
+from tiny_imagenet_tf.evaluation import members
 from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
 from tiny_imagenet_tf.evaluation.predict import Predictor
 from tiny_imagenet_tf.experiments import checkpoints
@@ -118,6 +119,18 @@ def test_the_best_epoch_is_reported_and_snapshots_are_heads(finished):
     assert finished.summary.validation.top1 == best["val_accuracy"]
     head = keras.saving.load_model(finished.snapshots().paths[-1])
     assert head.input_shape == (None, 12)
+
+
+def test_snapshots_that_are_heads_answer_from_the_stored_values(finished, builder):
+    validation = splits.load(builder, "validation")
+    kept = finished.snapshots()
+    best = members.Member("head", kept.newest, finished, kept.wnids, head=True)
+    stored = finished.read_validation_predictions()["probabilities"]
+    np.testing.assert_allclose(best.probabilities(validation), stored, atol=1e-6)
+    with pytest.raises(UserError, match="only the crops of its run are stored, ten"):
+        best.probabilities(validation, "whole")
+    with pytest.raises(UserError, match="are not stored; --snapshots best"):
+        best.probabilities(validation.take(np.arange(5)))
 
 
 class Interrupted(Exception):

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tiny_imagenet_tf.data.splits import Split
+from tiny_imagenet_tf.data.untuned import untuned
 from tiny_imagenet_tf.data.views import RandomViews, View
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.published import IMAGE_SIZE
@@ -27,7 +28,7 @@ def decode(jpeg: tf.Tensor) -> tf.Tensor:
 
 def in_order(split: Split, batch_size: int) -> tf.data.Dataset:
     """Returns batches of uint8 images (batch, 64, 64, 3) in the split's order; the last may be smaller."""
-    images = tf.data.Dataset.from_tensor_slices(split.jpegs)
+    images = untuned(tf.data.Dataset.from_tensor_slices(split.jpegs))
     return images.map(decode, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size).prefetch(2)
 
 
@@ -46,7 +47,7 @@ def of_rows(split: Split, rows: Iterable[np.ndarray]) -> tf.data.Dataset:
         return tf.map_fn(decode, tf.gather(split.jpegs, rows), fn_output_signature=tf.uint8), rows
 
     named = tf.data.Dataset.from_generator(lambda: rows, output_signature=tf.TensorSpec((None,), tf.int64))
-    return named.map(look_up, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)
+    return untuned(named).map(look_up, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)
 
 
 def in_view(split: Split, view: View, batch_size: int) -> tf.data.Dataset:
@@ -110,7 +111,7 @@ class Steps:
                 yield tuple(array[begin:end] for array in of_epoch(epoch))
 
         signature = tuple(tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in of_epoch(0))
-        rows = tf.data.Dataset.from_generator(epochs, output_signature=signature).unbatch()
+        rows = untuned(tf.data.Dataset.from_generator(epochs, output_signature=signature)).unbatch()
         return rows.batch(self.batch_size, drop_remainder=True)
 
 

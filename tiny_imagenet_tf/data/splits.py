@@ -25,6 +25,7 @@ from tensorflow_datasets.core.download.util import DownloadError
 from tiny_imagenet_tf.data import archives, official_layout
 from tiny_imagenet_tf.data.official_layout import DatasetError
 from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import DOWNLOAD, URL, Builder, files_of, place_of
+from tiny_imagenet_tf.data.untuned import untuned
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs.files import check_folder, locked, part_of, room, settle, sweep, writing
 
@@ -289,7 +290,7 @@ def load(builder: tfds.core.DatasetBuilder, split: str) -> Split:
     if split not in builder.info.splits:
         raise DatasetError(f"the dataset at {builder.data_path} has no {split} images")
     try:
-        records = builder.as_dataset(split=split, decoders={"image": tfds.decode.SkipDecoding()})
+        records = untuned(builder.as_dataset(split=split, decoders={"image": tfds.decode.SkipDecoding()}))
         columns = next(iter(records.batch(builder.info.splits[split].num_examples, drop_remainder=True)))
     except (tf.errors.OpError, StopIteration, AssertionError, OSError, ValueError) as error:
         raise _damaged(builder.data_path.parents[1], error) from error

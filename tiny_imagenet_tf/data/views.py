@@ -105,6 +105,11 @@ class RandomViews:
         return max(WINDOWS[window][2] for window in self.windows)
 
     @property
+    def cuts(self) -> bool:
+        """Whether something else than whole images may be shown; ``PLAIN`` stands for any fixed view."""
+        return self == PLAIN or self.least_area < 1 or set(self.windows) != {"whole"}
+
+    @property
     def description(self) -> str:
         """What the images are, in words."""
         crops = [window for window in self.windows if window != "whole"]
@@ -210,7 +215,14 @@ def axis_weights(start: Any, length: Any, mirrored: Any, size: int, resize: Resi
 
 
 def show(
-    images: Any, table: Any, size: int, resize: Resize = "half_pixel", *, recolour: bool, mix: bool = False
+    images: Any,
+    table: Any,
+    size: int,
+    resize: Resize = "half_pixel",
+    *,
+    recolour: bool,
+    mix: bool = False,
+    cut: bool = True,
 ) -> Any:
     """Shows a batch of images, each in its own view.
 
@@ -221,6 +233,7 @@ def show(
         resize: see :func:`axis_weights`.
         recolour: whether the table changes brightness or contrast.
         mix: whether it mixes images: the first with the last of the batch, the second with the last but one.
+        cut: whether it cuts windows, or they are resized; otherwise images are mirrored alone, which costs much less.
 
     Returns:
         float32 (batch, size, size, 3) in 0..255; where nothing is resized or recoloured, the very pixels.
@@ -229,27 +242,37 @@ def show(
     top, left, length, mirrored, shift, factor, share = (table[:, column] for column in range(len(COLUMNS)))
     x = ops.cast(images, "float32")
     if recolour:
-        x = _recoloured(x, top, left, length, shift, factor)
-    rows = axis_weights(top, length, ops.zeros_like(mirrored), size, resize)
-    columns = axis_weights(left, length, mirrored, size, resize)
-    x = ops.einsum("bHh,bhwc->bHwc", rows, x)
-    x = ops.einsum("bWw,bHwc->bHWc", columns, x)
+        x = _recoloured(x, _inside(top, left, length) if cut else None, shift, factor)
+    if cut:
+        rows = axis_weights(top, length, ops.zeros_like(mirrored), size, resize)
+        columns = axis_weights(left, length, mirrored, size, resize)
+        x = ops.einsum("bHh,bhwc->bHwc", rows, x)
+        x = ops.einsum("bWw,bHwc->bHWc", columns, x)
+    else:
+        x = ops.where(ops.reshape(mirrored, (-1, 1, 1, 1)) > 0, ops.flip(x, axis=2), x)
     if mix:
         share = ops.reshape(share, (-1, 1, 1, 1))
         x = share * x + (1 - share) * ops.flip(x, axis=0)
     return x
 
 
-def _recoloured(x: Any, top: Any, left: Any, length: Any, shift: Any, factor: Any) -> Any:
-    """Brightness, then contrast about the window's mean, each clipped to 0..255."""
+def _recoloured(x: Any, inside: Any, shift: Any, factor: Any) -> Any:
+    """Brightness, then contrast about the mean of what is inside, each clipped to 0..255."""
     shift, factor = (ops.reshape(value, (-1, 1, 1, 1)) for value in (shift, factor))
     x = ops.clip(x + shift, 0, 255)
+    if inside is None:
+        mean = ops.mean(x, axis=(1, 2), keepdims=True)
+    else:
+        mean = ops.sum(x * inside, axis=(1, 2), keepdims=True) / ops.sum(inside, axis=(1, 2), keepdims=True)
+    return ops.clip((x - mean) * factor + mean, 0, 255)
+
+
+def _inside(top: Any, left: Any, length: Any) -> Any:
+    """1 within the windows, 0 outside, (images, 64, 64, 1)."""
     places = ops.arange(IMAGE_SIZE, dtype="float32")[None]
 
-    def inside(start: Any) -> Any:
+    def along(start: Any) -> Any:
         start, end = ops.expand_dims(start, 1), ops.expand_dims(start + length, 1)
         return ops.cast(ops.logical_and(places >= start, places < end), "float32")
 
-    mask = ops.expand_dims(inside(top)[:, :, None] * inside(left)[:, None, :], 3)
-    mean = ops.sum(x * mask, axis=(1, 2), keepdims=True) / ops.reshape(length * length, (-1, 1, 1, 1))
-    return ops.clip((x - mean) * factor + mean, 0, 255)
+    return ops.expand_dims(along(top)[:, :, None] * along(left)[:, None, :], 3)

@@ -11,13 +11,16 @@ from tiny_imagenet_tf.data.labels import columns, order
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import classes as official
 from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.evaluation.metrics import combine
 from tiny_imagenet_tf.evaluation.predict import Predictor
-from tiny_imagenet_tf.models import packaged
+from tiny_imagenet_tf.models import backbones, packaged
+from tiny_imagenet_tf.models.heads import scores
 from tiny_imagenet_tf.runs import networks
 from tiny_imagenet_tf.runs.networks import Classes
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.snapshots import Snapshots
 from tiny_imagenet_tf.runs.summary import Crops
+from tiny_imagenet_tf.runs.transfer_values import Store, existing_store
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Member:
         answers: the run's own predictions are this network's.
         pixels: what a file that is nobody's run expects.
         labels: the order of its scores, see :func:`labels.order`; None for that of the dataset.
+        head: the file holds a head alone, which answers from the transfer values that its run has stored.
     """
 
     name: str
@@ -41,6 +45,7 @@ class Member:
     answers: bool = False
     pixels: Pixels | None = None
     labels: str | None = None
+    head: bool = False
 
     @property
     def published(self) -> str | None:
@@ -50,7 +55,7 @@ class Member:
     @property
     def crops(self) -> Crops | None:
         """How the run tested it; None where nothing is known."""
-        return self.run.summary.validation.crops if self.answers and self.run.ended else None
+        return self.run.summary.validation.crops if (self.answers or self.head) and self.run.ended else None
 
     def classes(self, network: Predictor) -> Classes:
         """Returns what the scores of its network stand for; numbers where nothing is known."""
@@ -93,6 +98,8 @@ class Member:
         known = self.wnids is not None and self.run is None  # a file that says what its scores stand for
         if self.wnids is not None and (not set(split.wnids) <= set(self.wnids) if known else self.wnids != split.wnids):
             raise UserError(f"{self.name}: its classes, or their order, are not those of the images")
+        if self.head:
+            return self._by_head(split, crops)
         if self.path is None:
             predicted = None if crops else self._predictions(split)
             if predicted is None:
@@ -109,6 +116,15 @@ class Member:
             raise UserError(f"{self.name}: {network.classes} scores for {len(wnids)} classes{hint}")
         found = network.probabilities(split, network.views(crops), title=split.name)[:, columns(wnids, split.wnids)]
         return found / found.sum(axis=1, keepdims=True) if len(wnids) > len(split.wnids) else found
+
+    def _by_head(self, split: Split, crops: Crops | None) -> np.ndarray:
+        if crops not in (None, self.crops):
+            raise UserError(f"{self.name}: of a head only the crops of its run are stored, {self.crops}")
+        stores = _values_of(self.run, split.name)
+        if not stores or any(store.key.get("dataset_sha256") != split.digest for store in stores):
+            raise UserError(f"{self.name}: the transfer values of these images are not stored; --snapshots best")
+        model = backbones.load(self.path)
+        return combine(scores(model, each.load()) for each in stores)
 
     def _predictions(self, split: Split) -> np.ndarray | None:
         """What the run stored, if it is of these images."""
@@ -149,7 +165,7 @@ def find(
 def images_of(members: Sequence[Member], source: Path | None, data_dir: Path | None) -> tuple[Path | None, Path | None]:
     """Returns where the images for some members are: where it was said, or else where those of the first run are."""
     run = next((member.run for member in members if member.run is not None), None)
-    own = run.images if run is not None and source is None and (run.path / "config.json").is_file() else (None, None)
+    own = run.images if run is not None and source is None else (None, None)
     return source or own[0], data_dir or own[1]
 
 
@@ -160,6 +176,10 @@ def _at(path: Path, which: Which) -> list[Member]:
     if path.suffix == ".keras" and path.is_file():
         return [_file(path)]
     run = Run(path)
+    if which == "all" and run.classifier.exists() and run.ended and _values_of(run, "validation"):
+        kept = run.snapshots()
+        if len(kept.entries) > 1:
+            return [Member(f"{path.name}/{file.name}", file, run, kept.wnids, head=True) for file in kept.paths]
     if run.has_predictions and (run.classifier.exists() or not run.has_snapshots):
         classes = tuple(run.read_validation_predictions()["wnids"].tolist())
         file = run.classifier if run.classifier.exists() else None
@@ -171,6 +191,12 @@ def _at(path: Path, which: Which) -> list[Member]:
         chosen = kept.paths[-1:] if which == "best" else kept.paths
         return [Member(f"{path.name}/{file.name}", file, run, kept.wnids) for file in chosen]
     raise UserError(f"{path}: neither a .keras file nor a run with snapshots or predictions")
+
+
+def _values_of(run: Run, split: str) -> list[Store]:
+    """The stored transfer values of a split, one store a crop; none where one of them is gone."""
+    found = [existing_store(Path(view.folder)) for view in run.summary.transfer_values.get(split, ())]
+    return [] if None in found else found
 
 
 def _file(path: Path) -> Member:

@@ -9,6 +9,7 @@ from keras import layers
 from tiny_imagenet_tf.models.layers import l2, logits
 from tiny_imagenet_tf.published import CLASSES, TRANSFER_VALUES
 
+_AT_A_TIME = 1000  # rows
 _LEAST = 1e-14  # variance; of a value that is the same for every image
 
 
@@ -53,3 +54,9 @@ def transfer_head(
         x = layers.Dense(width, activation="relu", kernel_regularizer=l2(weight_decay), name=f"hidden{index}")(x)
     x = logits(x, classes=classes, dropout_rate=dropout_rate, weight_decay=weight_decay)
     return keras.Model(values, x, name=name)
+
+
+def scores(head: keras.Model, values: np.ndarray) -> np.ndarray:
+    """Returns what a head makes of stored values (n, width): float32 (n, classes)."""
+    parts = (values[first : first + _AT_A_TIME] for first in range(0, len(values), _AT_A_TIME))
+    return np.concatenate([head.predict_on_batch(part.astype(np.float32)) for part in parts])

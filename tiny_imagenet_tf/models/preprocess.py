@@ -35,7 +35,8 @@ class Views(layers.Layer):
     def call(self, inputs: tuple[Any, Any]) -> Any:
         """Returns float32 (batch, size, size, 3) in 0..255 from uint8 images and their table."""
         recolour, mix = self.views.brightness_contrast, bool(self.views.mixup)
-        return views.show(*inputs, self.size, self.resize, recolour=recolour, mix=mix)
+        cut = self.views.cuts or self.size != IMAGE_SIZE
+        return views.show(*inputs, self.size, self.resize, recolour=recolour, mix=mix, cut=cut)
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
         """The batch in the new size."""

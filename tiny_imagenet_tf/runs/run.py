@@ -195,6 +195,8 @@ class Run:
 
         None stands for the download, and for its usual place, too.
         """
+        if not (self.path / "config.json").exists():
+            return None, None
         if self.config.get("demo"):
             folder = demo_folder(self.path.parent, self.config["seed"])
             return folder / "tiny-imagenet-200", folder / "datasets"

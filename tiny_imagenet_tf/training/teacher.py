@@ -8,6 +8,7 @@ from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import combine
 from tiny_imagenet_tf.experiments.data import Data
 from tiny_imagenet_tf.models import backbones
+from tiny_imagenet_tf.models.heads import scores
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.transfer_values import existing_store
 
@@ -35,5 +36,4 @@ def probabilities(path: Path, data: Data) -> np.ndarray:
     if snapshots.wnids != data.all_train.wnids:
         raise UserError(f"--teacher {path}: its classes are not those of the images")
     head = backbones.load(snapshots.newest)
-    scores = head.predict(store.load()[data.rows].astype(np.float32), batch_size=1000, verbose=0)
-    return combine([scores]).astype(np.float32)
+    return combine([scores(head, store.load()[data.rows])]).astype(np.float32)

@@ -22,7 +22,7 @@ from tiny_imagenet_tf.experiments.fit import compile_for_training, fit, save_net
 from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.models import backbones, preprocess
 from tiny_imagenet_tf.models.backbones import Trunk
-from tiny_imagenet_tf.models.heads import transfer_head
+from tiny_imagenet_tf.models.heads import scores, transfer_head
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.summary import Crops, StoredView, Training
 from tiny_imagenet_tf.runs.transfer_values import Store
@@ -156,7 +156,7 @@ def _fresh_head(experiment: Experiment, values: Values) -> keras.Model:
 def predictions(values: Values, head: keras.Model, split: Split) -> np.ndarray:
     """Returns a head's class probabilities (n, classes) of a split, by its stored crops."""
     crops = values.crops[split.digest]
-    return combine(head.predict(each.astype(np.float32), batch_size=1000, verbose=0) for each in crops)
+    return combine(scores(head, each) for each in crops)
 
 
 def train(
