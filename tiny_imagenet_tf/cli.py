@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import functools
+import importlib
 import inspect
 import itertools
 import os
@@ -78,13 +79,25 @@ def command(
                 else hardware.resolve_precision(chosen.precision, devices, frozen=getattr(chosen, "FROZEN", False))
             )
             print(hardware.headline(precision, devices))
-        run(chosen)
+        done = run(chosen)
+        if getattr(chosen, "demo", False) and hasattr(done, "has_predictions"):
+            _end_demo(done.path, program or f"python {sys.argv[0]}")
     except KeyboardInterrupt as error:
         print(f"\n{error if isinstance(error, interrupts.Interrupted) else 'SIGINT: ended.'}", file=sys.stderr)
         sys.exit(128 + getattr(error, "number", signal.SIGINT))
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+def _end_demo(run: Path, program: str) -> None:
+    """Reports a demo's run, where the extra is installed, and says what comes next."""
+    report = importlib.import_module("tiny_imagenet_tf.recipes.report")  # a recipe, like the one that has run
+    try:
+        report.main(report.Config((run,)))
+    except UserError as error:
+        print(f"No report: {error}; then\n  tiny-imagenet report {run}")
+    print(f"On the real images, next:\n  {program}")
 
 
 def _parsed(config: type[Config], arguments: Sequence[str], program: str | None) -> Config:

@@ -155,7 +155,10 @@ class Experiment:
             print(f"{name:20}{count:>12}{top1:>16}{top5:>9}{test:>12}")
         for note in summary.notes:
             print(f"  note: {note}")
-        print(f"Written to {self.run.path}; next:\n  tiny-imagenet report {self.run.path}")
+        more = (
+            "" if self.options.demo else f"; next:\n  tiny-imagenet report {self.run.path}"
+        )  # a demo's is made at once
+        print(f"Written to {self.run.path}{more}")
 
 
 @contextlib.contextmanager
