@@ -61,6 +61,14 @@ def test_nothing_else_may_change(monkeypatch, capsys, begun, value):
     assert f"{option} {value}: the run to resume was begun with" in capsys.readouterr().err
 
 
+def test_it_cannot_become_shorter_than_it_is(monkeypatch, capsys, begun):
+    Run(begun[0]).write_metrics([{"epoch": epoch, "step": epoch} for epoch in (1, 2, 3)])
+    assert chosen(monkeypatch, "--resume", begun[0], "--epochs", 3).epochs == 3
+    with pytest.raises(SystemExit):
+        chosen(monkeypatch, "--resume", begun[0], "--epochs", 2)
+    assert "--epochs 2: the run to resume has had 3" in capsys.readouterr().err
+
+
 def test_a_demo_is_small_unless_told_otherwise(monkeypatch):
     demo = chosen(monkeypatch, "--demo", "--epochs", 4)
     assert demo.demo and demo.epochs == 4 and demo.batch_size == 20

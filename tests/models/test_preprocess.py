@@ -75,3 +75,11 @@ def test_a_saved_model_takes_pixels_in_every_usual_range(kind, tmp_path):
     np.testing.assert_allclose(np.asarray(model(shown)), floats.reshape(3, -1), atol=1e-4)
     black = np.zeros((1, 64, 64, 3), np.uint8)
     assert not model.predict(black, verbose=0).any()
+
+
+@pytest.mark.parametrize("range_of", [lambda x: (x / 255 - 0.485) / 0.229, lambda x: x - 123.7, lambda x: 2.0 * x])
+def test_floats_in_no_known_range_score_nan(range_of):
+    model = preprocess.deployed(preprocess.classifier(flat(64)))
+    mixed = np.concatenate([range_of(IMAGES[:1].astype(np.float32)), IMAGES[1:].astype(np.float32)])
+    found = model.predict(mixed, verbose=0)
+    assert np.isnan(found[0]).all() and np.isfinite(found[1:]).all()

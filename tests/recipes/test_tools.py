@@ -1,7 +1,10 @@
 """The tools: pictures named, doctor, labels."""
 
 import csv
+import io
 import json
+import os
+import sys
 
 import keras
 import numpy as np
@@ -63,6 +66,37 @@ def test_a_picture_is_turned_as_its_camera_says(tmp_path):
     assert size == (60, 120)
     np.testing.assert_allclose(turned.astype(int), plain, atol=2)
     assert plain[:30].mean() > 200 > 50 > plain[34:].mean()
+
+
+def test_sixteen_bits_a_pixel_are_as_bright_as_eight(tmp_path):
+    eight = np.tile(np.linspace(0, 255, 64).astype(np.uint8), (64, 1))
+    Image.fromarray(eight.astype(np.uint16) * 257).save(tmp_path / "gray.png")
+    found, _ = pictures.read(tmp_path / "gray.png")
+    np.testing.assert_array_equal(found, np.repeat(eight[..., None], 3, axis=2))
+    Image.fromarray(eight.astype(np.float32) / 255).save(tmp_path / "floats.tif")
+    with pytest.raises(pictures.PictureError, match="32 bits, whose range is not known; save it with 8 or 16"):
+        pictures.read(tmp_path / "floats.tif")
+
+
+def test_a_file_name_of_any_bytes_comes_back_in_the_table(recipe, model, photos, tmp_path, monkeypatch):
+    predict, table = recipe("predict"), tmp_path / "out.csv"
+    (photos / "a.jpg").rename(photos / os.fsdecode(b"caf\xe9.jpg"))
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), errors="backslashreplace"))  # as the command does
+    predict.main(predict.Config((model, photos), csv=table, json=tmp_path / "out.json"))
+    assert b"caf\xe9.jpg" in table.read_bytes()
+
+
+def test_classes_that_a_model_does_not_hold_are_named_by_labels(recipe, photos, tmp_path, capsys):
+    images = keras.Input((64, 64, 3))
+    scores = keras.layers.Dense(200, name="logits")(keras.layers.GlobalAveragePooling2D()(images))
+    keras.Model(images, scores).save(tmp_path / "plain.keras")
+    predict = recipe("predict")
+    given = {"paths": (tmp_path / "plain.keras", photos), "pixels": "0..1", "top": 1}
+    (named, *_) = predict.main(predict.Config(**given, labels="sorted"))
+    assert named["answers"][0]["wnid"].startswith("n0") and named["answers"][0]["name"][0] != "n0"
+    (numbered, *_) = predict.main(predict.Config(**given))
+    assert numbered["answers"][0]["wnid"].startswith("class ")
+    assert "--labels says what its scores stand for" in capsys.readouterr().err
 
 
 def test_a_broken_picture_of_a_folder_is_left_out_and_one_that_was_named_is_an_error(recipe, model, photos, capsys):
@@ -138,6 +172,16 @@ def test_predictions_are_brought_in_order_and_back(recipe, orders, tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), values[:, [1, 2, 0]])
     labels.main(labels.Config(tmp_path / "out.npy", "sorted", str(orders), tmp_path / "back.npy"))
     np.testing.assert_array_equal(np.load(tmp_path / "back.npy"), values)
+
+
+def test_a_class_that_was_not_asked_has_the_least_score_of_whole_numbers(recipe, tmp_path):
+    labels = recipe("labels")
+    (tmp_path / "two.txt").write_text("n00000001\nn00000002\n")
+    (tmp_path / "three.txt").write_text("n00000003\nn00000001\nn00000002\n")
+    np.save(tmp_path / "in.npy", np.array([[-9, 5]], np.int8))
+    given = {"start": str(tmp_path / "two.txt"), "to": str(tmp_path / "three.txt"), "classes": tmp_path / "two.txt"}
+    labels.main(labels.Config(tmp_path / "in.npy", **given, output=tmp_path / "out.npy"))
+    assert np.load(tmp_path / "out.npy").tolist() == [[-128, -9, 5]]
 
 
 def test_a_models_scores_are_brought_in_order_with_their_names(recipe, orders, model, tmp_path):

@@ -93,3 +93,13 @@ def test_a_pruned_trial_is_told_and_never_the_best(options, tmp_path, monkeypatc
     assert (
         "3 trials, 2 of them pruned" in said and f"--learning-rate {stored['trials'][1]['learning_rate']:.4g}" in said
     )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"), [({"folds": 25}, "there are 24"), ({"batch_size": 1000}, "--batch-size")]
+)
+def test_what_the_images_do_not_allow_is_told_before_there_is_a_study(options, tmp_path, wrong, message):
+    wrong |= {"study": tmp_path / "study", "holdout": 0.1 if "folds" in wrong else 0.4}
+    with pytest.raises(UserError, match=message):
+        search.run(dataclasses.replace(options, **wrong))
+    assert not (tmp_path / "study").exists()

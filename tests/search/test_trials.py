@@ -6,6 +6,7 @@ import sys
 import optuna
 import pytest
 
+from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.search.trials import Trials
 
 SPACE = {"x": optuna.distributions.FloatDistribution(0, 1)}
@@ -49,3 +50,13 @@ def test_the_trials_of_a_killed_process_are_tried_again(tmp_path):
     assert len(asked) == 5
     assert str(sorted(trial.params["x"] for trial in asked[:2])) == dead.stdout.strip()
     trials.close()
+
+
+@pytest.mark.parametrize("line", ["no JSON", "[1, 2]", '{"op_code": 99}'])
+def test_a_journal_of_other_lines_is_named_and_no_lock_stays(tmp_path, line):
+    Trials(tmp_path, SPACE, "random", 0).close()
+    with (tmp_path / "journal.log").open("a") as journal:
+        journal.write(f"{line}\n")
+    with pytest.raises(UserError, match=r"journal.log is damaged .*put back a whole copy"):
+        Trials(tmp_path, SPACE, "random", 0)
+    assert not list(tmp_path.glob("worker-*"))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from tiny_imagenet_tf.data import splits
+from tiny_imagenet_tf.data import splits, synthetic
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import mcnemar
 from tiny_imagenet_tf.evaluation.predict import Predictor
@@ -157,3 +157,11 @@ def test_the_command_line_takes_what_is_the_starts_from_it(start):
 @pytest.mark.parametrize(("counts", "expected"), [((0, 0), 1), ((5, 5), 1), ((0, 10), 2 / 1024), ((2, 8), 112 / 1024)])
 def test_mcnemars_exact_test(counts, expected):
     assert mcnemar(*counts) == mcnemar(*counts[::-1]) == pytest.approx(expected)
+
+
+def test_a_start_of_other_classes_is_refused_before_anything_is_made(options, tmp_path):
+    tree = synthetic.write(tmp_path / "others", synthetic.Sizes(classes=3, train=6, validation=3, test=5))
+    others = dataclasses.replace(options, source=tree, data_dir=tmp_path / "data")
+    with pytest.raises(UserError, match="its classes are not those of the 3 of the images"):
+        finetuning.run(STUDY, others)
+    assert not (tmp_path / "runs").exists()

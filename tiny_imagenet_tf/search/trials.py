@@ -67,7 +67,13 @@ class Trials:
                 load_if_exists=True,
                 pruner=optuna.pruners.MedianPruner(n_startup_trials=10, n_warmup_steps=2),
             )
-        except (ValueError, TypeError, KeyError, AttributeError) as error:  # of lines that are not Optuna's
+        except (
+            ValueError,
+            TypeError,
+            KeyError,
+            AttributeError,
+            AssertionError,
+        ) as error:  # of lines that are not Optuna's
             raise UserError(
                 f"{journal} is damaged ({error}); put back a whole copy, or choose another --study"
             ) from error
