@@ -81,7 +81,8 @@ def test_a_network_is_cut_where_it_is_a_single_path(trunk):
 )
 def test_both_parts_are_the_whole(trunk, unfreeze, cut):
     frozen, learning = finetuning.split(trunk, unfreeze)
-    assert frozen.description["layer"] == f"{cut}, its map" and frozen.description["weights_sha256"]
+    place = [layer.name for layer in trunk.model.layers].index(cut)
+    assert frozen.description["layer"] == f"layer {place}, its map" and frozen.description["weights_sha256"]
     images = np.random.default_rng(0).uniform(-1, 1, (3, 40, 40, 3)).astype(np.float32)
     rows = frozen.model.predict(images, verbose=0)
     assert rows.ndim == 2

@@ -89,7 +89,8 @@ def split(trunk: Trunk, unfreeze: str) -> tuple[Trunk, keras.Model]:
     cut = layers[before[-1]].output
     flat = keras.layers.Reshape((math.prod(cut.shape[1:]),), dtype="float32", name="maps")(cut)
     frozen = keras.Model(trunk.model.inputs[0], flat, name="trunk")
-    description = {**trunk.description, "layer": f"{before[-1]}, its map"}
+    # By its place: Keras numbers the names of layers by what else a process has built.
+    description = {**trunk.description, "layer": f"layer {order.index(before[-1])}, its map"}
     return dataclasses.replace(trunk, model=frozen, description=description), _behind(cut, trunk)
 
 
