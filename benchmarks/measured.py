@@ -5,10 +5,10 @@ files that ``--output`` writes.
 """
 
 import dataclasses
-import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from statistics import median
 
 from tiny_imagenet_tf.hardware import describe_device
 from tiny_imagenet_tf.runs.environment import describe_environment
@@ -32,19 +32,28 @@ class Measurement:
     rates: dict[str, list[float]]
 
     @property
-    def ratios(self) -> dict[str, list[float]]:
-        """Of each contender, to the first in the same turn, sorted."""
+    def turns(self) -> int:
+        """How often each had its turn."""
+        return len(next(iter(self.rates.values())))
+
+    @property
+    def lines(self) -> Iterator[tuple[str, float, str, str]]:
+        """Of each contender its median rate, and in words its ratio to the first: the median, and from where to where.
+
+        Ratios are of the same turn.
+        """
         first, *_ = self.rates.values()
-        return {name: sorted(a / b for a, b in zip(rate, first, strict=True)) for name, rate in self.rates.items()}
+        for name, rate in self.rates.items():
+            ratios = sorted(a / b for a, b in zip(rate, first, strict=True))
+            yield name, median(rate), f"{median(ratios):.2f}", f"{ratios[0]:.2f} to {ratios[-1]:.2f}"
 
     def show(self) -> None:
         """Prints medians, ratios, and from where to where those went."""
         print(f"\n{describe_device()}: {self.shown}")
         width = max(map(len, self.rates))
         print(f"{'':{width}}{self.unit + '/s':>12}{'ratio':>8}   turn by turn")
-        for name, ratios in self.ratios.items():
-            median, ratio = statistics.median(self.rates[name]), statistics.median(ratios)
-            print(f"{name:{width}}{median:12.4g}{ratio:8.2f}   {ratios[0]:.2f} to {ratios[-1]:.2f}")
+        for name, rate, ratio, spread in self.lines:
+            print(f"{name:{width}}{rate:12.4g}{ratio:>8}   {spread}")
 
     def write(self, path: Path | None) -> None:
         """Writes it, with machine, versions and commit, if there is a path."""

@@ -33,10 +33,8 @@ def test_a_gpu_from_ampere_on_trains_in_bfloat16_and_extracts_in_float16(monkeyp
     monkeypatch.setattr(
         hardware.tf.config.experimental, "get_device_details", lambda each: {"compute_capability": each}
     )
-    hardware.gpus_have_bfloat16.cache_clear()
     assert hardware.resolve_precision("auto") == learning
     assert hardware.resolve_precision("auto", frozen=True) == "float16"
-    hardware.gpus_have_bfloat16.cache_clear()
 
 
 @pytest.mark.parametrize(("gpu", "devices"), [(False, ()), (True, ("CPU:0",))])

@@ -73,11 +73,8 @@ def command(
 
             devices = getattr(chosen, "devices", ())
             resumed = getattr(chosen, "resume", None)  # such a run keeps its own precision
-            precision = (
-                None
-                if resumed
-                else hardware.resolve_precision(chosen.precision, devices, frozen=getattr(chosen, "FROZEN", False))
-            )
+            frozen = getattr(chosen, "FROZEN", False)
+            precision = None if resumed else hardware.resolve_precision(chosen.precision, devices, frozen=frozen)
             print(hardware.headline(precision, devices))
         done = run(chosen)
         if getattr(chosen, "demo", False) and hasattr(done, "has_predictions"):

@@ -14,7 +14,6 @@ import tensorflow as tf
 from tiny_imagenet_tf.choices import Arithmetic, Precision
 from tiny_imagenet_tf.errors import UserError
 
-_GPU_PLATFORMS = ("gpu", "cuda", "rocm")
 _TENSORFLOW = keras.backend.backend() == "tensorflow"
 if not _TENSORFLOW:  # it reads the images; the memory of a GPU is for the backend that computes
     tf.config.set_visible_devices([], "GPU")
@@ -42,18 +41,9 @@ def cpu_has_bfloat16() -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
-@functools.cache
 def gpus_have_bfloat16() -> bool:
     """Whether every GPU multiplies bfloat16 in hardware (compute capability 8.0: Ampere and later)."""
-    if _TENSORFLOW:
-        details = map(tf.config.experimental.get_device_details, tf.config.list_physical_devices("GPU"))
-        found = [each.get("compute_capability", (0, 0))[0] for each in details]
-    else:
-        import jax
-
-        gpus = [device for device in jax.devices() if device.platform in _GPU_PLATFORMS]
-        found = [int(str(getattr(device, "compute_capability", "0")).split(".")[0]) for device in gpus]
-    return bool(found) and min(found) >= 8
+    return has_gpu() and min(capability for _, capability in _gpus()) >= 8
 
 
 def has_gpu() -> bool:
@@ -178,7 +168,7 @@ def headline(precision: Arithmetic | None, devices: Sequence[str] = ()) -> str:
 def describe_device(devices: Sequence[str] = ()) -> str:
     """Names what does the work, for ``environment.json``; ``devices`` are as :func:`place` takes them."""
     if on_gpu(devices):
-        gpus = {f"GPU:{number}": name for number, name in enumerate(_gpus())}
+        gpus = {f"GPU:{number}": name for number, (name, _) in enumerate(_gpus())}
         return ", ".join(gpus[name] for name in devices or gpus if name in gpus)
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
@@ -186,14 +176,15 @@ def describe_device(devices: Sequence[str] = ()) -> str:
     return f"{name}, {os.cpu_count()} cores"
 
 
-def _gpus() -> list[str]:
-    """The names of the GPUs."""
+def _gpus() -> list[tuple[str, int]]:
+    """The name of each GPU, and its compute capability before the point, 0 where it is not told."""
     if _TENSORFLOW:
         details = map(tf.config.experimental.get_device_details, tf.config.list_physical_devices("GPU"))
-        return [each.get("device_name", "GPU") for each in details]
+        return [(each.get("device_name", "GPU"), each.get("compute_capability", (0, 0))[0]) for each in details]
     import jax
 
-    return [device.device_kind for device in jax.devices() if device.platform in _GPU_PLATFORMS]
+    found = [device for device in jax.devices() if device.platform in ("gpu", "cuda", "rocm")]
+    return [(each.device_kind, int(float(getattr(each, "compute_capability", 0)))) for each in found]
 
 
 def free_memory() -> int | None:

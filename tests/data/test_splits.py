@@ -33,6 +33,12 @@ def test_what_was_found_is_kept(builder):
     assert builder.info.features["label"].int2str(1) == "n99990001"
 
 
+def test_spread_rows_stay_what_they_were(train):
+    """By their digest a stored int8 network is found, and with it all of its transfer values."""
+    assert train.spread_rows(10).tolist() == [0, 2, 5, 7, 10, 12, 15, 17, 20, 23]
+    assert train.spread_rows(24).tolist() == train.spread_rows(10**12).tolist() == list(range(24))
+
+
 def test_take_and_fraction(train):
     rows = train.fraction_rows(0.5)
     assert rows.tolist() == [0, 1, 2, 6, 7, 8, 12, 13, 14, 18, 19, 20]

@@ -26,6 +26,11 @@ def decode(jpeg: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(tf.io.decode_jpeg(jpeg, channels=3), _SHAPE)
 
 
+def decode_all(jpegs: tf.Tensor) -> tf.Tensor:
+    """Decodes a batch: uint8 (batch, 64, 64, 3)."""
+    return tf.map_fn(decode, jpegs, fn_output_signature=tf.uint8)
+
+
 def in_order(split: Split, batch_size: int) -> tf.data.Dataset:
     """Returns batches of uint8 images (batch, 64, 64, 3) in the split's order; the last may be smaller."""
     images = untuned(tf.data.Dataset.from_tensor_slices(split.jpegs))
@@ -44,7 +49,7 @@ def of_rows(split: Split, rows: Iterable[np.ndarray]) -> tf.data.Dataset:
     """
 
     def look_up(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return tf.map_fn(decode, tf.gather(split.jpegs, rows), fn_output_signature=tf.uint8), rows
+        return decode_all(tf.gather(split.jpegs, rows)), rows
 
     named = tf.data.Dataset.from_generator(lambda: rows, output_signature=tf.TensorSpec((None,), tf.int64))
     return untuned(named).map(look_up, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)
@@ -182,7 +187,7 @@ class ImageBatches:
             if self.shown:
                 rows, table = rows[self.shown], table[self.shown]
             if decoded is None:
-                images = tf.map_fn(decode, tf.gather(self.split.jpegs, rows), fn_output_signature=tf.uint8)
+                images = decode_all(tf.gather(self.split.jpegs, rows))
             else:
                 images = tf.gather(decoded, rows)
             truth = tf.one_hot(tf.gather(labels, rows), classes) if targets is None else tf.gather(targets, rows)

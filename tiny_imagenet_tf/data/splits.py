@@ -90,7 +90,7 @@ class Split:
 
     def spread_rows(self, most: int) -> np.ndarray:
         """Returns up to so many rows, spread evenly over the split and so over its classes."""
-        return np.unique(np.linspace(0, len(self) - 1, min(most, len(self))).round().astype(int))
+        return np.unique(np.linspace(0, len(self) - 1, min(most, len(self))).astype(int))
 
     def hold_out_rows(self, share: float) -> tuple[np.ndarray, np.ndarray]:
         """Returns the rows to train on, and those held out to select with: the last ``share`` of every class.

@@ -20,7 +20,7 @@ from tiny_imagenet_tf.runs.networks import Classes
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.snapshots import Snapshots
 from tiny_imagenet_tf.runs.summary import Crops
-from tiny_imagenet_tf.runs.transfer_values import Store, existing_store
+from tiny_imagenet_tf.runs.transfer_values import kept_stores
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,14 +59,14 @@ class Member:
 
     def classes(self, network: Predictor) -> Classes:
         """Returns what the scores of its network stand for; numbers where nothing is known."""
-        known = official()
-        wnids = self.wnids or (
-            order(self.labels, tuple(known) if self.labels == "sorted" else ()) if self.labels else ()
-        )
-        if self.labels and len(wnids) != network.classes:
-            raise UserError(f"--labels {self.labels}: {len(wnids)} classes for {network.classes} scores")
-        wnids = wnids or tuple(f"class {number}" for number in range(network.classes))
-        return networks.classes_of(self.path) or Classes.of(wnids, known)
+        stored, known, wnids = networks.classes_of(self.path), official(), self.wnids
+        if stored is not None:
+            return stored
+        if self.labels is not None:
+            wnids = order(self.labels, tuple(known) if self.labels == "sorted" else ())
+            if len(wnids) != network.classes:
+                raise UserError(f"--labels {self.labels}: {len(wnids)} classes for {network.classes} scores")
+        return Classes.of(wnids or tuple(f"class {number}" for number in range(network.classes)), known)
 
     def network(self) -> Predictor:
         """Returns the network.
@@ -120,8 +120,8 @@ class Member:
     def _by_head(self, split: Split, crops: Crops | None) -> np.ndarray:
         if crops not in (None, self.crops):
             raise UserError(f"{self.name}: of a head only the crops of its run are stored, {self.crops}")
-        stores = _values_of(self.run, split.name)
-        if not stores or any(store.key.get("dataset_sha256") != split.digest for store in stores):
+        stores = kept_stores(self.run.summary, split.name)
+        if not stores or None in stores or any(store.key.get("dataset_sha256") != split.digest for store in stores):
             raise UserError(f"{self.name}: the transfer values of these images are not stored; --snapshots best")
         model = backbones.load(self.path)
         return combine(scores(model, each.load()) for each in stores)
@@ -176,9 +176,9 @@ def _at(path: Path, which: Which) -> list[Member]:
     if path.suffix == ".keras" and path.is_file():
         return [_file(path)]
     run = Run(path)
-    if which == "all" and run.classifier.exists() and run.ended and _values_of(run, "validation"):
-        kept = run.snapshots()
-        if len(kept.entries) > 1:
+    if which == "all" and run.classifier.exists() and run.ended:
+        stores = kept_stores(run.summary, "validation")
+        if stores and None not in stores and len((kept := run.snapshots()).entries) > 1:
             return [Member(f"{path.name}/{file.name}", file, run, kept.wnids, head=True) for file in kept.paths]
     if run.has_predictions and (run.classifier.exists() or not run.has_snapshots):
         classes = tuple(run.read_validation_predictions()["wnids"].tolist())
@@ -191,12 +191,6 @@ def _at(path: Path, which: Which) -> list[Member]:
         chosen = kept.paths[-1:] if which == "best" else kept.paths
         return [Member(f"{path.name}/{file.name}", file, run, kept.wnids) for file in chosen]
     raise UserError(f"{path}: neither a .keras file nor a run with snapshots or predictions")
-
-
-def _values_of(run: Run, split: str) -> list[Store]:
-    """The stored transfer values of a split, one store a crop; none where one of them is gone."""
-    found = [existing_store(Path(view.folder)) for view in run.summary.transfer_values.get(split, ())]
-    return [] if None in found else found
 
 
 def _file(path: Path) -> Member:

@@ -155,10 +155,9 @@ class Experiment:
             print(f"{name:20}{count:>12}{top1:>16}{top5:>9}{test:>12}")
         for note in summary.notes:
             print(f"  note: {note}")
-        more = (
-            "" if self.options.demo else f"; next:\n  tiny-imagenet report {self.run.path}"
-        )  # a demo's is made at once
-        print(f"Written to {self.run.path}{more}")
+        print(f"Written to {self.run.path}", end="\n" if self.options.demo else "; next:\n")
+        if not self.options.demo:  # whose report is made at once
+            print(f"  tiny-imagenet report {self.run.path}")
 
 
 @contextlib.contextmanager

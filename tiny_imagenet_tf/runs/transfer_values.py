@@ -19,6 +19,7 @@ import numpy as np
 
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs.files import Shares, read_json, replacing, sweep, write_json, writing
+from tiny_imagenet_tf.runs.summary import Summary
 
 SHARD_ROWS = 2000
 
@@ -130,6 +131,11 @@ def existing_store(folder: Path) -> Store | None:
         return Store(folder, int(key["rows"]), int(key["shard_rows"]))
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{folder / 'key.json'} describes no transfer values ({error!r})") from error
+
+
+def kept_stores(summary: Summary, split: str) -> list[Store | None]:
+    """Returns the stores of a run's transfer values of a split, one a view; None for one that is gone."""
+    return [existing_store(Path(view.folder)) for view in summary.transfer_values.get(split, ())]
 
 
 def open_store(root: Path, key: dict, rows: int, shard_rows: int = SHARD_ROWS) -> Store:

@@ -18,6 +18,9 @@ from tiny_imagenet_tf.runs.files import locked
 if TYPE_CHECKING:
     import optuna
 
+# What Optuna raises for lines of a journal that are not its own.
+_FOREIGN = (ValueError, TypeError, KeyError, AttributeError, AssertionError)
+
 
 class Trials:
     """A search under way.
@@ -67,16 +70,9 @@ class Trials:
                 load_if_exists=True,
                 pruner=optuna.pruners.MedianPruner(n_startup_trials=10, n_warmup_steps=2),
             )
-        except (
-            ValueError,
-            TypeError,
-            KeyError,
-            AttributeError,
-            AssertionError,
-        ) as error:  # of lines that are not Optuna's
-            raise UserError(
-                f"{journal} is damaged ({error}); put back a whole copy, or choose another --study"
-            ) from error
+        except _FOREIGN as error:
+            told = f"{journal} is damaged ({error}); put back a whole copy, or choose another --study"
+            raise UserError(told) from error
 
     def ask(self, most: int, total: int) -> list["optuna.Trial"]:
         """Returns the next trials, none where all are under way or have ended.

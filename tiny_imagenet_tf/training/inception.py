@@ -32,11 +32,7 @@ def run(study: Study, options: InceptionOptions) -> Run:
         training = Scratch.compiled(
             experiment, network, MILANI if options.augment else PLAIN, partial(adam, options), loss
         )
-        rate = staircase_callback(
-            options.rate_factor * options.learning_rate,
-            options.learning_rate_decay,
-            every_epochs=options.decay_every_epochs,
-        )
+        rate = staircase_callback(options.rate, options.learning_rate_decay, every_epochs=options.decay_every_epochs)
         training.report(training.fit(callbacks=[rate]))
         return experiment.run
 
@@ -52,9 +48,7 @@ def l2(options: InceptionOptions) -> float:
 def adam(options: InceptionOptions) -> keras.optimizers.Adam:
     """Returns Adam as TensorFlow 1 had it, with the decoupled weight decay of kernels if it is chosen."""
     decay = options.weight_decay if options.decoupled else None
-    optimizer = keras.optimizers.Adam(
-        options.rate_factor * options.learning_rate, epsilon=ADAM_EPSILON, weight_decay=decay
-    )
+    optimizer = keras.optimizers.Adam(options.rate, epsilon=ADAM_EPSILON, weight_decay=decay)
     kept = ["conv"] if options.weight_decay_on == "last" else []
     optimizer.exclude_from_weight_decay(var_names=["beta", "bias", *kept])
     return optimizer

@@ -14,6 +14,7 @@ from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.training import staged
 
 Flag = FlagCreatePairsOff[bool]
+WIDTH = Rule("above 0 and at most 16", lambda value: 0 < value <= 16)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,8 +94,13 @@ class InceptionOptions(ScratchOptions):
     """Of the released Inception-v3 (5x5 in type-1, two kinds of dim), or as Fig. 4 draws them (3x3, one dim)."""
     batch_norm_momentum: float = option(0.99, PART)
     """Of the moving averages that batch normalization tests with. Paper: not said."""
-    width_multiplier: float = option(1.0, Rule("above 0 and at most 16", lambda value: 0 < value <= 16))
+    width_multiplier: float = option(1.0, WIDTH)
     """Factor on the width of every convolution; below 1 for a quick try."""
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the first epoch."""
+        return self.rate_factor * self.learning_rate
 
     @property
     def decoupled(self) -> bool:
@@ -155,7 +161,7 @@ class ModernOptions(ScratchOptions):
     """Momentum of the averaged weights, which are measured and saved, a step; 0 for the weights themselves."""
     batch_norm_momentum: float = option(0.99, PART)
     """Of the moving averages that batch normalization tests with."""
-    width_multiplier: float = option(1.0, Rule("above 0 and at most 16", lambda value: 0 < value <= 16))
+    width_multiplier: float = option(1.0, WIDTH)
     """Factor on the width of every convolution; below 1 for a quick try."""
     teacher: Path | None = option(None)
     """A finished transfer run of the same images, whose probabilities are learned, too."""

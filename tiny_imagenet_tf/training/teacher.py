@@ -10,7 +10,7 @@ from tiny_imagenet_tf.experiments.data import Data
 from tiny_imagenet_tf.models import backbones
 from tiny_imagenet_tf.models.heads import scores
 from tiny_imagenet_tf.runs.run import Run
-from tiny_imagenet_tf.runs.transfer_values import existing_store
+from tiny_imagenet_tf.runs.transfer_values import kept_stores
 
 
 def probabilities(path: Path, data: Data) -> np.ndarray:
@@ -26,8 +26,7 @@ def probabilities(path: Path, data: Data) -> np.ndarray:
         UserError: it is no such run, or one of other images or classes, or its transfer values are gone.
     """
     run = Run.finished(path)
-    stored = run.summary.transfer_values.get("train", ())
-    store = existing_store(Path(stored[0].folder)) if stored else None
+    store = next(iter(kept_stores(run.summary, "train")), None)  # the whole images come first
     if store is None:
         raise UserError(f"--teacher {path}: not a transfer run whose transfer values of the training images are there")
     if store.key.get("dataset_sha256") != data.all_train.digest:

@@ -72,12 +72,14 @@ def _by_actors(options: ExtractOptions, work: Work) -> None:
     """Has actors do what is missing. Ray starts one that dies anew, and gives it its shard again."""
     import ray
 
+    missing = list(work.missing())
+    if not missing:
+        return
     try:
         ray.init(options.ray, logging_level="error", configure_logging=True, log_to_driver=False)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise UserError(f"--ray {options.ray}: {error}") from error
     try:
-        missing = list(work.missing())
         gpus = int(ray.cluster_resources().get("GPU", 0))
         actors = gpus or max(1, int(ray.cluster_resources()["CPU"]) // options.cores)
         needs = {"num_gpus": 1} if gpus else {"num_cpus": min(options.cores, ray.cluster_resources()["CPU"])}

@@ -223,7 +223,7 @@ class FinetuneOptions(TransferOptions):
 
     def check_own(self) -> None:
         """Raises UserError where an option makes no sense that has nothing to do with the start."""
-        TransferOptions.check(self)
+        super().check()
 
     @classmethod
     def starting_point(cls, arguments: Sequence[str]) -> "FinetuneOptions":
