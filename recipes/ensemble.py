@@ -15,7 +15,7 @@ for 10,000 images.
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import tyro
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 @dataclasses.dataclass(frozen=True)
 class Config:
     """What to join."""
+
+    COMPUTES: ClassVar[bool] = True
 
     members: tyro.conf.Positional[tuple[Path, ...]]
     """Run directories, .keras files. A run without networks joins by its stored val predictions."""

@@ -18,7 +18,7 @@ takes ten minutes there.
 
 import dataclasses
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import tyro
 
@@ -34,6 +34,8 @@ from tiny_imagenet_tf.runs.summary import Crops
 @dataclasses.dataclass(frozen=True)
 class Config:
     """What to evaluate, and on what."""
+
+    COMPUTES: ClassVar[bool] = True
 
     model: tyro.conf.Positional[Path | None] = None
     """A .keras file, or a run directory for its best snapshot. Default: the network that comes with the package."""

@@ -12,7 +12,7 @@ images. Needs the extra: pip install "tiny_imagenet_tf[export]"
 import dataclasses
 import shutil
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import tyro
 
@@ -27,6 +27,8 @@ CALIBRATION_IMAGES = 100
 @dataclasses.dataclass(frozen=True)
 class Config:
     """What to write."""
+
+    COMPUTES: ClassVar[bool] = True
 
     model: tyro.conf.Positional[Path]
     """A run directory, for its best network, or a .keras file of this package."""

@@ -51,7 +51,7 @@ def _row(name: str) -> tuple[str, ...]:
         name,
         f"{model.count_params():,}",
         f"{sum(prod(weight.shape) for weight in model.trainable_weights):,}",
-        f"{forward_flop(model) / 1e9:.3g}",
+        f"{flop:.3g}" if (flop := forward_flop(model) / 1e9) > 0.01 else f"{flop:.4f}",
         "x".join(map(str, model.input_shape[1:])),
         "x".join(map(str, model.output_shape[1:])),
     )

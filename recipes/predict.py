@@ -9,13 +9,11 @@ square, resized to 64x64 pixels, turned as its EXIF orientation says, and then i
     tiny-imagenet predict runs/inception_baseline-20260101-120000 photos/ --crops ten --json answers.json
 """
 
-import csv
 import dataclasses
-import io
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import tyro
 
@@ -26,12 +24,12 @@ from tiny_imagenet_tf.runs.files import check_output, replacing
 from tiny_imagenet_tf.runs.snapshots import Snapshots
 from tiny_imagenet_tf.runs.summary import Crops
 
-AT_A_TIME = 64  # pictures
-
 
 @dataclasses.dataclass(frozen=True)
 class Config:
     """Which network, and which pictures."""
+
+    COMPUTES: ClassVar[bool] = True
 
     paths: tyro.conf.Positional[tuple[Path, ...]]
     """First a run directory, for its best network, or a .keras file; without one the packaged network answers. Then
@@ -55,6 +53,7 @@ class Config:
 def main(config: Config) -> list[dict]:
     model, given = split(config.paths)
     from tiny_imagenet_tf.data import pictures  # only now: TensorFlow is loaded
+    from tiny_imagenet_tf.evaluation import naming
     from tiny_imagenet_tf.evaluation.members import find
     from tiny_imagenet_tf.models import packaged
 
@@ -66,44 +65,33 @@ def main(config: Config) -> list[dict]:
         raise UserError(f"--csv and --json: both are {config.csv}")
     (member,) = find([model or packaged.FILE], "best", config.pixels, config.labels)
     files = list(pictures.find(given))
-    network, answers = member.network(), []
-    classes = member.classes(network)
+    network = member.network()
     if model is not None and member.wnids is None and config.labels is None:
         print(f"{member.name} does not hold its classes: --labels says what its scores stand for", file=sys.stderr)
-    shown = network.views(config.crops or member.crops)
-    for first in range(0, len(files), AT_A_TIME):
-        images, read = [], []
-        for file in files[first : first + AT_A_TIME]:
-            try:
-                image, size = pictures.read(file)
-            except pictures.PictureError as error:
-                if file in given:
-                    raise
-                print(f"left out: {error}", file=sys.stderr)
-                continue
-            images.append(image)
-            read.append((file, size))
-        if not images:
+    shown, named = network.views(config.crops or member.crops), []
+    for each in naming.name(network, member.classes(network), files, shown, config.top, given):
+        if "error" in each:
+            print(f"left out: {each['error']}", file=sys.stderr)
             continue
-        for (file, size), found in zip(read, network.of_images(images, shown), strict=True):
-            best = found.argsort()[::-1][: config.top]
-            told = [
-                {"wnid": classes.wnids[each], "name": classes.names[each], "probability": float(found[each])}
-                for each in best
-            ]
-            answers.append({"file": str(file), "width": size[0], "height": size[1], "answers": told})
-            width = max(len(each["wnid"]) for each in told)
-            print(f"{file} ({size[0]}x{size[1]})")
-            for each in told:
-                print(f"  {each['probability']:6.1%}  {each['wnid']:{width}}  {each['name']}")
-    if not answers:
+        named.append(each)
+        print(f"{each['file']} ({each['width']}x{each['height']})")
+        width = max(len(told["wnid"]) for told in each["answers"])
+        for told in each["answers"]:
+            print(f"  {told['probability']:6.1%}  {told['wnid']:{width}}  {told['name']}")
+    if not named:
         raise UserError("none of the pictures can be read")
-    _write(config, answers)
-    print(f"{member.name}: {len(answers):,} pictures, each its centre square at 64x64 pixels, {len(shown)} crop(s)")
+    for path, form in ((config.csv, naming.as_csv), (config.json, naming.as_json)):
+        if path is not None:
+            with replacing(path) as file:
+                file.write(form(named))
+            print(f"wrote {path}")
+    crops = "one crop" if len(shown) == 1 else f"{len(shown)} crops"
+    pictures_told = "one picture" if len(named) == 1 else f"{len(named):,} pictures"
+    print(f"{member.name}: {pictures_told}, the centre square at 64x64 pixels, {crops}")
     if model is None:
         known = packaged.figures()["validation"]
         print(f"It comes with the package, and is right on {known['top1']:.1%} of {known['images']:,} val images.")
-    return answers
+    return named
 
 
 def split(paths: Sequence[Path]) -> tuple[Path | None, Sequence[Path]]:
@@ -118,23 +106,6 @@ def split(paths: Sequence[Path]) -> tuple[Path | None, Sequence[Path]]:
     if not pictures:
         raise UserError("no picture was given")
     return model, pictures
-
-
-def _write(config: Config, answers: list[dict]) -> None:
-    if config.csv:
-        text = io.StringIO()
-        rows = csv.writer(text)
-        rows.writerow(("file", "rank", "wnid", "name", "probability"))
-        for each in answers:
-            for rank, told in enumerate(each["answers"], 1):
-                rows.writerow((each["file"], rank, told["wnid"], told["name"], f"{told['probability']:.6f}"))
-        with replacing(config.csv) as file:
-            file.write(text.getvalue().encode(errors="surrogateescape"))  # a name of a file may be any bytes
-        print(f"wrote {config.csv}")
-    if config.json:
-        with replacing(config.json) as file:
-            file.write((json.dumps(answers, indent=2, ensure_ascii=False) + "\n").encode(errors="surrogateescape"))
-        print(f"wrote {config.json}")
 
 
 if __name__ == "__main__":

@@ -48,7 +48,8 @@ def command(
     Args:
         config: a dataclass; its fields become options, in groups by the ``GROUP`` of the class that has them, and
             their comments the help. Its ``starting_point``, if it has one, turns the command line into the config of
-            what is not named there.
+            what is not named there. Where it has a ``precision``, or ``COMPUTES`` is true, the first line names the
+            device.
         run: called with the config.
         description: heads ``--help``.
         arguments: the command line; default: the process'.
@@ -68,13 +69,14 @@ def command(
             from tiny_imagenet_tf import processes  # before anything is computed
 
             processes.join(chosen.seed)
-        if hasattr(chosen, "precision"):
+        if hasattr(chosen, "precision") or getattr(config, "COMPUTES", False):
             from tiny_imagenet_tf import hardware  # only now Keras is loaded
 
             devices = getattr(chosen, "devices", ())
             resumed = getattr(chosen, "resume", None)  # such a run keeps its own precision
             frozen = getattr(chosen, "FROZEN", False)
-            precision = None if resumed else hardware.resolve_precision(chosen.precision, devices, frozen=frozen)
+            wanted = None if resumed else getattr(chosen, "precision", None)  # a saved network has its own, too
+            precision = hardware.resolve_precision(wanted, devices, frozen=frozen) if wanted else None
             print(hardware.headline(precision, devices))
         done = run(chosen)
         if getattr(chosen, "demo", False) and hasattr(done, "has_predictions"):

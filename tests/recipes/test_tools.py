@@ -13,6 +13,7 @@ from PIL import Image
 
 from tiny_imagenet_tf.data import pictures, splits
 from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.evaluation import checkup
 from tiny_imagenet_tf.models import preprocess
 from tiny_imagenet_tf.runs import networks
 from tiny_imagenet_tf.runs.networks import Classes
@@ -258,6 +259,13 @@ def test_what_is_wrong_with_data_is_told_with_a_model_too(recipe, tree, tmp_path
     doctor = recipe("doctor")
     (tree / "val/images/val_3.JPEG").write_text("no")
     wrong = doctor.examine(doctor.Config(source=tree, data_dir=tmp_path / "data", model=tmp_path / "none.keras"))
+    assert len(wrong) == 2 and "val_3.JPEG" in wrong[0] and "none.keras: neither" in wrong[1]
+
+
+def test_a_model_without_images_is_not_looked_at(recipe, tree, model, tmp_path):
+    doctor = recipe("doctor")
+    (tree / "val/images/val_3.JPEG").write_text("no")
+    wrong = doctor.examine(doctor.Config(source=tree, data_dir=tmp_path / "data", model=model))
     assert len(wrong) == 2 and "val_3.JPEG" in wrong[0] and "no images to show it" in wrong[1]
 
 
@@ -278,9 +286,8 @@ def test_networks_of_other_shapes_are_refused_by_the_doctor(recipe, tree, tmp_pa
     assert "not one square RGB image" in wrong
 
 
-def test_a_gpu_that_is_not_used_is_told(recipe, monkeypatch, tmp_path, capsys):
+def test_a_gpu_that_is_not_used_is_told(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("tiny_imagenet_tf.hardware.gpu_without_cuda", lambda: True)
-    doctor = recipe("doctor")
-    wrong = doctor.machine(doctor.Config(data_dir=tmp_path))
+    wrong = checkup.machine(tmp_path)
     assert "there is an NVIDIA GPU, but no CUDA that works" in wrong
     assert 'pip install "tiny_imagenet_tf[gpu]"' in capsys.readouterr().out
