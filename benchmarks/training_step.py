@@ -1,17 +1,21 @@
 """How fast the compact Inception trains here: images a second at each precision, and the share that data costs.
 
 The steps are those of a real run, on made-up images that are decoded (and augmented) from memory. "Waiting" is the
-share of the time in which the step had no batch to work on.
+share of the time in which the step had no batch to work on. With --beside torch the same network, of the same weights
+and layers, takes its turns in PyTorch, eager and compiled, on the same batches.
 
     python benchmarks/training_step.py
     python benchmarks/training_step.py --precisions float32 bfloat16 --augment
+    python benchmarks/training_step.py --beside torch
 """
 
 import dataclasses
+import importlib.util
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from tiny_imagenet_tf.cli import command  # isort: skip  # first: it quiets TensorFlow's log
 import keras
@@ -22,6 +26,7 @@ from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.choices import Arithmetic, Precision
 from tiny_imagenet_tf.data import splits, synthetic, views
 from tiny_imagenet_tf.data.batches import ImageBatches
+from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments.fit import compile_for_training
 from tiny_imagenet_tf.experiments.losses import smoothed_cross_entropy
 from tiny_imagenet_tf.models import preprocess
@@ -44,8 +49,17 @@ class Config:
     """Mirror images, brightness and contrast, as in "Regularized"."""
     width_multiplier: float = 1.0
     """Factor on the width of every convolution."""
+    beside: Literal["torch"] | None = None
+    """Another framework's step; needs torch, which no extra installs."""
     output: Path | None = None
     """Where to write the figures."""
+
+
+def batches_of(config: Config, split: splits.Split, drawn: views.RandomViews) -> ImageBatches:
+    """Returns a turn's images, repeated where there are fewer, as of 200 classes."""
+    rows = np.arange(config.steps * config.batch_size) % len(split)
+    shown = dataclasses.replace(split.take(rows), wnids=tuple(map(str, range(200))))
+    return ImageBatches(shown, drawn, config.batch_size, seed=0)
 
 
 def contender(
@@ -58,9 +72,7 @@ def contender(
         network = compact_inception(width_multiplier=config.width_multiplier)
         model = preprocess.behind_views(preprocess.classifier(network), drawn)
         compile_for_training(model, keras.optimizers.Adam(1e-3), smoothed_cross_entropy(0.1))
-    rows = np.arange(config.steps * config.batch_size) % len(split)
-    shown = dataclasses.replace(split.take(rows), wnids=tuple(map(str, range(200))))
-    batches = ImageBatches(shown, drawn, config.batch_size, seed=0)
+    batches = batches_of(config, split, drawn)
 
     def train() -> None:
         began = asked = time.perf_counter()
@@ -74,6 +86,60 @@ def contender(
     return train
 
 
+def torch_contenders(config: Config, split: splits.Split) -> dict[str, Callable[[], None]]:
+    """Returns what trains the same network for a turn in PyTorch.
+
+    Raises:
+        UserError: torch is not installed, or with augmentation, which is not written for it.
+        RuntimeError: the two networks do not compute the same.
+    """
+    if config.augment:
+        raise UserError("--beside torch: the views of --augment are not written for PyTorch")
+    if not importlib.util.find_spec("torch"):
+        raise UserError("--beside torch: torch is not installed")
+    import torch
+    from torch_twin import Twin
+
+    hardware.set_seed(0)
+    network = compact_inception(width_multiplier=config.width_multiplier)
+    batches = batches_of(config, split, views.PLAIN)
+
+    def as_torch(images: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1  # channels stay last in memory
+
+    shown = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
+    with torch.inference_mode():
+        scores = Twin(network).eval()(as_torch(shown)).numpy()
+    if not np.allclose(scores, network.predict_on_batch(shown / np.float32(127.5) - 1), atol=1e-4):
+        raise RuntimeError("the two networks do not compute the same")
+
+    def trained(compiled: bool, dtype: torch.dtype) -> Callable[[], None]:
+        twin = Twin(network).to(memory_format=torch.channels_last).train()
+        run = torch.compile(twin) if compiled else twin
+        optimizer = torch.optim.Adam([each for each in twin.parameters() if each.requires_grad], 1e-3, fused=True)
+
+        def train() -> None:
+            for (images, *_), labels in batches.dataset(0, config.steps):
+                with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+                    scores = run(as_torch(images.numpy()))
+                one_hot = torch.from_numpy(labels.numpy())
+                loss = torch.nn.functional.cross_entropy(scores.float(), one_hot, label_smoothing=0.1)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+                loss.item()  # as train_on_batch gives its loss
+
+        return train
+
+    found = {
+        "PyTorch, eager, float32": trained(False, torch.float32),
+        "PyTorch, compiled, float32": trained(True, torch.float32),
+    }
+    if hardware.cpu_has_bfloat16():
+        found["PyTorch, compiled, bfloat16"] = trained(True, torch.bfloat16)
+    return found
+
+
 def measure(config: Config) -> Measurement:
     """Prints images a second, and the share of the time without a batch."""
     with tempfile.TemporaryDirectory() as folder:
@@ -82,6 +148,8 @@ def measure(config: Config) -> Measurement:
     waited: dict[str, list[float]] = {}
     precisions = dict.fromkeys(hardware.resolve_precision(each) for each in config.precisions)
     contenders = {each: contender(config, split, each, waited) for each in precisions}
+    if config.beside is not None:
+        contenders |= torch_contenders(config, split)
     shown = f"steps of {config.batch_size} images, the compact Inception{', augmented' * config.augment}"
     found = take_turns("training_step", shown, "images", config.steps * config.batch_size, contenders, config.turns)
     for precision, shares in waited.items():

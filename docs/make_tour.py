@@ -25,6 +25,11 @@ STEPS = (
     ("The same by the network in the package, which knows no shapes", f"tiny-imagenet predict {PICTURE} --top 3"),
     ("The images, looked at one by one; they have been prepared already", f"tiny-imagenet prepare --verify {DATA}"),
     ("The accuracy by the whole image instead of ten crops", "tiny-imagenet evaluate {run} --crops whole"),
+    (
+        "The same under corruptions, made as those of Tiny-ImageNet-C",
+        f"tiny-imagenet corrupt --corruptions fog snow --severities 1 5 {DATA}",
+    ),
+    ("Its error beside the clean one", "tiny-imagenet evaluate {run} --crops whole --corrupted corrupted"),
     ("For other runtimes", "tiny-imagenet export {run} --formats onnx litert"),
     ("Is anything wrong", "tiny-imagenet doctor --model {run}"),
     (

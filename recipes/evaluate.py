@@ -51,8 +51,8 @@ class Config:
     """The order of a model's scores: sorted (the default), imagenet1k, or a file with a wnid a line such as the
     dataset's wnids.txt."""
     corrupted: Path | None = None
-    """A folder of Tiny-ImageNet-C, as its authors publish it: the error under each corruption and severity, beside that
-    of val."""
+    """A folder of Tiny-ImageNet-C, as its authors publish it or the command corrupt makes it: the error under each
+    corruption and severity, beside that of val."""
     output: Path | None = None
     """Where to write a line an image, "val_0.JPEG n01443537"."""
     source: Path | None = None
@@ -66,7 +66,7 @@ class Config:
 
 
 def main(config: Config) -> dict[str, float]:
-    from tiny_imagenet_tf.data import corruption, splits  # TensorFlow is loaded when the recipe runs
+    from tiny_imagenet_tf.data import splits, tiny_imagenet_c  # TensorFlow is loaded when the recipe runs
     from tiny_imagenet_tf.evaluation.members import find, images_of
     from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
     from tiny_imagenet_tf.models import packaged
@@ -75,7 +75,7 @@ def main(config: Config) -> dict[str, float]:
         raise UserError("test has no labels to measure with: --output PATH writes the predictions")
     if config.corrupted is not None and (config.split != "validation" or config.output is not None):
         raise UserError("--corrupted measures val and its corruptions; leave out --split and --output")
-    kinds = corruption.groups(config.corrupted) if config.corrupted else []
+    kinds = tiny_imagenet_c.groups(config.corrupted) if config.corrupted else []
     splits.check_fraction(config.fraction)
     model = config.model or packaged.FILE
     (member,) = find([model], "best", config.pixels, config.labels)
@@ -94,11 +94,11 @@ def main(config: Config) -> dict[str, float]:
             print("That is near chance: tiny-imagenet doctor --model looks for the reason.")
     errors, first = {}, None
     for kind in progress.bar("corruptions", len(kinds), unit="groups", over=kinds):
-        images = corruption.read(config.corrupted, *kind, split, config.fraction)
-        corruption.check_same(first := first or images, images)
+        images = tiny_imagenet_c.read(config.corrupted, *kind, split, config.fraction)
+        tiny_imagenet_c.check_same(first := first or images, images)
         errors[kind] = 1 - top_k_accuracy(member.probabilities(images, config.crops, network=network), images.labels)
     if errors:
-        print(*corruption.table(errors, 1 - figures["top-1"]), sep="\n")
+        print(*tiny_imagenet_c.table(errors, 1 - figures["top-1"]), sep="\n")
         figures |= {f"{name} {severity}": error for (name, severity), error in errors.items()}
     if config.output is not None:
         with replacing(config.output) as file:

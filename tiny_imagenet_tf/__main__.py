@@ -11,6 +11,7 @@ from tiny_imagenet_tf import interrupts
 GROUPS = {
     "Data": {
         "prepare": ("prepare_data", "download or import the dataset, every file verified"),
+        "corrupt": ("corrupt_images", "val as in Tiny-ImageNet-C, for evaluate --corrupted"),
         "doctor": ("doctor", "what is wrong with machine, data or a model"),
     },
     "Train": {

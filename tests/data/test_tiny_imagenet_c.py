@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tiny_imagenet_tf.data import corruption, splits
+from tiny_imagenet_tf.data import splits, tiny_imagenet_c
 from tiny_imagenet_tf.data.batches import in_order
 from tiny_imagenet_tf.data.official_layout import DatasetError
+from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.models import preprocess
 
 
@@ -32,11 +33,11 @@ def corrupted(clean, tmp_path):
 
 
 def test_groups_and_images(corrupted, clean):
-    assert corruption.groups(corrupted) == [("night", 1), ("night", 3), ("none", 1), ("none", 3)]
-    found = corruption.read(corrupted, "night", 1, clean)
+    assert tiny_imagenet_c.groups(corrupted) == [("night", 1), ("night", 3), ("none", 1), ("none", 3)]
+    found = tiny_imagenet_c.read(corrupted, "night", 1, clean)
     assert len(found) == 12 and found.wnids == clean.wnids and found.labels.tolist() == sorted(clean.labels)
     assert max(batch.max() for batch in in_order(found, 50).as_numpy_iterator()) == 0
-    assert len(corruption.read(corrupted, "night", 1, clean, 0.34)) == 4
+    assert len(tiny_imagenet_c.read(corrupted, "night", 1, clean, 0.34)) == 4
 
 
 def test_the_recipe_prints_each_corruptions_error(corrupted, clean, downloaded, recipe, tmp_path, capsys):
@@ -65,7 +66,7 @@ def test_images_come_in_the_order_of_their_numbers(corrupted, clean):
     wnid = corrupted / "night/1" / clean.wnids[0]
     for number, file in zip((9, 10, 100), sorted(wnid.iterdir()), strict=True):
         file.rename(wnid / f"val_{number}.JPEG")
-    found = corruption.read(corrupted, "night", 1, clean)
+    found = tiny_imagenet_c.read(corrupted, "night", 1, clean)
     assert found.file_names[:3].tolist() == ["val_9.JPEG", "val_10.JPEG", "val_100.JPEG"]
 
 
@@ -113,5 +114,53 @@ def test_what_cannot_be_measured(corrupted, clean, fault):
         {"a pipe": os.mkfifo, "endless": endless, "huge": lambda path: path.write_bytes(bytes(2**20 + 1))}[fault](file)
     folder = {"no folder": corrupted / "gone", "nothing in it": wnid}.get(fault, corrupted)
     with pytest.raises(DatasetError, match=str(folder if folder != corrupted else wnid.parent)):
-        corruption.groups(folder)
-        corruption.read(folder, "night", 1, clean)
+        tiny_imagenet_c.groups(folder)
+        tiny_imagenet_c.read(folder, "night", 1, clean)
+
+
+def test_made_ones_are_read_and_go_on_where_they_were_stopped(recipe, builder, clean, tmp_path, capsys):
+    corrupt = recipe("corrupt_images")
+    tree = next(builder.data_path.parents[4].glob("tiny-imagenet-200"))
+    options = {"source": tree, "data_dir": builder.data_path.parents[3], "output": tmp_path / "made"}
+    corrupt.main(corrupt.Config(corruptions=("fog",), severities=(2,), **options))
+    (folder,) = (tmp_path / "made").glob("*/*")
+    files = {path: path.stat().st_mtime_ns for path in folder.rglob("*.JPEG")}
+    assert len(files) == len(clean)
+    corrupt.main(corrupt.Config(corruptions=("fog", "contrast"), severities=(2, 5), **options))
+    assert files == {path: path.stat().st_mtime_ns for path in folder.rglob("*.JPEG")}
+    assert "3 groups of 12 images" in capsys.readouterr().out
+    assert tiny_imagenet_c.groups(tmp_path / "made") == [("contrast", 2), ("contrast", 5), ("fog", 2), ("fog", 5)]
+    found = tiny_imagenet_c.read(tmp_path / "made", "fog", 2, clean)
+    assert sorted(found.file_names) == sorted(clean.file_names)
+    with pytest.raises(UserError, match="with seed 0, not of these 12 with seed 1"):
+        corrupt.main(corrupt.Config(seed=1, **options))
+
+
+def test_a_group_that_was_not_finished_is_not_there(clean, tmp_path):
+    def stop(image, name):
+        raise KeyboardInterrupt
+
+    tiny_imagenet_c.claim(tmp_path / "made", clean, 0)
+    with pytest.raises(KeyboardInterrupt):
+        tiny_imagenet_c.write(tmp_path / "made", "fog", 1, clean, stop)
+    assert [path.name for path in (tmp_path / "made").iterdir()] == [tiny_imagenet_c.MADE]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"corruptions": ("frost",)}, "--corruptions frost: there are gaussian_noise"),
+        ({"severities": (0, 3)}, "--severities 0: they go from 1 to 5"),
+        ({"fraction": 0.0}, "fraction"),
+        ({}, "is not empty and not begun by this command"),
+    ],
+)
+def test_what_cannot_be_made(recipe, builder, tmp_path, options, message):
+    corrupt = recipe("corrupt_images")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.txt").write_text("mine")
+    tree = next(builder.data_path.parents[4].glob("tiny-imagenet-200"))
+    config = corrupt.Config(source=tree, data_dir=builder.data_path.parents[3], output=tmp_path / "mine", **options)
+    with pytest.raises(UserError, match=message):
+        corrupt.main(config)
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]

@@ -4,18 +4,26 @@ FOLDER/<corruption>/<severity 1 to 5>/<wnid>/<image>.JPEG      as its authors pu
 """
 
 import hashlib
+import io
 import re
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
 from tiny_imagenet_tf.data import jpeg
+from tiny_imagenet_tf.data.batches import in_order
 from tiny_imagenet_tf.data.official_layout import LARGEST, DatasetError
 from tiny_imagenet_tf.data.splits import Split
+from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.runs.files import part_of, read_object, settle, sweep, write_json, writing
 
 SUFFIXES = (".jpeg", ".jpg")
+MADE = "made.json"  # in a folder of ours: of which images, from which seed
+_QUALITY = 85  # of the published JPEG files
 
 
 def groups(folder: Path) -> list[tuple[str, int]]:
@@ -71,6 +79,67 @@ def read(folder: Path, corruption: str, severity: int, clean: Split, fraction: f
     boxes = np.full((len(files), 4), -1, np.int32)
     labels = np.array(labels, np.int64)
     return Split(f"{corruption} {severity}", tf.constant(data), labels, boxes, names, clean.wnids, clean.words, digest)
+
+
+def claim(folder: Path, split: Split, seed: int) -> None:
+    """Takes a folder, new or begun before, for the corruptions of some images.
+
+    Raises:
+        UserError: it holds something else.
+    """
+    made = {"images": split.digest, "count": len(split), "seed": seed}
+    known = folder / MADE
+    if known.is_file():
+        if (found := read_object(known)) != made:
+            raise UserError(
+                f"--output {folder}: its corruptions are of {found.get('count')} images with seed {found.get('seed')}, "
+                f"not of these {len(split)} with seed {seed}; name a new folder"
+            )
+    elif folder.exists() and any(folder.iterdir()):
+        raise UserError(f"--output {folder}: is not empty and not begun by this command; name a new folder")
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        sweep(folder)
+        write_json(known, made)
+
+
+def write(
+    folder: Path,
+    corruption: str,
+    severity: int,
+    split: Split,
+    corrupt: Callable[[np.ndarray, str], np.ndarray],
+    written: Callable[[], object] = lambda: None,
+) -> None:
+    """Writes the images of one corruption and severity, all or none; what is there already is left as it is.
+
+    Args:
+        folder: of all corruptions, see :func:`claim`.
+        corruption: its name.
+        severity: of it.
+        split: the images.
+        corrupt: takes an image, uint8 (64, 64, 3), and its name to the corrupted one.
+        written: called after each image.
+    """
+    place = folder / corruption / str(severity)
+    if place.exists():
+        return
+    part = part_of(folder / corruption)
+    with writing(part):
+        try:
+            for wnid in split.wnids:
+                (part / wnid).mkdir(parents=True)
+            images = (image for batch in in_order(split, 100).as_numpy_iterator() for image in batch)
+            for image, label, name in zip(images, split.labels, split.file_names, strict=True):
+                stored = io.BytesIO()
+                Image.fromarray(corrupt(image, name)).save(stored, "JPEG", quality=_QUALITY, optimize=True)
+                (part / split.wnids[label] / name).write_bytes(stored.getvalue())
+                written()
+            settle(part)
+            place.parent.mkdir(exist_ok=True)
+            part.rename(place)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def _by_number(file: Path) -> list[str | int]:
