@@ -22,6 +22,7 @@ SETTINGS = [
     Setting(3e-3, 0.9, 0.3, label_smoothing=0.0),
     Setting(1e-2, 1.0, 0.0, dropout_keep=0.5),
     Setting(2e-2, 0.5, 0.05, dropout_keep=0.8, label_smoothing=0.3),
+    Setting(5e-3, 0.8, 0.1, dropout_keep=0.8),
 ]
 
 

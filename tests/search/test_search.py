@@ -1,7 +1,13 @@
 """A whole search on made-up images, stopped and gone on with."""
 
+import contextlib
 import dataclasses
 import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
 
 import pytest
 
@@ -103,3 +109,48 @@ def test_what_the_images_do_not_allow_is_told_before_there_is_a_study(options, t
     with pytest.raises(UserError, match=message):
         search.run(dataclasses.replace(options, **wrong))
     assert not (tmp_path / "study").exists()
+
+
+def actors():
+    """The numbers of the processes that are Ray's actors."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if path.read_bytes().startswith(b"ray::_Searcher"):
+                yield int(path.parent.name)
+
+
+@pytest.mark.slow
+def test_actors_on_two_machines_of_which_one_is_killed_try_every_setting(options, tmp_path):
+    """Two raylets on loopback; the trials of a killed actor are taken up again, and Ray starts it anew."""
+    ray = pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    options = dataclasses.replace(options, study=tmp_path / "study", trials=24, together=2, sampler="random")
+    search.run(dataclasses.replace(options, trials=2))  # one alone begins it
+    killed = []
+
+    def kill_one():
+        while not (searching := list(actors())) or len(list(options.study.glob("worker-*.lock"))) < 3:
+            time.sleep(0.01)
+        killed.append(searching[0])
+        os.kill(searching[0], signal.SIGKILL)
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        cluster.add_node(num_cpus=1)
+        cluster.wait_for_nodes()
+        threading.Thread(target=kill_one, daemon=True).start()
+        stored = json.loads(search.run(dataclasses.replace(options, ray=cluster.address, cores=1)).read_text())
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+    assert killed
+    states = [trial["state"] for trial in stored["trials"]]
+    assert len(states) == 24 and set(states) <= {"complete", "pruned"}
+    settings = {(trial["learning_rate"], trial["weight_decay"]) for trial in stored["trials"]}
+    assert len(settings) == 24
+
+
+def test_cores_without_ray_would_be_ignored(options):
+    with pytest.raises(UserError, match="--cores 2 would be ignored"):
+        dataclasses.replace(options, cores=2).check()

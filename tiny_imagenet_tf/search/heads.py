@@ -5,6 +5,7 @@ own learning rate, decay, L2, dropout and label smoothing, and gets the weights 
 """
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -141,15 +142,15 @@ class _Scores(keras.layers.Layer):
         self.bias = self.add_weight(shape=(columns,), initializer="zeros")
 
     def call(self, values: Any, training: bool = False) -> Any:
-        dropped = training and any(self.rates)
-        if not dropped:
+        if not (training and any(self.rates)):
             scores = ops.matmul(values, self.kernel)
-        else:  # one draw for all rates, as each head's own dropout draws it
-            drawn, parts = keras.random.uniform(ops.shape(values), seed=self.seeds), []
-            for head, rate in enumerate(self.rates):
+        else:  # one draw for all rates, as each head's own dropout draws it; one product for heads of one rate
+            drawn, parts, first = keras.random.uniform(ops.shape(values), seed=self.seeds), [], 0
+            for rate, alike in itertools.groupby(self.rates):
                 kept = ops.where(drawn >= rate, values / (1 - rate), 0.0) if rate else values
-                columns = slice(head * self.classes, (head + 1) * self.classes)
-                parts.append(ops.matmul(kept, self.kernel[:, columns]))
+                last = first + len(list(alike)) * self.classes
+                parts.append(ops.matmul(kept, self.kernel[:, first:last]))
+                first = last
             scores = ops.concatenate(parts, axis=1)
         return ops.reshape(scores + self.bias, (-1, len(self.rates), self.classes))
 

@@ -10,18 +10,18 @@ from tiny_imagenet_tf.choices import Sampler, WeightDecayConvention
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments.options import POSITIVE, Rule, flag, option
 from tiny_imagenet_tf.runs import searches
-from tiny_imagenet_tf.transfer.options import ValueOptions
+from tiny_imagenet_tf.transfer.options import ClusterOptions
 
 Span = tuple[float, float]
 
 
 @dataclasses.dataclass(frozen=True)
-class SearchOptions(ValueOptions):
+class SearchOptions(ClusterOptions):
     """Options of ``search_head.py``."""
 
     GROUP: ClassVar[str] = "search"
 
-    DEMO: ClassVar[dict[str, Any]] = ValueOptions.DEMO | {"trials": 6, "together": 3, "epochs": 3, "batch_size": 20}
+    DEMO: ClassVar[dict[str, Any]] = ClusterOptions.DEMO | {"trials": 6, "together": 3, "epochs": 3, "batch_size": 20}
 
     variant: Literal["vanilla", "v2", "v3"] = option("vanilla")
     """Whose head: v2 has dropout that keeps 80 %, v3 is trained on augmented views, too."""

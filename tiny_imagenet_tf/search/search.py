@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tiny_imagenet_tf import hardware
+from tiny_imagenet_tf import cluster, hardware, progress
 from tiny_imagenet_tf.data.batches import Steps
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments import data as images
@@ -46,13 +46,46 @@ def run(options: SearchOptions) -> Path:
     trials = Trials(options.folder, _space(options), options.sampler, options.seed)
     try:
         _check_same(options, data, trunk)
-        extraction = experiment.extraction_of(options, trunk, data.all_train, precision)
-        pool, whole = _values(options, data, extraction)
-        while asked := trials.ask(options.together, options.trials):
-            _round(options, trials, asked, pool, whole, folds)
+        if options.ray:
+            _by_actors(options, trials)
+        else:
+            extraction = experiment.extraction_of(options, trunk, data.all_train, precision)
+            pool, whole = _values(options, data, extraction)
+            while asked := trials.ask(options.together, options.trials):
+                _round(options, trials, asked, pool, whole, folds)
     finally:
         trials.close()
     return _report(options, trials, data)
+
+
+def _by_actors(options: SearchOptions, trials: Trials) -> None:
+    """Has actors of a cluster search; each is a process that shares the study."""
+    import ray
+
+    alone = dataclasses.replace(options, ray=None, cores=SearchOptions.cores)
+    rounds = -(-options.trials // options.together)
+    with cluster.actors(options.ray, options.cores, rounds, _Searcher, alone) as searchers:
+        work = [each.search.remote() for each in searchers]
+        with progress.bar(f"{len(searchers)} actors", options.trials, unit="trials") as bar:
+            while work:
+                ended, work = ray.wait(work, timeout=5)
+                ray.get(ended)
+                bar.update(sum(trial.state.is_finished() for trial in trials.all()) - bar.n)
+
+
+class _Searcher:
+    """A process of a cluster.
+
+    Args:
+        options: of the search.
+    """
+
+    def __init__(self, options: SearchOptions):
+        self._options = options
+
+    def search(self) -> None:
+        """Trains trials until none is left."""
+        run(self._options)
 
 
 def _space(options: SearchOptions) -> dict[str, Any]:
@@ -68,6 +101,7 @@ def _space(options: SearchOptions) -> dict[str, Any]:
 def _check_same(options: SearchOptions, data: Data, trunk: Trunk) -> None:
     """Trials of other images or options must not be compared."""
     free = ("trials", "together", "study", "store", "source", "data_dir", "sampler", "seed", "weights", "engine")
+    free += ("ray", "cores")
     chosen = {name: value for name, value in dataclasses.asdict(options).items() if name not in free}
     chosen |= {"train_sha256": data.all_train.digest, "weights_sha256": trunk.description["weights_sha256"]}
     stored = searches.begin(options.folder, chosen)

@@ -3,10 +3,9 @@
 import dataclasses
 from collections.abc import Iterator
 
-from tiny_imagenet_tf import hardware, progress
+from tiny_imagenet_tf import cluster, hardware, progress
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.data.views import DrawnView, View
-from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments import data as images
 from tiny_imagenet_tf.transfer import experiment
 from tiny_imagenet_tf.transfer.extraction import Extraction
@@ -69,27 +68,17 @@ def run(options: ExtractOptions) -> None:
 
 
 def _by_actors(options: ExtractOptions, work: Work) -> None:
-    """Has actors do what is missing. Ray starts one that dies anew, and gives it its shard again."""
+    """Has actors do what is missing."""
     import ray
 
     missing = list(work.missing())
     if not missing:
         return
-    try:
-        ray.init(options.ray, logging_level="error", configure_logging=True, log_to_driver=False)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise UserError(f"--ray {options.ray}: {error}") from error
-    try:
-        gpus = int(ray.cluster_resources().get("GPU", 0))
-        actors = gpus or max(1, int(ray.cluster_resources()["CPU"]) // options.cores)
-        needs = {"num_gpus": 1} if gpus else {"num_cpus": min(options.cores, ray.cluster_resources()["CPU"])}
-        actor = ray.remote(max_restarts=-1, max_task_retries=-1, **needs)(_Actor)
-        pool = ray.util.ActorPool([actor.remote(options) for _ in range(min(actors, len(missing)))])
-        with progress.bar(f"{actors} actors", len(missing), unit="shards") as bar:
+    with cluster.actors(options.ray, options.cores, len(missing), _Actor, options) as actors:
+        pool = ray.util.ActorPool(actors)
+        with progress.bar(f"{len(actors)} actors", len(missing), unit="shards") as bar:
             for _ in pool.map_unordered(lambda actor, shard: actor.do.remote(*shard), missing):
                 bar.update()
-    finally:
-        ray.shutdown()
 
 
 class _Actor:

@@ -1,13 +1,13 @@
 """What can be chosen in a transfer-learning run. The recipes set the defaults of their paper's paragraph."""
 
 import dataclasses
-import importlib.util
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from tiny_imagenet_tf import cluster
 from tiny_imagenet_tf.choices import Engine, Pixels, Precision, Resize, WeightDecayConvention
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments.options import (
@@ -156,17 +156,15 @@ class TransferOptions(ValueOptions, RunOptions):
 
 
 @dataclass(frozen=True)
-class ExtractOptions(ValueOptions):
-    """Options of ``extract.py``."""
+class ClusterOptions(ValueOptions):
+    """Options of what the machines of a cluster can share."""
 
-    GROUP: ClassVar[str] = "extraction"
+    GROUP: ClassVar[str] = "cluster"
 
-    crops: Literal["whole", "ten"] = option("whole")
-    """How val and test images are shown: whole, or in ten crops, as the heads of v2 and v3 are tested."""
     ray: str | None = option(None, departs=False)
     """Have actors of a Ray cluster do it, one a GPU, or one for each --cores: auto for the cluster that this machine is
     in, local for a new one on this machine alone, or an address such as ray://head:10001 (needs the extra: pip install
-    "tiny_imagenet_tf[cluster]"). All machines see --source, --data-dir and --store under the same names."""
+    "tiny_imagenet_tf[cluster]"). All machines see --source, --data-dir, --store and --study under the same names."""
     cores: int = option(4, POSITIVE, departs=False)
     """With --ray and without GPUs: cores of an actor."""
 
@@ -175,8 +173,22 @@ class ExtractOptions(ValueOptions):
         super().check()
         if self.ray is None:
             self.refuse(("cores",), "without --ray a process takes the cores that it finds")
-        elif importlib.util.find_spec("ray") is None:
-            raise UserError('--ray: Ray is not installed; pip install "tiny_imagenet_tf[cluster]"')
+        else:
+            cluster.require()
+
+
+@dataclass(frozen=True)
+class ExtractOptions(ClusterOptions):
+    """Options of ``extract.py``."""
+
+    GROUP: ClassVar[str] = "extraction"
+
+    crops: Literal["whole", "ten"] = option("whole")
+    """How val and test images are shown: whole, or in ten crops, as the heads of v2 and v3 are tested."""
+
+    def check(self) -> None:
+        """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
+        super().check()
         if self.augment and not self.augmented_views:
             raise UserError("--augmented-views 0: no view is stored")
 
