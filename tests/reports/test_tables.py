@@ -20,7 +20,8 @@ def record(key="milani/transfer_v3", *, title="Transfer Learning v3", train=100_
         "trunk": "inception_v3_2015.weights.h5", "selection": "the last epoch", "hours": 0.9,
         "notes": ("one more thing.",), "train": Training(train, screened=screened),
     }  # fmt: skip
-    summary = Summary(title, Validation(5000, 0.74, 0.91, "ten"), published=key, **defaults | more)
+    validation = more.pop("validation", Validation(5000, 0.74, 0.91, "ten"))
+    summary = Summary(title, validation, published=key, **defaults | more)
     config = {"recipe": "transfer_v3", "epochs": epochs}
     return Record("v3", summary, [], config, {"device": "a CPU", "commit": "0123456789abcdef"})
 
@@ -127,6 +128,14 @@ def test_counts_of_the_networks_stand_beside_the_printed_ones():
     assert tables.le_yang_networks(sizes).rows[0] == ("Model 1", "5", "1.97 M", "1,969,544")
     assert tables.le_yang_networks(sizes).rows[4] == ("Model 5", "8", "14.20 M", "not counted")
     assert tables.le_yang_networks(sizes).rows[8] == ("Model 9", "16", "138 M", "not counted")
+
+
+def test_what_did_all_of_it_stands_before_what_did_less():
+    quarter, whole = record(train=25_000), record(validation=Validation(5000, 0.75, 0.91, "ten"))
+    found = tables.section("short", [quarter, whole], {})
+    assert "| Milani 2017: TL v3 | 76.70 % | 75.00 % | all of it |" in found
+    names = [cells[0] for cells in tables.all_tables([quarter, whole], {})[1].rows]
+    assert names.index("TL v3") < names.index("TL v3 (**partial**: 25,000 of 100,000 train images)")
 
 
 def test_the_short_table_has_six_rows_and_says_what_is_missing():

@@ -98,11 +98,18 @@ def short_table(results: Sequence[Record]) -> str:
     """Six rows of four columns: what most readers come for."""
     lines = ["| accuracy on val | paper | here | of the recipe |", "| --- | ---: | ---: | --- |"]
     for key in SHORT:
-        row, runs = published.RESULTS[key], [result for result in results if result.summary.published == key]
+        row, runs = published.RESULTS[key], _runs_of(key, results)
         here = f"{100 * runs[0].summary.validation.top1:.2f} %" if runs else NOT_RUN
         did = "; ".join(shortfalls(runs[0])) or "all of it" if runs else NOTHING
         lines.append(f"| {row.paper}: {row.name} | {100 * row.val_accuracy:.2f} % | {here} | {did} |")
     return "\n".join(lines)
+
+
+def _runs_of(key: str, results: Sequence[Record]) -> list[Record]:
+    """The runs of a row, those before that did less than the paper which did all of it."""
+    return sorted(
+        (result for result in results if result.summary.published == key), key=lambda each: shortfalls(each) != ()
+    )
 
 
 def shortfalls(result: Record) -> tuple[str, ...]:
@@ -140,7 +147,7 @@ def _results_table(title: str, keys: tuple[str, ...], results: Sequence[Record],
     for key in keys:
         row = published.RESULTS[key]
         paper = (*_le_yang_columns(key)[: len(extra)], _percent(row.val_accuracy), _percent(row.test_accuracy))
-        runs = [result for result in results if result.summary.published == key]
+        runs = _runs_of(key, results)
         used += runs
         for result in runs:
             partial = "; ".join(shortfalls(result))
