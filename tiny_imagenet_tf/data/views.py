@@ -261,10 +261,15 @@ def _recoloured(x: Any, inside: Any, shift: Any, factor: Any) -> Any:
     shift, factor = (ops.reshape(value, (-1, 1, 1, 1)) for value in (shift, factor))
     x = ops.clip(x + shift, 0, 255)
     if inside is None:
-        mean = ops.mean(x, axis=(1, 2), keepdims=True)
+        mean = _mean(x)
     else:
-        mean = ops.sum(x * inside, axis=(1, 2), keepdims=True) / ops.sum(inside, axis=(1, 2), keepdims=True)
+        mean = _mean(x * inside) / _mean(inside)
     return ops.clip((x - mean) * factor + mean, 0, 255)
+
+
+def _mean(x: Any) -> Any:
+    """Over rows and columns, one after the other: XLA adds in a row, and of 4,096 numbers loses three digits."""
+    return ops.mean(ops.mean(x, axis=1, keepdims=True), axis=2, keepdims=True)
 
 
 def _inside(top: Any, left: Any, length: Any) -> Any:

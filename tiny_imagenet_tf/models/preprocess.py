@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.choices import Pixels, Resize
 from tiny_imagenet_tf.data import views
 from tiny_imagenet_tf.data.views import COLUMNS, WHOLE, RandomViews, View
@@ -31,12 +32,16 @@ class Views(layers.Layer):
     def __init__(self, views: RandomViews, size: int | None = None, resize: Resize = "half_pixel", **options: Any):
         super().__init__(dtype="float32", autocast=False, **options)
         self.views, self.size, self.resize = views, size or views.size, resize
+        self._show = hardware.compiled(self._shown)
 
     def call(self, inputs: tuple[Any, Any]) -> Any:
         """Returns float32 (batch, size, size, 3) in 0..255 from uint8 images and their table."""
+        return self._show(*inputs)
+
+    def _shown(self, images: Any, table: Any) -> Any:
         recolour, mix = self.views.brightness_contrast, bool(self.views.mixup)
         cut = self.views.cuts or self.size != IMAGE_SIZE
-        return views.show(*inputs, self.size, self.resize, recolour=recolour, mix=mix, cut=cut)
+        return views.show(images, table, self.size, self.resize, recolour=recolour, mix=mix, cut=cut)
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
         """The batch in the new size."""

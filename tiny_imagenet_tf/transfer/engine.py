@@ -168,7 +168,7 @@ def _fixed(trunk: Trunk, view: View, resize: Resize) -> Callable[[tf.Tensor, np.
 def _drawn(trunk: Trunk, drawn: RandomViews, resize: Resize) -> Callable[[tf.Tensor, np.ndarray], tf.Tensor]:
     """Each image in its own view. Outside the frozen graph: the rewrite would compute the products in bfloat16."""
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(jit_compile=True)
     def shown(images: tf.Tensor, table: tf.Tensor) -> tf.Tensor:
         pixels = views.show(images, table, trunk.size, resize, recolour=drawn.brightness_contrast)
         return scaled(pixels, trunk.backbone.pixels)
