@@ -2,13 +2,14 @@
 
 Milani finds test 7.4 points below val and gives no reason (section 5). Compared are the pixels; the nearest training
 images; whether a linear classifier tells val from test by their transfer values; and each run's confidence, calibrated
-on val by one temperature, which on images of the same kind is its accuracy. Writes results/val_and_test.json and the
-part of docs/analysis.md between its markers (needs the extra report).
+on val by one temperature, which on images of the same kind is its accuracy. Writes results/analyses/val_and_test.json
+and the part of docs/analysis.md between its markers (needs the extra report).
 
 python docs/val_and_test.py --source tiny-imagenet-200 runs/transfer_vanilla-20260101-120000 ...
 """
 
 import dataclasses
+import re
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,7 @@ class Config:
     """A tiny-imagenet-200 folder, zip or tar."""
     data_dir: Path | None = None
     """Where prepared datasets are kept."""
-    output: Path = ROOT / "results/val_and_test.json"
+    output: Path = ROOT / "results/analyses/val_and_test.json"
     """Where to write the figures."""
 
 
@@ -160,8 +161,11 @@ def section(found: dict) -> str:
     lines += ["", "| run | val | confidence on val | on test | standard errors apart | test, estimated |"]
     lines.append("|---|---:|---:|---:|---:|---:|")
     for run in found["runs"]:
+        title = (
+            re.sub(r" with --backbone (\S+)\.keras --pixels \S+", r", \1,", run["title"]).replace(" --", " ").strip(",")
+        )
         lines.append(
-            f"| {run['title']} | {run['accuracy']:.2%} | {run['confidence']:.2%} | {run['test_confidence']:.2%} "
+            f"| {title} | {run['accuracy']:.2%} | {run['confidence']:.2%} | {run['test_confidence']:.2%} "
             f"| {run['z']:+.1f} | {run['test_estimate']:.2%} |"
         )
     return "\n".join(lines)

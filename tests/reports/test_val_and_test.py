@@ -1,0 +1,46 @@
+"""Val beside test: what the page shows is what was stored, and the measures measure."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tiny_imagenet_tf.data import splits
+from tiny_imagenet_tf.runs.files import read_object
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def script():
+    spec = importlib.util.spec_from_file_location("val_and_test", ROOT / "docs/val_and_test.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_shows_what_is_stored(script):
+    found = read_object(ROOT / "results/analyses/val_and_test.json")
+    assert script.section(found) in (ROOT / "docs/analysis.md").read_text(encoding="utf-8")
+
+
+def test_sets_of_one_kind_are_not_told_apart_and_others_are(script):
+    random = np.random.default_rng(0)
+    one, other = random.normal(size=(300, 8)), random.normal(size=(200, 8))
+    assert abs(script.told_apart(one, other)["accuracy"] - 0.5) < 4 * script.told_apart(one, other)["standard_error"]
+    assert script.told_apart(one, other + 1)["accuracy"] > 0.8
+    assert script.told_apart(one, other)["images"] == 400
+
+
+def test_copies_are_near(script):
+    train = np.random.default_rng(0).normal(size=(50, 16))
+    found = script.nearest(np.concatenate([train[:5] * 2, -train[:5]]), train)
+    assert found["above 0.99"] == 0.5 and found["above 0.9"] == 0.5
+
+
+def test_pixels_of_the_same_images_are_no_error_apart(script, builder):
+    val = splits.load(builder, "validation")
+    found = script.pixels(val, val)
+    assert all(each["z"] == 0 and each["validation"] == each["test"] for each in found.values())
+    assert 0 < found["brightness"]["test"] < 255 and 0 <= found["saturation"]["test"] <= 1
