@@ -14,7 +14,7 @@ class Twin(torch.nn.Module):
     Takes float32 images (batch, channels, rows, columns), best in the memory format ``channels_last``, to scores.
 
     Args:
-        network: of these layers, channels last; its pools and convolutions may pad as TensorFlow's ``same`` does.
+        network: of these layers, channels last; its max-pools and convolutions may pad as TensorFlow's ``same`` does.
 
     Raises:
         NotImplementedError: it has a layer of another kind.
@@ -90,10 +90,14 @@ def _part(layer: keras.Layer) -> torch.nn.Module:
         pool = torch.nn.MaxPool2d(layer.pool_size, layer.strides)
         return _padded(pool, _amounts(layer, layer.pool_size), float("-inf"))
     if isinstance(layer, keras.layers.AveragePooling2D):
-        pool = torch.nn.AvgPool2d(layer.pool_size, layer.strides, count_include_pad=False)
-        return _padded(pool, _amounts(layer, layer.pool_size))
+        pool, amounts = (
+            torch.nn.AvgPool2d(layer.pool_size, layer.strides, count_include_pad=False),
+            _amounts(layer, layer.pool_size),
+        )
+        if amounts[0] == amounts[1] and amounts[2] == amounts[3]:  # other pads PyTorch would count
+            return _padded(pool, amounts)
     weights = [torch.from_numpy(np.array(each)) for each in layer.get_weights()]
-    if isinstance(layer, keras.layers.Conv2D) and not layer.use_bias:
+    if isinstance(layer, keras.layers.Conv2D) and not layer.use_bias and layer.dilation_rate == (1, 1):
         ways = layer.input.shape[-1], layer.filters
         part = torch.nn.Conv2d(*ways, layer.kernel_size, layer.strides, bias=False)
         part.weight.data = weights[0].permute(3, 2, 0, 1)
@@ -103,7 +107,7 @@ def _part(layer: keras.Layer) -> torch.nn.Module:
         part.weight.requires_grad = False
         part.bias.data, part.running_mean, part.running_var = weights
         return part
-    if isinstance(layer, keras.layers.Dense):
+    if isinstance(layer, keras.layers.Dense) and layer.activation is keras.activations.linear:
         part = torch.nn.Linear(layer.input.shape[-1], layer.units)
         part.weight.data, part.bias.data = weights[0].T, weights[1]
         return part

@@ -24,6 +24,7 @@ from sklearn.preprocessing import StandardScaler
 
 from tiny_imagenet_tf.data import splits
 from tiny_imagenet_tf.data.batches import in_order
+from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import combine
 from tiny_imagenet_tf.models import backbones
 from tiny_imagenet_tf.models.heads import scores
@@ -53,10 +54,12 @@ class Config:
 
 def main(config: Config) -> None:
     """Measures, stores and renders."""
+    if not config.runs:
+        raise UserError("no run was named")
     builder = splits.prepare(config.source, config.data_dir)
     val, test = (splits.load(builder, name) for name in ("validation", "test"))
     first = Run.finished(config.runs[0])
-    train, *pair = (values(first, name)[0] for name in ("train", *NAMES))
+    train, *pair = (values(first, splits.load(builder, name))[0] for name in ("train", *NAMES))
     near = {name: nearest(each, train) for name, each in zip(NAMES, pair, strict=True)}
     found = {
         **describe_environment(),
@@ -64,7 +67,7 @@ def main(config: Config) -> None:
         "pixels": pixels(val, test),
         "nearest": {"of": first.summary.title} | near,
         "told apart": told_apart(*pair),
-        "runs": [confidence(Run.finished(path), val.labels) for path in config.runs],
+        "runs": [confidence(Run.finished(path), val, test) for path in config.runs],
     }
     write_json(config.output, found)
     markers.replace(ROOT / "docs/analysis.md", "val_and_test", lambda _: section(found))
@@ -73,9 +76,16 @@ def main(config: Config) -> None:
 NAMES = ("validation", "test")
 
 
-def values(run: Run, split: str) -> list[np.ndarray]:
-    """Returns a run's transfer values (n, width) of a split, one array a view."""
-    return [store.load() for store in kept_stores(run.summary, split)]
+def values(run: Run, split: splits.Split) -> list[np.ndarray]:
+    """Returns a run's transfer values (n, width) of a split, one array a view.
+
+    Raises:
+        UserError: they are not stored, or of other images.
+    """
+    stores = kept_stores(run.summary, split.name)
+    if not stores or None in stores or any(store.key.get("dataset_sha256") != split.digest for store in stores):
+        raise UserError(f"{run.path}: the transfer values of these {split.name} images are not stored")
+    return [store.load() for store in stores]
 
 
 def pixels(val: splits.Split, test: splits.Split) -> dict[str, dict[str, float]]:
@@ -118,10 +128,11 @@ def told_apart(val: np.ndarray, test: np.ndarray) -> dict[str, float]:
     return {"accuracy": right.mean(), "standard_error": float(np.sqrt(0.25 / len(y))), "images": len(y)}
 
 
-def confidence(run: Run, labels: np.ndarray) -> dict[str, float | str]:
+def confidence(run: Run, val: splits.Split, test: splits.Split) -> dict[str, float | str]:
     """Returns a run's accuracy on val, and its mean confidence on both after one temperature, found on val."""
     head = backbones.load(run.snapshots().paths[-1])
-    raw = {name: [scores(head, each) for each in values(run, name)] for name in NAMES}
+    raw = {split.name: [scores(head, each) for each in values(run, split)] for split in (val, test)}
+    labels = val.labels
 
     def at(temperature: float, name: str) -> np.ndarray:
         return combine(each / temperature for each in raw[name])

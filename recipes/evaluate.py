@@ -92,9 +92,10 @@ def main(config: Config) -> dict[str, float]:
         print(f"{member.name}: {len(split):,} {split.name} images", *(f"{k} {v:.2%}" for k, v in figures.items()))
         if len(split.wnids) >= 10 and figures["top-1"] < 2 / len(split.wnids):
             print("That is near chance: tiny-imagenet doctor --model looks for the reason.")
+    share = 1.0 if kinds and tiny_imagenet_c.check_made(config.corrupted, split) else config.fraction
     errors, first = {}, None
     for kind in progress.bar("corruptions", len(kinds), unit="groups", over=kinds):
-        images = tiny_imagenet_c.read(config.corrupted, *kind, split, config.fraction)
+        images = tiny_imagenet_c.read(config.corrupted, *kind, split, share)
         tiny_imagenet_c.check_same(first := first or images, images)
         errors[kind] = 1 - top_k_accuracy(member.probabilities(images, config.crops, network=network), images.labels)
     if errors:

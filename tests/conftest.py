@@ -1,5 +1,6 @@
 """Fixtures that several rooms share."""
 
+import contextlib
 import importlib
 import json
 import os
@@ -104,6 +105,30 @@ def real_tree(tmp_path_factory) -> Path:
 def real_data(real_tree, tmp_path_factory):
     """The real dataset, prepared and verified."""
     return splits.prepare(real_tree, tmp_path_factory.mktemp("real_prepared"))
+
+
+@pytest.fixture
+def actors_of():
+    """The numbers of the processes that are Ray's actors of a class, and descend from this one."""
+
+    def parent(number: int) -> int:
+        return int(Path(f"/proc/{number}/stat").read_text().rsplit(")", 1)[1].split()[1])
+
+    def ours(number: int) -> bool:
+        while number > 1:
+            number = parent(number)
+            if number == os.getpid():
+                return True
+        return False
+
+    def find(name: str):
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                number = int(path.parent.name)
+                if path.read_bytes().startswith(f"ray::{name}".encode()) and ours(number):
+                    yield number
+
+    return find
 
 
 @pytest.fixture

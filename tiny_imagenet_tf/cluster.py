@@ -2,6 +2,8 @@
 
 import contextlib
 import importlib.util
+import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,13 +24,13 @@ def actors(address: str, cores: int, most: int, kind: type, *arguments: Any) -> 
 
     Args:
         address: ``auto`` for the cluster of this machine, ``local`` for a new one, or where it is.
-        cores: of an actor, without GPUs.
+        cores: of an actor, without GPUs; all of one machine.
         most: actors that there is work for.
         kind: class of the actors.
         *arguments: that it is made with.
 
     Raises:
-        UserError: there is no such cluster.
+        UserError: there is no such cluster, no room in it, or an actor ended with one.
     """
     import ray
 
@@ -37,11 +39,29 @@ def actors(address: str, cores: int, most: int, kind: type, *arguments: Any) -> 
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise UserError(f"--ray {address}: {error}") from error
     try:
-        there = ray.cluster_resources()
-        gpus = int(there.get("GPU", 0))
-        needs = {"num_gpus": 1} if gpus else {"num_cpus": min(cores, there["CPU"])}
-        actor = ray.remote(max_restarts=-1, max_task_retries=-1, **needs)(kind)
-        count = min(gpus or max(1, int(there["CPU"]) // cores), most)
-        yield [actor.remote(*arguments) for _ in range(count)]
+        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        gpus = sum(int(each.get("GPU", 0)) for each in machines)
+        needs = {"num_gpus": 1} if gpus else {"num_cpus": cores}
+        room = gpus or sum(int(each.get("CPU", 0)) // cores for each in machines)
+        if not room:
+            most_cores = max(int(each.get("CPU", 0)) for each in machines)
+            raise UserError(f"--cores {cores}: no machine of the cluster has so many; the largest has {most_cores}")
+        actor = ray.remote(max_restarts=-1, max_task_retries=-1, **needs)(_in_folder(kind))
+        yield [actor.remote(os.getcwd(), *arguments) for _ in range(min(room, most))]
+    except ray.exceptions.RayError as error:
+        told = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+        if found := re.findall(r"(?:UserError|DatasetError|OSError|FileNotFoundError): (.*)", told):
+            raise UserError(f"--ray: an actor ended: {found[-1]}") from error
+        raise
     finally:
         ray.shutdown()
+
+
+def _in_folder(kind: type) -> type:
+    """A class whose objects are made, and work, in a folder: relative paths mean the same everywhere."""
+
+    def begin(self, folder: str, *arguments: Any) -> None:
+        os.chdir(folder)
+        kind.__init__(self, *arguments)
+
+    return type(kind.__name__, (kind,), {"__init__": begin})

@@ -93,6 +93,14 @@ def jit_compile(replicas: int = 1) -> bool | str:
     return "auto" if not _TENSORFLOW or (has_gpu() and replicas == 1) else False
 
 
+def share_gpus() -> None:
+    """Leaves the memory of GPUs to the processes of a cluster that compute on them; before anything is on one."""
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX
+    if _TENSORFLOW:
+        for gpu in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(gpu, True)
+
+
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Returns a function of tensors as one program of XLA, four to six times as fast for views on a CPU.
 

@@ -1,5 +1,6 @@
 """Tiny-ImageNet-C's layout, read and measured."""
 
+import dataclasses
 import os
 
 import keras
@@ -54,7 +55,7 @@ def test_the_recipe_prints_each_corruptions_error(corrupted, clean, downloaded, 
     mean = (0.75 + figures["none 1"]) / 2
     assert (
         printed[-1]
-        == f"corruption error, the mean over corruptions: {mean:.2%}; clean error {1 - figures['top-1']:.2%}"
+        == f"corruption error, the mean over 2 corruptions: {mean:.2%}; clean error {1 - figures['top-1']:.2%}"
     )
 
 
@@ -132,7 +133,7 @@ def test_made_ones_are_read_and_go_on_where_they_were_stopped(recipe, builder, c
     assert tiny_imagenet_c.groups(tmp_path / "made") == [("contrast", 2), ("contrast", 5), ("fog", 2), ("fog", 5)]
     found = tiny_imagenet_c.read(tmp_path / "made", "fog", 2, clean)
     assert sorted(found.file_names) == sorted(clean.file_names)
-    with pytest.raises(UserError, match="with seed 0, not of these 12 with seed 1"):
+    with pytest.raises(UserError, match="with seed 0, not of these 12 images with seed 1"):
         corrupt.main(corrupt.Config(seed=1, **options))
 
 
@@ -140,10 +141,29 @@ def test_a_group_that_was_not_finished_is_not_there(clean, tmp_path):
     def stop(image, name):
         raise KeyboardInterrupt
 
-    tiny_imagenet_c.claim(tmp_path / "made", clean, 0)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt), tiny_imagenet_c.claimed(tmp_path / "made", clean, 0):
         tiny_imagenet_c.write(tmp_path / "made", "fog", 1, clean, stop)
-    assert [path.name for path in (tmp_path / "made").iterdir()] == [tiny_imagenet_c.MADE]
+    assert sorted(path.name for path in (tmp_path / "made").iterdir()) == [".lock", tiny_imagenet_c.MADE]
+
+
+def test_made_ones_are_compared_with_the_images_that_they_were_made_of(recipe, builder, tmp_path):
+    tree = next(builder.data_path.parents[4].glob("tiny-imagenet-200"))
+    images = {"source": tree, "data_dir": builder.data_path.parents[3], "fraction": 0.67}
+    corrupt, evaluate = recipe("corrupt_images"), recipe("evaluate")
+    corrupt.main(corrupt.Config(corruptions=("contrast", "contrast"), severities=(1,), output=tmp_path / "C", **images))
+    pixels = keras.Input((64, 64, 3))
+    scores = keras.layers.Dense(4, name="logits")(keras.layers.GlobalAveragePooling2D()(pixels))
+    preprocess.deployed(preprocess.classifier(keras.Model(pixels, scores))).save(tmp_path / "net.keras")
+    evaluate.main(evaluate.Config(tmp_path / "net.keras", corrupted=tmp_path / "C", **images))
+    with pytest.raises(DatasetError, match="made of 8 images, which are not these 12"):
+        evaluate.main(evaluate.Config(tmp_path / "net.keras", corrupted=tmp_path / "C", **images | {"fraction": 1.0}))
+
+
+def test_one_at_a_time_makes_them_and_of_one_kind_of_images(clean, tmp_path):
+    with tiny_imagenet_c.claimed(tmp_path, clean, 0), pytest.raises(UserError, match="is at work on it"):
+        tiny_imagenet_c.claimed(tmp_path, clean, 0).__enter__()
+    with pytest.raises(UserError, match="of 12 images with seed 0, not of these, which are others"):
+        tiny_imagenet_c.claimed(tmp_path, dataclasses.replace(clean, digest="other"), 0).__enter__()
 
 
 @pytest.mark.parametrize(
@@ -152,6 +172,7 @@ def test_a_group_that_was_not_finished_is_not_there(clean, tmp_path):
         ({"corruptions": ("frost",)}, "--corruptions frost: there are gaussian_noise"),
         ({"severities": (0, 3)}, "--severities 0: they go from 1 to 5"),
         ({"fraction": 0.0}, "fraction"),
+        ({"seed": -1}, "--seed -1: from 0"),
         ({}, "is not empty and not begun by this command"),
     ],
 )

@@ -1,6 +1,5 @@
 """A whole search on made-up images, stopped and gone on with."""
 
-import contextlib
 import dataclasses
 import json
 import os
@@ -111,26 +110,19 @@ def test_what_the_images_do_not_allow_is_told_before_there_is_a_study(options, t
     assert not (tmp_path / "study").exists()
 
 
-def actors():
-    """The numbers of the processes that are Ray's actors."""
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            if path.read_bytes().startswith(b"ray::_Searcher"):
-                yield int(path.parent.name)
-
-
 @pytest.mark.slow
-def test_actors_on_two_machines_of_which_one_is_killed_try_every_setting(options, tmp_path):
+def test_actors_on_two_machines_of_which_one_is_killed_try_every_setting(options, tmp_path, monkeypatch, actors_of):
     """Two raylets on loopback; the trials of a killed actor are taken up again, and Ray starts it anew."""
     ray = pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
-    options = dataclasses.replace(options, study=tmp_path / "study", trials=24, together=2, sampler="random")
+    monkeypatch.chdir(tmp_path)  # relative paths are of this folder in the actors, too
+    options = dataclasses.replace(options, study=Path("study"), trials=24, together=2, sampler="random")
     search.run(dataclasses.replace(options, trials=2))  # one alone begins it
     killed = []
 
     def kill_one():
-        while not (searching := list(actors())) or len(list(options.study.glob("worker-*.lock"))) < 3:
+        while not (searching := list(actors_of("_Searcher"))) or len(list(options.study.glob("worker-*.lock"))) < 3:
             time.sleep(0.01)
         killed.append(searching[0])
         os.kill(searching[0], signal.SIGKILL)
@@ -139,6 +131,8 @@ def test_actors_on_two_machines_of_which_one_is_killed_try_every_setting(options
     try:
         cluster.add_node(num_cpus=1)
         cluster.wait_for_nodes()
+        with pytest.raises(UserError, match="--cores 9: no machine of the cluster has so many; the largest has 1"):
+            search.run(dataclasses.replace(options, ray=cluster.address, cores=9))
         threading.Thread(target=kill_one, daemon=True).start()
         stored = json.loads(search.run(dataclasses.replace(options, ray=cluster.address, cores=1)).read_text())
     finally:

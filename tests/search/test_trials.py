@@ -42,6 +42,15 @@ def test_no_more_trials_than_asked_for_and_a_search_goes_on(tmp_path, sampler):
     assert not list(tmp_path.glob("worker-*"))
 
 
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_processes_that_begin_together_do_not_draw_the_same(tmp_path, sampler):
+    both = [Trials(tmp_path, SPACE, sampler, 0) for _ in range(2)]
+    drawn = [trial.params["x"] for trials in both for trial in trials.ask(3, 12)]
+    assert len(set(drawn)) == 6
+    for trials in both:
+        trials.close()
+
+
 def test_the_trials_of_a_killed_process_are_tried_again(tmp_path):
     dead = subprocess.run([sys.executable, "-c", DYING, tmp_path], capture_output=True, text=True)
     assert dead.returncode == -9, dead.stderr

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -25,6 +27,15 @@ def test_float32_gives_what_predict_gives(small_trunk, view, resize):
     scale = np.abs(expected).max()
     np.testing.assert_allclose(extract(IMAGES, table), expected, atol=1e-4 * scale)
     np.testing.assert_allclose(extract(IMAGES[:2], table[:2]), expected[:2], atol=1e-4 * scale)
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=["whole", "mirrored corner", "random"])
+def test_a_trunk_that_takes_blue_first_is_shown_it(small_trunk, view, monkeypatch):
+    caffe = dataclasses.replace(small_trunk, backbone=dataclasses.replace(small_trunk.backbone, pixels="caffe"))
+    shown = views.show(IMAGES, view.table(5), caffe.size, recolour=isinstance(view, DrawnView))
+    expected = caffe.model.predict(np.asarray(shown)[..., ::-1] - [103.939, 116.779, 123.68], verbose=0)
+    extract = Engine(caffe, "float32").extractor(view)
+    np.testing.assert_allclose(extract(IMAGES, view.table(5)), expected, atol=1e-4 * np.abs(expected).max())
 
 
 def test_inception_v3_freezes_to_what_predict_gives(inception_trunk):

@@ -1,13 +1,11 @@
 """Extraction by many processes: started by hand, and by the actors of a Ray cluster."""
 
-import contextlib
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
@@ -92,16 +90,8 @@ def test_four_by_hand_of_which_one_is_killed_do_each_shard_once(options, expecte
     assert values_in(options.store) == expected
 
 
-def actors():
-    """The numbers of the processes that are Ray's actors."""
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            if path.read_bytes().startswith(b"ray::_Actor"):
-                yield int(path.parent.name)
-
-
 @pytest.mark.slow
-def test_actors_on_two_machines_of_which_one_is_killed_leave_the_same(options, expected):
+def test_actors_on_two_machines_of_which_one_is_killed_leave_the_same(options, expected, actors_of):
     """Two raylets on loopback; Ray starts an actor anew that was killed, and gives it its shard again."""
     ray = pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
@@ -111,7 +101,7 @@ def test_actors_on_two_machines_of_which_one_is_killed_leave_the_same(options, e
     def kill_one():
         while len(values_in(options.store)) < 3:
             time.sleep(0.01)
-        killed.append(next(actors()))
+        killed.append(next(actors_of("_Actor")))
         os.kill(killed[0], signal.SIGKILL)
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})

@@ -1,8 +1,9 @@
-"""Tiny-ImageNet-C: the val images under fifteen corruptions, each of five severities (Hendrycks and Dietterich 2019).
+"""Tiny-ImageNet-C: images of the 200 classes under corruptions of five severities (Hendrycks and Dietterich 2019).
 
 FOLDER/<corruption>/<severity 1 to 5>/<wnid>/<image>.JPEG      as its authors publish it
 """
 
+import contextlib
 import hashlib
 import io
 import re
@@ -19,9 +20,10 @@ from tiny_imagenet_tf.data.batches import in_order
 from tiny_imagenet_tf.data.official_layout import LARGEST, DatasetError
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.runs.files import part_of, read_object, settle, sweep, write_json, writing
+from tiny_imagenet_tf.runs.files import locked, part_of, read_object, settle, sweep, write_json, writing
 
 SUFFIXES = (".jpeg", ".jpg")
+_LOCK = ".lock"
 MADE = "made.json"  # in a folder of ours: of which images, from which seed
 _QUALITY = 85  # of the published JPEG files
 
@@ -81,26 +83,47 @@ def read(folder: Path, corruption: str, severity: int, clean: Split, fraction: f
     return Split(f"{corruption} {severity}", tf.constant(data), labels, boxes, names, clean.wnids, clean.words, digest)
 
 
-def claim(folder: Path, split: Split, seed: int) -> None:
-    """Takes a folder, new or begun before, for the corruptions of some images.
+def check_made(folder: Path, clean: Split) -> bool:
+    """Returns whether a folder is of ours, made of images at hand, and not as its authors publish it.
 
     Raises:
-        UserError: it holds something else.
+        DatasetError: it is made of others than these, whose errors cannot stand side by side.
     """
-    made = {"images": split.digest, "count": len(split), "seed": seed}
-    known = folder / MADE
-    if known.is_file():
-        if (found := read_object(known)) != made:
-            raise UserError(
-                f"--output {folder}: its corruptions are of {found.get('count')} images with seed {found.get('seed')}, "
-                f"not of these {len(split)} with seed {seed}; name a new folder"
-            )
-    elif folder.exists() and any(folder.iterdir()):
+    if not (folder / MADE).is_file():
+        return False
+    found = read_object(folder / MADE)
+    if found.get("images") != clean.digest:
+        raise DatasetError(
+            f"--corrupted {folder}: made of {found.get('count')} images, which are not these {len(clean)}; name the "
+            "--source, --data-dir and --fraction that it was made with"
+        )
+    return True
+
+
+@contextlib.contextmanager
+def claimed(folder: Path, split: Split, seed: int) -> Iterator[None]:
+    """Holds a folder, new or begun before, for the corruptions of some images.
+
+    Raises:
+        UserError: it holds something else, or another process is at work on it.
+    """
+    made, known = {"images": split.digest, "count": len(split), "seed": seed}, folder / MADE
+    if folder.exists() and not known.is_file() and any(path.name != _LOCK for path in folder.iterdir()):
         raise UserError(f"--output {folder}: is not empty and not begun by this command; name a new folder")
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        sweep(folder)
-        write_json(known, made)
+    with locked(folder / _LOCK, f"--output {folder}", wait=False):
+        if known.is_file() and (found := read_object(known)) != made:
+            its = f"{found.get('count')} images with seed {found.get('seed')}"
+            ours = f"{len(split)} images with seed {seed}"
+            raise UserError(
+                f"--output {folder}: its corruptions are of {its}, not of "
+                f"{f'these {ours}' if its != ours else 'these, which are others'}; name a new folder"
+            )
+        with writing(folder):
+            sweep(folder)
+            write_json(known, made)
+        yield
 
 
 def write(
@@ -114,7 +137,7 @@ def write(
     """Writes the images of one corruption and severity, all or none; what is there already is left as it is.
 
     Args:
-        folder: of all corruptions, see :func:`claim`.
+        folder: of all corruptions, see :func:`claimed`.
         corruption: its name.
         severity: of it.
         split: the images.
@@ -173,4 +196,4 @@ def table(errors: dict[tuple[str, int], float], clean: float) -> Iterator[str]:
         cells = "".join(f"{'':>8}" if each is None else f"{each:8.1%}" for each in row)
         yield f"{corruption:22}{cells}{means[corruption]:9.1%}"
     mean = float(np.mean(list(means.values())))
-    yield f"corruption error, the mean over corruptions: {mean:.2%}; clean error {clean:.2%}"
+    yield f"corruption error, the mean over {len(means)} corruptions: {mean:.2%}; clean error {clean:.2%}"

@@ -23,6 +23,8 @@ EXTRAS = {
     "tf2onnx": "export",
     "scikit-learn": "report",
     "tensorboard": "tensorboard",
+    "scipy": "corrupt",
+    "ray": "cluster",
 }
 ROOM = 3 * 2**30  # bytes; the dataset, its records, and transfer values of one view
 

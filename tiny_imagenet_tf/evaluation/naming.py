@@ -65,7 +65,7 @@ def as_csv(named: Sequence[dict[str, Any]]) -> bytes:
     rows = csv.writer(text)
     rows.writerow(COLUMNS)
     for each in named:
-        for rank, told in enumerate(each["answers"], 1):
+        for rank, told in enumerate(each.get("answers", ()), 1):
             rows.writerow((each["file"], rank, told["wnid"], told["name"], f"{told['probability']:.6f}"))
     return _encoded(text.getvalue())
 

@@ -5,6 +5,8 @@ this package: ``preprocess`` shows a 64x64 image as at test time, ``classifier``
 size, scales it to the network's own range and gives scores. Who shows images otherwise takes the ``classifier``.
 """
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -20,6 +22,18 @@ from tiny_imagenet_tf.published import IMAGE_SIZE
 _CAFFE_MEANS = (103.939, 116.779, 123.68)  # of blue, green and red, as `keras.applications` subtracts them
 
 
+@functools.cache
+def shown(
+    size: int, resize: Resize, *, recolour: bool, mix: bool = False, cut: bool = True
+) -> Callable[[Any, Any], Any]:
+    """Returns :func:`tiny_imagenet_tf.data.views.show` of images and their table, compiled where it draws colours.
+
+    One for all of the same kind, since each compilation takes a second.
+    """
+    show = functools.partial(views.show, size=size, resize=resize, recolour=recolour, mix=mix, cut=cut)
+    return hardware.compiled(show) if recolour or mix else show
+
+
 class Views(layers.Layer):
     """Shows a batch of uint8 images as a table of views says; :func:`tiny_imagenet_tf.data.views.show` as a layer.
 
@@ -32,16 +46,13 @@ class Views(layers.Layer):
     def __init__(self, views: RandomViews, size: int | None = None, resize: Resize = "half_pixel", **options: Any):
         super().__init__(dtype="float32", autocast=False, **options)
         self.views, self.size, self.resize = views, size or views.size, resize
-        self._show = hardware.compiled(self._shown)
+        recolour, mix = views.brightness_contrast, bool(views.mixup)
+        cut = views.cuts or self.size != IMAGE_SIZE
+        self._show = shown(self.size, resize, recolour=recolour, mix=mix, cut=cut)
 
     def call(self, inputs: tuple[Any, Any]) -> Any:
         """Returns float32 (batch, size, size, 3) in 0..255 from uint8 images and their table."""
         return self._show(*inputs)
-
-    def _shown(self, images: Any, table: Any) -> Any:
-        recolour, mix = self.views.brightness_contrast, bool(self.views.mixup)
-        cut = self.views.cuts or self.size != IMAGE_SIZE
-        return views.show(images, table, self.size, self.resize, recolour=recolour, mix=mix, cut=cut)
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
         """The batch in the new size."""

@@ -38,6 +38,8 @@ def run(options: SearchOptions) -> Path:
         UserError: an option, the images or the weights cannot be used, or the folder is of another search.
     """
     options.check()
+    if options.ray:
+        hardware.share_gpus()
     hardware.set_seed(options.seed)
     data = images.load(options)
     folds = _folds(options, data)
@@ -63,7 +65,10 @@ def _by_actors(options: SearchOptions, trials: Trials) -> None:
     import ray
 
     alone = dataclasses.replace(options, ray=None, cores=SearchOptions.cores)
-    rounds = -(-options.trials // options.together)
+    left = options.trials - len(trials.all())
+    if left <= 0:
+        return
+    rounds = -(-left // options.together)
     with cluster.actors(options.ray, options.cores, rounds, _Searcher, alone) as searchers:
         work = [each.search.remote() for each in searchers]
         with progress.bar(f"{len(searchers)} actors", options.trials, unit="trials") as bar:

@@ -52,11 +52,9 @@ class Trials:
             except BaseException:
                 self.close()
                 raise
-            # A process that comes later must not draw what an earlier one has drawn.
-            drawn = seed + len(self._study.trials)
             kinds = {"random": optuna.samplers.RandomSampler, "tpe": optuna.samplers.TPESampler}
             more = {"multivariate": True, "constant_liar": True} if sampler == "tpe" else {}
-            self._study.sampler = kinds[sampler](seed=drawn, **more)
+            self._sampler = lambda drawn: kinds[sampler](seed=seed + drawn, **more)
 
     def _opened(self, journal: Path) -> "optuna.Study":
         import optuna
@@ -83,6 +81,8 @@ class Trials:
         """
         with self._alone():
             self._take_up_the_dead()
+            # of what is drawn by now, or processes that begin together would draw the same
+            self._study.sampler = self._sampler(len(self._study.trials))
             left = total - len([trial for trial in self.all() if trial.state != self._states.WAITING])
             asked = [self._study.ask(self._space) for _ in range(min(most, left))]
             for trial in asked:
@@ -113,11 +113,11 @@ class Trials:
         if worker == self._worker:
             return True
         try:
-            with (self._folder / f"worker-{worker}.lock").open("r") as file:
+            with (self._folder / f"worker-{worker}.lock").open("r+") as file:  # NFS locks none that cannot be written
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except FileNotFoundError:
             return False
-        except BlockingIOError:
+        except OSError:  # it is held, or cannot be known
             return True
         Path(file.name).unlink(missing_ok=True)
         return False

@@ -151,6 +151,7 @@ def batch_size() -> int:
 def _fixed(trunk: Trunk, view: View, resize: Resize) -> Callable[[tf.Tensor, np.ndarray], tf.Tensor]:
     """All images in one view: slices and one resizing, half the time of the products that they equal."""
     top, left, size = views.WINDOWS[view.window]
+    scale = _scale(trunk)
 
     @tf.function
     def shown(images: tf.Tensor) -> tf.Tensor:
@@ -160,17 +161,23 @@ def _fixed(trunk: Trunk, view: View, resize: Resize) -> Callable[[tf.Tensor, np.
         resized = tf.raw_ops.ResizeBilinear(
             images=images, size=(trunk.size, trunk.size), half_pixel_centers=resize == "half_pixel"
         )
-        return scaled(resized, trunk.backbone.pixels)
+        return scale(resized)
 
     return lambda images, table: shown(images)
 
 
+def _scale(trunk: Trunk) -> keras.Model:
+    """Pixels in 0..255 to the trunk's range; made before a graph, in which its weights could not be."""
+    pixels = keras.Input((trunk.size, trunk.size, 3))
+    return keras.Model(pixels, scaled(pixels, trunk.backbone.pixels))
+
+
 def _drawn(trunk: Trunk, drawn: RandomViews, resize: Resize) -> Callable[[tf.Tensor, np.ndarray], tf.Tensor]:
     """Each image in its own view. Outside the frozen graph: the rewrite would compute the products in bfloat16."""
+    scale = _scale(trunk)
 
-    @tf.function(jit_compile=True)
+    @tf.function(reduce_retracing=True)
     def shown(images: tf.Tensor, table: tf.Tensor) -> tf.Tensor:
-        pixels = views.show(images, table, trunk.size, resize, recolour=drawn.brightness_contrast)
-        return scaled(pixels, trunk.backbone.pixels)
+        return scale(preprocess.shown(trunk.size, resize, recolour=drawn.brightness_contrast)(images, table))
 
     return shown

@@ -57,6 +57,8 @@ def run(options: ExtractOptions) -> None:
         UserError: an option, the images or the weights cannot be used, or there is no Ray cluster.
     """
     options.check()
+    if options.ray:
+        hardware.share_gpus()
     work = Work.of(options)
     if options.ray:
         _by_actors(options, work)

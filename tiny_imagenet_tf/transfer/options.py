@@ -164,7 +164,8 @@ class ClusterOptions(ValueOptions):
     ray: str | None = option(None, departs=False)
     """Have actors of a Ray cluster do it, one a GPU, or one for each --cores: auto for the cluster that this machine is
     in, local for a new one on this machine alone, or an address such as ray://head:10001 (needs the extra: pip install
-    "tiny_imagenet_tf[cluster]"). All machines see --source, --data-dir, --store and --study under the same names."""
+    "tiny_imagenet_tf[cluster]"). All machines see --source, --data-dir and --store, and this folder,
+    under the same names."""
     cores: int = option(4, POSITIVE, departs=False)
     """With --ray and without GPUs: cores of an actor."""
 
