@@ -72,7 +72,7 @@ def main(config: Config) -> None:
     images = {"source": config.source, "data-dir": config.data_dir}
     more = [f"--{name} {value}" for name, value in images.items() if value]
     more += [f"--fraction {config.fraction:g}"] * (config.fraction != 1)
-    print(" ".join([f"  tiny-imagenet evaluate --corrupted {config.output}", *more]))
+    print(" ".join([f"  tiny-imagenet evaluate RUN --corrupted {config.output}", *more]))
 
 
 if __name__ == "__main__":

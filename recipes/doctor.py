@@ -12,11 +12,14 @@ is what was wrong.
 
 import dataclasses
 import sys
+import textwrap
 from pathlib import Path
 
 from tiny_imagenet_tf.choices import Pixels
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
+
+WHOLE_WORDS = {"break_long_words": False, "break_on_hyphens": False}  # paths and options can be copied
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +78,7 @@ def examine(config: Config) -> list[str]:
             wrong.append(str(error))
     print(f"\n{len(wrong)} finding(s)" if wrong else "\nNothing is wrong.")
     for finding in wrong:
-        print(f"  * {finding}")
+        print(textwrap.fill(finding, 80, initial_indent="  * ", subsequent_indent="    ", **WHOLE_WORDS))
     return wrong
 
 

@@ -37,6 +37,9 @@ class Config:
     pixels: Pixels | None = None
     """What a model of somebody's expects, where it does not scale pixels itself: -1..1 (write --pixels=-1..1), 0..1,
     0..255, or caffe. A run's model knows its own."""
+    labels: str | None = None
+    """The order of the scores of a model that does not hold its classes: sorted (the default), imagenet1k, or a file
+    with a wnid a line such as the dataset's wnids.txt."""
     int8: bool = False
     """Write a LiteRT file in int8, too; needs training images."""
     output: Path = Path("exported")
@@ -72,7 +75,7 @@ def main(config: Config) -> list[dict]:
     if config.output.exists():
         raise UserError(f"--output {config.output}: is there already; name a new folder")
     check_folder("--output", config.output)
-    (member,) = find([config.model], "best", config.pixels)
+    (member,) = find([config.model], "best", config.pixels, config.labels)
     network = member.network()
     builder = splits.prepare(*images_of([member], config.source, config.data_dir))
 
@@ -80,12 +83,14 @@ def main(config: Config) -> list[dict]:
         return np.concatenate(list(in_order(split.take(rows), 100).as_numpy_iterator())).astype(np.float32)
 
     validation = splits.load(builder, "validation")
-    if len(validation.wnids) != network.classes or member.wnids not in (None, validation.wnids):
+    classes = member.classes(network)
+    own = classes.wnids if config.labels or member.wnids else validation.wnids
+    if sorted(own) != sorted(validation.wnids) or len(own) != network.classes:
         raise UserError(
             f"{member.name}: {network.classes} scores for the {len(validation.wnids)} classes of the images"
         )
-    rows = validation.spread_rows(config.images)
-    images, labels = pixels(validation, rows), validation.labels[rows]
+    rows, places = validation.spread_rows(config.images), np.array([own.index(wnid) for wnid in validation.wnids])
+    images, labels = pixels(validation, rows), places[validation.labels[rows]]
     model = preprocess.deployed(network.classifier, network.views()[0], network.resize, ranges=False)
     expected = softmax(as_scores(model.predict(images, verbose=0)))
     calibration = None
@@ -98,7 +103,10 @@ def main(config: Config) -> list[dict]:
         part.mkdir(parents=True)
     try:
         name, found = member.path.stem if member.run is None else member.run.path.name, []
-        print(f"{member.name}: top-1 {top_k_accuracy(expected, labels):.2%} of {len(rows)} val images by Keras")
+        top1 = top_k_accuracy(expected, labels)
+        print(f"{member.name}: top-1 {top1:.2%} of {len(rows)} val images by Keras")
+        if len(own) >= 10 and top1 < 2 / len(own):
+            print("That is near chance: tiny-imagenet doctor --model looks for the reason.")
         print(f"{'':28}{'MB':>8}{'largest difference':>20}{'top-1':>9}")
         for format, int8 in chosen:
             path = part / f"{name}{'-int8' if int8 else ''}{formats.SUFFIXES[format]}"
@@ -115,7 +123,7 @@ def main(config: Config) -> list[dict]:
             found.append(row)
             print(f"{row['format']:28}{row['bytes'] / 1e6:8.1f}{row['largest_difference']:20.1e}{row['top1']:9.2%}")
         taken = {"pixels": "0..255", "size": 64, "images": len(rows), "files": found}
-        write_json(part / "classes.json", dataclasses.asdict(member.classes(network)) | taken)
+        write_json(part / "classes.json", dataclasses.asdict(classes) | taken)
         part.rename(config.output)
     finally:
         shutil.rmtree(part, ignore_errors=True)

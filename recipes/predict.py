@@ -68,10 +68,11 @@ def main(config: Config) -> list[dict]:
     network = member.network()
     if model is not None and member.wnids is None and config.labels is None:
         print(f"{member.name} does not hold its classes: --labels says what its scores stand for", file=sys.stderr)
-    shown, named = network.views(config.crops or member.crops), []
+    shown, named, left = network.views(config.crops or member.crops), [], 0
     for each in naming.name(network, member.classes(network), files, shown, config.top, given):
         if "error" in each:
             print(f"left out: {each['error']}", file=sys.stderr)
+            left += 1
             continue
         named.append(each)
         print(f"{each['file']} ({each['width']}x{each['height']})")
@@ -87,6 +88,7 @@ def main(config: Config) -> list[dict]:
             print(f"wrote {path}")
     crops = "one crop" if len(shown) == 1 else f"{len(shown)} crops"
     pictures_told = "one picture" if len(named) == 1 else f"{len(named):,} pictures"
+    pictures_told += f" ({left:,} left out)" if left else ""
     print(f"{member.name}: {pictures_told}, the centre square at 64x64 pixels, {crops}")
     if model is None:
         known = packaged.figures()["validation"]

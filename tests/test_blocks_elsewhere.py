@@ -118,3 +118,13 @@ def test_the_example_classifier_of_the_documents_trains(document):
     output_shape, losses = train_example(code)
     assert output_shape == (None, 10)
     assert losses[-1] < 0.7 * losses[0]
+
+
+def test_models_need_keras_alone():
+    script = (
+        "import sys\n"
+        "sys.modules['tensorflow'] = sys.modules['tensorflow_datasets'] = None\n"
+        "from tiny_imagenet_tf import models\n"
+        "print(models.build('le_yang_model_1').count_params())\n"
+    )
+    assert run_python(script, KERAS_BACKEND="jax").split()[-1] == "1969544"

@@ -1,6 +1,7 @@
 """The command ``tiny-imagenet``: every recipe under one name."""
 
 import importlib
+import re
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -52,7 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         name = " ".join(arguments[:words])
         if name in COMMANDS:
             recipe = importlib.import_module(f"tiny_imagenet_tf.recipes.{COMMANDS[name]}")
-            command(recipe.Config, recipe.main, recipe.__doc__, arguments[words:], f"tiny-imagenet {name}")
+            told = _as_commands(recipe.__doc__)
+            command(recipe.Config, recipe.main, told, arguments[words:], f"tiny-imagenet {name}")
             return
     if arguments and arguments[0] == "--version":
         print(f"tiny_imagenet_tf {tiny_imagenet_tf.__version__}")
@@ -67,6 +69,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     choices = textwrap.fill(", ".join(started or COMMANDS), 78, break_on_hyphens=False)
     print(f"error: no command {' '.join(arguments[:2])!r}; there are\n{choices}", file=sys.stderr)
     sys.exit(2)
+
+
+def _as_commands(text: str) -> str:
+    """A recipe's docstring, its examples as one who has no checkout types them."""
+    names = {recipe: name for name, recipe in COMMANDS.items()}
+    return re.sub(r"python recipes/(\w+)\.py", lambda found: f"tiny-imagenet {names[found[1]]}", text)
 
 
 def _line(name: str) -> str:

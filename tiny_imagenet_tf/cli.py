@@ -8,6 +8,7 @@ import inspect
 import itertools
 import os
 import re
+import shlex
 import shutil
 import signal
 import sys
@@ -80,10 +81,16 @@ def command(
             print(hardware.headline(precision, devices))
         done = run(chosen)
         if getattr(chosen, "demo", False) and hasattr(done, "has_predictions"):
-            _end_demo(done.path, program or f"python {sys.argv[0]}")
+            again = [word for word in arguments if word not in ("--demo", "--demo=True")]
+            _end_demo(done.path, shlex.join([*(program or f"python {sys.argv[0]}").split(), *again]))
     except KeyboardInterrupt as error:
         print(f"\n{error if isinstance(error, interrupts.Interrupted) else 'SIGINT: ended.'}", file=sys.stderr)
+        if then := getattr(error, "then", ""):
+            print(f"This run can go on:\n  {then}", file=sys.stderr)
         sys.exit(128 + getattr(error, "number", signal.SIGINT))
+    except BrokenPipeError:  # who read has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
@@ -96,7 +103,8 @@ def _end_demo(run: Path, program: str) -> None:
         report.main(report.Config((run,)))
     except UserError as error:
         print(f"No report: {error}; then\n  tiny-imagenet report {run}")
-    print(f"On the real images, next:\n  {program}")
+    if "--resume" not in program.split():
+        print(f"On the real images, next:\n  {program}")
 
 
 def _parsed(config: type[Config], arguments: Sequence[str], program: str | None) -> Config:

@@ -13,11 +13,15 @@ class Interrupted(KeyboardInterrupt):
 
     Args:
         number: of the signal.
+
+    Attributes:
+        kept: what is kept, in words.
+        then: the command that goes on.
     """
 
     def __init__(self, number: int):
         super().__init__(signal.Signals(number).name)
-        self.number, self.kept = number, ""
+        self.number, self.kept, self.then = number, "", ""
 
     def __str__(self) -> str:
         return f"{super().__str__()}: ended{self.kept and '; '}{self.kept}."

@@ -62,7 +62,7 @@ def quietly() -> Iterator[None]:
         os.dup2(kept.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             os.dup2(screen, 2)
             kept.seek(0)
             os.write(2, kept.read())

@@ -90,7 +90,8 @@ def test_its_input_may_have_another_size(elsewhere, trained):
 def test_the_network_of_the_package_names_a_picture(tree, tiny_imagenet):
     done = tiny_imagenet("predict", tree / "val/images/val_0.JPEG", "--top", 3)
     assert done.returncode == 0, done.stderr
-    first, *answers, network, told = done.stdout.splitlines()
-    assert first.endswith("val_0.JPEG (64x64)") and len(answers) == 3 and "1 pictures" in network
+    *device, first, one, two, three, network, told = done.stdout.splitlines()
+    answers = (one, two, three)
+    assert device and first.endswith("val_0.JPEG (64x64)") and "one picture" in network
     assert all(re.fullmatch(r" +[0-9.]+%  n\d{8}  \w.*", each) for each in answers)
     assert f"right on {packaged.figures()['validation']['top1']:.1%} of 5,000 val images" in told

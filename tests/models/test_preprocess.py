@@ -58,7 +58,7 @@ def test_a_saved_model_loads_with_plain_keras_and_shows_images_as_the_table_does
     preprocess.deployed(preprocess.classifier(flat(75), "0..255"), view, resize).save(tmp_path / "model.keras")
     model = keras.saving.load_model(tmp_path / "model.keras")
     assert model.input_shape == (None, 64, 64, 3)
-    assert [layer.name for layer in model.layers][1:] == ["preprocess", "classifier"]
+    assert [layer.name for layer in model.layers][1:3] == ["preprocess", "classifier"]
     expected = np.asarray(views.show(IMAGES, view.table(3), 75, resize, recolour=False)).reshape(3, -1)
     np.testing.assert_allclose(model.predict(IMAGES, verbose=0), expected, atol=1e-3)
     whole = preprocess.deployed(preprocess.classifier(flat(75)), resize=resize)
@@ -77,9 +77,29 @@ def test_a_saved_model_takes_pixels_in_every_usual_range(kind, tmp_path):
     assert not model.predict(black, verbose=0).any()
 
 
+def convolved():
+    """A network with a ReLU, into which TensorFlow fuses the convolution."""
+    images = keras.Input((64, 64, 3))
+    x = keras.layers.Conv2D(8, 3, strides=2, activation="relu")(images)
+    return keras.Model(images, keras.layers.Dense(4)(keras.layers.GlobalAveragePooling2D()(x)))
+
+
+@pytest.mark.parametrize("network", [lambda: flat(64), convolved], ids=["pixels", "convolution"])
 @pytest.mark.parametrize("range_of", [lambda x: (x / 255 - 0.485) / 0.229, lambda x: x - 123.7, lambda x: 2.0 * x])
-def test_floats_in_no_known_range_score_nan(range_of):
-    model = preprocess.deployed(preprocess.classifier(flat(64)))
+def test_floats_in_no_known_range_score_nan(network, range_of, tmp_path):
+    preprocess.deployed(preprocess.classifier(network())).save(tmp_path / "model.keras")
+    model = keras.saving.load_model(tmp_path / "model.keras")
     mixed = np.concatenate([range_of(IMAGES[:1].astype(np.float32)), IMAGES[1:].astype(np.float32)])
     found = model.predict(mixed, verbose=0)
     assert np.isnan(found[0]).all() and np.isfinite(found[1:]).all()
+    assert np.isnan(np.asarray(model(mixed))[0]).all()
+
+
+def test_what_a_bicubic_resize_adds_is_cut_and_the_darkest_bytes_are_bytes():
+    model = preprocess.deployed(preprocess.classifier(flat(64), "0..255"))
+    rung = IMAGES.astype(np.float32)
+    rung[:, 0, 0], rung[:, 1, 1] = -6.5, 263.5
+    np.testing.assert_allclose(model.predict(rung, verbose=0), np.clip(rung, 0, 255).reshape(3, -1), atol=1e-4)
+    dark = np.full((1, 64, 64, 3), 2, np.uint8)
+    assert (model.predict(dark, verbose=0) == 2).all()
+    assert np.isnan(model.predict(np.full((1, 64, 64, 3), 2.25, np.float32), verbose=0)).all()

@@ -1,6 +1,7 @@
 """A look at the machine, at prepared data and at a model: what is printed, and in words what is wrong."""
 
 import platform
+import textwrap
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -25,6 +26,7 @@ EXTRAS = {
     "tensorboard": "tensorboard",
     "scipy": "corrupt",
     "ray": "cluster",
+    "mlflow": "track",
 }
 ROOM = 3 * 2**30  # bytes; the dataset, its records, and transfer values of one view
 
@@ -38,7 +40,8 @@ def machine(data_dir: Path | None = None) -> list[str]:
     print(f"Python {platform.python_version()}")
     print(", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES))
     there = {extra: _installed(package) for package, extra in EXTRAS.items()}
-    print("extras:", ", ".join(f"{extra} {'yes' if found else 'no'}" for extra, found in there.items()))
+    told = ", ".join(f"{extra} {'yes' if found else 'no'}" for extra, found in there.items())
+    print(textwrap.fill(f"extras: {told}", 80))
     print(f"Keras computes on {keras.backend.backend()}")
     print(hardware.headline(hardware.resolve_precision("auto")))
     wrong = ["there is an NVIDIA GPU, but no CUDA that works"] if hardware.gpu_without_cuda() else []

@@ -81,9 +81,10 @@ class Diagnosis:
             ]
         found = []
         if self.best.order != self.told.order:
+            path = "DATASET/" if self.best.order == "wnids.txt" else ""
             found.append(
                 f"its scores are in the order {self.best.order}, not {self.told.order}: "
-                f"--labels {self.best.order}, or bring them in order with `tiny-imagenet labels`"
+                f"--labels {path}{self.best.order}, or bring them in order with `tiny-imagenet labels`"
             )
         if self.best.pixels != self.told.pixels:
             found.append(f"it expects pixels in {self.best.pixels}: --pixels={self.best.pixels}")

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from tiny_imagenet_tf import hardware, processes, published
+from tiny_imagenet_tf.__main__ import COMMANDS
 from tiny_imagenet_tf.choices import Arithmetic
 from tiny_imagenet_tf.data import splits
 from tiny_imagenet_tf.data.batches import Steps
@@ -27,6 +28,7 @@ from tiny_imagenet_tf.experiments.fit import Keeping
 from tiny_imagenet_tf.experiments.options import RunOptions, Study
 from tiny_imagenet_tf.experiments.tracking import tracked
 from tiny_imagenet_tf.hardware import Placement
+from tiny_imagenet_tf.interrupts import Interrupted
 from tiny_imagenet_tf.runs.networks import Classes
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.snapshots import Snapshots
@@ -218,10 +220,15 @@ def begin(
             hardware.set_seed(options.seed, devices)
             with tracked(options.track, run.path, options) as trackers:
                 yield Experiment(study, options, run, data, precision, placement, trackers)
-        except BaseException:
+        except BaseException as error:
             kept = options.resume or not run.remove_if_empty()
             if kept and not run.ended and processes.is_first():
-                print(f"\nThis run can go on: --resume {run.path}", file=sys.stderr)
+                names = (name for name, recipe in COMMANDS.items() if recipe == study.recipe)
+                then = f"{' '.join(['tiny-imagenet', *names])} --resume {run.path}"
+                if isinstance(error, Interrupted):
+                    error.then = then
+                else:
+                    print(f"\nThis run can go on:\n  {then}", file=sys.stderr)
             raise
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import keras
 
-from tiny_imagenet_tf import hardware, interrupts
+from tiny_imagenet_tf import hardware, interrupts, processes
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments import checkpoints
 from tiny_imagenet_tf.experiments.clock import Clock
@@ -166,6 +166,8 @@ def take_up(model: keras.Model, keeping: Keeping, per_epoch: int) -> Clock:
     keeping.snapshots.go_back_to(clock.step)
     run.write_metrics(rows)
     run.reopen()  # all of it can be read
+    if clock.step and processes.is_first():
+        print(f"goes on after step {clock.step:,}")
     return clock
 
 

@@ -13,12 +13,12 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.choices import Pixels, Resize
 from tiny_imagenet_tf.data import views
 from tiny_imagenet_tf.data.views import COLUMNS, WHOLE, RandomViews, View
 from tiny_imagenet_tf.published import IMAGE_SIZE
 
+_RINGING = 32.0  # of 255: bicubic and Lanczos overshoot by less
 _CAFFE_MEANS = (103.939, 116.779, 123.68)  # of blue, green and red, as `keras.applications` subtracts them
 
 
@@ -30,6 +30,8 @@ def shown(
 
     One for all of the same kind, since each compilation takes a second.
     """
+    from tiny_imagenet_tf import hardware  # only now: what is saved needs Keras alone
+
     show = functools.partial(views.show, size=size, resize=resize, recolour=recolour, mix=mix, cut=cut)
     return hardware.compiled(show) if recolour or mix else show
 
@@ -106,16 +108,19 @@ def preprocess(view: View, size: int, resize: Resize = "half_pixel", *, ranges: 
 
     It takes (batch, 64, 64, 3): uint8, or floats in 0..255, 0..1 or -1..1. Plain Keras can refuse nothing, and pixels
     in 0..1 taken for 0..255 would make every image black without a word; so each image's own range tells. One with
-    pixels outside all of them, normalized by means and deviations, say, has NaN for scores. Without ``ranges`` it takes
-    0..255 alone.
+    pixels in none of them, normalized by means and deviations, say, is NaN; so are floats in 0..255 that are not whole
+    and end below 3. What a bicubic resize adds below 0 and above 255 is cut. Without ``ranges`` it takes 0..255 alone.
     """
     images = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), dtype="float32", name="images")
     x = layers.Rescaling(1.0, dtype="float32", name="to_float")(images)
     if ranges:
         least, most = (of(images, axis=(1, 2, 3), keepdims=True) for of in (ops.min, ops.max))
-        unit = ops.where(most <= 1.0, images * 255.0, images)
-        x = ops.where(least < 0.0, (images + 1.0) * 127.5, unit)
-        x = ops.where(ops.logical_or(least < -1.0, most > 255.0), ops.full_like(x, float("nan")), x)
+        whole = ops.all(ops.equal(images, ops.round(images)), axis=(1, 2, 3), keepdims=True)
+        near = ops.logical_and(least >= -_RINGING, most <= 255.0 + _RINGING)
+        of_bytes = ops.logical_and(near, ops.logical_or(most > 3.0, whole))
+        x = ops.where(of_bytes, ops.clip(images, 0.0, 255.0), ops.full_like(images, float("nan")))
+        small = ops.where(least < 0.0, (images + 1.0) * 127.5, images * 255.0)
+        x = ops.where(ops.logical_and(least >= -1.0, most <= 1.0), small, x)
     if (view, size) != (WHOLE, IMAGE_SIZE):
         top, left, length, mirrored = view.table(1)[:, :4].T
         rows = views.axis_weights(top, length, 0 * mirrored, size, resize)
@@ -128,10 +133,19 @@ def preprocess(view: View, size: int, resize: Resize = "half_pixel", *, ranges: 
 def deployed(
     classifier: keras.Model, view: View = WHOLE, resize: Resize = "half_pixel", *, ranges: bool = True
 ) -> keras.Model:
-    """Returns what is saved: images as :func:`preprocess` takes them to scores, in one view."""
+    """Returns what is saved: images as :func:`preprocess` takes them to scores, in one view.
+
+    An image in no known range has NaN for scores, whatever the network makes of it: a ReLU may turn NaN into 0.
+    """
     images = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), dtype="float32", name="images")
     shown = preprocess(view, classifier.input_shape[1], resize, ranges=ranges)(images)
-    return keras.Model(images, classifier(shown), name="tiny_imagenet_classifier")
+    scores = classifier(shown)
+    if isinstance(scores, (list, tuple)):  # a network of one output in a list
+        (scores,) = scores
+    if ranges:
+        known = ops.logical_not(ops.isnan(shown[:, 0, 0, :1]))
+        scores = ops.where(known, scores, ops.full_like(scores, float("nan")))
+    return keras.Model(images, scores, name="tiny_imagenet_classifier")
 
 
 def is_deployed(model: keras.Model) -> bool:
