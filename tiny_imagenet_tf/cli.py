@@ -74,19 +74,19 @@ def command(
             from tiny_imagenet_tf import hardware  # only now Keras is loaded
 
             devices = getattr(chosen, "devices", ())
-            resumed = getattr(chosen, "resume", None)  # such a run keeps its own precision
-            frozen = getattr(chosen, "FROZEN", False)
-            wanted = None if resumed else getattr(chosen, "precision", None)  # a saved network has its own, too
+            frozen, resumed = getattr(chosen, "FROZEN", False), getattr(chosen, "resume", None)
+            # a run that goes on keeps its own, as a saved network does
+            wanted = _precision_of(resumed) if resumed else getattr(chosen, "precision", None)
             precision = hardware.resolve_precision(wanted, devices, frozen=frozen) if wanted else None
             print(hardware.headline(precision, devices))
         done = run(chosen)
         if getattr(chosen, "demo", False) and hasattr(done, "has_predictions"):
             again = [word for word in arguments if word not in ("--demo", "--demo=True")]
-            _end_demo(done.path, shlex.join([*(program or f"python {sys.argv[0]}").split(), *again]))
+            _end_demo(done.path, _line(program, again))
     except KeyboardInterrupt as error:
         print(f"\n{error if isinstance(error, interrupts.Interrupted) else 'SIGINT: ended.'}", file=sys.stderr)
-        if then := getattr(error, "then", ""):
-            print(f"This run can go on:\n  {then}", file=sys.stderr)
+        if then := getattr(error, "then", ()):
+            print(f"This run can go on:\n  {_line(program, then)}", file=sys.stderr)
         sys.exit(128 + getattr(error, "number", signal.SIGINT))
     except BrokenPipeError:  # who read has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -94,6 +94,21 @@ def command(
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+def _line(program: str | None, words: Sequence[str]) -> str:
+    """A command line of this program."""
+    return shlex.join([*(program or f"python {sys.argv[0]}").split(), *words])
+
+
+def _precision_of(run: Path) -> str | None:
+    """What a run was begun with; None where that cannot be read, which is told when the run is."""
+    from tiny_imagenet_tf.runs.run import Run
+
+    try:
+        return Run(run).environment.get("precision")
+    except (UserError, OSError):
+        return None
 
 
 def _end_demo(run: Path, program: str) -> None:

@@ -16,12 +16,13 @@ class Interrupted(KeyboardInterrupt):
 
     Attributes:
         kept: what is kept, in words.
-        then: the command that goes on.
+        then: the words of a command line that go on.
     """
 
     def __init__(self, number: int):
         super().__init__(signal.Signals(number).name)
-        self.number, self.kept, self.then = number, "", ""
+        self.number, self.kept = number, ""
+        self.then: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{super().__str__()}: ended{self.kept and '; '}{self.kept}."

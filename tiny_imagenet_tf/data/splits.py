@@ -29,6 +29,8 @@ from tiny_imagenet_tf.data.untuned import untuned
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs.files import check_folder, locked, part_of, room, settle, sweep, writing
 
+Records = tfds.core.DatasetBuilder  # what knows the prepared records of a dataset
+
 _EMPTY = hashlib.sha256().hexdigest()  # of a split without images
 # What TFDS raises for damaged files.
 _OF_TFDS = (OSError, ValueError, KeyError, TypeError, AttributeError, AssertionError, json_format.Error)

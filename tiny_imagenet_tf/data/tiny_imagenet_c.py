@@ -24,7 +24,7 @@ from tiny_imagenet_tf.runs.files import locked, part_of, read_object, settle, sw
 
 SUFFIXES = (".jpeg", ".jpg")
 _LOCK = ".lock"
-MADE = "made.json"  # in a folder of ours: of which images, from which seed
+MADE = "made_of"  # in a folder of ours, JSON: of which images, from which seed
 _QUALITY = 85  # of the published JPEG files
 
 

@@ -7,7 +7,6 @@ from importlib import metadata
 from pathlib import Path
 
 import keras
-import tensorflow_datasets as tfds
 
 from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.choices import Pixels
@@ -52,7 +51,7 @@ def machine(data_dir: Path | None = None) -> list[str]:
     return wrong
 
 
-def data(source: Path | None, data_dir: Path | None) -> tuple[tfds.core.DatasetBuilder | None, list[str]]:
+def data(source: Path | None, data_dir: Path | None) -> tuple[splits.Records | None, list[str]]:
     """Prints what the records are; returns their builder, None where there is nothing to measure on, and the findings.
 
     Args:
@@ -82,11 +81,7 @@ def data(source: Path | None, data_dir: Path | None) -> tuple[tfds.core.DatasetB
 
 
 def network(
-    member: Member,
-    builder: tfds.core.DatasetBuilder,
-    images: int,
-    pixels: Pixels | None = None,
-    labels: str | None = None,
+    member: Member, builder: splits.Records, images: int, pixels: Pixels | None = None, labels: str | None = None
 ) -> list[str]:
     """Prints a model's accuracy as it is said to work, and at its best; returns what keeps it from that.
 
@@ -114,7 +109,7 @@ def network(
     return [f"{member.name}: {finding}" for finding in found.findings(len(split.wnids))]
 
 
-def _orders(wnids: Sequence[str], builder: tfds.core.DatasetBuilder) -> dict[str, tuple[str, ...]]:
+def _orders(wnids: Sequence[str], builder: splits.Records) -> dict[str, tuple[str, ...]]:
     """Orders that somebody's scores may have, beside the sorted one."""
     orders = {"imagenet1k": imagenet.wnids()} if set(wnids) <= set(imagenet.wnids()) else {}
     if listed := builder.info.metadata.get("listed"):  # of records that were prepared by this version

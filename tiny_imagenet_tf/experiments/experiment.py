@@ -14,7 +14,6 @@ import keras
 import numpy as np
 
 from tiny_imagenet_tf import hardware, processes, published
-from tiny_imagenet_tf.__main__ import COMMANDS
 from tiny_imagenet_tf.choices import Arithmetic
 from tiny_imagenet_tf.data import splits
 from tiny_imagenet_tf.data.batches import Steps
@@ -223,12 +222,10 @@ def begin(
         except BaseException as error:
             kept = options.resume or not run.remove_if_empty()
             if kept and not run.ended and processes.is_first():
-                names = (name for name, recipe in COMMANDS.items() if recipe == study.recipe)
-                then = f"{' '.join(['tiny-imagenet', *names])} --resume {run.path}"
                 if isinstance(error, Interrupted):
-                    error.then = then
+                    error.then = ("--resume", str(run.path))  # who knows the command tells
                 else:
-                    print(f"\nThis run can go on:\n  {then}", file=sys.stderr)
+                    print(f"\nThis run can go on: --resume {run.path}", file=sys.stderr)
             raise
 
 
