@@ -90,10 +90,8 @@ def _part(layer: keras.Layer) -> torch.nn.Module:
         pool = torch.nn.MaxPool2d(layer.pool_size, layer.strides)
         return _padded(pool, _amounts(layer, layer.pool_size), float("-inf"))
     if isinstance(layer, keras.layers.AveragePooling2D):
-        pool, amounts = (
-            torch.nn.AvgPool2d(layer.pool_size, layer.strides, count_include_pad=False),
-            _amounts(layer, layer.pool_size),
-        )
+        pool = torch.nn.AvgPool2d(layer.pool_size, layer.strides, count_include_pad=False)
+        amounts = _amounts(layer, layer.pool_size)
         if amounts[0] == amounts[1] and amounts[2] == amounts[3]:  # other pads PyTorch would count
             return _padded(pool, amounts)
     weights = [torch.from_numpy(np.array(each)) for each in layer.get_weights()]

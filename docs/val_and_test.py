@@ -32,9 +32,10 @@ from tiny_imagenet_tf.reports import markers
 from tiny_imagenet_tf.runs.environment import describe_environment
 from tiny_imagenet_tf.runs.files import write_json
 from tiny_imagenet_tf.runs.run import Run
-from tiny_imagenet_tf.runs.transfer_values import kept_stores
+from tiny_imagenet_tf.runs.transfer_values import stores_of
 
 ROOT = Path(__file__).parents[1]
+NAMES = ("validation", "test")
 NEAR = (0.9, 0.95, 0.99)  # cosine similarity to a training image
 
 
@@ -59,7 +60,7 @@ def main(config: Config) -> None:
     builder = splits.prepare(config.source, config.data_dir)
     val, test = (splits.load(builder, name) for name in ("validation", "test"))
     first = Run.finished(config.runs[0])
-    train, *pair = (values(first, splits.load(builder, name))[0] for name in ("train", *NAMES))
+    train, *pair = (values(first, each)[0] for each in (splits.load(builder, "train"), val, test))
     near = {name: nearest(each, train) for name, each in zip(NAMES, pair, strict=True)}
     found = {
         **describe_environment(),
@@ -73,17 +74,14 @@ def main(config: Config) -> None:
     markers.replace(ROOT / "docs/analysis.md", "val_and_test", lambda _: section(found))
 
 
-NAMES = ("validation", "test")
-
-
 def values(run: Run, split: splits.Split) -> list[np.ndarray]:
     """Returns a run's transfer values (n, width) of a split, one array a view.
 
     Raises:
         UserError: they are not stored, or of other images.
     """
-    stores = kept_stores(run.summary, split.name)
-    if not stores or None in stores or any(store.key.get("dataset_sha256") != split.digest for store in stores):
+    stores = stores_of(run.summary, split.name, split.digest)
+    if not stores:
         raise UserError(f"{run.path}: the transfer values of these {split.name} images are not stored")
     return [store.load() for store in stores]
 
@@ -104,9 +102,14 @@ def pixels(val: splits.Split, test: splits.Split) -> dict[str, dict[str, float]]
     found = {}
     for name in both[0]:
         a, b = both[0][name], both[1][name]
-        error = np.sqrt(a.var(ddof=1) / len(a) + b.var(ddof=1) / len(b))
-        found[name] = {"validation": a.mean(), "test": b.mean(), "z": (b.mean() - a.mean()) / error}
+        found[name] = {"validation": a.mean(), "test": b.mean(), "z": apart(a, b)}
     return found
+
+
+def apart(val: np.ndarray, test: np.ndarray) -> float:
+    """Returns how many standard errors the mean of test lies above that of val."""
+    error = np.sqrt(val.var(ddof=1) / len(val) + test.var(ddof=1) / len(test))
+    return (test.mean() - val.mean()) / error
 
 
 def nearest(images: np.ndarray, train: np.ndarray) -> dict[str, float]:
@@ -130,7 +133,7 @@ def told_apart(val: np.ndarray, test: np.ndarray) -> dict[str, float]:
 
 def confidence(run: Run, val: splits.Split, test: splits.Split) -> dict[str, float | str]:
     """Returns a run's accuracy on val, and its mean confidence on both after one temperature, found on val."""
-    head = backbones.load(run.snapshots().paths[-1])
+    head = backbones.load(run.snapshots().newest)
     raw = {split.name: [scores(head, each) for each in values(run, split)] for split in (val, test)}
     labels = val.labels
 
@@ -143,7 +146,6 @@ def confidence(run: Run, val: splits.Split, test: splits.Split) -> dict[str, flo
     temperature = optimize.minimize_scalar(loss, bounds=(0.2, 3), method="bounded").x
     likeliest = {name: at(temperature, name).max(1) for name in NAMES}
     a, b = likeliest.values()
-    error = np.sqrt(a.var(ddof=1) / len(a) + b.var(ddof=1) / len(b))
     accuracy = float((at(1, "validation").argmax(1) == labels).mean())
     return {
         "title": run.summary.title,
@@ -151,7 +153,7 @@ def confidence(run: Run, val: splits.Split, test: splits.Split) -> dict[str, flo
         "temperature": temperature,
         "confidence": a.mean(),
         "test_confidence": b.mean(),
-        "z": (b.mean() - a.mean()) / error,
+        "z": apart(a, b),
         "test_estimate": accuracy + b.mean() - a.mean(),
     }
 
@@ -167,14 +169,13 @@ def section(found: dict) -> str:
         what = "similarity to the nearest training image" if name == "mean" else f"images whose nearest is {name}"
         lines.append(f"| {what} | {a:{form}} | {b:{form}} | |")
     told = found["told apart"]
-    apart = (told["accuracy"] - 0.5) / told["standard_error"]
-    lines.append(f"| told apart, {told['images']:,} images | {told['accuracy']:.1%}, chance 50 % | | {apart:+.1f} |")
+    errors = (told["accuracy"] - 0.5) / told["standard_error"]
+    lines.append(f"| told apart, {told['images']:,} images | {told['accuracy']:.1%}, chance 50 % | | {errors:+.1f} |")
     lines += ["", "| run | val | confidence on val | on test | standard errors apart | test, estimated |"]
     lines.append("|---|---:|---:|---:|---:|---:|")
     for run in found["runs"]:
-        title = (
-            re.sub(r" with --backbone (\S+)\.keras --pixels \S+", r", \1,", run["title"]).replace(" --", " ").strip(",")
-        )
+        title = re.sub(r" with --backbone (\S+)\.keras --pixels \S+", r", \1,", run["title"])
+        title = title.replace(" --", " ").strip(",")
         lines.append(
             f"| {title} | {run['accuracy']:.2%} | {run['confidence']:.2%} | {run['test_confidence']:.2%} "
             f"| {run['z']:+.1f} | {run['test_estimate']:.2%} |"

@@ -71,9 +71,9 @@ def examine(config: Config) -> list[str]:
     wrong += findings + untold
     if builder is None and members:
         wrong.append("--model: not looked at, for there are no images to show it; name them by --source")
-    for member in members if builder is not None else ():
+    elif members:
         try:
-            wrong += checkup.network(member, builder, config.images, config.pixels, config.labels)
+            wrong += checkup.network(members[0], builder, config.images, config.pixels, config.labels)
         except UserError as error:
             wrong.append(str(error))
     print(f"\n{len(wrong)} finding(s)" if wrong else "\nNothing is wrong.")

@@ -59,6 +59,7 @@ def main(config: Config) -> list[dict]:
 
     from tiny_imagenet_tf.data import splits  # TensorFlow is loaded when the recipe runs
     from tiny_imagenet_tf.data.batches import in_order
+    from tiny_imagenet_tf.data.labels import columns
     from tiny_imagenet_tf.deployment import formats
     from tiny_imagenet_tf.evaluation.members import find, images_of
     from tiny_imagenet_tf.evaluation.metrics import softmax, top_k_accuracy
@@ -83,13 +84,12 @@ def main(config: Config) -> list[dict]:
         return np.concatenate(list(in_order(split.take(rows), 100).as_numpy_iterator())).astype(np.float32)
 
     validation = splits.load(builder, "validation")
-    classes = member.classes(network)
-    own = classes.wnids if config.labels or member.wnids else validation.wnids
-    if sorted(own) != sorted(validation.wnids) or len(own) != network.classes:
+    own = member.order_of(network, validation)
+    if sorted(own) != sorted(validation.wnids):
         raise UserError(
             f"{member.name}: {network.classes} scores for the {len(validation.wnids)} classes of the images"
         )
-    rows, places = validation.spread_rows(config.images), np.array([own.index(wnid) for wnid in validation.wnids])
+    rows, places = validation.spread_rows(config.images), columns(own, validation.wnids)
     images, labels = pixels(validation, rows), places[validation.labels[rows]]
     model = preprocess.deployed(network.classifier, network.views()[0], network.resize, ranges=False)
     expected = softmax(as_scores(model.predict(images, verbose=0)))
@@ -123,7 +123,7 @@ def main(config: Config) -> list[dict]:
             found.append(row)
             print(f"{row['format']:28}{row['bytes'] / 1e6:8.1f}{row['largest_difference']:20.1e}{row['top1']:9.2%}")
         taken = {"pixels": "0..255", "size": 64, "images": len(rows), "files": found}
-        write_json(part / "classes.json", dataclasses.asdict(classes) | taken)
+        write_json(part / "classes.json", dataclasses.asdict(member.classes(network)) | taken)
         part.rename(config.output)
     finally:
         shutil.rmtree(part, ignore_errors=True)

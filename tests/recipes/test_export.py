@@ -73,3 +73,19 @@ def test_what_is_not_installed_is_named(recipe, model, options, monkeypatch):
     with pytest.raises(UserError, match=r"tf2onnx is not installed; pip install .*\[export\]"):
         export.main(export.Config(model, **options))
     assert not options["output"].exists()
+
+
+def test_scores_in_an_order_of_their_own_are_measured_and_named_by_labels(recipe, model, options, builder, tmp_path):
+    """The same network without its classes, its scores turned round, and a list that says so."""
+    wnids = tuple(builder.info.features["label"].names)
+    saved = keras.saving.load_model(model).get_layer("classifier")
+    turned = keras.Model(saved.inputs[0], saved.outputs[0][:, ::-1], name="classifier")
+    preprocess.deployed(turned).save(tmp_path / "turned.keras")
+    (tmp_path / "wnids.txt").write_text("\n".join(reversed(wnids)))
+    export = recipe("export")
+    (expected,) = export.main(export.Config(model, formats=("onnx",), **options))
+    options["output"] = tmp_path / "other"
+    labels = str(tmp_path / "wnids.txt")
+    (found,) = export.main(export.Config(tmp_path / "turned.keras", formats=("onnx",), labels=labels, **options))
+    assert found["top1"] == expected["top1"]
+    assert json.loads((tmp_path / "other/classes.json").read_text())["wnids"] == list(reversed(wnids))

@@ -20,7 +20,7 @@ from tiny_imagenet_tf.runs.networks import Classes
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.snapshots import Snapshots
 from tiny_imagenet_tf.runs.summary import Crops
-from tiny_imagenet_tf.runs.transfer_values import kept_stores
+from tiny_imagenet_tf.runs.transfer_values import kept_stores, stores_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +68,20 @@ class Member:
                 raise UserError(f"--labels {self.labels}: {len(wnids)} classes for {network.classes} scores")
         return Classes.of(wnids or tuple(f"class {number}" for number in range(network.classes)), known)
 
+    def order_of(self, network: Predictor, split: Split) -> tuple[str, ...]:
+        """Returns the wnids of its scores: those that its file holds, or of a split in the order that is told of it.
+
+        Raises:
+            UserError: they are not as many as its scores, or of other classes than the split.
+        """
+        self._check_classes(split)
+        stored = self.wnids if self.run is None else None  # a run's are those of its images
+        wnids = stored if stored is not None else order(self.labels or "sorted", split.wnids)
+        if network.classes != len(wnids):
+            hint = "; --labels says which they are: imagenet1k, or a file" if self.labels is None else ""
+            raise UserError(f"{self.name}: {network.classes} scores for {len(wnids)} classes{hint}")
+        return wnids
+
     def network(self) -> Predictor:
         """Returns the network.
 
@@ -95,9 +109,7 @@ class Member:
         Raises:
             UserError: the classes are others, or stored predictions are asked for what they do not hold.
         """
-        known = self.wnids is not None and self.run is None  # a file that says what its scores stand for
-        if self.wnids is not None and (not set(split.wnids) <= set(self.wnids) if known else self.wnids != split.wnids):
-            raise UserError(f"{self.name}: its classes, or their order, are not those of the images")
+        self._check_classes(split)
         if self.head:
             return self._by_head(split, crops)
         if self.path is None:
@@ -110,18 +122,22 @@ class Member:
             if stored and crops == self.crops and (predicted := self._predictions(split)) is not None:
                 return predicted
         network = network or self.network()
-        wnids = self.wnids if known else order(self.labels or "sorted", split.wnids)
-        if network.classes != len(wnids):
-            hint = "; --labels says which they are: imagenet1k, or a file" if self.labels is None else ""
-            raise UserError(f"{self.name}: {network.classes} scores for {len(wnids)} classes{hint}")
+        wnids = self.order_of(network, split)
         found = network.probabilities(split, network.views(crops), title=split.name)[:, columns(wnids, split.wnids)]
         return found / found.sum(axis=1, keepdims=True) if len(wnids) > len(split.wnids) else found
+
+    def _check_classes(self, split: Split) -> None:
+        """Refuses a run's other classes or order; a file that says what its scores stand for may have more."""
+        if self.wnids is None:
+            return
+        if not (set(split.wnids) <= set(self.wnids) if self.run is None else self.wnids == split.wnids):
+            raise UserError(f"{self.name}: its classes, or their order, are not those of the images")
 
     def _by_head(self, split: Split, crops: Crops | None) -> np.ndarray:
         if crops not in (None, self.crops):
             raise UserError(f"{self.name}: of a head only the crops of its run are stored, {self.crops}")
-        stores = kept_stores(self.run.summary, split.name)
-        if not stores or None in stores or any(store.key.get("dataset_sha256") != split.digest for store in stores):
+        stores = stores_of(self.run.summary, split.name, split.digest)
+        if not stores:
             raise UserError(f"{self.name}: the transfer values of these images are not stored; --snapshots best")
         model = backbones.load(self.path)
         return combine(scores(model, each.load()) for each in stores)

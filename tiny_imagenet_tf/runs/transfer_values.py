@@ -138,6 +138,13 @@ def kept_stores(summary: Summary, split: str) -> list[Store | None]:
     return [existing_store(Path(view.folder)) for view in summary.transfer_values.get(split, ())]
 
 
+def stores_of(summary: Summary, split: str, digest: str) -> list[Store]:
+    """Returns the same; none where one is gone or of other images than those of a digest."""
+    stores = kept_stores(summary, split)
+    same = None not in stores and all(store.key.get("dataset_sha256") == digest for store in stores)
+    return stores if same else []
+
+
 def open_store(root: Path, key: dict, rows: int, shard_rows: int = SHARD_ROWS) -> Store:
     """Returns the store of a key, creating its folder at the first call.
 

@@ -105,8 +105,10 @@ def _space(options: SearchOptions) -> dict[str, Any]:
 
 def _check_same(options: SearchOptions, data: Data, trunk: Trunk) -> None:
     """Trials of other images or options must not be compared."""
-    free = ("trials", "together", "study", "store", "source", "data_dir", "sampler", "seed", "weights", "engine")
-    free += ("ray", "cores")
+    free = (
+        "trials", "together", "study", "store", "source", "data_dir", "sampler", "seed", "weights", "engine", "ray",
+        "cores",
+    )  # fmt: skip
     chosen = {name: value for name, value in dataclasses.asdict(options).items() if name not in free}
     chosen |= {"train_sha256": data.all_train.digest, "weights_sha256": trunk.description["weights_sha256"]}
     stored = searches.begin(options.folder, chosen)
