@@ -111,13 +111,13 @@ class Heads:
     def _compile(self, parts: Sequence[np.ndarray]) -> None:
         width, classes = self._shape
         decays = [l2_coefficient(setting.weight_decay, self.convention) for setting in self.settings]
-        self._scores = _Scores([1 - setting.dropout_keep for setting in self.settings], classes, decays)
+        self._scores = _Scores([1 - setting.dropout_keep for setting in self.settings], classes)
         values = keras.Input((width,))
         self._model = keras.Model(values, self._scores(values))
         self._scores.kernel.assign(parts[0])
         self._scores.bias.assign(parts[1])
         loss = _Loss([setting.label_smoothing for setting in self.settings])
-        self._model.compile(_Adam(len(self.settings), classes), loss, jit_compile=hardware.jit_compile())
+        self._model.compile(_Adam(decays, classes), loss, jit_compile=hardware.jit_compile())
         self._model.optimizer.build(self._model.trainable_variables)
 
 
@@ -128,17 +128,14 @@ def _side_by_side(weights: Sequence[Sequence[np.ndarray]]) -> list[np.ndarray]:
 class _Scores(keras.layers.Layer):
     """Values (batch, width) to scores (batch, heads, classes); kernels (width, heads * classes) lie side by side."""
 
-    def __init__(self, dropout_rates: Sequence[float], classes: int, decays: Sequence[float]):
+    def __init__(self, dropout_rates: Sequence[float], classes: int):
         super().__init__(dtype="float32", name="scores")
-        self.rates, self.classes, self.decays = tuple(dropout_rates), classes, np.array(decays, np.float32)
+        self.rates, self.classes = tuple(dropout_rates), classes
         self.seeds = keras.random.SeedGenerator(0)
 
     def build(self, shape: tuple[int | None, int]) -> None:
         columns = len(self.rates) * self.classes
-        decays = np.repeat(self.decays, self.classes)
-        self.kernel = self.add_weight(
-            shape=(shape[-1], columns), regularizer=lambda kernel: ops.sum(ops.sum(kernel * kernel, axis=0) * decays)
-        )
+        self.kernel = self.add_weight(shape=(shape[-1], columns))
         self.bias = self.add_weight(shape=(columns,), initializer="zeros")
 
     def call(self, values: Any, training: bool = False) -> Any:
@@ -169,16 +166,38 @@ class _Loss(keras.losses.Loss):
 
 
 class _Adam(keras.optimizers.Adam):
-    """Adam with a learning rate a head."""
+    """Adam with a learning rate and an L2 a head, in one pass over the weights and their moments.
 
-    def __init__(self, heads: int, classes: int):
+    On a CPU many heads cost little but their products and that pass: L2 is part of it, and no loss of its own.
+
+    Args:
+        decays: each head's c of c * sum(w^2), of its kernel.
+        classes: scores a head.
+    """
+
+    def __init__(self, decays: Sequence[float], classes: int):
         super().__init__(1.0, epsilon=ADAM_EPSILON, name="adam")
-        self._heads, self._classes = heads, classes
+        self._decays, self._classes = np.array(decays, np.float32), classes
 
     def build(self, variables: list) -> None:
         if not self.built:
-            self.rates = self.add_variable((self._heads,), initializer="ones", name="rates")
+            self.rates = self.add_variable((len(self._decays),), initializer="ones", name="rates")
+            self._stepped = hardware.compiled(self._step)
         super().build(variables)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        super().update_step(gradient, variable, ops.repeat(self.rates, self._classes))
+        index = self._get_variable_index(variable)
+        moments = (self._momentums[index], self._velocities[index])
+        decays = self._decays if len(variable.shape) == 2 else np.zeros_like(self._decays)  # none on a bias
+        values = (each.value for each in (*moments, self.rates))
+        news = self._stepped(variable, *values, gradient, decays, self.iterations + 1)
+        for each, new in zip((variable, *moments), news, strict=True):
+            self.assign(each, new)
+
+    def _step(self, weight: Any, mean: Any, square: Any, rates: Any, gradient: Any, decays: Any, step: Any) -> Any:
+        step = ops.cast(step, "float32")
+        rates = rates * ops.sqrt(1 - ops.power(self.beta_2, step)) / (1 - ops.power(self.beta_1, step))
+        gradient = gradient + 2 * ops.repeat(decays, self._classes) * weight
+        mean = mean + (gradient - mean) * (1 - self.beta_1)
+        square = square + (ops.square(gradient) - square) * (1 - self.beta_2)
+        return weight - ops.repeat(rates, self._classes) * mean / (ops.sqrt(square) + self.epsilon), mean, square
