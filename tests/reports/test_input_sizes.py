@@ -1,0 +1,43 @@
+"""Accuracy by input size: what the page shows is what was stored, and the figure draws it."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from tiny_imagenet_tf.runs.files import read_object
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def script():
+    spec = importlib.util.spec_from_file_location("input_sizes", ROOT / "docs/input_sizes.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def sizes():
+    return read_object(ROOT / "results/analyses/input_sizes.json")["sizes"]
+
+
+def test_the_page_shows_what_is_stored(script, sizes):
+    assert script.section(sizes) in (ROOT / "docs/beyond.md").read_text(encoding="utf-8")
+
+
+def test_the_runs_differ_in_size_alone(sizes):
+    def rest(each):
+        words = each["command"].split()
+        return [word for word in words if word != str(each["size"]) and not word.startswith("size_")]
+
+    assert len({each["size"] for each in sizes}) == len(sizes) >= 3
+    assert all(rest(each) == rest(sizes[0]) for each in sizes)
+    assert len({(each["train_images"], each["val_images"]) for each in sizes}) == 1
+
+
+def test_every_size_has_a_dot(script, sizes):
+    (axes,) = script.draw(sizes).axes
+    assert {text.get_text() for text in axes.texts} == {f"{each['size']} px" for each in sizes}
+    assert sorted(axes.lines[0].get_ydata()) == sorted(each["top1"] for each in sizes)
