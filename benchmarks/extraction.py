@@ -5,7 +5,7 @@ All read the same files through the same pipeline and take turns in one process.
 needs torchvision too, runs its own Inception-v3, eager and compiled, and is left out for other backbones.
 
     python benchmarks/extraction.py                                             # made-up images, random weights
-    python benchmarks/extraction.py --source tiny-imagenet-200 --images 400 --output results/benchmarks/extraction.json
+    python benchmarks/extraction.py --source tiny-imagenet-200 --images 400 --output extraction.json
 """
 
 import dataclasses

@@ -59,6 +59,7 @@ class Measurement:
         """Writes it, with machine, versions and commit, if there is a path."""
         if path is not None:
             about = {**describe_environment(), "device": describe_device()}
+            path.parent.mkdir(parents=True, exist_ok=True)
             write_json(path, {**dataclasses.asdict(self), **about})
             print(f"wrote {path}")
 

@@ -4,7 +4,7 @@ Here the images lie in memory, as JPEGs or (with --cache in the recipes) decoded
 linear map; there ``image_dataset_from_directory`` reads the files of the official layout, and Keras' layers mirror and
 recolour.
 
-    python benchmarks/pipeline.py --output results/benchmarks/pipeline.json
+    python benchmarks/pipeline.py --output results/benchmarks/avx2/pipeline.json
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""Writes the tables of docs/performance.md from results/benchmarks (``benchmarks/*.py --output``).
+"""Writes the tables of docs/performance.md from results/benchmarks (``benchmarks/*.py --output``), a folder a machine.
 
 python benchmarks/write_page.py
 """
@@ -20,17 +20,18 @@ TITLES = {
     "head": "A head",
     "search": "Many heads together",
 }
+MACHINES = {"avx2": ", AVX2", "avx512": ", AVX-512 with VNNI and bfloat16"}
 
 
 def section(_: str) -> str:
     """A table a stored benchmark."""
     tables = []
-    for path in sorted((ROOT / "results" / "benchmarks").rglob("*.json")):
+    for path in sorted((ROOT / "results" / "benchmarks").rglob("*.json"), key=lambda path: (path.stem, path.parent)):
         stored = json.loads(path.read_text())
         found = Measurement(*(stored[name] for name in ("name", "shown", "unit", "rates")))
         versions = ", ".join(f"{name} {number}" for name, number in stored["versions"].items())
         caption = (
-            f"{stored['device']}, commit `{(stored['commit'] or 'unknown')[:7]}`, {stored['started'][:10]}, "
+            f"{stored['device']}{MACHINES.get(path.parent.name, '')}, commit `{(stored['commit'] or 'unknown')[:7]}`, {stored['started'][:10]}, "
             f"{found.turns} turns; {versions}."
         )
         columns = ("", f"{found.unit} a second", "ratio to the first", "turn by turn")
