@@ -19,6 +19,7 @@ import tyro
 
 from tiny_imagenet_tf.choices import Pixels
 from tiny_imagenet_tf.cli import command
+from tiny_imagenet_tf.data import pictures
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs.files import check_output, replacing
 from tiny_imagenet_tf.runs.snapshots import Snapshots
@@ -49,22 +50,26 @@ class Config:
     json: Path | None = None
     """Where to write the answers as JSON."""
 
+    def look_first(self) -> None:
+        """Says what is missing, or in the way, before a network is loaded."""
+        if self.top < 1:
+            raise UserError(f"--top {self.top}: must be at least 1")
+        for option, path in (("--csv", self.csv), ("--json", self.json)):
+            check_output(option, path, self.paths)
+        if self.csv is not None and self.json is not None and self.csv.resolve() == self.json.resolve():
+            raise UserError(f"--csv and --json: both are {self.csv}")
+        pictures.find(split(self.paths)[1])
+
 
 def main(config: Config) -> list[dict]:
+    config.look_first()
     model, given = split(config.paths)
-    from tiny_imagenet_tf.data import pictures  # only now: TensorFlow is loaded
-    from tiny_imagenet_tf.evaluation import naming
+    from tiny_imagenet_tf.evaluation import naming  # only now: TensorFlow is loaded
     from tiny_imagenet_tf.evaluation.members import find
     from tiny_imagenet_tf.models import packaged
 
-    if config.top < 1:
-        raise UserError(f"--top {config.top}: must be at least 1")
-    for option, path in (("--csv", config.csv), ("--json", config.json)):
-        check_output(option, path, config.paths)
-    if config.csv is not None and config.json is not None and config.csv.resolve() == config.json.resolve():
-        raise UserError(f"--csv and --json: both are {config.csv}")
     (member,) = find([model or packaged.FILE], "best", config.pixels, config.labels)
-    files = list(pictures.find(given))
+    files = pictures.find(given)
     network = member.network()
     if model is not None and member.wnids is None and config.labels is None:
         print(f"{member.name} does not hold its classes: --labels says what its scores stand for", file=sys.stderr)
@@ -104,10 +109,10 @@ def split(paths: Sequence[Path]) -> tuple[Path | None, Sequence[Path]]:
     """
     first = paths[0].expanduser() if paths else Path()
     named = first.suffix == ".keras" or (first / "config.json").is_file() or Snapshots.exist(first / "snapshots")
-    model, pictures = (paths[0], paths[1:]) if named else (None, paths)
-    if not pictures:
+    model, shown = (paths[0], paths[1:]) if named else (None, paths)
+    if not shown:
         raise UserError("no picture was given")
-    return model, pictures
+    return model, shown
 
 
 if __name__ == "__main__":

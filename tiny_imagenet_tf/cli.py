@@ -49,7 +49,8 @@ def command(
     Args:
         config: a dataclass; its fields become options, in groups by the ``GROUP`` of the class that has them, and
             their comments the help. Its ``starting_point``, if it has one, turns the command line into the config of
-            what is not named there. Where it has a ``precision``, or ``COMPUTES`` is true, the first line names the
+            what is not named there. Its ``look_first``, if it has one, says what is wrong before anything is loaded.
+            Where it has a ``precision``, or ``COMPUTES`` is true, the first line names the
             device.
         run: called with the config.
         description: heads ``--help``.
@@ -65,6 +66,8 @@ def command(
         print(wrapped(description or ""), end="\n\n")
     try:
         chosen = _with_homes(_parsed(config, arguments, program))
+        if hasattr(chosen, "look_first"):
+            chosen.look_first()
         _load_quietly()
         if getattr(chosen, "distributed", False):
             from tiny_imagenet_tf import processes  # before anything is computed

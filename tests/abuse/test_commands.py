@@ -117,6 +117,11 @@ def test_bad_command_lines(kind, tmp_path, monkeypatch, tiny_imagenet, state, wh
     assert "Traceback" not in told and (state(tmp_path), state(whole_tree)) == before
 
 
+def test_a_missing_picture_is_told_before_a_device_is(tiny_imagenet):
+    done = tiny_imagenet("predict", "nothing.jpg")
+    assert (done.returncode, done.stdout) == (2, "") and done.stderr == "error: nothing.jpg: no such file or folder\n"
+
+
 @pytest.fixture(scope="module")
 def good_network(tmp_path_factory):
     """A network of this package, of four classes."""

@@ -2,7 +2,7 @@
 
 import struct
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -52,19 +52,21 @@ def _in_bytes(picture: Image.Image, kind: str | None) -> Image.Image:
     return picture
 
 
-def find(paths: Sequence[Path]) -> Iterator[Path]:
-    """Yields the files of some paths; of a folder all pictures in it and below.
+def find(paths: Sequence[Path]) -> list[Path]:
+    """Returns the files of some paths; of a folder all pictures in it and below.
 
     Raises:
         UserError: there is nothing at a path, or a folder holds no picture.
     """
+    files = []
     for path in paths:
         if not path.exists():
             raise UserError(f"{path}: no such file or folder")
         if path.is_file():
-            yield path
+            files.append(path)
             continue
         found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
         if not found:
             raise UserError(f"{path}: no picture in this folder ({', '.join(SUFFIXES)})")
-        yield from found
+        files += found
+    return files
