@@ -30,8 +30,9 @@ def section(_: str) -> str:
         stored = json.loads(path.read_text())
         found = Measurement(*(stored[name] for name in ("name", "shown", "unit", "rates")))
         versions = ", ".join(f"{name} {number}" for name, number in stored["versions"].items())
+        machine = stored["device"] + MACHINES.get(path.parent.name, "")
         caption = (
-            f"{stored['device']}{MACHINES.get(path.parent.name, '')}, commit `{(stored['commit'] or 'unknown')[:7]}`, {stored['started'][:10]}, "
+            f"{machine}, commit `{(stored['commit'] or 'unknown')[:7]}`, {stored['started'][:10]}, "
             f"{found.turns} turns; {versions}."
         )
         columns = ("", f"{found.unit} a second", "ratio to the first", "turn by turn")

@@ -1,6 +1,6 @@
 """Val beside test: are they alike, and what accuracy may a run have on test, whose labels are the course server's?
 
-Milani finds test 7.4 points below val and gives no reason (section 5). Compared are the pixels; the nearest training
+Milani finds test considerably below val and gives no reason (section 5). Compared are the pixels; the nearest training
 images; whether a linear classifier tells val from test by their transfer values; and each run's confidence, calibrated
 on val by one temperature, which on images of the same kind is its accuracy. Writes results/analyses/val_and_test.json
 and the part of docs/analysis.md between its markers (needs the extra report).

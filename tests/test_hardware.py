@@ -86,3 +86,10 @@ def test_the_device_named_is_the_one_that_works(monkeypatch):
     assert hardware.describe_device() == "the first, the second"
     assert hardware.describe_device(["GPU:1"]) == "the second"
     assert hardware.describe_device(["CPU:0"]) == cpu
+
+
+@pytest.mark.parametrize(("tensorflow", "wanted"), [(True, '"tiny_imagenet_tf[gpu]"'), (False, '"jax[cuda12]"')])
+def test_the_first_line_says_what_brings_cuda_to_the_backend(monkeypatch, tensorflow, wanted):
+    monkeypatch.setattr(hardware, "_TENSORFLOW", tensorflow)
+    monkeypatch.setattr(hardware, "has_gpu", lambda: False)
+    assert hardware.headline("float32").endswith(f"pip install {wanted}")

@@ -176,9 +176,10 @@ def headline(precision: Arithmetic | None, devices: Sequence[str] = ()) -> str:
     line = describe_device(devices) + (f": {precision}" if precision else "")
     if on_gpu(devices) or devices:
         return line
+    wanted = '"tiny_imagenet_tf[gpu]"' if _TENSORFLOW else '"jax[cuda12]"'
     if gpu_without_cuda():
-        return f'{line}\nThere is an NVIDIA GPU, but no CUDA that works: pip install "tiny_imagenet_tf[gpu]"'
-    return f'{line}\nCPU only; for an NVIDIA GPU: pip install "tiny_imagenet_tf[gpu]"'
+        return f"{line}\nThere is an NVIDIA GPU, but no CUDA that works: pip install {wanted}"
+    return f"{line}\nCPU only; for an NVIDIA GPU: pip install {wanted}"
 
 
 def describe_device(devices: Sequence[str] = ()) -> str:
