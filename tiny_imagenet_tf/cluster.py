@@ -46,6 +46,8 @@ def actors(address: str, cores: int, most: int, kind: type, *arguments: Any) -> 
         if not room:
             most_cores = max(int(each.get("CPU", 0)) for each in machines)
             raise UserError(f"--cores {cores}: no machine of the cluster has so many; the largest has {most_cores}")
+        free = int(ray.available_resources().get("GPU" if gpus else "CPU", 0)) // (1 if gpus else cores)
+        room = max(1, min(room, free))  # the first waits where others have all
         actor = ray.remote(max_restarts=-1, max_task_retries=-1, **needs)(_in_folder(kind))
         yield [actor.remote(os.getcwd(), *arguments) for _ in range(min(room, most))]
     except ray.exceptions.RayError as error:

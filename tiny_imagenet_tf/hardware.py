@@ -133,6 +133,10 @@ class Placement:
     scope: Callable[[], contextlib.AbstractContextManager]
 
 
+ALONE = Placement(1, contextlib.nullcontext)
+"""The backend's own choice of one device."""
+
+
 def place(devices: Sequence[str] = ()) -> Placement:
     """Returns how training is spread over devices; with several, each takes its share of every batch.
 

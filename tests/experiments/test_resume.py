@@ -62,6 +62,18 @@ def test_resuming_after_any_step_ends_the_same(run, images, uninterrupted, step)
     assert_same(run, tiny_run.state(model), *uninterrupted)
 
 
+class EndsAfterTwo(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.stop_training = epoch == 1
+
+
+def test_a_callback_ends_the_training_in_the_epoch_that_was_taken_up_again_too(run, images):
+    with pytest.raises(Interrupted):
+        tiny_run.train(run, images.train, images.validation, callbacks=[tiny_run.At(9, interrupt)])
+    tiny_run.train(run, images.train, images.validation, callbacks=[EndsAfterTwo()])
+    assert run.metrics[-1]["step"] == 12
+
+
 def test_resuming_restores_the_random_state_of_dropout(run, images):
     tiny_run.train(run, images.train, images.validation, epochs=1)
     model = tiny_run.train(run, images.train, images.validation, epochs=1)

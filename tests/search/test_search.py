@@ -34,7 +34,9 @@ def options(tiny_transfer, tmp_path_factory):
 
 def test_a_search_goes_on_and_stores_every_trial(options, capsys):
     search.run(options)
-    assert "tiny-imagenet transfer vanilla \\\n    --data-dir=" in capsys.readouterr().out
+    shown = " ".join(capsys.readouterr().out.replace("\\\n", "").split())
+    assert "tiny-imagenet transfer vanilla --data-dir=" in shown
+    assert "--epochs 2 --batch-size 4 --weight-decay-convention l2_loss --dropout-keep 1 --learning-rate" in shown
     stored = json.loads(search.run(dataclasses.replace(options, trials=6)).read_text())
     assert [trial["number"] for trial in stored["trials"]] == list(range(6))
     for trial in stored["trials"]:

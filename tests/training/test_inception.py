@@ -10,6 +10,7 @@ import pytest
 from tiny_imagenet_tf import published
 from tiny_imagenet_tf.data.views import MILANI, PLAIN
 from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.experiments.clock import Clock
 from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.training import inception
 from tiny_imagenet_tf.training.inception import adam, l2
@@ -18,11 +19,11 @@ from tiny_imagenet_tf.training.scratch import Scratch
 
 
 @pytest.fixture
-def trained(monkeypatch):
+def trained(monkeypatch, tmp_path):
     """The network that a run would train, from its options."""
     found = []
     begun = SimpleNamespace(classes=4, placement=SimpleNamespace(scope=lambda: keras.device("cpu"), replicas=1))
-    begun.precision, begun.run = "float32", None
+    begun.precision, begun.run = "float32", SimpleNamespace(checkpoint=tmp_path / "checkpoint.npz")
     begun.data = SimpleNamespace(rows=range(2400))
 
     def begin(study, options, devices):
@@ -130,3 +131,11 @@ def test_on_a_gpu_several_steps_are_run_together(trained, monkeypatch):
     monkeypatch.setattr("tiny_imagenet_tf.hardware.on_gpu", lambda devices=(): True)
     training, _ = trained(measure_every=12, checkpoint_every=6)  # 24 steps an epoch
     assert training.model.steps_per_execution == 6
+
+
+def test_steps_together_end_an_epoch_that_a_cpu_was_stopped_in(trained, monkeypatch, tmp_path):
+    (tmp_path / "checkpoint.npz").touch()
+    monkeypatch.setattr("tiny_imagenet_tf.hardware.on_gpu", lambda devices=(): True)
+    monkeypatch.setattr("tiny_imagenet_tf.training.scratch.read_clock", lambda path, per_epoch: Clock(per_epoch, 9))
+    training, _ = trained(measure_every=12, checkpoint_every=6)  # 24 steps an epoch
+    assert training.model.steps_per_execution == 3

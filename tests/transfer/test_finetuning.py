@@ -13,6 +13,7 @@ from tiny_imagenet_tf.evaluation.metrics import mcnemar
 from tiny_imagenet_tf.evaluation.predict import Predictor
 from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.models import backbones
+from tiny_imagenet_tf.transfer import experiment as transfer
 from tiny_imagenet_tf.transfer import finetuning
 from tiny_imagenet_tf.transfer.options import FinetuneOptions, inherited
 
@@ -147,6 +148,32 @@ def test_maps_that_do_not_fit_are_told_before_they_are_made(options, monkeypatch
     with pytest.raises(UserError, match="unfreeze from a later layer on, or take a --fraction"):
         finetuning.run(STUDY, options)
     assert not list(options.runs.iterdir()) and not options.store.exists()
+
+
+def test_maps_that_are_stored_need_no_room(options, monkeypatch, capsys):
+    finetuning.run(STUDY, options)
+    monkeypatch.setattr("tiny_imagenet_tf.transfer.finetuning.room", lambda folder: (folder, 0))
+    finetuning.run(STUDY, options)
+    assert not capsys.readouterr().err
+    with pytest.raises(UserError, match="bytes of maps are to be made, and 0 are free"):
+        finetuning.run(STUDY, dataclasses.replace(options, augment=True, augmented_views=1))
+
+
+def test_new_views_every_epoch_store_no_training_maps(options, monkeypatch):
+    """And its network is compiled under the policy of what learns, by which Keras scales losses; on one device."""
+    policies, compiled = [], transfer.compile_for_training
+
+    def compile_and_tell(model, *args, **options):
+        policies.append(model.dtype_policy.name)
+        compiled(model, *args, **options)
+
+    monkeypatch.setattr(transfer, "compile_for_training", compile_and_tell)
+    monkeypatch.setattr("tiny_imagenet_tf.hardware.place", lambda devices: pytest.fail("it trains on one"))
+    changes = {"augment": True, "augmented_views": 0, "holdout": 0.25, "precision": "bfloat16"}
+    run = finetuning.run(STUDY, dataclasses.replace(options, **changes))
+    assert policies == ["mixed_bfloat16"]
+    assert not run.summary.transfer_values["train"]
+    assert run.summary.train.views == "new augmented view each epoch"
 
 
 def test_the_command_line_takes_what_is_the_starts_from_it(start):

@@ -163,7 +163,12 @@ class Experiment:
 
 @contextlib.contextmanager
 def begin(
-    study: Study, options: RunOptions, *, devices: Sequence[str] = (), screened: bool = False, data: Data | None = None
+    study: Study,
+    options: RunOptions,
+    *,
+    devices: Sequence[str] | None = None,
+    screened: bool = False,
+    data: Data | None = None,
 ) -> Iterator[Experiment]:
     """Reads the images and makes the run directory, or goes back to the one to resume, and keeps others away from it.
 
@@ -172,7 +177,7 @@ def begin(
     Args:
         study: its names.
         options: its options.
-        devices: to train on; see :func:`hardware.place`.
+        devices: to train on; see :func:`hardware.place`. None for what trains on one, whatever there is.
         screened: leave out training images whose object a crop can lose (Le & Yang section 5.2.1).
         data: the images, where they have been read already, and the options checked.
 
@@ -183,10 +188,11 @@ def begin(
     """
     if data is None:
         options.check()
+    placement = hardware.ALONE if devices is None else hardware.place(devices)
+    devices = devices or ()
     if options.resume:
         _check_resumable(Run(options.resume), study.recipe, devices)
     precision = precision_of(options, devices)
-    placement = hardware.place(devices)
     if options.batch_size % placement.replicas:
         raise UserError(
             f"--batch-size {options.batch_size}: the {placement.replicas} devices must get equal shares; "
@@ -217,7 +223,7 @@ def begin(
             )
             # Only now: to prepare the images draws random numbers, to find them does not.
             hardware.set_seed(options.seed, devices)
-            with tracked(options.track, run.path, options) as trackers:
+            with tracked(options.track if processes.is_first() else None, run.path, options) as trackers:
                 yield Experiment(study, options, run, data, precision, placement, trackers)
         except BaseException as error:
             kept = options.resume or not run.remove_if_empty()

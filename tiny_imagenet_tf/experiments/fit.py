@@ -145,6 +145,8 @@ def fit(
                     verbose=0,
                     shuffle=False,  # the batches are shuffled
                 )
+            if model.stop_training:
+                break
     return clock
 
 

@@ -37,9 +37,9 @@ def run(options: SearchOptions) -> Path:
     Raises:
         UserError: an option, the images or the weights cannot be used, or the folder is of another search.
     """
-    options.check()
     if options.ray:
-        hardware.share_gpus()
+        hardware.share_gpus()  # before a network is built
+    options.check()
     hardware.set_seed(options.seed)
     data = images.load(options)
     folds = _folds(options, data)
@@ -65,7 +65,7 @@ def _by_actors(options: SearchOptions, trials: Trials) -> None:
     import ray
 
     alone = dataclasses.replace(options, ray=None, cores=SearchOptions.cores)
-    left = options.trials - len(trials.all())
+    left = options.trials - sum(trial.state.is_finished() for trial in trials.all())
     if left <= 0:
         return
     rounds = -(-left // options.together)
@@ -221,7 +221,7 @@ def _report(options: SearchOptions, trials: Trials, data: Data) -> Path:
 
 
 def _words(options: SearchOptions, found: dict[str, float]) -> Iterator[str]:
-    """The options of a transfer run on the same values with what was found, as on a command line."""
+    """The options of a transfer run on the same values that trains as a trial did, as on a command line."""
     for field in dataclasses.fields(ValueOptions):
         value = getattr(options, field.name)
         if field.name in ("holdout", "augment") or (value == getattr(options.own, field.name) and field.name != "demo"):
@@ -230,4 +230,6 @@ def _words(options: SearchOptions, found: dict[str, float]) -> Iterator[str]:
             yield from [flag(field.name)] * value
         else:
             yield f"{flag(field.name)}={shlex.quote(str(value))}"
-    yield from (f"{flag(name)} {value:.4g}" for name, value in found.items())
+    yield f"--epochs {options.epochs} --batch-size {options.batch_size}"
+    yield f"--weight-decay-convention {options.weight_decay_convention}"
+    yield from (f"{flag(name)} {value:.4g}" for name, value in (options.fixed | found).items())

@@ -47,7 +47,8 @@ def run(study: Study, options: ModernOptions) -> Run:
             stage = dataclasses.replace(stage, targets=targets, reestimate=experiment.placement.replicas == 1)
             print(f"images of {size} pixels until epoch {until}")
             clock = stage.fit(epochs=until)
-        stage.report(clock)
+        notes = [] if stage.reestimate else ["measured with moving statistics, as on several devices"]
+        stage.report(clock, notes=notes)
         return experiment.run
 
 

@@ -16,6 +16,7 @@ from tiny_imagenet_tf.data.views import PLAIN, RandomViews
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
 from tiny_imagenet_tf.evaluation.predict import Predictor
+from tiny_imagenet_tf.experiments.checkpoints import read_clock
 from tiny_imagenet_tf.experiments.clock import Clock
 from tiny_imagenet_tf.experiments.experiment import Experiment
 from tiny_imagenet_tf.experiments.fit import compile_for_training, fit, save_network
@@ -131,5 +132,7 @@ def _together(experiment: Experiment) -> int:
     options = experiment.options
     if not hardware.on_gpu(options.devices):
         return 1
-    free = math.gcd(len(experiment.data.rows) // options.batch_size, options.measure_every, options.checkpoint_every)
+    per_epoch, path = len(experiment.data.rows) // options.batch_size, experiment.run.checkpoint
+    begun = read_clock(path, per_epoch).step if path.exists() else 0  # at any step, if a CPU was stopped there
+    free = math.gcd(per_epoch, options.measure_every, options.checkpoint_every, begun)
     return max(n for n in range(1, min(free, 20) + 1) if free % n == 0)

@@ -127,15 +127,23 @@ def training_stores(
     return [store for store, _ in found], [(store.load(), rows) for store, rows in found]
 
 
-def extract(experiment: Experiment, extraction: Extraction) -> Values:
-    """Makes, or finds in the store, all transfer values of a run."""
+def extract(experiment: Experiment, extraction: Extraction, *, training: bool = True) -> Values:
+    """Makes, or finds in the store, all transfer values of a run.
+
+    Args:
+        experiment: its run.
+        extraction: how they are made.
+        training: of the training images too; without, of those alone that are held out.
+    """
     options, data = experiment.options, experiment.data
     tested = tested_parts(options.crops, data)
     stores = {split.name: extraction.fill(split, shown) for split, shown in tested}
-    stores["train"], training_views = training_stores(options, data, extraction)
+    stores["train"], training_views = training_stores(options, data, extraction) if training else ([], [])
     crops = {split.digest: [store.load() for store in stores[split.name]] for split, _ in tested}
-    if len(data.held_out):
+    if len(data.held_out) and training:
         crops[data.selection.digest] = [training_views[0][0][data.held_out]]
+    elif len(data.held_out):
+        crops[data.selection.digest] = [store.load() for store in extraction.fill(data.selection, [views.WHOLE])]
     return Values(stores, training_views, crops)
 
 
@@ -185,7 +193,9 @@ def train(
     options, data = experiment.options, experiment.data
     if options.augment and not options.augmented_views:  # new views every epoch, through the trunk
         batches = ImageBatches(data.train, views.MILANI_TRANSFER, options.batch_size, options.seed)
-        model, several = preprocess.behind_views(_joined(trunk, head), views.MILANI_TRANSFER, options.resize), 1
+        with hardware.policy(head.dtype_policy.name):  # by which Keras scales a loss in float16
+            model = preprocess.behind_views(_joined(trunk, head), views.MILANI_TRANSFER, options.resize)
+        several = 1
     else:
         pool = ValuePool.from_views(values.training_views, data.all_train.labels).only(data.rows)
         batches = ValueBatches(pool, Steps(len(data.rows), options.batch_size, options.seed), experiment.classes)

@@ -56,9 +56,11 @@ def run(options: ExtractOptions) -> None:
     Raises:
         UserError: an option, the images or the weights cannot be used, or there is no Ray cluster.
     """
-    options.check()
     if options.ray:
-        hardware.share_gpus()
+        hardware.share_gpus()  # before a network is built
+    options.check()
+    # Once for all processes: it is part of what a store's values are.
+    options = dataclasses.replace(options, precision=hardware.resolve_precision(options.precision, frozen=True))
     work = Work.of(options)
     if options.ray:
         _by_actors(options, work)

@@ -24,6 +24,7 @@ from tiny_imagenet_tf.models.backbones import Trunk
 from tiny_imagenet_tf.runs.files import room
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.transfer import experiment as transfer
+from tiny_imagenet_tf.transfer.extraction import Extraction
 from tiny_imagenet_tf.transfer.options import FinetuneOptions
 
 
@@ -43,9 +44,10 @@ def run(study: Study, options: FinetuneOptions) -> Run:
     frozen, learning = split(trunk, options.unfreeze)
     maps = math.prod(frozen.model.output_shape[1:])
     with begin(study, options, data=data) as experiment:
-        _tell_size(options, experiment.data, maps)
         made = transfer.extraction_of(options, frozen, data.all_train, experiment.precision)
-        values = transfer.extract(experiment, made)
+        stored = bool(options.augmented_views or not options.augment)  # else new views pass through it all each epoch
+        _tell_size(options, experiment.data, made, maps, training=stored)
+        values = transfer.extract(experiment, made, training=stored)
         hardware.set_seed(options.seed)
         with hardware.policy(hardware.training_policy(_training_precision(experiment.precision))):
             head = joined(learning, Run(options.start))
@@ -138,26 +140,30 @@ def _training_precision(precision: str) -> str:
     return "float32" if precision == "int8" else precision
 
 
-def _tell_size(options: FinetuneOptions, data: images.Data, width: int) -> None:
+def _tell_size(options: FinetuneOptions, data: images.Data, made: Extraction, width: int, *, training: bool) -> None:
     """Says what the maps take on the disk and in memory, before any is made.
 
     Raises:
         UserError: they do not fit.
     """
-    train = len(data.all_train)
-    if options.augment:
-        train = train * (1 + options.augmented_views) if options.augmented_views else 0
-    crops = 10 if options.crops == "ten" else 1
-    tested = sum(len(split) for split in (data.validation, data.test) if split is not None) * crops
-    needed = (train + tested) * width * 2
-    print(f"maps of {width:,} values in float16: {needed / 1e9:.2f} GB, on disk and in memory")
+    tested = transfer.tested_parts(options.crops, data)
+    learned = [(split, shown) for split, _, shown in transfer.training_parts(options, data)] if training else []
+    image = 2 * width
+    held = image * sum(len(split) * len(shown) for split, shown in [*tested, *learned])
+    print(f"maps of {width:,} values in float16: {held / 1e9:.2f} GB, on disk and in memory")
+    memory, times = hardware.free_memory(), 3 if len(learned) > 1 else 2  # several views, their pool, the device's
+    advice = "unfreeze from a later layer on, or take a --fraction"
+    if memory and times * held > memory:
+        many = "three times" if times == 3 else "twice"
+        raise UserError(f"{held:,} bytes of maps: memory holds them {many}, and {memory:,} are free; {advice}")
     folder, free = room(options.values_folder)
-    memory = hardware.free_memory()
-    if needed > free or (memory and 2 * needed > memory):
-        raise UserError(
-            f"{needed:,} bytes of maps: {free:,} are free in {folder}, and of memory, which holds them twice, "
-            f"{memory or 0:,}; unfreeze from a later layer on, or take a --fraction"
+    if held > free:  # or what of them is not stored yet
+        stores = [made.store(split, view) for split, shown in [*tested, *learned] for view in shown]
+        held = image * sum(
+            len(store.rows_of(each)) for store in stores for each in store.shards if not store.is_written(each)
         )
+    if held > free:
+        raise UserError(f"{held:,} bytes of maps are to be made, and {free:,} are free in {folder}; {advice}")
 
 
 def compared(start: str, before: np.ndarray, labels: np.ndarray, found: np.ndarray) -> str:
