@@ -6,7 +6,7 @@ each epoch, the val accuracy is measured, and the network is saved if it beats t
 (section 3.4), for recipes/ensemble.py. The batch size is not printed for this network; 100 is section 4.1's.
 
 Paper: 51.5 % val error (48.5 % accuracy), overfitted after 30 epochs; 47.8 % as an ensemble of 9 snapshots.
-Time: 12 to 20 minutes an epoch on 2 CPU cores with bfloat16; the paper's K80 took 20 to 30.
+Time: 12 to 22 minutes an epoch on 2 CPU cores with bfloat16; the paper's K80 took 20 to 30.
 
     python recipes/inception_baseline.py
     python recipes/inception_baseline.py --resume runs/inception_baseline-20260101-120000

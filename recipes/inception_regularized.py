@@ -6,7 +6,7 @@ which begins doubled, at 2e-3, and falls by 0.9 every two epochs. The paper give
 contrast; those of data/views.py are assumed.
 
 Paper: 53.9 % val error (46.1 % accuracy), over 30 hours on one GPU; 53.2 % as an ensemble of snapshots.
-Time: 12 to 20 minutes an epoch on 2 CPU cores with bfloat16.
+Time: 12 to 22 minutes an epoch on 2 CPU cores with bfloat16.
 
     python recipes/inception_regularized.py
     python recipes/inception_regularized.py --fraction 0.25 --epochs 4
