@@ -10,6 +10,7 @@ square, resized to 64x64 pixels, turned as its EXIF orientation says, and then i
 """
 
 import dataclasses
+import functools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,7 +59,12 @@ class Config:
             check_output(option, path, self.paths)
         if self.csv is not None and self.json is not None and self.csv.resolve() == self.json.resolve():
             raise UserError(f"--csv and --json: both are {self.csv}")
-        pictures.find(split(self.paths)[1])
+        _ = self.files
+
+    @functools.cached_property
+    def files(self) -> list[Path]:
+        """The pictures', those of folders too; looked for once."""
+        return pictures.find(split(self.paths)[1])
 
 
 def main(config: Config) -> list[dict]:
@@ -69,12 +75,11 @@ def main(config: Config) -> list[dict]:
     from tiny_imagenet_tf.models import packaged
 
     (member,) = find([model or packaged.FILE], "best", config.pixels, config.labels)
-    files = pictures.find(given)
     network = member.network()
     if model is not None and member.wnids is None and config.labels is None:
         print(f"{member.name} does not hold its classes: --labels says what its scores stand for", file=sys.stderr)
     shown, named, left = network.views(config.crops or member.crops), [], 0
-    for each in naming.name(network, member.classes(network), files, shown, config.top, given):
+    for each in naming.name(network, member.classes(network), config.files, shown, config.top, given):
         if "error" in each:
             print(f"left out: {each['error']}", file=sys.stderr)
             left += 1

@@ -1,6 +1,7 @@
 """A finished run on made-up images, with everything a run may store."""
 
 import dataclasses
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,20 @@ from tiny_imagenet_tf.runs.transfer_values import open_store
 
 SIZES = synthetic.Sizes(classes=8, train=12, validation=6, test=2)
 SHARD_ROWS = 40
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def docs_script():
+    """Loads a script of docs/, by its name."""
+
+    def load(name):
+        spec = importlib.util.spec_from_file_location(name, ROOT / f"docs/{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Errors beside boxes: what the page shows is what was stored, and the measures measure."""
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +12,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("errors_and_boxes", ROOT / "docs/errors_and_boxes.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script(docs_script):
+    return docs_script("errors_and_boxes")
 
 
 def test_the_page_shows_what_is_stored(script):

@@ -1,6 +1,5 @@
 """Accuracy by input size: what the page shows is what was stored, and the figure draws it."""
 
-import importlib.util
 from pathlib import Path
 
 import pytest
@@ -11,11 +10,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("input_sizes", ROOT / "docs/input_sizes.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script(docs_script):
+    return docs_script("input_sizes")
 
 
 @pytest.fixture(scope="module")

@@ -64,7 +64,7 @@ class SearchOptions(ClusterOptions):
         super().check()
         if self.augment:
             raise UserError("--augment: --variant v3 has the augmented views")
-        if self.augments and not self.augmented_views:
+        if self.new_views:
             raise UserError("--augmented-views 0: heads are searched on stored views")
         if importlib.util.find_spec("optuna") is None:
             raise UserError('the search needs Optuna; pip install "tiny_imagenet_tf[search]"')

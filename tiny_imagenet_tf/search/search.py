@@ -65,7 +65,7 @@ def _by_actors(options: SearchOptions, trials: Trials) -> None:
     import ray
 
     alone = dataclasses.replace(options, ray=None, cores=SearchOptions.cores)
-    left = options.trials - sum(trial.state.is_finished() for trial in trials.all())
+    left = options.trials - len(trials.finished())
     if left <= 0:
         return
     rounds = -(-left // options.together)
@@ -75,7 +75,7 @@ def _by_actors(options: SearchOptions, trials: Trials) -> None:
             while work:
                 ended, work = ray.wait(work, timeout=5)
                 ray.get(ended)
-                bar.update(sum(trial.state.is_finished() for trial in trials.all()) - bar.n)
+                bar.update(len(trials.finished()) - bar.n)
 
 
 class _Searcher:
@@ -181,7 +181,7 @@ def _round(
 
 def _report(options: SearchOptions, trials: Trials, data: Data) -> Path:
     """Stores all trials, and prints the best of them and how to run it."""
-    found = [trial for trial in trials.all() if trial.state.is_finished()]
+    found = trials.finished()
     # Optuna gives a pruned trial its last accuracy as a value.
     whole = sorted((trial for trial in found if trial.state.name == "COMPLETE"), key=lambda trial: -trial.value)
     stored = {

@@ -98,6 +98,10 @@ class Trials:
         """Returns every trial but those of dead processes."""
         return [trial for trial in self._study.get_trials() if trial.state != self._states.FAIL]
 
+    def finished(self) -> list["optuna.trial.FrozenTrial"]:
+        """Returns the trials that have ended, pruned ones too."""
+        return [trial for trial in self.all() if trial.state.is_finished()]
+
     def close(self) -> None:
         """Gives the lock back."""
         self._held.close()

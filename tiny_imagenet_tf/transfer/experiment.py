@@ -191,7 +191,7 @@ def train(
         note: what to add to the run's notes, from the val probabilities (n, classes) of the best head.
     """
     options, data = experiment.options, experiment.data
-    if options.augment and not options.augmented_views:  # new views every epoch, through the trunk
+    if options.new_views:
         batches = ImageBatches(data.train, views.MILANI_TRANSFER, options.batch_size, options.seed)
         with hardware.policy(head.dtype_policy.name):  # by which Keras scales a loss in float16
             model = preprocess.behind_views(_joined(trunk, head), views.MILANI_TRANSFER, options.resize)
@@ -265,7 +265,7 @@ def _training_views(experiment: Experiment) -> str:
     options = experiment.options
     if not options.augment:
         return "whole image"
-    if not options.augmented_views:
+    if options.new_views:
         return "new augmented view each epoch"
     images = len(experiment.data.all_train)
     covered = "all" if options.augmented_fraction == 1 else f"{round(options.augmented_fraction * images):,}"

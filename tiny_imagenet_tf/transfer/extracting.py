@@ -59,8 +59,6 @@ def run(options: ExtractOptions) -> None:
     if options.ray:
         hardware.share_gpus()  # before a network is built
     options.check()
-    # Once for all processes: it is part of what a store's values are.
-    options = dataclasses.replace(options, precision=hardware.resolve_precision(options.precision, frozen=True))
     work = Work.of(options)
     if options.ray:
         _by_actors(options, work)
@@ -78,6 +76,8 @@ def _by_actors(options: ExtractOptions, work: Work) -> None:
     missing = list(work.missing())
     if not missing:
         return
+    # One for all processes: it is part of what a store's values are.
+    options = dataclasses.replace(options, precision=work.extraction.engine.precision)
     with cluster.actors(options.ray, options.cores, len(missing), _Actor, options) as actors:
         pool = ray.util.ActorPool(actors)
         with progress.bar(f"{len(actors)} actors", len(missing), unit="shards") as bar:

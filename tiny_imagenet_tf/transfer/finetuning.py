@@ -45,7 +45,7 @@ def run(study: Study, options: FinetuneOptions) -> Run:
     maps = math.prod(frozen.model.output_shape[1:])
     with begin(study, options, data=data) as experiment:
         made = transfer.extraction_of(options, frozen, data.all_train, experiment.precision)
-        stored = bool(options.augmented_views or not options.augment)  # else new views pass through it all each epoch
+        stored = not options.new_views
         _tell_size(options, experiment.data, made, maps, training=stored)
         values = transfer.extract(experiment, made, training=stored)
         hardware.set_seed(options.seed)

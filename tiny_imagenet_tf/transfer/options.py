@@ -81,6 +81,11 @@ class ValueOptions(DataOptions):
         return self.augment
 
     @property
+    def new_views(self) -> bool:
+        """Whether the augmented views are new every epoch, and pass through the backbone then; none is stored."""
+        return self.augments and not self.augmented_views
+
+    @property
     def openvino(self) -> bool:
         """Whether OpenVINO computes the transfer values."""
         from tiny_imagenet_tf.transfer import openvino  # only now Keras is loaded
@@ -103,7 +108,7 @@ class ValueOptions(DataOptions):
             self.refuse(("weights",), f"{self.backbone} has weights of its own")
         backbones.weights_file(self.weights)
         backbones.check(backbones.find(self.backbone, self.pixels), layer=self.layer, input_size=self.input_size)
-        if self.openvino and self.augments and not self.augmented_views:
+        if self.openvino and self.new_views:
             raise UserError("--engine openvino: new views every epoch need --engine tensorflow, or store some")
 
 
@@ -190,7 +195,7 @@ class ExtractOptions(ClusterOptions):
     def check(self) -> None:
         """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
         super().check()
-        if self.augment and not self.augmented_views:
+        if self.new_views:
             raise UserError("--augmented-views 0: no view is stored")
 
 
