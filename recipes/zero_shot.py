@@ -52,6 +52,7 @@ def main(config: Config) -> Run:
     from tiny_imagenet_tf.data import imagenet, splits, views
     from tiny_imagenet_tf.evaluation.metrics import combine, top_k_accuracy
     from tiny_imagenet_tf.models import backbones
+    from tiny_imagenet_tf.transfer import engine
     from tiny_imagenet_tf.transfer.experiment import extraction_of
 
     names = {field.name for field in dataclasses.fields(ValueOptions)}
@@ -59,7 +60,8 @@ def main(config: Config) -> Run:
     options.check()
     check_folder("--runs", config.runs)
     precision = hardware.resolve_precision(config.precision, frozen=True)
-    network = backbones.with_head(backbones.find(config.backbone, config.pixels))
+    dtype = engine.trunk_dtype(precision, options.openvino)
+    network = backbones.with_head(backbones.find(config.backbone, config.pixels), dtype=dtype)
     found = splits.load_all(splits.prepare(config.source, config.data_dir), config.fraction)
     columns = imagenet.columns(found["validation"].wnids)
     shown = views.MILANI_TEN_CROP if config.crops == "ten" else (views.WHOLE,)

@@ -8,7 +8,7 @@ import pytest
 
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.models import preprocess
-from tiny_imagenet_tf.models.backbones import BACKBONES, Backbone, WeightsError, build, find
+from tiny_imagenet_tf.models.backbones import BACKBONES, Backbone, WeightsError, build, find, with_head
 from tiny_imagenet_tf.models.heads import transfer_head
 
 V3 = find("inception_v3")
@@ -203,6 +203,30 @@ def test_any_keras_file_is_a_backbone_up_to_what_its_head_reads(tmp_path):
     assert other.model.input_shape == (None, 32, 32, 3)
     for mine, theirs in zip(other.model.get_weights(), trunk.model.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_file_saved_in_float32_computes_in_the_precision_that_is_asked_for(tmp_path):
+    small_file(tmp_path / "mine.keras")
+    record = find(str(tmp_path / "mine.keras"), "0..1")
+    plain, half = build(record), build(record, dtype="mixed_float16")
+    assert [half.model.get_layer(name).compute_dtype for name in ("convolution", "pool")] == ["float16"] * 2
+    assert half.description == plain.description  # the weights are the same, in float32
+    images = np.random.default_rng(0).uniform(0, 1, (2, 40, 40, 3)).astype(np.float32)
+    values, expected = (each.model.predict(images, verbose=0) for each in (half, plain))
+    assert values.dtype == np.float32
+    np.testing.assert_allclose(values, expected, atol=2e-3)
+    assert (values != expected).any()
+
+
+def test_a_files_scores_stay_in_float32(tmp_path):
+    x = images = keras.Input((32, 32, 3))
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3, name="convolution")(x))
+    keras.Model(images, keras.layers.Dense(1000, activation="softmax", name="scores")(x)).save(tmp_path / "net.keras")
+    model = with_head(find(str(tmp_path / "net.keras"), "0..1"), dtype="mixed_float16").model
+    assert (model.get_layer("convolution").compute_dtype, model.get_layer("scores").compute_dtype) == (
+        "float16",
+        "float32",
+    )
 
 
 def test_a_files_pixel_range_is_asked_for_unless_it_scales_them_itself(tmp_path):

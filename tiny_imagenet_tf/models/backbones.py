@@ -121,7 +121,7 @@ def find(name: str, pixels: Pixels | None = None) -> Backbone:
     size = network.input_shape[1] or 224
 
     def build(weights: str | None = None, input_shape: tuple = (size, size, 3), **_: Any) -> keras.Model:
-        model = load(path)
+        model = _under_policy(load(path))
         return model if model.input_shape[1:] == tuple(input_shape) else _at_size(model, tuple(input_shape))
 
     return Backbone(path.name, build, pixels, size, 32, _last_features(network), has_weights=True)
@@ -201,16 +201,21 @@ def build(
         return _trunk(network, values, backbone, layer, size, Path(weights).name)  # or one of the two words
 
 
-def with_head(backbone: Backbone) -> Trunk:
+def with_head(backbone: Backbone, *, dtype: str = "float32") -> Trunk:
     """Returns a network with its own ImageNet head, frozen: its 1,000 scores stand for transfer values.
+
+    Args:
+        backbone: from :func:`find`.
+        dtype: Keras dtype policy of the layers, as for :func:`build`.
 
     Raises:
         WeightsError: it has not 1,000 scores, or the weights cannot be downloaded.
     """
-    if backbone.has_weights:
-        network = backbone.build()
-    else:
-        network = _download(backbone, include_top=True, classifier_activation=None)
+    with hardware.policy(dtype):
+        if backbone.has_weights:
+            network = backbone.build()
+        else:
+            network = _download(backbone, include_top=True, classifier_activation=None)
     if network.output_shape != (None, 1000):
         raise WeightsError(f"--backbone {backbone.name}: gives {network.output_shape}, not ImageNet's 1,000 scores")
     scores = network.outputs[0]
@@ -367,6 +372,24 @@ def _download(backbone: Backbone, **top: Any) -> keras.Model:
             "  --source PATH     the dataset: a tiny-imagenet-200 folder, zip or tar\n"
             "or place the file that Keras downloads in ~/.keras/models, or see every step with random weights: --demo"
         ) from error
+
+
+def _under_policy(model: keras.Model) -> keras.Model:
+    """The same layers under the dtype policy in force, but for the last, and those saved under another than float32."""
+    policy = keras.config.dtype_policy()
+    if policy.name == "float32":
+        return model
+    last = [tensor._keras_history.operation for tensor in model.outputs]
+
+    def layer_of(layer: keras.layers.Layer) -> keras.layers.Layer:
+        config = layer.get_config()
+        if layer.dtype_policy.name == "float32" and layer not in last:
+            config["dtype"] = policy.name
+        return layer.__class__.from_config(config)
+
+    other = keras.models.clone_model(model, clone_function=layer_of, recursive=True)
+    other.set_weights(model.get_weights())
+    return other
 
 
 def _at_size(model: keras.Model, shape: tuple[int, int, int]) -> keras.Model:
