@@ -53,7 +53,7 @@ def measured(run: Run) -> dict:
         UserError: its transfer values are gone.
     """
     stores = kept_stores(run.summary, "train")
-    if not stores:
+    if not stores or stores[0] is None:
         raise UserError(f"{run.path}: the transfer values of its training images are not stored")
     store, validation = stores[0], run.summary.validation
     low, high = wilson(round(validation.top1 * validation.images), validation.images)

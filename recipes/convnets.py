@@ -17,10 +17,11 @@ Time on 2 CPU cores: from half an hour an epoch (model 6) to hours (models 7 to 
 """
 
 from tiny_imagenet_tf.cli import command
+from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.training.options import ConvnetOptions as Config
 
 
-def main(config: Config):
+def main(config: Config) -> Run:
     from tiny_imagenet_tf.training.convnets import run  # TensorFlow is loaded when the recipe runs
 
     return run(config)

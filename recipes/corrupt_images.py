@@ -17,6 +17,8 @@ import dataclasses
 import importlib.util
 from pathlib import Path
 
+import numpy as np
+
 from tiny_imagenet_tf import progress
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
@@ -64,7 +66,7 @@ def main(config: Config) -> None:
         with progress.bar("corrupted", len(groups) * len(split)) as bar:
             for group in groups:
 
-                def corrupt(image, name, group=group):
+                def corrupt(image: np.ndarray, name: str, group: tuple[str, int] = group) -> np.ndarray:
                     return corruptions.corrupt(image, *group, corruptions.rng_of(config.seed, *group, name))
 
                 tiny_imagenet_c.write(config.output, *group, split, corrupt, bar.update)

@@ -86,7 +86,7 @@ def main(config: Config) -> Run:
     chosen = [found[member] for member in picked]
     shown, tested = {"validation": validation}, None
     if "test" in builder.info.splits and all(member.path is not None for member in chosen):
-        test = shown["test"] = splits.load(builder, "test")
+        test = shown["test"] = splits.load(builder, "test").fraction(config.fraction)
         tested = sum(member.probabilities(test, config.crops) for member in chosen).argmax(axis=1)
     key = ensembles.published_key([member.published for member in chosen], [member.run for member in chosen])
     figures = [top_k_accuracy(answers, validation.labels, k) for k in (1, 5)]

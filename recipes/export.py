@@ -65,6 +65,8 @@ def main(config: Config) -> list[dict]:
     from tiny_imagenet_tf.evaluation.metrics import softmax, top_k_accuracy
     from tiny_imagenet_tf.evaluation.predict import as_scores
     from tiny_imagenet_tf.models import preprocess
+    from tiny_imagenet_tf.runs import networks
+    from tiny_imagenet_tf.runs.networks import Classes
 
     if config.images < 1:
         raise UserError(f"--images {config.images}: must be at least 1")
@@ -80,7 +82,7 @@ def main(config: Config) -> list[dict]:
     network = member.network()
     builder = splits.prepare(*images_of([member], config.source, config.data_dir))
 
-    def pixels(split, rows):
+    def pixels(split: splits.Split, rows: np.ndarray) -> np.ndarray:
         return np.concatenate(list(in_order(split.take(rows), 100).as_numpy_iterator())).astype(np.float32)
 
     validation = splits.load(builder, "validation")
@@ -92,7 +94,16 @@ def main(config: Config) -> list[dict]:
     rows, places = validation.spread_rows(config.images), columns(own, validation.wnids)
     images, labels = pixels(validation, rows), places[validation.labels[rows]]
     model = preprocess.deployed(network.classifier, network.views()[0], network.resize, ranges=False)
-    expected = softmax(as_scores(model.predict(images, verbose=0)))
+    found = model.predict(images, verbose=0)
+    probable = as_scores(found) is not found
+
+    def probabilities(found: np.ndarray) -> np.ndarray:
+        if not probable:
+            return softmax(found)
+        found = np.maximum(found, 1e-12)  # int8 has steps of 1/256, and 200 of them may sum to anything
+        return found / found.sum(axis=1, keepdims=True)
+
+    expected = probabilities(found)
     calibration = None
     if config.int8:
         train = splits.load(builder, "train")
@@ -112,7 +123,7 @@ def main(config: Config) -> list[dict]:
             path = part / f"{name}{'-int8' if int8 else ''}{formats.SUFFIXES[format]}"
             formats.write(model, path, format, calibration if int8 else None)
             run = formats.read(path, format)
-            answers = softmax(as_scores(np.concatenate([run(images[n : n + 50]) for n in range(0, len(images), 50)])))
+            answers = probabilities(np.concatenate([run(images[n : n + 50]) for n in range(0, len(images), 50)]))
             row = {
                 "file": path.name,
                 "format": f"{format}, int8" if int8 else format,
@@ -123,7 +134,8 @@ def main(config: Config) -> list[dict]:
             found.append(row)
             print(f"{row['format']:28}{row['bytes'] / 1e6:8.1f}{row['largest_difference']:20.1e}{row['top1']:9.2%}")
         taken = {"pixels": "0..255", "size": 64, "images": len(rows), "files": found}
-        write_json(part / "classes.json", dataclasses.asdict(member.classes(network)) | taken)
+        classes = networks.classes_of(member.path) or Classes.of(own, validation.words)
+        write_json(part / networks.FILE, dataclasses.asdict(classes) | taken)
         part.rename(config.output)
     finally:
         shutil.rmtree(part, ignore_errors=True)

@@ -14,6 +14,7 @@ import dataclasses
 
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.experiments.options import Study
+from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.transfer.options import FinetuneOptions, TransferOptions, inherited
 
 STUDY = Study("finetune", "Fine-tuning")
@@ -23,7 +24,7 @@ class Config(FinetuneOptions):
     """The defaults are for Inception-v3."""
 
 
-def main(config: Config):
+def main(config: Config) -> Run:
     from tiny_imagenet_tf.transfer import experiment, finetuning  # TensorFlow is loaded when the recipe runs
 
     if config.demo and config.start is None:

@@ -15,6 +15,7 @@ Time: 12 to 22 minutes an epoch on 2 CPU cores with bfloat16; the paper's K80 to
 
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.experiments.options import Study
+from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.training.options import InceptionOptions
 
 STUDY = Study("inception_baseline", "Baseline", "milani/baseline")
@@ -24,7 +25,7 @@ class Config(InceptionOptions):
     """The defaults are the Baseline's, sections 3.1 and 3.2."""
 
 
-def main(config: Config):
+def main(config: Config) -> Run:
     from tiny_imagenet_tf.training.inception import run  # TensorFlow is loaded when the recipe runs
 
     return run(STUDY, config)

@@ -14,6 +14,7 @@ Time: of 30 epochs, about 10 hours on 2 CPU cores, half of that where they have 
 
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.experiments.options import Study
+from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.training.options import ModernOptions
 
 STUDY = Study("inception_modern", "Compact Inception by today's methods")
@@ -23,7 +24,7 @@ class Config(ModernOptions):
     """The defaults are those of docs/beyond.md."""
 
 
-def main(config: Config):
+def main(config: Config) -> Run:
     from tiny_imagenet_tf.training.modern import run  # TensorFlow is loaded when the recipe runs
 
     return run(STUDY, config)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.experiments.options import Study
+from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.training.options import InceptionOptions
 
 STUDY = Study("inception_regularized", "Regularized", "milani/regularized")
@@ -33,7 +34,7 @@ class Config(InceptionOptions):
     augment: bool = True
 
 
-def main(config: Config):
+def main(config: Config) -> Run:
     from tiny_imagenet_tf.training.inception import run  # TensorFlow is loaded when the recipe runs
 
     return run(STUDY, config)

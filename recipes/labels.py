@@ -88,7 +88,8 @@ def _model(config: Config, before: tuple[str, ...], after: tuple[str, ...], colu
     if preprocess.is_deployed(model):  # the classifier is what others take out of it
         inner = model.get_layer("classifier")
         ordered = keras.Model(inner.inputs, picked(inner.outputs[0]), name="classifier")
-        made = keras.Model(model.inputs, ordered(model.get_layer("preprocess")(model.input)), name=model.name)
+        shown = model.get_layer("preprocess")(model.input)
+        made = keras.Model(model.inputs, preprocess.guarded(shown, ordered(shown)), name=model.name)
     else:
         scores = picked(model.outputs[0])
         if probable:

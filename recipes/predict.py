@@ -23,6 +23,7 @@ from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.data import pictures
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs.files import check_output, replacing
+from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.snapshots import Snapshots
 from tiny_imagenet_tf.runs.summary import Crops
 
@@ -113,7 +114,7 @@ def split(paths: Sequence[Path]) -> tuple[Path | None, Sequence[Path]]:
         UserError: no picture is among them.
     """
     first = paths[0].expanduser() if paths else Path()
-    named = first.suffix == ".keras" or (first / "config.json").is_file() or Snapshots.exist(first / "snapshots")
+    named = first.suffix == ".keras" or Run(first).begun or Snapshots.exist(first / "snapshots")
     model, shown = (paths[0], paths[1:]) if named else (None, paths)
     if not shown:
         raise UserError("no picture was given")

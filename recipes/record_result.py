@@ -68,11 +68,13 @@ def main(config: Config) -> None:
         if run is not None:
             record = records.from_run(run, config.name or run.config["recipe"])
             found = records.merged(config.results, record)
-        sizes = _sizes(config.networks) if config.tables and (OWN or config.networks.exists()) else {}
-        pages = [page for page in config.pages if OWN or page.exists()]  # outside a checkout there may be none
+        # Outside a checkout there may be none of the defaults.
+        there = OWN or config.networks != Config.networks or config.networks.exists()
+        sizes = _sizes(config.networks) if config.tables and there else {}
+        pages = [page for page in config.pages if OWN or config.pages != Config.pages or page.exists()]
         parts = [(page, "results", lambda asked: tables.section(asked, found, sizes)) for page in pages]
-        told = config.claims or (ROOT / "docs" / "claims.toml" if OWN and config.results == ROOT / "results" else None)
-        if told:
+        own = OWN and config.results.resolve() == Config.results.resolve()
+        if told := config.claims or (ROOT / "docs" / "claims.toml" if own else None):
             parts.append((told.with_suffix(".md"), "claims", lambda _: claims.section(told, found)))
         written = [(page, name, markers.replaced(page, name, make)) for page, name, make in parts if config.tables]
         if record is not None:

@@ -13,11 +13,13 @@ Time, once the transfer values are stored: 60 trials in an hour or two on 2 CPU 
     python recipes/search_head.py --demo
 """
 
+from pathlib import Path
+
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.search.options import SearchOptions as Config
 
 
-def main(config: Config):
+def main(config: Config) -> Path:
     from tiny_imagenet_tf.search.search import run  # TensorFlow is loaded when the recipe runs
 
     return run(config)

@@ -17,6 +17,7 @@ from typing import Literal
 
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.experiments.options import Study
+from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.transfer.options import TransferOptions
 
 STUDY = Study("transfer_v3", "Transfer Learning v3", "milani/transfer_v3")
@@ -33,7 +34,7 @@ class Config(TransferOptions):
     weight_decay: float = 0.0002
 
 
-def main(config: Config):
+def main(config: Config) -> Run:
     from tiny_imagenet_tf.transfer.experiment import run  # TensorFlow is loaded when the recipe runs
 
     return run(STUDY, config)

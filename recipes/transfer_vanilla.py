@@ -13,6 +13,7 @@ an hour on two CPU cores with bfloat16; the head takes half a minute.
 
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.experiments.options import Study
+from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.transfer.options import TransferOptions
 
 STUDY = Study("transfer_vanilla", "Transfer Learning vanilla", "milani/transfer_vanilla")
@@ -22,7 +23,7 @@ class Config(TransferOptions):
     """The defaults are the paper's vanilla run."""
 
 
-def main(config: Config):
+def main(config: Config) -> Run:
     from tiny_imagenet_tf.transfer.experiment import run  # TensorFlow is loaded when the recipe runs
 
     return run(STUDY, config)

@@ -13,6 +13,8 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from tiny_imagenet_tf.choices import Pixels, Precision
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.runs.files import check_folder
@@ -68,7 +70,7 @@ def main(config: Config) -> Run:
     extraction = extraction_of(options, network, found["train"], precision)
     extraction = dataclasses.replace(extraction, dtype="float32")
 
-    def probabilities(split: splits.Split):
+    def probabilities(split: splits.Split) -> np.ndarray:
         """Of a split's classes, (n, classes): of several crops, their mean."""
         return combine(store.load()[:, columns] for store in extraction.fill(split, shown))
 

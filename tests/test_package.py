@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "tiny_imagenet_tf"
+FILES = sorted({*PACKAGE.rglob("*.py"), *(PACKAGE / "recipes").glob("*.py")})  # the recipes are behind a link
 
 OUTSIDE = """
 import tiny_imagenet_tf.tfds
@@ -50,7 +51,7 @@ def test_a_wheel_works_outside_the_checkout(tmp_path):
     )
 
 
-RUN_FILE = re.compile(r"[\w.-]+\.(json|jsonl|npz|keras)")
+FILE_NAME = re.compile(r"[\w.-]+\.(json|jsonl|npz|keras)")
 
 # The floors of the package. Evaluation stands below training, which measures accuracy as it goes.
 FLOORS = {
@@ -86,7 +87,7 @@ def test_every_room_has_its_floor():
 
 def test_imports_go_down_only():
     upward = []
-    for file in PACKAGE.rglob("*.py"):
+    for file in FILES:
         room = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
         for other in imports(file):
             if room != "__init__" and other != room and FLOORS[other] >= FLOORS[room]:
@@ -101,18 +102,21 @@ def test_reports_do_without_models_and_training():
 
 def test_file_names_of_a_run_are_known_to_its_room_alone():
     """Imports go down, and so does knowledge: no other room has a name such as "summary.json" in its code."""
-    known = []
-    for file in PACKAGE.rglob("*.py"):
-        if file.relative_to(PACKAGE).parts[0] != "runs":
-            texts = (node.value for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Constant))
-            names = [text for text in texts if isinstance(text, str) and RUN_FILE.fullmatch(text)]
-            known += [f"{file.relative_to(ROOT)}: {name}" for name in names]
-    assert known == []
+
+    def names(file):
+        texts = (node.value for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Constant))
+        return {text for text in texts if isinstance(text, str) and FILE_NAME.fullmatch(text)}
+
+    inside = {file: file.relative_to(PACKAGE).parts[0] == "runs" for file in FILES}
+    of_runs = set().union(*(names(file) for file in FILES if inside[file]))
+    assert {"config.json", "summary.json", "best.keras"} <= of_runs
+    known = {str(file.relative_to(ROOT)): names(file) & of_runs for file in FILES if not inside[file]}
+    assert {file: found for file, found in known.items() if found} == {}
 
 
 def test_every_public_function_says_its_types():
     bare = []
-    for file in PACKAGE.rglob("*.py"):
+    for file in FILES:
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
                 arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
@@ -128,7 +132,7 @@ def test_tensorflow_is_for_data_and_for_the_engines_of_cpus_alone():
     allowed = {"data", "hardware.py", "cli.py"}
     found = {
         str(file.relative_to(PACKAGE))
-        for file in PACKAGE.rglob("*.py")
+        for file in FILES
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.Import | ast.ImportFrom)
         and any("tensorflow" in name for name in [getattr(node, "module", "") or "", *(a.name for a in node.names)])

@@ -161,6 +161,11 @@ def place(devices: Sequence[str] = ()) -> Placement:
             named = [names[name] for name in chosen]
             parallel = keras.distribution.DataParallel(devices=named, auto_shard_dataset=False)  # batches are shares
             keras.distribution.set_distribution(parallel)
+        elif devices:
+            import jax
+
+            (chosen_one,) = (each for each in jax.devices() if f"{each.platform}:{each.id}" == names[chosen[0]])
+            jax.config.update("jax_default_device", chosen_one)
         return Placement(len(chosen), contextlib.nullcontext)
     strategy = tf.distribute.get_strategy()
     if len(chosen) > 1:

@@ -92,6 +92,11 @@ def share(batch_size: int) -> slice:
     return slice(number() * each, (number() + 1) * each)
 
 
+def undivided() -> bool:
+    """Whether no step of Keras' is divided, neither among processes nor among this one's devices."""
+    return count() == 1 and keras.distribution.distribution() is None
+
+
 def in_shares(rows: int, compute: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Computes something of many rows, each process its share.
 
@@ -102,10 +107,8 @@ def in_shares(rows: int, compute: Callable[[np.ndarray], np.ndarray]) -> np.ndar
     Returns:
         The values of all rows (rows, width), in every process.
     """
-    if count() == 1:
+    if undivided():
         return compute(np.arange(rows))
-    from jax.experimental import multihost_utils
-
     each = -(-rows // count())
     mine = np.minimum(np.arange(number() * each, (number() + 1) * each), rows - 1)  # equal shares: the last row again
     together = keras.distribution.distribution()
@@ -114,6 +117,10 @@ def in_shares(rows: int, compute: Callable[[np.ndarray], np.ndarray]) -> np.ndar
         found = compute(mine)
     finally:
         keras.distribution.set_distribution(together)
+    if count() == 1:
+        return found
+    from jax.experimental import multihost_utils
+
     return np.asarray(multihost_utils.process_allgather(found)).reshape(-1, *found.shape[1:])[:rows]
 
 

@@ -155,6 +155,18 @@ def test_records_of_a_folder_do_not_pass_for_the_download(tree, tmp_path, monkey
         splits.prepare(None, tmp_path / "data")
 
 
+def test_what_is_wrong_after_a_download_is_not_called_a_failed_download(tmp_path, monkeypatch):
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: io.BytesIO())
+
+    def broken(builder, **_):
+        raise DatasetError("2 faults found:\n  a.JPEG: cut\n  b.JPEG: cut")
+
+    monkeypatch.setattr(splits.Builder, "download_and_prepare", broken)
+    with pytest.raises(DatasetError, match=r"^2 faults found:\n  a.JPEG: cut\n  b.JPEG: cut$"):
+        splits.prepare(None, tmp_path / "data")
+    assert [path.name for path in (tmp_path / "data").iterdir()] == [".tiny_imagenet.lock"]
+
+
 @pytest.mark.parametrize("damage", ["flipped", "cut", "gone", "label", "info"])
 def test_damaged_records_are_named(tree, tmp_path, damage):
     builder = splits.prepare(tree, tmp_path / "data")

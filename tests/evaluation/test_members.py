@@ -1,5 +1,6 @@
 """What is found at a path, and what is refused."""
 
+import dataclasses
 import json
 
 import keras
@@ -7,9 +8,10 @@ import numpy as np
 import pytest
 
 from tiny_imagenet_tf.data import splits
+from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation import members
 from tiny_imagenet_tf.runs.run import Run
-from tiny_imagenet_tf.runs.summary import Summary, Validation
+from tiny_imagenet_tf.runs.summary import StoredView, Summary, Validation
 
 
 @pytest.fixture
@@ -134,6 +136,25 @@ def test_what_a_run_has_predicted_need_not_be_predicted_again(transfer_run, vali
         np.testing.assert_array_equal(
             member.probabilities(split, how, stored=stored), np.full((len(split), 4), expected)
         )
+
+
+def test_heads_without_their_transfer_values_are_no_ensemble(transfer_run, run, validation, tmp_path):
+    (run.path / "snapshots").rename(transfer_run.path / "snapshots")
+    stored = {"validation": (StoredView(str(tmp_path / "gone"), 12, {}),)}
+    transfer_run.write_summary(dataclasses.replace(transfer_run.summary, transfer_values=stored))
+    with pytest.raises(UserError, match="transfer values, which are gone; --snapshots best"):
+        members.find([transfer_run.path])
+    assert len(members.find([transfer_run.path], "best")) == 1
+
+
+def test_that_a_runs_images_are_gone_is_said(tmp_path, capsys):
+    @dataclasses.dataclass
+    class Asked:
+        source: str = "moved/tiny-imagenet-200"
+
+    run = Run.create(tmp_path, "convnets", Asked())
+    assert members.images_of([members.Member("a", None, run)], None, None) == (None, None)
+    assert "moved/tiny-imagenet-200 is not there; taking the official" in capsys.readouterr().err
 
 
 def test_a_run_before_its_first_measurement_has_no_network(tmp_path, validation):

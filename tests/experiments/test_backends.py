@@ -14,10 +14,15 @@ from tiny_imagenet_tf.runs.run import Run
 ROOT = Path(__file__).parents[2]
 
 
-def start(program, *arguments, backend):
+def start(program, *arguments, backend, **more):
     command = [sys.executable, f"tests/experiments/{program}.py", *map(str, arguments)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "KERAS_BACKEND": backend}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "KERAS_BACKEND": backend} | more
     return subprocess.run(command, cwd=ROOT, env=environment)
+
+
+def test_several_devices_of_jax_change_neither_scores_nor_what_is_decayed():
+    flags = "--xla_force_host_platform_device_count=3"
+    assert start("devices_run", backend="jax", XLA_FLAGS=flags).returncode == 0
 
 
 def test_jax_and_tensorflow_agree_on_losses_and_measurements(tmp_path, tree):

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 import tiny_run
 
+from tiny_imagenet_tf import interrupts
 from tiny_imagenet_tf.data import splits
 from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.runs.summary import Summary, Validation
 
 ROOT = Path(__file__).parents[2]
 
@@ -172,9 +174,25 @@ def test_time_is_that_of_all_parts(run, images):
     assert run.metrics[-1]["seconds"] > 1e6 > run.metrics[0]["seconds"]
 
 
-def test_a_run_whose_checkpoint_is_gone_is_left_alone(run, images):
+def test_a_signal_after_the_last_step_ends_the_run_and_nothing_is_lost(run, images, uninterrupted, monkeypatch):
+    def signalled(logs):  # as the handler does it while Keras is at work
+        monkeypatch.setattr(interrupts._State, "received", signal.SIGTERM)
+
+    last = keras.callbacks.LambdaCallback(on_train_end=signalled)
+    with pytest.raises(interrupts.Interrupted):
+        tiny_run.train(run, images.train, images.validation, callbacks=[last])
+    assert not interrupts.received()
+    model = tiny_run.train(run, images.train, images.validation)
+    assert_same(run, tiny_run.state(model), uninterrupted[0], uninterrupted[1])
+
+
+@pytest.mark.parametrize("rows", [2, 1])
+def test_a_run_whose_checkpoint_is_gone_is_left_alone(run, images, rows):
     tiny_run.train(run, images.train, images.validation, epochs=1)
     (run.checkpoint).unlink()
+    run.write_metrics(run.metrics[-rows:])
+    if rows == 1:  # a first row alone may be one that no checkpoint followed, but not of a run that ended
+        run.write_summary(Summary("ended", Validation(12, 0.5)))
     rows, entries = run.metrics, run.snapshots().entries
     with pytest.raises(UserError, match="is gone"):
         tiny_run.train(run, images.train, images.validation)

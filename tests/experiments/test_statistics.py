@@ -28,6 +28,14 @@ def test_the_statistics_are_the_means_over_the_batches_and_all_state_comes_back(
         np.testing.assert_array_equal(variable, value, err_msg=variable.path)
 
 
+def test_a_small_last_batch_weighs_as_much_as_it_has_images(model):
+    (layer,) = normalizations(model)
+    first, last = IMAGES[0], 5 + IMAGES[1][:10]
+    means = [np.mean(model.layers[0].layers[0](batch), 0) for batch in (first, last)]
+    with reestimated(model, [first, last]):
+        np.testing.assert_allclose(layer.moving_mean, (50 * means[0] + 10 * means[1]) / 60, rtol=1e-5)
+
+
 def test_all_state_comes_back_after_an_error(model):
     before = [np.array(variable) for variable in model.variables]
     with pytest.raises(KeyError), reestimated(model, IMAGES):

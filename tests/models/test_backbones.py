@@ -8,7 +8,7 @@ import pytest
 
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.models import preprocess
-from tiny_imagenet_tf.models.backbones import BACKBONES, Backbone, WeightsError, build, find, with_head
+from tiny_imagenet_tf.models.backbones import BACKBONES, Backbone, WeightsError, build, find, pixels_of, with_head
 from tiny_imagenet_tf.models.heads import transfer_head
 
 V3 = find("inception_v3")
@@ -227,6 +227,35 @@ def test_a_files_scores_stay_in_float32(tmp_path):
         "float16",
         "float32",
     )
+
+
+def test_dense_layers_inside_a_network_are_no_head(tmp_path):
+    x = images = keras.Input((32, 32, 3))
+    x = keras.layers.Conv2D(8, 3, name="convolution")(x)
+    squeezed = keras.layers.Dense(2, activation="relu")(keras.layers.GlobalAveragePooling2D(keepdims=True)(x))
+    x = keras.layers.Multiply(name="last")([x, keras.layers.Dense(8, activation="sigmoid")(squeezed)])
+    keras.Model(images, x).save(tmp_path / "excited.keras")
+    trunk = build(find(str(tmp_path / "excited.keras"), "0..1"))
+    assert (trunk.description["layer"], trunk.model.output_shape) == ("last", (None, 8))
+
+
+@pytest.mark.parametrize(
+    ("first", "scales"),
+    [
+        (keras.layers.Rescaling(1 / 127.5, -1), True),
+        (keras.layers.Normalization(mean=[123.7, 116.3, 103.5], variance=[3409.0, 3262.0, 3291.0]), True),
+        (keras.layers.Rescaling(2.0, -1.0), False),
+        (keras.layers.Normalization(mean=[0.485, 0.456, 0.406], variance=[0.0524, 0.0502, 0.0506]), False),
+    ],
+)
+def test_a_layer_that_scales_says_the_range_only_where_it_makes_bytes_small(first, scales):
+    images = keras.Input((32, 32, 3))
+    network = keras.Model(images, keras.layers.GlobalAveragePooling2D()(first(images)))
+    if scales:
+        assert pixels_of(network, "mine", None) == "0..255"
+    else:
+        with pytest.raises(UserError, match="which pixel range does it expect"):
+            pixels_of(network, "mine", None)
 
 
 def test_a_files_pixel_range_is_asked_for_unless_it_scales_them_itself(tmp_path):

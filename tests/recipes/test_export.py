@@ -46,6 +46,20 @@ def test_every_format_agrees_with_keras(recipe, model, options, capsys):
     assert "top-1" in capsys.readouterr().out
 
 
+def test_probabilities_are_compared_as_such_and_classes_named_in_the_default_order(recipe, options, builder, tmp_path):
+    keras.utils.set_random_seed(0)
+    x = images = keras.Input((64, 64, 3))
+    x = keras.layers.Conv2D(8, 5, strides=4, activation="relu")(x)
+    x = keras.layers.Dense(4, "softmax", kernel_initializer="normal")(keras.layers.GlobalAveragePooling2D()(x))
+    keras.Model(images, x).save(tmp_path / "mine.keras")
+    export = recipe("export")
+    given = {"formats": ("litert",), "int8": True, "pixels": "0..1"}
+    rows = export.main(export.Config(tmp_path / "mine.keras", **given, **options))
+    assert max(row["largest_difference"] for row in rows) < 0.05
+    stored = json.loads((options["output"] / "classes.json").read_text())
+    assert stored["wnids"] == builder.info.features["label"].names
+
+
 def test_an_onnx_file_takes_any_number_of_images(recipe, model, options):
     export = recipe("export")
     export.main(export.Config(model, formats=("onnx",), **options))

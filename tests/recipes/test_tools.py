@@ -194,6 +194,19 @@ def test_a_models_scores_are_brought_in_order_with_their_names(recipe, orders, m
     assert networks.classes_of(made) == Classes(("n00000003", "n00000001", "n00000002"), ("blue", "red", "green"))
 
 
+def test_a_model_in_order_still_has_no_score_for_pixels_that_nobody_knows(recipe, orders, tmp_path):
+    x = images = keras.Input((64, 64, 3))
+    x = keras.layers.Conv2D(8, 3, strides=2, activation="relu")(x)  # which may turn NaN into 0
+    network = keras.Model(images, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x)))
+    saved = preprocess.deployed(preprocess.classifier(network))
+    networks.save(saved.save, tmp_path / "in.keras", Classes(WNIDS, tuple(COLOURS)))
+    labels = recipe("labels")
+    made = labels.main(labels.Config(tmp_path / "in.keras", "sorted", str(orders), tmp_path / "out.keras"))
+    bytes_ = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
+    normalized = (bytes_ / np.float32(255) - np.float32(0.45)) / np.float32(0.225)
+    assert np.isnan(keras.saving.load_model(made).predict(normalized, verbose=0)).all()
+
+
 def test_imagenets_classes_are_cut_out_and_filled_up(recipe, tmp_path):
     labels = recipe("labels")
     (tmp_path / "wnids.txt").write_text("n01443537\nn01629819\n")  # 1 and 25 among the 1,000

@@ -9,7 +9,9 @@ import pytest
 
 from tiny_imagenet_tf.data import splits
 from tiny_imagenet_tf.data.views import LE_YANG, MILANI, MILANI_TEN_CROP, MILANI_TRANSFER
+from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments.data import make_up
+from tiny_imagenet_tf.published import MILANI_TSNE_CLASSES
 from tiny_imagenet_tf.reports import page, report
 from tiny_imagenet_tf.reports.analysis.class_names import UnknownClass
 from tiny_imagenet_tf.reports.analysis.predictions import Predictions
@@ -54,6 +56,22 @@ def test_the_tables_are_written_as_markdown_too(report_folder):
     text = (report_folder / "tables.md").read_text(encoding="utf-8")
     assert text.startswith("# Made up 1 · Made up 2: Tiny ImageNet\n\n### Runs\n\n")
     assert "| Top-1 accuracy | **75.00 %** | **66.67 %** |" in text and "### Nearest neighbours" in text
+
+
+def test_other_val_images_of_the_same_names_are_not_shown_as_the_runs(bare):
+    write_json(bare.path / "environment.json", bare.environment | {"dataset": {"digests": {"validation": "another"}}})
+    found = Subject.open(bare)
+    assert found.images is None and "not those that the run was measured on" in found.without_images
+    digest = splits.load(splits.prepare(*bare.images), "validation").digest
+    write_json(bare.path / "environment.json", bare.environment | {"dataset": {"digests": {"validation": digest}}})
+    assert Subject.open(bare).images is not None
+
+
+def test_classes_that_would_be_ignored_are_refused(subject):
+    without = dataclasses.replace(subject, images=None)
+    assert activations.transfer_values(without, MILANI_TSNE_CLASSES).blocks == ()
+    with pytest.raises(UserError, match="--classes plunger: would be ignored. Which row is which image is not known"):
+        activations.transfer_values(without, ("plunger",))
 
 
 def test_key_figures_have_a_column_a_run(made_up, subject):
@@ -147,7 +165,7 @@ def test_an_unknown_class_is_an_error(subject):
 def test_transfer_values_of_other_images_are_not_shown(made_up, subject):
     other = dataclasses.replace(made_up.train, digest="other")
     images = type("Other", (), {"train": other})()
-    section = activations.transfer_values(Subject(subject.run, images), ("n99990000",))
+    section = activations.transfer_values(Subject(subject.run, images), MILANI_TSNE_CLASSES)
     assert (section.blocks, section.text) == (
         (),
         "The stored transfer values are not those of the images that were opened.",
@@ -208,7 +226,7 @@ def test_a_run_that_stored_nothing_more_still_has_a_report(bare, tmp_path):
     sections = {
         "training": runs.training([subject]),
         "errors": errors.errors(subject),
-        "transfer-values": activations.transfer_values(subject, ("n1",)),
+        "transfer-values": activations.transfer_values(subject, MILANI_TSNE_CLASSES),
         "images": images.data(subject),
     }
     assert {anchor: section.blocks for anchor, section in sections.items()} == dict.fromkeys(sections, ())

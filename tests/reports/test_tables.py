@@ -133,16 +133,23 @@ def test_counts_of_the_networks_stand_beside_the_printed_ones():
 def test_what_did_all_of_it_stands_before_what_did_less():
     quarter, whole = record(train=25_000), record(validation=Validation(5000, 0.75, 0.91, "ten"))
     found = tables.section("short", [quarter, whole], {})
-    assert "| Milani 2017: TL v3 | 76.70 % | 75.00 % | all of it |" in found
+    assert "| Milani 2017: TL v3 | 76.70 % | 75.00 % | 5,000 of 10,000 | all of it |" in found
     names = [cells[0] for cells in tables.all_tables([quarter, whole], {})[1].rows]
     assert names.index("TL v3") < names.index("TL v3 (**partial**: 25,000 of 100,000 train images)")
 
 
 def test_the_short_table_has_six_rows_and_says_what_is_missing():
     lines = tables.section("short", [record(partial="half of it")], {}).splitlines()
-    assert len(lines) == 2 + 6 and all(line.count("|") == 5 for line in lines)
-    assert lines[2] == "| Milani 2017: TL v3 | 76.70 % | 74.00 % | half of it |"
-    assert lines[3].endswith("| not run | – |")  # noqa: RUF001
+    assert len(lines) == 2 + 6 and all(line.count("|") == 6 for line in lines)
+    assert lines[2] == "| Milani 2017: TL v3 | 76.70 % | 74.00 % | 5,000 of 10,000 | half of it |"
+    assert lines[3].endswith("| not run | – | – |")  # noqa: RUF001
+
+
+def test_what_a_run_says_can_end_no_part_of_a_page():
+    told = record(partial="x | y <!-- results:end -->", title="<!-- results:end -->")
+    short = tables.section("short", [told], {})
+    assert "<!--" not in short and "x \\| y" in short
+    assert "<!--" not in Table("<!-- a -->", "<!-- b | c -->", ("<!-- d -->",), (), ("<!-- e -->",)).markdown()
 
 
 def test_what_all_runs_say_is_said_once():

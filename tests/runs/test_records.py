@@ -80,6 +80,12 @@ def test_a_record_of_another_experiment_is_not_overwritten(tmp_path):
     assert records.read(tmp_path)[0].summary.title == "Model 8"
 
 
+def test_a_record_that_was_half_written_is_no_record(tmp_path):
+    records.write(tmp_path, named("a", "A"))
+    (tmp_path / ".b.machine-1-ab.json").write_text('{"name": "b"')
+    assert [record.name for record in records.read(tmp_path)] == ["a"]
+
+
 def test_no_folder_is_no_records(tmp_path):
     assert records.read(tmp_path / "nothing") == []
 

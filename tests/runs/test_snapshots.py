@@ -53,6 +53,15 @@ def test_the_index_is_read_again(snapshots, tmp_path):
         Snapshots(tmp_path, ["b", "a"])
 
 
+def test_a_copy_that_somebody_has_made_is_left_alone(snapshots, tmp_path):
+    offer_all(snapshots, [0.1])
+    (tmp_path / "step-0000001-good.keras").write_text("mine")
+    offer_all(snapshots, [0.2, 0.3, 0.4])
+    snapshots.go_back_to(2)
+    assert (tmp_path / "step-0000001-good.keras").read_text() == "mine"
+    assert len(files(tmp_path)) == 1 + len(snapshots.entries)
+
+
 class Killed(BaseException):
     pass
 

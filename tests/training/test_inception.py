@@ -92,7 +92,7 @@ def test_regularized_sees_augmented_images(trained, augment, expected):
 
 
 def test_adam_is_tensorflow_1s():
-    optimizer = adam(InceptionOptions())
+    optimizer = adam(InceptionOptions(), keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]))
     assert optimizer.epsilon == 1e-8
     assert (optimizer.beta_1, optimizer.beta_2) == (0.9, 0.999)
     assert optimizer.weight_decay == published.TRAINING["milani/baseline"].weight_decay

@@ -180,8 +180,10 @@ class ImageBatches:
             A finite dataset of ((uint8 images (batch, 64, 64, 3), float32 views (batch, 7)), one-hot float32 labels
             (batch, classes), or targets; mixed images have mixed labels.
         """
-        labels, classes, decoded = tf.constant(self.split.labels), len(self.split.wnids), self._decoded
-        targets = None if self.targets is None else tf.constant(self.targets, tf.float32)
+        classes, decoded = len(self.split.wnids), self._decoded
+        with tf.device("CPU:0"):  # the pipeline's memory, not a GPU's
+            labels = tf.constant(self.split.labels)
+            targets = None if self.targets is None else tf.constant(self.targets, tf.float32)
 
         def look_up(rows: tf.Tensor, table: tf.Tensor) -> tuple:
             if self.shown:

@@ -367,6 +367,8 @@ def _download(root: Path) -> None:
         settle(part)
         kept.parent.mkdir(parents=True, exist_ok=True)
         builder.data_path.rename(kept)
+    except DatasetError:
+        raise
     except (OSError, ValueError, HTTPException, DownloadError, NonMatchingChecksumError) as error:
         raise DatasetError(
             f"Tiny ImageNet could not be downloaded: {URL}\n  {first_line(error)}\n"

@@ -29,6 +29,8 @@ def require(format: Format) -> None:
     for package in _NEEDED[format]:
         if importlib.util.find_spec(package) is None:
             raise UserError(f'--formats {format}: {package} is not installed; pip install "tiny_imagenet_tf[export]"')
+    if format == "litert" and tuple(map(int, keras.__version__.split(".")[:2])) < (3, 13):
+        raise UserError(f"--formats litert: Keras writes it from 3.13 on, this is {keras.__version__}")
     if keras.backend.backend() != "tensorflow":
         raise UserError(f"Keras exports with its TensorFlow backend, not with KERAS_BACKEND={keras.backend.backend()}")
 

@@ -1,6 +1,7 @@
 """Finds the networks that runs and files hold, to evaluate or to join."""
 
 import dataclasses
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -182,6 +183,9 @@ def images_of(members: Sequence[Member], source: Path | None, data_dir: Path | N
     """Returns where the images for some members are: where it was said, or else where those of the first run are."""
     run = next((member.run for member in members if member.run is not None), None)
     own = run.images if run is not None and source is None else (None, None)
+    named = run.config.get("source") if run is not None and source is None and run.begun else None
+    if named and own[0] is None:
+        print(f"{run.path.name}: {named} is not there; taking the official archive's images", file=sys.stderr)
     return source or own[0], data_dir or own[1]
 
 
@@ -194,7 +198,9 @@ def _at(path: Path, which: Which) -> list[Member]:
     run = Run(path)
     if which == "all" and run.classifier.exists() and run.ended:
         stores = kept_stores(run.summary, "validation")
-        if stores and None not in stores and len((kept := run.snapshots()).entries) > 1:
+        if stores and len((kept := run.snapshots()).entries) > 1:
+            if None in stores:
+                raise UserError(f"{path}: its heads answer from transfer values, which are gone; --snapshots best")
             return [Member(f"{path.name}/{file.name}", file, run, kept.wnids, head=True) for file in kept.paths]
     if run.has_predictions and (run.classifier.exists() or not run.has_snapshots):
         classes = tuple(run.read_validation_predictions()["wnids"].tolist())

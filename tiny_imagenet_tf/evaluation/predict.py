@@ -95,10 +95,11 @@ class Predictor:
 
     def scores(self, split: Split, view: View, shows: Sequence[keras.callbacks.Callback] = ()) -> np.ndarray:
         """Returns the scores of every image of a split, in its order, in one view; float32 (n, classes)."""
+        whole = processes.undivided()
 
         def found(rows: np.ndarray) -> np.ndarray:
             pairs = in_view(split if len(rows) == len(split) else split.take(rows), view, _BATCH_SIZE)
-            return self._here().predict(pairs, verbose=0, callbacks=list(shows))
+            return (self.behind_views if whole else self._here()).predict(pairs, verbose=0, callbacks=list(shows))
 
         return as_scores(processes.in_shares(len(split), found))
 
@@ -139,9 +140,7 @@ class Predictor:
         return preprocess.behind_views(self.classifier, views.PLAIN, self.resize)
 
     def _here(self) -> keras.Model:
-        """The model; one of several processes that train it has a copy that is this process' alone."""
-        if processes.count() == 1:
-            return self.behind_views
+        """A copy on one device of a model that is trained on several, which a batch of any size goes through."""
         self._copy.classifier.set_weights(self.classifier.get_weights())
         return self._copy.behind_views
 

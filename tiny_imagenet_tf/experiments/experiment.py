@@ -76,7 +76,7 @@ class Experiment:
 
     def part(self, name: str) -> "Experiment":
         """Returns the same experiment with a directory inside the run's, for a network that comes before."""
-        return dataclasses.replace(self, run=Run(self.run.path / name).make())
+        return dataclasses.replace(self, run=Run(self.run.path / name).make(), trackers=())
 
     def measure(self, predict: Predict) -> dict[str, float]:
         """Measures a network: ``val_loss``, ``val_accuracy``, ``val_top5``, and ``selection_accuracy``, which picks."""

@@ -145,6 +145,7 @@ def fit(
                     verbose=0,
                     shuffle=False,  # the batches are shuffled
                 )
+            interrupts.end()  # what came after the last step
             if model.stop_training:
                 break
     return clock
@@ -156,7 +157,7 @@ def take_up(model: keras.Model, keeping: Keeping, per_epoch: int) -> Clock:
     if path.exists():
         clock = checkpoints.read_clock(path, per_epoch)
         checkpoints.restore(path, model)
-    elif len(run.metrics) > 1:  # the first is followed by a checkpoint
+    elif run.ended or len(run.metrics) > 1:  # the first is followed by a checkpoint
         raise UserError(f"{path} is gone: the run cannot go on, and is left as it is")
     else:
         clock = Clock(per_epoch)

@@ -26,16 +26,17 @@ def reestimated(model: keras.Model, batches: Iterable[Any]) -> Iterator[None]:
         batches: of its inputs, at least one; they are seen as in training.
     """
     layers, kept = normalizations(model), [np.array(variable) for variable in model.variables]
-    momenta, found = [layer.momentum for layer in layers], []
+    momenta, found, sizes = [layer.momentum for layer in layers], [], []
     try:
         for layer in layers:
             layer.momentum = 0.0  # a batch's own statistics
         for inputs in batches:
             model(inputs, training=True)
+            sizes.append(len(keras.tree.flatten(inputs)[0]))
             found.append([(np.array(layer.moving_mean), np.array(layer.moving_variance)) for layer in layers])
         _assign(model, kept)
         for layer, statistics in zip(layers, zip(*found, strict=True), strict=True):
-            mean, variance = np.mean(statistics, axis=0)
+            mean, variance = np.average(statistics, axis=0, weights=sizes)
             layer.moving_mean.assign(mean)
             layer.moving_variance.assign(variance)
         yield

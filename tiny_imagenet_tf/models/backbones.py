@@ -133,13 +133,23 @@ def pixels_of(network: keras.Model, name: str, told: Pixels | None) -> Pixels:
     Raises:
         UserError: neither is known; it is never guessed.
     """
-    scales = any(type(layer).__name__ in ("Rescaling", "Normalization") for layer in network.layers[:4])
-    if told is None and not (scales or network.inputs[0].dtype == "uint8"):
+    if told is None and not (_scales(network) or network.inputs[0].dtype == "uint8"):
         raise UserError(
             f"{name}: which pixel range does it expect? Add one of --pixels=-1..1, --pixels 0..1, "
             "--pixels 0..255, --pixels caffe; with the wrong one accuracy is lost without an error"
         )
     return told or "0..255"
+
+
+def _scales(network: keras.Model) -> bool:
+    """Whether a network begins with a layer that makes 255 small: one that takes 0..1 makes it larger, or leaves it."""
+    first = next((each for each in network.layers[:4] if type(each).__name__ in ("Rescaling", "Normalization")), None)
+    return first is not None and _largest(first) < 20
+
+
+def _largest(layer: keras.layers.Layer) -> float:
+    white = keras.ops.convert_to_numpy(layer(np.full((1, 1, 1, 3), 255, np.float32)))
+    return float(np.abs(white).max())
 
 
 def check(backbone: Backbone, *, layer: str | None = None, input_size: int | None = None) -> None:
@@ -404,10 +414,11 @@ def _at_size(model: keras.Model, shape: tuple[int, int, int]) -> keras.Model:
 
 def _last_features(network: keras.Model) -> str:
     """The name of the layer whose output a file's head reads, or of the last layer where there is no head."""
-    for layer in reversed(network.layers):
-        if isinstance(layer, keras.layers.Dense):
-            return layer.input._keras_history.operation.name
-    return network.layers[-1].name
+    last = network.outputs[0]._keras_history.operation
+    while type(last).__name__ in ("Activation", "Softmax", "Dropout"):
+        last = last.input._keras_history.operation
+    # Others are inside: of squeeze and excitation, of transformers.
+    return last.input._keras_history.operation.name if isinstance(last, keras.layers.Dense) else network.layers[-1].name
 
 
 def _values(network: keras.Model, backbone: Backbone, layer: str) -> keras.KerasTensor:

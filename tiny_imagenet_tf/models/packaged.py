@@ -19,7 +19,7 @@ from tiny_imagenet_tf.runs import networks
 from tiny_imagenet_tf.runs.files import read_arrays, read_object, save_whole, write_json
 from tiny_imagenet_tf.runs.networks import Classes
 
-FILE = (Path(__file__).with_name("weights") / "compact_inception").with_suffix(".npz")
+FILE = Path(__file__).resolve().with_name("weights") / "compact_inception.npz"
 NAME = "tiny_imagenet"
 
 

@@ -43,6 +43,9 @@ class Subject:
             return cls(run, None, f"Images could not be opened: {error}.")
         if found.predictions and tuple(map(str, found.predictions.wnids)) != found.images.wnids:
             return cls(run, None, "The images that were found are of other classes than the run's.")
+        measured_on = run.digest_of("validation")  # early runs stored none
+        if measured_on not in (None, found.images.validation.fraction(run.config.get("fraction", 1)).digest):
+            return cls(run, None, "The val images that were found are not those that the run was measured on.")
         return found
 
     @functools.cached_property

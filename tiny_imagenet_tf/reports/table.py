@@ -26,11 +26,12 @@ class Table:
     def markdown(self) -> str:
         """The table in GitHub's Markdown, with its title, caption and notes."""
         lines = [self.columns, ("---",) + ("---:",) * (len(self.columns) - 1), *self.rows]
-        body = "\n".join(f"| {' | '.join(map(_inline, cells))} |" for cells in lines)
-        notes = "\n".join(f"- {_inline(note)}" for note in self.notes)
-        return "\n\n".join(part for part in (f"### {self.title}", self.caption, body, notes) if part)
+        body = "\n".join(f"| {' | '.join(map(inline, cells))} |" for cells in lines)
+        notes = "\n".join(f"- {inline(note)}" for note in self.notes)
+        parts = (f"### {inline(self.title)}", inline(self.caption), body, notes)
+        return "\n\n".join(part for part in parts if part)
 
 
-def _inline(text: str) -> str:
-    """Text, some of it a run's own, that can end neither its cell nor the part of a page that it stands in."""
+def inline(text: str) -> str:
+    """Returns text, some of it a run's own, so that it can end neither its cell nor its part of a page."""
     return " ".join(text.split()).replace("|", "\\|").replace("<!--", "&lt;!--")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from tiny_imagenet_tf import published
 from tiny_imagenet_tf.reports.analysis.intervals import wilson
-from tiny_imagenet_tf.reports.table import NOTHING, Table
+from tiny_imagenet_tf.reports.table import NOTHING, Table, inline
 from tiny_imagenet_tf.runs.records import Record
 
 NOT_RUN = "not run"
@@ -95,13 +95,15 @@ def section(asked: str, results: Sequence[Record], network_sizes: dict[str, int]
 
 
 def short_table(results: Sequence[Record]) -> str:
-    """Six rows of four columns: what most readers come for."""
-    lines = ["| accuracy on val | paper | here | of the recipe |", "| --- | ---: | ---: | --- |"]
+    """Six rows of five columns: what most readers come for."""
+    lines = ["| accuracy on val | paper | here | val images | of the recipe |", "| --- | ---: | ---: | ---: | --- |"]
     for key in SHORT:
         row, runs = published.RESULTS[key], _runs_of(key, results)
-        here = f"{100 * runs[0].summary.validation.top1:.2f} %" if runs else NOT_RUN
-        did = "; ".join(shortfalls(runs[0])) or "all of it" if runs else NOTHING
-        lines.append(f"| {row.paper}: {row.name} | {100 * row.val_accuracy:.2f} % | {here} | {did} |")
+        ours = (NOT_RUN, NOTHING, NOTHING)
+        if runs:
+            val, did = runs[0].summary.validation, inline("; ".join(shortfalls(runs[0])))
+            ours = (f"{100 * val.top1:.2f} %", f"{val.images:,} of {published.VAL_IMAGES:,}", did or "all of it")
+        lines.append(f"| {row.paper}: {row.name} | {100 * row.val_accuracy:.2f} % | {' | '.join(ours)} |")
     return "\n".join(lines)
 
 

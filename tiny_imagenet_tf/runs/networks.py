@@ -10,7 +10,7 @@ from pathlib import Path
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs.files import read_object
 
-_MEMBER = "classes.json"
+FILE = "classes.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +35,7 @@ def save(write: Callable[[Path], None], path: Path, classes: Classes) -> None:
     """Lets ``write`` save a network, and puts its classes into the file."""
     write(path)
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(zipfile.ZipInfo(_MEMBER), json.dumps(dataclasses.asdict(classes), ensure_ascii=False))
+        archive.writestr(zipfile.ZipInfo(FILE), json.dumps(dataclasses.asdict(classes), ensure_ascii=False))
 
 
 def classes_of(path: Path) -> Classes | None:
@@ -50,9 +50,9 @@ def classes_of(path: Path) -> Classes | None:
         return None
     try:
         with archive:
-            if _MEMBER not in archive.namelist():
+            if FILE not in archive.namelist():
                 return None
-            found = read_object(path, archive.read(_MEMBER).decode())
+            found = read_object(path, archive.read(FILE).decode())
         wnids, names = (tuple(map(str, found[field.name])) for field in dataclasses.fields(Classes))
     except (KeyError, TypeError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"{path} is damaged: its classes cannot be read ({error})") from error

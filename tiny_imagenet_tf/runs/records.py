@@ -80,7 +80,8 @@ def write(folder: Path, record: Record) -> Path:
 
 def read(folder: Path) -> list[Record]:
     """Returns all records of a folder, sorted by name; none where there is no such folder."""
-    return [_record(read_json(path), path) for path in sorted(folder.glob("*.json"))]
+    found = sorted(path for path in folder.glob("*.json") if not path.name.startswith("."))  # one being written, say
+    return [_record(read_json(path), path) for path in found]
 
 
 def _path(folder: Path, name: str) -> Path:

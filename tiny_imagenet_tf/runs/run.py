@@ -160,7 +160,7 @@ class Run:
         Raises:
             UserError: another process is at work on it.
         """
-        for folder in (self.path, self.path / "snapshots"):
+        for folder in (self.path, *(each for each in self.path.rglob("*") if each.is_dir())):
             sweep(folder)
         return locked(self.path / ".lock", f"--resume {self.path}", wait=False)
 
@@ -183,6 +183,11 @@ class Run:
         path = self.path / "environment.json"
         return checked_environment(read_object(path), path)
 
+    @property
+    def begun(self) -> bool:
+        """Whether it is a run's directory at all."""
+        return (self.path / "config.json").is_file()
+
     def digest_of(self, split: str) -> str | None:
         """Returns the digest of a split that the run was measured on; None where it stored none."""
         stored = self.environment if (self.path / "environment.json").exists() else {}
@@ -195,7 +200,7 @@ class Run:
 
         None stands for the download, and for its usual place, too.
         """
-        if not (self.path / "config.json").exists():
+        if not self.begun:
             return None, None
         if self.config.get("demo"):
             folder = demo_folder(self.path.parent, self.config["seed"])

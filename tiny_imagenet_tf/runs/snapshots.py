@@ -5,7 +5,7 @@
 
 Whenever the accuracy beats the best so far, the network is saved. With 20 saved, the next one takes the place of
 the oldest. A network's file is whole before the index names it, and is removed only after the index has dropped
-it, so at any moment every file that the index names can be loaded. Only files that an index has named are removed.
+it, so at any moment every file that the index names can be loaded. Files of other names are left alone.
 """
 
 import dataclasses
@@ -19,6 +19,7 @@ from tiny_imagenet_tf.runs.files import read_json, save_whole, write_json
 from tiny_imagenet_tf.runs.typed import misfit
 
 _STEPS = "step-*.keras"
+_NAME = re.compile(r"step-\d+\.keras")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Snapshots:
             raise UserError(f"{self._index} is not an index of snapshots: {wrong}")
         if odd := [entry.accuracy for entry in self.entries if not 0 <= entry.accuracy <= 1]:
             raise UserError(f"{self._index} is damaged: an accuracy of {odd[0]}")
-        inside = all(re.fullmatch(r"step-\d+\.keras", entry.file) for entry in self.entries)
+        inside = all(_NAME.fullmatch(entry.file) for entry in self.entries)
         if not inside:
             raise UserError(f"{self._index} names files that are no snapshots")
         if wnids is not None and self.wnids != tuple(wnids):
@@ -141,5 +142,5 @@ class Snapshots:
         write_json(self._index, {"wnids": self.wnids, "snapshots": [dataclasses.asdict(entry) for entry in entries]})
         named = {entry.file for entry in entries}
         for file in self.folder.glob(_STEPS):
-            if file.name not in named:
+            if _NAME.fullmatch(file.name) and file.name not in named:
                 file.unlink()

@@ -31,8 +31,13 @@ def run(options: ConvnetOptions) -> Run:
 
         def training(part: Experiment, architecture: str) -> Scratch:
             loss = losses.MulticlassHinge() if options.loss == "svm" else losses.smoothed_cross_entropy(0)
-            optimizer = partial(keras.optimizers.SGD, rate, options.momentum)
-            return Scratch.compiled(part, partial(network, architecture), LE_YANG, optimizer, loss)
+            return Scratch.compiled(
+                part,
+                partial(network, architecture),
+                LE_YANG,
+                lambda _: keras.optimizers.SGD(rate, options.momentum),
+                loss,
+            )
 
         deep, more = training(experiment, words), {}
         if options.in_stages:

@@ -41,9 +41,8 @@ def run(study: Study, options: ModernOptions) -> Run:
                 width_multiplier=options.width_multiplier,
                 momentum=options.batch_norm_momentum,
             )
-            optimizer = partial(optimizer_of, options, steps)
             loss = smoothed_cross_entropy(options.label_smoothing)
-            stage = Scratch.compiled(experiment, network, views, optimizer, loss, size)
+            stage = Scratch.compiled(experiment, network, views, lambda _: optimizer_of(options, steps), loss, size)
             stage = dataclasses.replace(stage, targets=targets, reestimate=experiment.placement.replicas == 1)
             print(f"images of {size} pixels until epoch {until}")
             clock = stage.fit(epochs=until)

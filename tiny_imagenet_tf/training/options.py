@@ -26,7 +26,8 @@ class ScratchOptions(RunOptions):
     DEMO: ClassVar[dict[str, Any]] = {"epochs": 2, "batch_size": 20, "measure_every": 5, "checkpoint_every": 5}
 
     cache: bool = option(False, departs=False, resumable=True)
-    """Keep decoded images in memory, 1.2 GB for all of train, instead of decoding them every epoch."""
+    """Keep decoded images in memory, 1.2 GB for all of train and at first twice that, instead of decoding them every
+    epoch."""
     measure_every: int = option(500, POSITIVE, departs=False)
     """Steps between two measurements of the val accuracy, from which snapshots follow; each epoch ends in one too.
     Paper: "some number of" steps (Milani section 3.4)."""

@@ -53,7 +53,7 @@ class Scratch:
         experiment: Experiment,
         network: Callable[[], keras.Model],
         views: RandomViews,
-        optimizer: Callable[[], keras.optimizers.Optimizer],
+        optimizer: Callable[[keras.Model], keras.optimizers.Optimizer],
         loss: keras.losses.Loss,
         size: int = IMAGE_SIZE,
     ) -> "Scratch":
@@ -63,7 +63,7 @@ class Scratch:
             experiment: its run.
             network: called without arguments, returns it: images in -1..1 to scores.
             views: how its images are shown.
-            optimizer: called without arguments, returns it.
+            optimizer: called with the network, returns it.
             loss: of one-hot labels and scores.
             size: of the images in pixels that a network of any size is trained on; it is measured on whole ones.
 
@@ -76,7 +76,7 @@ class Scratch:
             built = network()
             classifier, trained = preprocess.classifier(built), preprocess.classifier(built, size=size)
             model = preprocess.behind_views(trained, views)
-            compile_for_training(model, optimizer(), loss, steps_per_execution=_together(experiment))
+            compile_for_training(model, optimizer(built), loss, steps_per_execution=_together(experiment))
         return cls(experiment, views, classifier, model)
 
     def fit(self, *, epochs: int | None = None, callbacks: Sequence[keras.callbacks.Callback] = ()) -> Clock:

@@ -276,4 +276,4 @@ def _stored_view(store: Store) -> StoredView:
     """A store, with the part of its key that distinguishes one view from another."""
     names = ("view", "window", "mirrored", "seed", "number")
     of_view = {name: value for name, value in store.key.items() if name in names}
-    return StoredView(str(store.folder), store.rows, of_view)
+    return StoredView(str(store.folder.absolute()), store.rows, of_view)

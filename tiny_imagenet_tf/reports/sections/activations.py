@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tiny_imagenet_tf.data.splits import Split
+from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.published import LE_YANG_TSNE_CLASSES, MILANI_TSNE_CLASSES
 from tiny_imagenet_tf.reports import thumbnails
 from tiny_imagenet_tf.reports.analysis import embedding
@@ -36,20 +37,29 @@ def transfer_values(subject: Subject, classes: tuple[str, ...]) -> Section:
     Args:
         subject: the run.
         classes: names or wnids.
+
+    Raises:
+        UserError: a class is not known, or other classes than the paper's are asked for and there are no values.
     """
     title, anchor = "Transfer values", "transfer-values"
+
+    def without(why: str) -> Section:
+        if classes != MILANI_TSNE_CLASSES:
+            raise UserError(f"--classes {' '.join(classes)}: would be ignored. {why}")
+        return Section(anchor, title, why)
+
     stored = subject.summary.transfer_values.get("train", ())
     folders = [Path(view.folder) for view in stored if WHOLE.items() <= view.view.items()]
     if not folders:
-        return Section(anchor, title, "The run has no transfer values of whole training images.")
+        return without("The run has no transfer values of whole training images.")
     if not subject.images:
-        return Section(anchor, title, f"Which row is which image is not known. {subject.without_images}")
+        return without(f"Which row is which image is not known. {subject.without_images}")
     store = existing_store(folders[0])
     if store is None:
-        return Section(anchor, title, "The transfer values are not on this machine.")
+        return without("The transfer values are not on this machine.")
     train = subject.images.train.fraction(subject.run.config.get("fraction", 1))
     if store.key["dataset_sha256"] != train.digest:
-        return Section(anchor, title, "The stored transfer values are not those of the images that were opened.")
+        return without("The stored transfer values are not those of the images that were opened.")
     labels, told = _choose(subject.names, classes)
     rows = np.concatenate([np.flatnonzero(train.labels == label) for label in labels])
     values = store.read_rows(rows)

@@ -59,9 +59,6 @@ def gallery(subject: Subject) -> Section | None:
         return None
     wrong = np.flatnonzero(~answers.right)
     shown = most_confident(answers, wrong, GALLERY_IMAGES)
-    caption = f"All {len(wrong):,} wrongly classified images, the most confident first."
-    if len(shown) < len(wrong):
-        caption = f"{len(shown):,} of {len(wrong):,} wrongly classified images: of each class the most confident ones."
     sprite = None
     blocks = []
     if subject.images and len(shown):
@@ -80,6 +77,9 @@ def gallery(subject: Subject) -> Section | None:
             )
             told = "Wrongly classified images from the most to the least confident, as in Le & Yang's Fig. 2."
             blocks.append(Drawing("misclassified", figure, told, "picture"))
+    caption = f"All {len(wrong):,} wrongly classified images, the most confident first."
+    if len(shown) < len(wrong):
+        caption = f"{len(shown):,} of {len(wrong):,} wrongly classified images: of each class the most confident ones."
     blocks.append(
         Gallery(
             answers.file_names[shown],
