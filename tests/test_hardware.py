@@ -37,6 +37,16 @@ def test_a_gpu_from_ampere_on_trains_in_bfloat16_and_extracts_in_float16(monkeyp
     assert hardware.resolve_precision("auto", frozen=True) == "float16"
 
 
+def test_a_tpu_is_named_and_computes_in_bfloat16(monkeypatch):
+    jax = pytest.importorskip("jax")
+    monkeypatch.setattr(hardware, "_TENSORFLOW", False)
+    found = [SimpleNamespace(platform="tpu", id=number, device_kind="TPU v4") for number in range(2)]
+    monkeypatch.setattr(jax, "devices", lambda: found)
+    assert [hardware.resolve_precision("auto", frozen=frozen) for frozen in (False, True)] == ["bfloat16"] * 2
+    assert hardware.describe_device() == "TPU v4, TPU v4"
+    assert hardware.describe_device(["TPU:1"]) == "TPU v4"
+
+
 @pytest.mark.parametrize(("gpu", "devices"), [(False, ()), (True, ("CPU:0",))])
 def test_float16_is_refused_without_a_gpu(monkeypatch, gpu, devices):
     monkeypatch.setattr(hardware, "has_gpu", lambda: gpu)

@@ -42,18 +42,18 @@ def cpu_has_bfloat16() -> bool:
 
 
 def gpus_have_bfloat16() -> bool:
-    """Whether every GPU multiplies bfloat16 in hardware (compute capability 8.0: Ampere and later)."""
-    return has_gpu() and min(capability for _, capability in _gpus()) >= 8
+    """Whether every GPU multiplies bfloat16 in hardware (compute capability 8.0: Ampere and later), or is a TPU."""
+    return has_gpu() and min(capability for *_, capability in _gpus()) >= 8
 
 
 def has_gpu() -> bool:
-    """Whether the backend that computes sees a GPU."""
+    """Whether the backend that computes sees a GPU, or on JAX a TPU, which does the work in the same way."""
     return bool(_gpus())
 
 
 def on_gpu(devices: Sequence[str] = ()) -> bool:
     """Whether a GPU does the work; ``devices`` are as :func:`place` takes them."""
-    return any(name.startswith("GPU:") for name in devices) if devices else has_gpu()
+    return any(not name.startswith("CPU:") for name in devices) if devices else has_gpu()
 
 
 def resolve_precision(
@@ -65,7 +65,7 @@ def resolve_precision(
         precision: as asked for.
         devices: as :func:`place` takes them.
         frozen: for a network that does not learn: float16 on every GPU, whose digits are finer and need no scaling of
-            the loss there.
+            the loss there. A TPU has none.
 
     Raises:
         UserError: float16 was asked for without a GPU, where it is slower than float32.
@@ -75,7 +75,8 @@ def resolve_precision(
     if precision != "auto":
         return precision
     if on_gpu(devices):
-        return "bfloat16" if gpus_have_bfloat16() and not frozen else "float16"
+        half = frozen and not any(label.startswith("TPU:") for label, *_ in _gpus())
+        return "bfloat16" if gpus_have_bfloat16() and not half else "float16"
     return "bfloat16" if cpu_has_bfloat16() else "float32"
 
 
@@ -194,7 +195,7 @@ def headline(precision: Arithmetic | None, devices: Sequence[str] = ()) -> str:
 def describe_device(devices: Sequence[str] = ()) -> str:
     """Names what does the work, for ``environment.json``; ``devices`` are as :func:`place` takes them."""
     if on_gpu(devices):
-        gpus = {f"GPU:{number}": name for number, (name, _) in enumerate(_gpus())}
+        gpus = {label: name for label, name, _ in _gpus()}
         return ", ".join(gpus[name] for name in devices or gpus if name in gpus)
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
@@ -202,15 +203,26 @@ def describe_device(devices: Sequence[str] = ()) -> str:
     return f"{name}, {os.cpu_count()} cores"
 
 
-def _gpus() -> list[tuple[str, int]]:
-    """The name of each GPU, and its compute capability before the point, 0 where it is not told."""
+def _gpus() -> list[tuple[str, str, int]]:
+    """What --devices calls each GPU or TPU, its name, and its compute capability before the point, 0 if not told."""
     if _TENSORFLOW:
         details = map(tf.config.experimental.get_device_details, tf.config.list_physical_devices("GPU"))
-        return [(each.get("device_name", "GPU"), each.get("compute_capability", (0, 0))[0]) for each in details]
+        return [
+            (f"GPU:{number}", each.get("device_name", "GPU"), each.get("compute_capability", (0, 0))[0])
+            for number, each in enumerate(details)
+        ]
     import jax
 
-    found = [device for device in jax.devices() if device.platform in ("gpu", "cuda", "rocm")]
-    return [(each.device_kind, int(float(getattr(each, "compute_capability", 0)))) for each in found]
+    found = [device for device in jax.devices() if device.platform != "cpu"]
+    least = {"tpu": 8}  # each has bfloat16
+    return [
+        (
+            f"{'TPU' if each.platform == 'tpu' else 'GPU'}:{each.id}",
+            each.device_kind,
+            least.get(each.platform) or int(float(getattr(each, "compute_capability", 0))),
+        )
+        for each in found
+    ]
 
 
 def free_memory() -> int | None:
