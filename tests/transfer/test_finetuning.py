@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.data import splits, synthetic
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import mcnemar
@@ -119,6 +120,19 @@ def test_the_last_block_learns_and_all_else_stays(options, start, builder):
     (told,) = [note for note in run.summary.notes if "before" in note]
     top1 = start.summary.validation.top1
     assert f"{start.path.name} before: {top1:.2%}" in told and "p = " in told
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "int8"])
+def test_the_last_block_learns_in_the_precision_that_is_asked_for(options, monkeypatch, capsys, precision):
+    if precision == "int8":  # of what is frozen alone
+        pytest.importorskip("nncf")
+        monkeypatch.setattr(hardware, "cpu_has_bfloat16", lambda: True)
+    run = finetuning.run(STUDY, dataclasses.replace(options, precision=precision, epochs=1))
+    assert "weights learn in bfloat16, from last on" in capsys.readouterr().out
+    trained = backbones.load(run.snapshots().paths[-1])
+    (block,) = [layer for layer in trained._flatten_layers() if layer.name == "last"]
+    assert (block.compute_dtype, block.variable_dtype) == ("bfloat16", "float32")
+    assert run.environment["precision"] == precision
 
 
 def test_it_goes_on_bit_for_bit(options, tmp_path):

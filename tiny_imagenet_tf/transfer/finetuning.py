@@ -40,8 +40,12 @@ def run(study: Study, options: FinetuneOptions) -> Run:
         raise UserError(
             f"--start {options.start}: its classes are not those of the {len(data.all_train.wnids)} of the images"
         )
-    trunk = transfer.trunk_of(options, precision_of(options))
-    frozen, learning = split(trunk, options.unfreeze)
+    precision = precision_of(options)
+    frozen, _ = split(transfer.trunk_of(options, precision), options.unfreeze)
+    # Built anew, for on a CPU what is frozen is built in float32, whatever its engine computes in.
+    learns_in = _training_precision(precision)
+    policy = hardware.training_policy(learns_in)
+    _, learning = split(transfer.trunk_of(options, precision, policy), options.unfreeze)
     maps = math.prod(frozen.model.output_shape[1:])
     with begin(study, options, data=data) as experiment:
         made = transfer.extraction_of(options, frozen, data.all_train, experiment.precision)
@@ -49,10 +53,10 @@ def run(study: Study, options: FinetuneOptions) -> Run:
         _tell_size(options, experiment.data, made, maps, training=stored)
         values = transfer.extract(experiment, made, training=stored)
         hardware.set_seed(options.seed)
-        with hardware.policy(hardware.training_policy(_training_precision(experiment.precision))):
+        with hardware.policy(policy):
             head = joined(learning, Run(options.start))
         trained = sum(math.prod(weight.shape) for weight in head.trainable_weights)
-        print(f"{trained:,} weights learn, from {options.unfreeze} on, and the head of\n{options.start}")
+        print(f"{trained:,} weights learn in {learns_in}, from {options.unfreeze} on, and the head of\n{options.start}")
         before = transfer.predictions(values, head, data.validation).argmax(axis=1)
         note = partial(compared, options.start.name, before, data.validation.labels)
 
@@ -137,7 +141,8 @@ def _tensors(value: object) -> list:
 
 
 def _training_precision(precision: str) -> str:
-    return "float32" if precision == "int8" else precision
+    """That of what learns: int8 is for what is frozen alone."""
+    return hardware.resolve_precision("auto") if precision == "int8" else precision
 
 
 def _tell_size(options: FinetuneOptions, data: images.Data, made: Extraction, width: int, *, training: bool) -> None:
