@@ -183,8 +183,12 @@ def test_a_damaged_archive_is_refused_or_gives_the_same_files(kind, changes, kee
         data[int(place * len(data))] ^= change
     data = bytes(data[: math.ceil(keep * len(data))])
     found = unpacked(data, kind)
-    if not isinstance(found, UserError):
-        assert set(found.values()) <= {content for _, content in MEMBERS}
+    if isinstance(found, UserError):
+        return
+    if kind == "zip":  # whose names have no checksum
+        assert found and set(found.values()) <= {content for _, content in MEMBERS}
+    else:
+        assert found == dict(MEMBERS)
 
 
 @many

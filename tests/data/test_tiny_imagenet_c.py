@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tiny_imagenet_tf.data import splits, tiny_imagenet_c
+from tiny_imagenet_tf.data import corruptions, splits, tiny_imagenet_c
 from tiny_imagenet_tf.data.batches import in_order
 from tiny_imagenet_tf.data.official_layout import DatasetError
 from tiny_imagenet_tf.errors import UserError
@@ -133,6 +133,13 @@ def test_made_ones_are_read_and_go_on_where_they_were_stopped(recipe, builder, c
     assert tiny_imagenet_c.groups(tmp_path / "made") == [("contrast", 2), ("contrast", 5), ("fog", 2), ("fog", 5)]
     found = tiny_imagenet_c.read(tmp_path / "made", "fog", 2, clean)
     assert sorted(found.file_names) == sorted(clean.file_names)
+    contrast = tiny_imagenet_c.read(tmp_path / "made", "contrast", 5, clean)
+    originals, pixels = (np.concatenate(list(in_order(each, 50).as_numpy_iterator())) for each in (clean, contrast))
+    for name, label, image in zip(contrast.file_names, contrast.labels, pixels, strict=True):
+        (row,) = np.flatnonzero(clean.file_names == name)
+        random = corruptions.rng_of(0, "contrast", 5, name)
+        expected = corruptions.corrupt(originals[row], "contrast", 5, random).astype(int)
+        assert label == clean.labels[row] and np.abs(image - expected).mean() < 8  # a JPEG between them
     with pytest.raises(UserError, match="with seed 0, not of these 12 images with seed 1"):
         corrupt.main(corrupt.Config(seed=1, **options))
 

@@ -1,62 +1,52 @@
-"""What several devices on the JAX backend must not change; prints "same" at its end.
+"""A run without dropout on the devices named, of two logical CPUs; goes on where it stopped.
 
-KERAS_BACKEND=jax XLA_FLAGS=--xla_force_host_platform_device_count=3 python tests/experiments/devices_run.py
+python tests/experiments/devices_run.py RUN SOURCE DATA_DIR EPOCHS [CPU:0 [CPU:1]]
 """
 
-import jax
+import sys
+from functools import partial
+from pathlib import Path
+
 import keras
 import numpy as np
+import tensorflow as tf
+import tiny_run
 
 from tiny_imagenet_tf import hardware
-from tiny_imagenet_tf.data.splits import Split
-from tiny_imagenet_tf.data.views import WHOLE
+from tiny_imagenet_tf.data import splits
+from tiny_imagenet_tf.data.batches import ImageBatches
+from tiny_imagenet_tf.data.views import PLAIN
+from tiny_imagenet_tf.evaluation.metrics import negative_log_likelihood
 from tiny_imagenet_tf.evaluation.predict import Predictor
+from tiny_imagenet_tf.experiments import losses
+from tiny_imagenet_tf.experiments.fit import Keeping, compile_for_training, fit, save_network
 from tiny_imagenet_tf.models import preprocess
-from tiny_imagenet_tf.models.compact_inception import compact_inception
-from tiny_imagenet_tf.training.inception import adam
-from tiny_imagenet_tf.training.options import InceptionOptions
+from tiny_imagenet_tf.runs.networks import Classes
 
 
-def split_of(images: int) -> Split:
-    """Noise."""
-    import tensorflow as tf
+def main(path: str, source: str, data_dir: str, epochs: str, *devices: str) -> None:
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    hardware.set_seed(0)
+    placement = hardware.place(devices)
+    assert placement.replicas == max(1, len(devices))
+    builder = splits.prepare(Path(source), Path(data_dir))
+    train, validation = splits.load(builder, "train"), splits.load(builder, "validation")
+    with placement.scope():
+        classifier = preprocess.classifier(tiny_run.network(4, dropout=0))  # each device would draw its own
+        model = preprocess.behind_views(classifier, PLAIN)
+        compile_for_training(model, keras.optimizers.SGD(0.1, 0.9), losses.smoothed_cross_entropy(0.1))
+    predictor = Predictor(classifier)
 
-    pixels = np.random.default_rng(0).integers(0, 256, (images, 64, 64, 3), np.uint8)
-    names = np.array([f"val_{number}.JPEG" for number in range(images)])
-    return Split(
-        name="validation",
-        jpegs=tf.constant([tf.io.encode_jpeg(each).numpy() for each in pixels]),
-        labels=np.zeros(images, np.int64),
-        boxes=np.zeros((images, 4), np.int64),
-        file_names=names,
-        wnids=("n1", "n2"),
-        words={},
-        digest="",
-    )
+    def measure() -> dict[str, float]:
+        value = negative_log_likelihood(predictor.probabilities(validation), np.asarray(validation.labels))
+        return tiny_run.measured(-value) | {"selection_accuracy": float(np.exp(-value))}
 
-
-def main() -> None:
-    assert len(jax.devices()) == 3
-    split = split_of(7)  # not in three equal shares
-
-    keras.utils.set_random_seed(0)
-    network = compact_inception(classes=2, width_multiplier=0.1)
-    alone = Predictor(preprocess.classifier(network)).scores(split, WHOLE)
-
-    assert hardware.place(["CPU:1"]).replicas == 1
-    assert keras.ops.zeros(()).device == jax.devices()[1]
-
-    assert hardware.place().replicas == 3
-    keras.utils.set_random_seed(0)
-    spread = compact_inception(classes=2, width_multiplier=0.1)
-    np.testing.assert_allclose(Predictor(preprocess.classifier(spread)).scores(split, WHOLE), alone, atol=1e-5)
-    assert keras.distribution.distribution() is not None  # it goes on training so
-
-    optimizer = adam(InceptionOptions(weight_decay_on="last"), spread)
-    decayed = [each.path for each in spread.trainable_variables if optimizer._use_weight_decay(each)]
-    assert [path.split("/")[-2:] for path in decayed] == [["logits", "kernel"]], decayed
-    print("same")
+    save = partial(save_network, preprocess.deployed(classifier), Classes.of(train.wnids, train.words))
+    run = tiny_run.make_run(Path(path))
+    kept = Keeping(run, run.snapshots(train.wnids), measure, save, measure_every=1, checkpoint_every=9)
+    fit(model, ImageBatches(train, PLAIN, 4, seed=0), kept, epochs=int(epochs), verbose=0)
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -22,7 +22,7 @@ def start(program, *arguments, backend, **more):
 
 def test_several_devices_of_jax_change_neither_scores_nor_what_is_decayed():
     flags = "--xla_force_host_platform_device_count=3"
-    assert start("devices_run", backend="jax", XLA_FLAGS=flags).returncode == 0
+    assert start("jax_devices_run", backend="jax", XLA_FLAGS=flags).returncode == 0
 
 
 def test_jax_and_tensorflow_agree_on_losses_and_measurements(tmp_path, tree):

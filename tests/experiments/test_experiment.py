@@ -109,6 +109,20 @@ def test_only_the_recipes_own_experiment_stands_in_the_papers_row(config, monkey
     assert (summary.epochs, summary.best_epoch, summary.recipe_epochs, summary.train.accuracy) == (1, 1, 30, 0.25)
 
 
+def test_what_is_handed_in_are_the_test_images_with_their_answers(config):
+    begun = begin(config)
+    begun.snapshots.offer(tiny_run.network(4).save, step=6, epoch=1, accuracy=0.5)
+    begun.run.write_metrics([{"epoch": 1, "step": 6, "accuracy": 0.25}])
+
+    def predict(split):  # the first image is of class 0, the next of class 1, ...
+        return np.eye(4)[np.arange(len(split)) % 4]
+
+    begun.report(Clock(6, step=6), predict, crops="whole", train=Training(views="whole image"))
+    test = begun.data.test
+    expected = [f"{name} {test.wnids[number % 4]}" for number, name in enumerate(test.file_names)]
+    assert (begun.run.path / "predictions-test.txt").read_text().splitlines() == expected
+
+
 def test_a_fraction_is_of_train_and_val_alike(config):
     data = begin(dataclasses.replace(config, fraction=0.5)).data
     assert (len(data.train), len(data.validation)) == (12, 8)  # of 3 val images a class, 1.5 round to 2
@@ -138,6 +152,14 @@ def test_a_run_goes_on_with_the_images_it_was_begun_with_only(config, tmp_path, 
     changed = dataclasses.replace(config, resume=begun.run.path, source=other, data_dir=tmp_path / "other")
     with pytest.raises(ValueError, match="not those the run was begun with"):
         begin(changed)
+
+
+def test_a_run_does_not_go_on_with_other_val_images(config, tree, tmp_path):
+    begun = begin(config)
+    first, second = (tree / "val" / "images" / f"val_{number}.JPEG" for number in (0, 1))
+    first.write_bytes(second.read_bytes())
+    with pytest.raises(ValueError, match="the validation images are not those"):
+        begin(dataclasses.replace(config, resume=begun.run.path, source=tree, data_dir=tmp_path / "prepared"))
 
 
 def test_a_run_keeps_its_figures_until_all_that_it_goes_on_from_was_read(config):

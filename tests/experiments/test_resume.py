@@ -15,6 +15,7 @@ import tiny_run
 from tiny_imagenet_tf import interrupts
 from tiny_imagenet_tf.data import splits
 from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.evaluation.predict import Predictor
 from tiny_imagenet_tf.runs.summary import Summary, Validation
 
 ROOT = Path(__file__).parents[2]
@@ -104,6 +105,13 @@ def averaged(builder, tmp_path_factory):
     images = splits.load(builder, "train"), splits.load(builder, "validation")
     model = tiny_run.train(run, *images, callbacks=[keras.callbacks.SwapEMAWeights()], ema=True, mixup=0.4)
     return run, tiny_run.state(model)
+
+
+def test_a_snapshot_holds_the_averages_that_were_measured(averaged, images):
+    kept = averaged[0].snapshots()
+    assert len(kept.entries) > 1
+    for entry in kept.entries:
+        assert tiny_run.accuracy(Predictor.load(kept.path(entry)), images.validation) == pytest.approx(entry.accuracy)
 
 
 def test_averages_are_measured_and_are_not_the_weights(averaged, images, tmp_path):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tiny_imagenet_tf.data import views
-from tiny_imagenet_tf.data.views import LE_YANG, MILANI, PLAIN, View
+from tiny_imagenet_tf.data.views import LE_YANG, MILANI, PLAIN, RandomViews, View
 from tiny_imagenet_tf.models import preprocess
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
@@ -24,6 +24,17 @@ def test_in_training_a_classifier_is_shown_its_table_of_views(drawn):
     expected = np.asarray(views.show(IMAGES, table, drawn.size, recolour=drawn.brightness_contrast)) / 127.5 - 1
     found = model.predict([IMAGES, table], verbose=0)
     np.testing.assert_allclose(found, expected.reshape(3, -1), atol=1e-6)  # compiled, and op by op
+
+
+@pytest.mark.parametrize("drawn", [RandomViews(mixup=0.4), RandomViews(mirror=True, least_area=0.4)])
+def test_mixed_images_and_random_squares_reach_the_network(drawn):
+    table = drawn.table(3, 1)
+    squares = np.asarray(views.show(IMAGES, table, 64, recolour=False))
+    share = table[:, 6].reshape(-1, 1, 1, 1)  # with the images in the opposite order
+    expected = share * squares + (1 - share) * squares[::-1]
+    assert np.abs(expected - IMAGES).max() > 5
+    model = preprocess.behind_views(preprocess.classifier(flat(64), "0..255"), drawn)
+    np.testing.assert_allclose(model.predict([IMAGES, table], verbose=0), expected.reshape(3, -1), atol=1e-2)
 
 
 @pytest.mark.parametrize(

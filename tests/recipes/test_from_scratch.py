@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 
 from tiny_imagenet_tf.data import splits
+from tiny_imagenet_tf.data.views import LE_YANG_TEN_CROP
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
+from tiny_imagenet_tf.evaluation.predict import Predictor
 from tiny_imagenet_tf.runs.run import Run
 
 ROOT = Path(__file__).parents[2]
@@ -76,7 +78,7 @@ def test_the_svm_loss_learns_gently_since_it_sums_over_the_wrong_classes(recipe,
     assert run.metrics[0]["learning_rate"] == pytest.approx(0.02 / 3)  # of four classes three are wrong
 
 
-def test_the_ensemble_joins_runs_and_writes_a_run(recipe, trained, source, capsys):
+def test_the_ensemble_joins_runs_and_writes_a_run(recipe, trained, source, builder, capsys):
     ensemble = recipe("ensemble")
     run = ensemble.main(ensemble.Config(tuple(run.path for run in trained), **source))
     found = run.summary.ensemble
@@ -88,6 +90,11 @@ def test_the_ensemble_joins_runs_and_writes_a_run(recipe, trained, source, capsy
     assert run.summary.validation.top1 == max(found.accuracy_by_size)
     assert found.accuracy_by_size[found.best_size - 1] == max(found.accuracy_by_size)
     assert capsys.readouterr().out.count("*") == 1
+    paths = {f"{each.path.name}/{path.name}": path for each in trained for path in each.snapshots().paths}
+    test, chosen = splits.load(builder, "test"), [paths[name] for name, _ in found.members[: found.best_size]]
+    answers = sum(Predictor.load(path).probabilities(test) for path in chosen).argmax(axis=1)
+    lines = [f"{name} {test.wnids[label]}" for name, label in zip(test.file_names, answers, strict=True)]
+    assert (run.path / "predictions-test.txt").read_text().splitlines() == lines
     every = ensemble.main(ensemble.Config(tuple(run.path for run in trained), all=True, **source)).summary
     assert every.validation.top1 == pytest.approx(every.ensemble.accuracy_by_size[-1])
     assert every.title == f"Ensemble of {len(every.ensemble.members)}" and every.selection == "none: all members"
@@ -106,7 +113,7 @@ def test_an_ensemble_of_the_papers_says_of_its_members_how_long_they_trained(rec
     assert summary.notes == ("12 of the official 10,000 validation images", "5 of the official 10,000 test images")
 
 
-def test_evaluate_agrees_with_the_summary_and_writes_predictions(recipe, trained, source, tmp_path):
+def test_evaluate_agrees_with_the_summary_and_writes_predictions(recipe, trained, source, builder, tmp_path):
     evaluate = recipe("evaluate")
     options = {name: source[name] for name in ("source", "data_dir")}
     run = trained[0]
@@ -114,8 +121,12 @@ def test_evaluate_agrees_with_the_summary_and_writes_predictions(recipe, trained
     assert figures["top-1"] == run.summary.validation.top1
     assert evaluate.main(evaluate.Config(run.snapshots().paths[-1], **options)) == figures
     ten = evaluate.main(evaluate.Config(run.path, crops="ten", output=tmp_path / "val.txt", **options))
-    assert 0 <= ten["top-1"] <= 1
-    assert len((tmp_path / "val.txt").read_text().splitlines()) == 12
+    validation = splits.load(builder, "validation")
+    expected = Predictor.load(run.snapshots().paths[-1]).probabilities(validation, LE_YANG_TEN_CROP)
+    assert ten["top-1"] == top_k_accuracy(expected, validation.labels)
+    answers = [validation.wnids[label] for label in expected.argmax(axis=1)]
+    lines = [" ".join(pair) for pair in zip(validation.file_names, answers, strict=True)]
+    assert (tmp_path / "val.txt").read_text().splitlines() == lines
     with pytest.raises(ValueError, match="--output"):
         evaluate.main(evaluate.Config(run.path, split="test", **options))
     with pytest.raises(ValueError, match="neither"):

@@ -4,8 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from tiny_imagenet_tf.data import imagenet, splits
+from tiny_imagenet_tf.data import imagenet, splits, views
 from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.evaluation.metrics import combine
+from tiny_imagenet_tf.evaluation.predict import Predictor
 
 
 def network(path, scores=1000, activation=None):
@@ -45,6 +47,11 @@ def test_scores_are_cut_to_the_classes(downloaded, recipe, builder, tmp_path, mo
     found, other = (run.read_validation_predictions()["probabilities"] for run in runs)
     assert found.shape == (12, 4) and found.sum(axis=1) == pytest.approx(np.ones(12), abs=1e-6)
     np.testing.assert_allclose(found, other, atol=1e-5)
+    validation, whole = splits.load(builder, "validation"), Predictor.load(tmp_path / "None.keras", "-1..1")
+    shown = views.MILANI_TEN_CROP if crops == "ten" else (views.WHOLE,)
+    expected = combine(whole.scores(validation, view)[:, 996:] for view in shown)  # which the four classes are
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert np.ptp(expected) > 0.01
     summary = runs[0].summary
     assert summary.validation.crops == crops and summary.published is None
     labels = splits.load(builder, "validation").labels

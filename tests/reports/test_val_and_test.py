@@ -35,6 +35,11 @@ def test_copies_are_near(script):
     assert found["above 0.99"] == 0.5 and found["above 0.9"] == 0.5
 
 
+def test_standard_errors_apart(script):
+    val, test = np.arange(1.0, 5), np.arange(3.0, 7)  # variances of 5/3, four of each
+    assert script.apart(val, test) == pytest.approx(2 / np.sqrt(2 * (5 / 3) / 4))
+
+
 def test_pixels_of_the_same_images_are_no_error_apart(script, builder):
     val = splits.load(builder, "validation")
     found = script.pixels(val, val)

@@ -8,11 +8,14 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.search import search
+from tiny_imagenet_tf.search.heads import Heads
 from tiny_imagenet_tf.search.options import SearchOptions
+from tiny_imagenet_tf.transfer.pool import ValueBatches
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +48,24 @@ def test_a_search_goes_on_and_stores_every_trial(options, capsys):
         assert trial["state"] == "pruned" or trial["accuracy"] == max(trial["accuracy_by_epoch"])
     assert stored["judged_on"].endswith("held-out training images") and stored["variant"] == "vanilla"
     assert not list(options.study.glob("worker-*"))
+
+
+def test_no_head_is_trained_on_what_judges_it(options, tmp_path, monkeypatch):
+    seen, judged = set(), set()
+    dataset, accuracies = ValueBatches.dataset, Heads.accuracies
+
+    def trained(self, *steps):
+        seen.update(row.tobytes() for values, _ in dataset(self, *steps) for row in values.numpy())
+        return dataset(self, *steps)
+
+    def judging(self, values, labels):
+        judged.update(row.tobytes() for row in values.astype(np.float32))
+        return accuracies(self, values, labels)
+
+    monkeypatch.setattr(ValueBatches, "dataset", trained)
+    monkeypatch.setattr(Heads, "accuracies", judging)
+    search.run(dataclasses.replace(options, study=tmp_path / "study", trials=1, batch_size=2))
+    assert len(seen) == 16 and len(judged) == 8 and not seen & judged  # of 24, two of six in each class
 
 
 def test_another_searchs_folder_is_refused(options):

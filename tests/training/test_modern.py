@@ -106,6 +106,8 @@ def test_a_run_that_was_stopped_in_its_second_stage_goes_on_bit_for_bit(small, m
         if name != "position":
             np.testing.assert_array_equal(states[0][name], states[1][name], err_msg=name)
     assert Predictor.load(whole.snapshots().paths[-1]).classifier.input_shape == (None, 64, 64, 3)
+    best = max(whole.metrics, key=lambda row: row["selection_accuracy"])
+    assert whole.summary.validation.top1 == pytest.approx(best["val_accuracy"])
 
 
 def test_a_student_learns_the_label_and_what_the_teacher_says(small, recipe, tiny_transfer, tmp_path):
@@ -116,6 +118,9 @@ def test_a_student_learns_the_label_and_what_the_teacher_says(small, recipe, tin
     said = teacher.probabilities(taught_by.path, data)
     assert said.shape == (24, 4)
     np.testing.assert_allclose(said, Predictor.load(taught_by.classifier).probabilities(data.train), atol=2e-3)
+    part = images.load(dataclasses.replace(small, holdout=0.25))
+    assert len(part.rows) < 24
+    np.testing.assert_allclose(teacher.probabilities(taught_by.path, part), said[part.rows], atol=1e-6)
     student = dataclasses.replace(small, teacher=taught_by.path, teacher_share=0.25)
     learned = modern.taught(student, data)
     np.testing.assert_allclose(learned, 0.75 * np.eye(4)[data.train.labels] + 0.25 * said, atol=1e-6)

@@ -90,6 +90,28 @@ def test_the_summary_says_what_was_done(finished):
     assert [view.rows for view in summary.transfer_values["train"]] == [24, 12, 12]
 
 
+def test_no_head_is_trained_on_what_picks_it(config, builder, monkeypatch):
+    seen, dataset = set(), experiment.ValueBatches.dataset
+
+    def recorded(self, *steps):
+        seen.update(row.tobytes() for values, _ in dataset(self, *steps) for row in values.numpy())
+        return dataset(self, *steps)
+
+    monkeypatch.setattr(experiment.ValueBatches, "dataset", recorded)
+    done = run(V3, dataclasses.replace(config, augment=False, augmented_views=3, augmented_fraction=1.0))
+    values = stores_of(done)["train"][0].load().astype("float32")
+    rows, held = splits.load(builder, "train").hold_out_rows(0.2)
+    assert seen == {values[row].tobytes() for row in rows}
+    assert len(held) == 4 and not seen & {values[row].tobytes() for row in held}
+
+
+def test_mean_and_variance_are_those_of_all_values():
+    values = np.random.default_rng(0).normal(3e-3, 1e-4, (25_000, 3)).astype(np.float16)
+    mean, variance = experiment._statistics(values)
+    np.testing.assert_allclose(mean, values.astype(np.float64).mean(0), rtol=1e-3)
+    np.testing.assert_allclose(variance, values.astype(np.float64).var(0), rtol=1e-2)
+
+
 def stores_of(run):
     return {
         name: [existing_store(Path(view.folder)) for view in stored]

@@ -30,6 +30,18 @@ def test_values_are_those_of_the_trunk_in_the_order_of_the_split(extraction, tra
     np.testing.assert_allclose(store.load(), expected, atol=1e-4 * np.abs(expected).max())
 
 
+def test_rows_keep_their_views_over_batches_and_shards(extraction, train, small_trunk, monkeypatch):
+    monkeypatch.setattr("tiny_imagenet_tf.transfer.extraction.batch_size", lambda: 3)
+    monkeypatch.setattr(store_room.open_store, "__defaults__", (7,))
+    view = DrawnView(MILANI_TRANSFER, 0, 0)
+    (store,) = extraction.fill(train, (view,))
+    assert len(store.shards) == 4
+    images = np.concatenate(list(in_order(train, 24).as_numpy_iterator()))
+    shown = views.show(images, view.table(24), 40, recolour=True)
+    expected = small_trunk.model.predict(np.asarray(shown) / 127.5 - 1, verbose=0)
+    np.testing.assert_allclose(store.load(), expected, atol=1e-4 * np.abs(expected).max())
+
+
 def test_everything_that_changes_the_values_changes_the_store(small_trunk, train, tmp_path):
     plain = Extraction(Engine(small_trunk, "float32"), tmp_path)
     other_trunk = dataclasses.replace(small_trunk, description={**small_trunk.description, "weights_sha256": "0"})
