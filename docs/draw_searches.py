@@ -14,6 +14,7 @@ TITLES = {
     "lite2_v2": "EfficientNet-Lite2, v2",
     "lite2_v3": "EfficientNet-Lite2, v3",
     "inception_vanilla": "Inception-v3, vanilla",
+    "inception_v2": "Inception-v3, v2",
 }
 
 

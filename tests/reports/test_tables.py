@@ -1,5 +1,6 @@
 """The papers' tables beside ours: every row, nothing of theirs in our columns, README up to date."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -136,6 +137,14 @@ def test_what_did_all_of_it_stands_before_what_did_less():
     assert "| Milani 2017: TL v3 | 76.70 % | 75.00 % | 5,000 of 10,000 | all of it |" in found
     names = [cells[0] for cells in tables.all_tables([quarter, whole], {})[1].rows]
     assert names.index("TL v3") < names.index("TL v3 (**partial**: 25,000 of 100,000 train images)")
+
+
+def test_of_several_that_did_all_of_it_the_newest_stands_first():
+    runs = []
+    for started, top1 in (("2026-11-02", 0.74), ("2026-11-03", 0.72), ("2026-11-01", 0.76)):
+        each = record(validation=Validation(5000, top1, 0.91, "ten"))
+        runs.append(dataclasses.replace(each, environment=each.environment | {"started": started}))
+    assert "| 76.70 % | 72.00 % |" in tables.section("short", runs, {})
 
 
 def test_the_short_table_has_six_rows_and_says_what_is_missing():

@@ -108,10 +108,10 @@ def short_table(results: Sequence[Record]) -> str:
 
 
 def _runs_of(key: str, results: Sequence[Record]) -> list[Record]:
-    """The runs of a row, those before that did less than the paper which did all of it."""
-    return sorted(
-        (result for result in results if result.summary.published == key), key=lambda each: shortfalls(each) != ()
-    )
+    """The runs of a row, the newest first, but those before that did less than the paper which did all of it."""
+    found = [result for result in results if result.summary.published == key]
+    newest_first = sorted(found, key=lambda each: each.environment.get("started") or "", reverse=True)
+    return sorted(newest_first, key=lambda each: shortfalls(each) != ())
 
 
 def shortfalls(result: Record) -> tuple[str, ...]:
