@@ -35,7 +35,6 @@ def accuracy_of_trials(searches: Mapping[str, Sequence[Mapping[str, Any]]]) -> F
         axes.xaxis.set_minor_formatter(NullFormatter())
     places[0].set(ylabel="held-out training images")
     percent_axis(places[0].yaxis)
-    figure.legend(
-        *places[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(searches), labelcolor=GREY
-    )
+    columns = len(searches) if len(searches) < 4 else 2  # more would not fit beside each other
+    figure.legend(*places[0].get_legend_handles_labels(), loc="outside upper center", ncols=columns, labelcolor=GREY)
     return figure
