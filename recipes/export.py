@@ -58,12 +58,12 @@ def main(config: Config) -> list[dict]:
     import numpy as np
 
     from tiny_imagenet_tf.data import splits  # TensorFlow is loaded when the recipe runs
-    from tiny_imagenet_tf.data.batches import in_order
+    from tiny_imagenet_tf.data.batches import decoded
     from tiny_imagenet_tf.data.labels import columns
     from tiny_imagenet_tf.deployment import formats
     from tiny_imagenet_tf.evaluation.members import find, images_of
     from tiny_imagenet_tf.evaluation.metrics import softmax, top_k_accuracy
-    from tiny_imagenet_tf.evaluation.predict import as_scores
+    from tiny_imagenet_tf.evaluation.predict import are_probabilities, as_scores
     from tiny_imagenet_tf.models import preprocess
     from tiny_imagenet_tf.runs import networks
     from tiny_imagenet_tf.runs.networks import Classes
@@ -82,9 +82,6 @@ def main(config: Config) -> list[dict]:
     network = member.network()
     builder = splits.prepare(*images_of([member], config.source, config.data_dir))
 
-    def pixels(split: splits.Split, rows: np.ndarray) -> np.ndarray:
-        return np.concatenate(list(in_order(split.take(rows), 100).as_numpy_iterator())).astype(np.float32)
-
     validation = splits.load(builder, "validation")
     own = member.order_of(network, validation)
     if sorted(own) != sorted(validation.wnids):
@@ -92,22 +89,15 @@ def main(config: Config) -> list[dict]:
             f"{member.name}: {network.classes} scores for the {len(validation.wnids)} classes of the images"
         )
     rows, places = validation.spread_rows(config.images), columns(own, validation.wnids)
-    images, labels = pixels(validation, rows), places[validation.labels[rows]]
+    images, labels = decoded(validation.take(rows)).astype(np.float32), places[validation.labels[rows]]
     model = preprocess.deployed(network.classifier, network.views()[0], network.resize, ranges=False)
-    found = model.predict(images, verbose=0)
-    probable = as_scores(found) is not found
-
-    def probabilities(found: np.ndarray) -> np.ndarray:
-        if not probable:
-            return softmax(found)
-        found = np.maximum(found, 1e-12)  # int8 has steps of 1/256, and 200 of them may sum to anything
-        return found / found.sum(axis=1, keepdims=True)
-
-    expected = probabilities(found)
+    answers = model.predict(images, verbose=0)
+    probable = are_probabilities(answers)
+    expected = softmax(as_scores(answers, probable))
     calibration = None
     if config.int8:
         train = splits.load(builder, "train")
-        calibration = pixels(train, train.spread_rows(CALIBRATION_IMAGES))
+        calibration = decoded(train.take(train.spread_rows(CALIBRATION_IMAGES))).astype(np.float32)
 
     part = part_of(config.output)
     with writing(part):
@@ -123,7 +113,8 @@ def main(config: Config) -> list[dict]:
             path = part / f"{name}{'-int8' if int8 else ''}{formats.SUFFIXES[format]}"
             formats.write(model, path, format, calibration if int8 else None)
             run = formats.read(path, format)
-            answers = probabilities(np.concatenate([run(images[n : n + 50]) for n in range(0, len(images), 50)]))
+            answers = np.concatenate([run(images[n : n + 50]) for n in range(0, len(images), 50)])
+            answers = softmax(as_scores(answers, probable))
             row = {
                 "file": path.name,
                 "format": f"{format}, int8" if int8 else format,

@@ -213,16 +213,14 @@ def _gpus() -> list[tuple[str, str, int]]:
         ]
     import jax
 
-    found = [device for device in jax.devices() if device.platform != "cpu"]
-    least = {"tpu": 8}  # each has bfloat16
-    return [
-        (
-            f"{'TPU' if each.platform == 'tpu' else 'GPU'}:{each.id}",
-            each.device_kind,
-            least.get(each.platform) or int(float(getattr(each, "compute_capability", 0))),
-        )
-        for each in found
-    ]
+    found = []
+    for each in jax.devices():
+        if each.platform == "tpu":
+            found.append((f"TPU:{each.id}", each.device_kind, 8))  # each has bfloat16
+        elif each.platform != "cpu":
+            capability = int(float(getattr(each, "compute_capability", 0)))
+            found.append((f"GPU:{each.id}", each.device_kind, capability))
+    return found
 
 
 def free_memory() -> int | None:

@@ -37,6 +37,11 @@ def in_order(split: Split, batch_size: int) -> tf.data.Dataset:
     return images.map(decode, num_parallel_calls=tf.data.AUTOTUNE).batch(batch_size).prefetch(2)
 
 
+def decoded(split: Split) -> np.ndarray:
+    """Returns all images of a split in its order, uint8 (images, 64, 64, 3)."""
+    return np.concatenate(list(in_order(split, 1000).as_numpy_iterator()))
+
+
 def of_rows(split: Split, rows: Iterable[np.ndarray]) -> tf.data.Dataset:
     """Returns batches of a split that are named while others are computed.
 
@@ -180,7 +185,7 @@ class ImageBatches:
             A finite dataset of ((uint8 images (batch, 64, 64, 3), float32 views (batch, 7)), one-hot float32 labels
             (batch, classes), or targets; mixed images have mixed labels.
         """
-        classes, decoded = len(self.split.wnids), self._decoded
+        classes, kept = len(self.split.wnids), self._decoded
         with tf.device("CPU:0"):  # the pipeline's memory, not a GPU's
             labels = tf.constant(self.split.labels)
             targets = None if self.targets is None else tf.constant(self.targets, tf.float32)
@@ -188,10 +193,10 @@ class ImageBatches:
         def look_up(rows: tf.Tensor, table: tf.Tensor) -> tuple:
             if self.shown:
                 rows, table = rows[self.shown], table[self.shown]
-            if decoded is None:
+            if kept is None:
                 images = decode_all(tf.gather(self.split.jpegs, rows))
             else:
-                images = tf.gather(decoded, rows)
+                images = tf.gather(kept, rows)
             truth = tf.one_hot(tf.gather(labels, rows), classes) if targets is None else tf.gather(targets, rows)
             if self.views.mixup:
                 share = table[:, -1:]
@@ -205,6 +210,6 @@ class ImageBatches:
     def _decoded(self) -> tf.Tensor | None:
         if not self.cache:
             return None
-        images = np.concatenate(list(in_order(self.split, 1000).as_numpy_iterator()))
+        images = decoded(self.split)
         with tf.device("CPU:0"):  # the pipeline's memory, not a GPU's
             return tf.constant(images)

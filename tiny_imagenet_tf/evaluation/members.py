@@ -182,11 +182,12 @@ def find(
 def images_of(members: Sequence[Member], source: Path | None, data_dir: Path | None) -> tuple[Path | None, Path | None]:
     """Returns where the images for some members are: where it was said, or else where those of the first run are."""
     run = next((member.run for member in members if member.run is not None), None)
-    own = run.images if run is not None and source is None else (None, None)
-    named = run.config.get("source") if run is not None and source is None and run.begun else None
-    if named and own[0] is None:
+    if run is None or source is not None:
+        return source, data_dir
+    own, prepared = run.images
+    if own is None and run.begun and (named := run.config.get("source")):
         print(f"{run.path.name}: {named} is not there; taking the official archive's images", file=sys.stderr)
-    return source or own[0], data_dir or own[1]
+    return own, data_dir or prepared
 
 
 def _at(path: Path, which: Which) -> list[Member]:

@@ -170,11 +170,20 @@ def check(model: keras.Model, path: Path) -> None:
         )
 
 
-def as_scores(found: np.ndarray) -> np.ndarray:
-    """Scores as they are; probabilities, which some networks end in, as their logarithms, whose softmax they are."""
-    if found.min() < 0 or not np.allclose(found.sum(axis=-1), 1, atol=1e-2):
-        return found
-    return np.log(np.maximum(found, 1e-12))
+def are_probabilities(found: np.ndarray) -> bool:
+    """Whether all answers of a network are probabilities, which some end in."""
+    return bool(found.min() >= 0) and np.allclose(found.sum(axis=-1), 1, atol=1e-2)
+
+
+def as_scores(found: np.ndarray, probable: bool | None = None) -> np.ndarray:
+    """Returns scores as they are, and probabilities as their logarithms, whose softmax they are.
+
+    Args:
+        found: answers of a network (n, classes).
+        probable: whether they are probabilities; None to tell it from them. In int8 they need not sum to 1.
+    """
+    probable = are_probabilities(found) if probable is None else probable
+    return np.log(np.maximum(found, 1e-12)) if probable else found
 
 
 def _before_logits(model: keras.Model) -> keras.Model:

@@ -144,12 +144,10 @@ def pixels_of(network: keras.Model, name: str, told: Pixels | None) -> Pixels:
 def _scales(network: keras.Model) -> bool:
     """Whether a network begins with a layer that makes 255 small: one that takes 0..1 makes it larger, or leaves it."""
     first = next((each for each in network.layers[:4] if type(each).__name__ in ("Rescaling", "Normalization")), None)
-    return first is not None and _largest(first) < 20
-
-
-def _largest(layer: keras.layers.Layer) -> float:
-    white = keras.ops.convert_to_numpy(layer(np.full((1, 1, 1, 3), 255, np.float32)))
-    return float(np.abs(white).max())
+    if first is None:
+        return False
+    white = keras.ops.convert_to_numpy(first(np.full((1, 1, 1, 3), 255, np.float32)))
+    return bool(np.abs(white).max() < 20)
 
 
 def check(backbone: Backbone, *, layer: str | None = None, input_size: int | None = None) -> None:
