@@ -56,7 +56,7 @@ def started(runs, count, *more):
         port = found.getsockname()[1]
     together = ["--distributed"] if count > 1 else []
     command = [sys.executable, "-m", "tiny_imagenet_tf", "train", "convnet", "--demo", "--architecture", NETWORK]
-    command += ["--epochs", "2", "--runs", str(runs), *together, *more]
+    command += ["--epochs", "2", "--precision", "float32", "--runs", str(runs), *together, *more]
     environment = os.environ | {
         "KERAS_BACKEND": "jax",
         "XLA_FLAGS": "--xla_backend_optimization_level=0",
