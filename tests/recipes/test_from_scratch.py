@@ -102,6 +102,14 @@ def test_the_ensemble_joins_runs_and_writes_a_run(recipe, trained, source, build
     assert len(best.summary.ensemble.members) == 2
 
 
+def test_the_schedule_has_its_own_end(recipe, source):
+    convnets = recipe("convnets")
+    pace = {"epochs": 5, "batch_size": 8, "precision": "float32", "patience": 1, "stop_after_cuts": 1}
+    run = convnets.main(convnets.Config(**source, **pace, model=1, learning_rate=1e-9))  # no epoch beats the first
+    assert run.ended and [row["epoch"] for row in run.metrics] == [1, 2]
+    assert (run.summary.epochs, run.summary.recipe_epochs, run.summary.best_epoch) == (2, 2, 1)
+
+
 def test_an_ensemble_of_the_papers_says_of_its_members_how_long_they_trained(recipe, trained, source, tmp_path):
     run = Run(shutil.copytree(trained[0].path, tmp_path / "run"))
     member = {"published": "milani/baseline", "notes": ("of the member's own images",), "epochs": 12}

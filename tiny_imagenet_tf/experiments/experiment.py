@@ -109,7 +109,8 @@ class Experiment:
             predict: class probabilities of the best snapshot.
             crops: how it shows an image.
             train: how training images were shown; their number and accuracy are added.
-            more: further fields of the :class:`Summary`; ``notes`` are added to those on the images.
+            more: further fields of the :class:`Summary`, or ``recipe_epochs`` and ``hours`` where they are others than the
+                recipe's and the clock's; ``notes`` are added to those on the images.
 
         Returns:
             The summary.
@@ -134,9 +135,13 @@ class Experiment:
             selection=f"best of the measurements on {'held-out training images' if len(data.held_out) else 'val'}",
             best_epoch=best.epoch,
             epochs=clock.epochs,
-            recipe_epochs=type(options)().epochs,
             snapshots=len(self.snapshots.entries),
-            **{"hours": clock.seconds / 3600, **more, "notes": (*notes, *more.get("notes", ()))},
+            **{
+                "recipe_epochs": type(options)().epochs,
+                "hours": clock.seconds / 3600,
+                **more,
+                "notes": (*notes, *more.get("notes", ())),
+            },
         )
         self.run.write_summary(summary)
         self._print(summary)
