@@ -109,8 +109,8 @@ class Experiment:
             predict: class probabilities of the best snapshot.
             crops: how it shows an image.
             train: how training images were shown; their number and accuracy are added.
-            more: further fields of the :class:`Summary`, or ``recipe_epochs`` and ``hours`` where they are others than the
-                recipe's and the clock's; ``notes`` are added to those on the images.
+            more: further fields of the :class:`Summary`, or ``recipe_epochs`` and ``hours`` where they are others than
+                the recipe's and the clock's; ``notes`` are added to those on the images.
 
         Returns:
             The summary.

@@ -17,33 +17,54 @@ def normalizations(model: keras.Model) -> list[keras.layers.BatchNormalization]:
     return [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
 
 
-@contextlib.contextmanager
-def reestimated(model: keras.Model, batches: Iterable[Any]) -> Iterator[None]:
-    """Puts the mean statistics of some batches in the place of the moving averages, and these back after it.
+class Reestimation:
+    """Puts statistics of some batches in the place of the moving averages for a while.
 
     Args:
         model: whose other state, such as dropout's, is left as it is.
-        batches: of its inputs, at least one; they are seen as in training.
     """
-    layers, kept = normalizations(model), [np.array(variable) for variable in model.variables]
-    momenta, found, sizes = [layer.momentum for layer in layers], [], []
-    try:
-        for layer in layers:
-            layer.momentum = 0.0  # a batch's own statistics
-        for inputs in batches:
-            model(inputs, training=True)
-            sizes.append(len(keras.tree.flatten(inputs)[0]))
-            found.append([(np.array(layer.moving_mean), np.array(layer.moving_variance)) for layer in layers])
-        _assign(model, kept)
-        for layer, statistics in zip(layers, zip(*found, strict=True), strict=True):
-            mean, variance = np.average(statistics, axis=0, weights=sizes)
-            layer.moving_mean.assign(mean)
-            layer.moving_variance.assign(variance)
-        yield
-    finally:
-        for layer, momentum in zip(layers, momenta, strict=True):
-            layer.momentum = momentum
-        _assign(model, kept)
+
+    def __init__(self, model: keras.Model):
+        self._model, self._layers = model, normalizations(model)
+        self._in_training = _InTraining(model)
+
+    @contextlib.contextmanager
+    def of(self, batches: Iterable[Any]) -> Iterator[None]:
+        """Gives the layers the mean statistics of some batches, and their own back after it.
+
+        Args:
+            batches: of the model's inputs, at least one; they are seen as in training.
+        """
+        layers, kept = self._layers, [np.array(variable) for variable in self._model.variables]
+        momenta, found, sizes = [layer.momentum for layer in layers], [], []
+        try:
+            for layer in layers:
+                layer.momentum = 0.0  # a batch's own statistics
+            for inputs in batches:
+                self._in_training.predict_on_batch(inputs)
+                sizes.append(len(keras.tree.flatten(inputs)[0]))
+                found.append([(np.array(layer.moving_mean), np.array(layer.moving_variance)) for layer in layers])
+            _assign(self._model, kept)
+            for layer, statistics in zip(layers, zip(*found, strict=True), strict=True):
+                mean, variance = np.average(statistics, axis=0, weights=sizes)
+                layer.moving_mean.assign(mean)
+                layer.moving_variance.assign(variance)
+            yield
+        finally:
+            for layer, momentum in zip(layers, momenta, strict=True):
+                layer.momentum = momentum
+            _assign(self._model, kept)
+
+
+class _InTraining(keras.Model):
+    """A model that predicts as it does in training, compiled, where a call of it alone would run op by op."""
+
+    def __init__(self, model: keras.Model):
+        super().__init__(name="in_training", dtype="float32", autocast=False)
+        self.model = model
+
+    def call(self, inputs: Any) -> Any:
+        return self.model(inputs, training=True)
 
 
 def _assign(model: keras.Model, values: list[np.ndarray]) -> None:

@@ -37,6 +37,7 @@ SHORT = (
     "milani/transfer_vanilla",
     "milani/baseline",
     "milani/baseline_ensemble",
+    "le_yang/model_6",
     "le_yang/model_9",
 )
 LE_YANG_2 = (*(f"le_yang/model_{i}" for i in range(1, 10)), "le_yang/ensemble_8_9")
@@ -189,15 +190,17 @@ def _ours(result: Record) -> tuple[str, ...]:
 
 
 def notes_of_runs(said: dict[str, list[str]]) -> tuple[str, ...]:
-    """Returns a note a run; what all of several runs say stands first, once.
+    """Returns a note a run; what all of several runs say stands first, once, and what some say alike is one note.
 
     Args:
         said: name of a run to what must be said of it.
     """
     first, *others = said.values() or [[]]
     common = [text for text in first if others and all(text in other for other in others)]
-    notes = {"All": common} | {name: [text for text in texts if text not in common] for name, texts in said.items()}
-    return tuple(f"{name}: {'; '.join(text.rstrip('.') for text in texts)}." for name, texts in notes.items() if texts)
+    alike: dict[str, list[str]] = {"; ".join(text.rstrip(".") for text in common): ["All"]}
+    for name, texts in said.items():
+        alike.setdefault("; ".join(text.rstrip(".") for text in texts if text not in common), []).append(name)
+    return tuple(f"{', '.join(names)}: {text}." for text, names in alike.items() if text)
 
 
 def _notes(results: Sequence[Record]) -> tuple[str, ...]:

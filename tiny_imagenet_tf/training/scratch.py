@@ -20,7 +20,7 @@ from tiny_imagenet_tf.experiments.checkpoints import read_clock
 from tiny_imagenet_tf.experiments.clock import Clock
 from tiny_imagenet_tf.experiments.experiment import Experiment
 from tiny_imagenet_tf.experiments.fit import compile_for_training, fit, save_network
-from tiny_imagenet_tf.experiments.statistics import normalizations, reestimated
+from tiny_imagenet_tf.experiments.statistics import Reestimation, normalizations
 from tiny_imagenet_tf.models import preprocess
 from tiny_imagenet_tf.published import IMAGE_SIZE
 from tiny_imagenet_tf.runs.summary import Training
@@ -85,11 +85,13 @@ class Scratch:
         predictor = Predictor(self.classifier)
         saved = preprocess.deployed(self.classifier, predictor.views()[0])
 
+        reestimation = Reestimation(predictor.behind_views)
+
         def new_statistics() -> contextlib.AbstractContextManager:
             train = experiment.data.train
             sample = train.take(train.spread_rows(2000))
             shown = in_view(sample, predictor.views()[0], options.batch_size)
-            return reestimated(predictor.behind_views, (inputs for (inputs,) in shown))
+            return reestimation.of(inputs for (inputs,) in shown)
 
         def measure_more() -> dict[str, float]:
             """Val by statistics estimated anew, where batch normalization's moving averages can lag behind."""
