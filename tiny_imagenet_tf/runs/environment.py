@@ -16,7 +16,7 @@ def describe_environment() -> dict[str, Any]:
     changes = _git("status", "--porcelain", "--untracked-files=no") if tracked else None
     # Of a path only its last part: a result says what, not where.
     arguments = [Path(each).name if each.startswith(("/", "~")) else each for each in sys.argv]
-    packages = ("tiny_imagenet_tf", "tensorflow", "jax", "keras", "tensorflow-datasets", "numpy")
+    packages = ("tiny_imagenet_tf", "tensorflow", "tensorflow-cpu", "jax", "keras", "tensorflow-datasets", "numpy")
     versions = {}
     for package in packages:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
