@@ -43,6 +43,18 @@ def test_a_run_gives_its_snapshots_or_the_best(run):
     assert [member.name for member in members.find([run.path, run.path], "best")] == ["run/step-2.keras"] * 2
 
 
+def test_a_snapshot_that_is_gone_is_named(run, validation):
+    (run.path / "snapshots" / "step-1.keras").unlink()
+    assert [member.name for member in members.find([run.path], "best")] == ["run/step-2.keras"]
+    with pytest.raises(UserError, match=r"step-1.keras is gone, yet index.json names it; put it back$"):
+        members.find([run.path])
+    run.write_validation_predictions(validation, np.full((len(validation), 4), 0.25))
+    with pytest.raises(UserError, match=r"move snapshots/ away, and its val predictions stand for it"):
+        members.find([run.path])
+    (run.path / "snapshots").rename(run.path / "away")
+    assert [member.name for member in members.find([run.path])] == ["run/predictions"]
+
+
 def test_a_snapshot_by_itself_still_knows_its_run(run, validation):
     (member,) = members.find([run.path / "snapshots" / "step-1.keras"])
     assert member.published is None, "the run has not ended"
