@@ -183,6 +183,6 @@ def compared(start: str, before: np.ndarray, labels: np.ndarray, found: np.ndarr
     right, now = before == labels, found.argmax(axis=1) == labels
     gained, lost = int((~right & now).sum()), int((right & ~now).sum())
     return (
-        f"{start} before: {right.mean():.2%}; {gained} images gained, {lost} lost, McNemar's exact test "
+        f"{start} before: {right.mean():.2%}; gained {gained}, lost {lost} images, McNemar's exact test "
         f"p = {mcnemar(lost, gained):.2g}"
     )
