@@ -29,6 +29,8 @@ from tiny_imagenet_tf.models.backbones import Trunk
 from tiny_imagenet_tf.models.preprocess import scaled
 from tiny_imagenet_tf.transfer import engine
 
+_CONVERTS = keras.backend.backend() == "tensorflow"  # other backends' networks do not become OpenVINO's or ONNX'
+
 
 @dataclasses.dataclass(frozen=True)
 class Config:
@@ -74,8 +76,8 @@ def _measure(config: Config, split: splits.Split, folder: Path) -> Measurement:
     options = {"weights": config.weights, "input_size": config.input_size}
     plain = backbones.build(backbones.find(config.backbone), **options)
     fast = backbones.build(backbones.find(config.backbone), **options, dtype=engine.trunk_dtype(precision))
-    engines = {f"TensorFlow engine, {precision}": engine.Engine(fast, precision)}
-    if importlib.util.find_spec("openvino") and not has_gpu():
+    engines = {f"{'TensorFlow' if _CONVERTS else 'JAX'} engine, {precision}": engine.Engine(fast, precision)}
+    if importlib.util.find_spec("openvino") and _CONVERTS and not has_gpu():
         for each in (precision, "int8"):
             ready = engine.Engine(plain, each).under_openvino(split, folder)
             engines[f"OpenVINO engine, {each}"] = ready
@@ -103,7 +105,7 @@ def _measure(config: Config, split: splits.Split, folder: Path) -> Measurement:
 
 
 def _onnx(trunk: Trunk, folder: Path) -> dict[str, Callable[[np.ndarray], object]]:
-    if not (importlib.util.find_spec("onnxruntime") and importlib.util.find_spec("tf2onnx")):
+    if not (importlib.util.find_spec("onnxruntime") and importlib.util.find_spec("tf2onnx") and _CONVERTS):
         return {}
     import onnxruntime
 
