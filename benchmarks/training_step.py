@@ -77,7 +77,7 @@ def contender(
     def train() -> None:
         began = asked = time.perf_counter()
         waiting = 0.0
-        for images, labels in batches.dataset(0, config.steps).as_numpy_iterator():  # JAX takes no tensors of TensorFlow
+        for images, labels in batches.dataset(0, config.steps).as_numpy_iterator():  # JAX takes no tensors
             waiting += time.perf_counter() - asked
             model.train_on_batch(list(images), labels)
             asked = time.perf_counter()
