@@ -23,13 +23,13 @@ from measured import Measurement, take_turns
 from tiny_imagenet_tf.choices import Precision
 from tiny_imagenet_tf.data import splits, synthetic, views
 from tiny_imagenet_tf.data.batches import in_order
-from tiny_imagenet_tf.hardware import cpu_has_bfloat16, has_gpu, resolve_precision
+from tiny_imagenet_tf.hardware import cpu_has_bfloat16, resolve_precision
 from tiny_imagenet_tf.models import backbones
 from tiny_imagenet_tf.models.backbones import Trunk
 from tiny_imagenet_tf.models.preprocess import scaled
 from tiny_imagenet_tf.transfer import engine
 
-_CONVERTS = keras.backend.backend() == "tensorflow"  # other backends' networks do not become OpenVINO's or ONNX'
+_ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,8 +76,8 @@ def _measure(config: Config, split: splits.Split, folder: Path) -> Measurement:
     options = {"weights": config.weights, "input_size": config.input_size}
     plain = backbones.build(backbones.find(config.backbone), **options)
     fast = backbones.build(backbones.find(config.backbone), **options, dtype=engine.trunk_dtype(precision))
-    engines = {f"{'TensorFlow' if _CONVERTS else 'JAX'} engine, {precision}": engine.Engine(fast, precision)}
-    if importlib.util.find_spec("openvino") and _CONVERTS and not has_gpu():
+    engines = {f"{'TensorFlow' if _ON_TENSORFLOW else 'JAX'} engine, {precision}": engine.Engine(fast, precision)}
+    if importlib.util.find_spec("openvino") and engine.freezes():
         for each in (precision, "int8"):
             ready = engine.Engine(plain, each).under_openvino(split, folder)
             engines[f"OpenVINO engine, {each}"] = ready
@@ -105,7 +105,8 @@ def _measure(config: Config, split: splits.Split, folder: Path) -> Measurement:
 
 
 def _onnx(trunk: Trunk, folder: Path) -> dict[str, Callable[[np.ndarray], object]]:
-    if not (importlib.util.find_spec("onnxruntime") and importlib.util.find_spec("tf2onnx") and _CONVERTS):
+    found = all(importlib.util.find_spec(each) for each in ("onnxruntime", "tf2onnx"))
+    if not found or not _ON_TENSORFLOW:  # Keras exports from there alone
         return {}
     import onnxruntime
 

@@ -211,11 +211,10 @@ def _at(path: Path, which: Which) -> list[Member]:
         kept = run.snapshots()
         if not kept.entries:
             raise UserError(f"{path}: no snapshot yet, the run was not measured so far")
-        chosen = kept.paths[-1:] if which == "best" else kept.paths
-        if gone := [file for file in chosen if not file.exists()]:
-            instead = "; or move snapshots/ away, and its val predictions stand for it" if run.has_predictions else ""
-            raise UserError(f"{gone[0]} is gone, yet index.json names it; put it back{instead}")
-        return [Member(f"{path.name}/{file.name}", file, run, kept.wnids) for file in chosen]
+        chosen = kept.entries[-1:] if which == "best" else kept.entries
+        instead = "; or move snapshots/ away, and its val predictions stand for it" if run.has_predictions else ""
+        kept.require(chosen, f"put it back{instead}")
+        return [Member(f"{path.name}/{entry.file}", kept.path(entry), run, kept.wnids) for entry in chosen]
     raise UserError(f"{path}: neither a .keras file nor a run with snapshots or predictions")
 
 

@@ -197,9 +197,10 @@ def notes_of_runs(said: dict[str, list[str]]) -> tuple[str, ...]:
     """
     first, *others = said.values() or [[]]
     common = [text for text in first if others and all(text in other for other in others)]
-    alike: dict[str, list[str]] = {"; ".join(text.rstrip(".") for text in common): ["All"]}
-    for name, texts in said.items():
-        alike.setdefault("; ".join(text.rstrip(".") for text in texts if text not in common), []).append(name)
+    notes = {"All": common} | {name: [text for text in texts if text not in common] for name, texts in said.items()}
+    alike: dict[str, list[str]] = {}
+    for name, texts in notes.items():
+        alike.setdefault("; ".join(text.rstrip(".") for text in texts), []).append(name)
     return tuple(f"{', '.join(names)}: {text}." for text, names in alike.items() if text)
 
 

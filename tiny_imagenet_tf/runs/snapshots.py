@@ -103,9 +103,18 @@ class Snapshots:
         """
         if not self.entries:
             raise UserError(f"{self._index} names no snapshot yet; let the run go on to its first measurement")
-        if not self.paths[-1].exists():
-            raise UserError(f"{self.paths[-1]} is gone, yet {self._index.name} names it; put it back")
+        self.require(self.entries[-1:])
         return self.paths[-1]
+
+    def require(self, entries: Sequence[Snapshot], then: str = "put it back") -> None:
+        """Raises UserError where the file of a snapshot is gone.
+
+        Args:
+            entries: whose files are needed.
+            then: what to do.
+        """
+        if gone := [path for path in map(self.path, entries) if not path.exists()]:
+            raise UserError(f"{gone[0]} is gone, yet {self._index.name} names it; {then}")
 
     def path(self, snapshot: Snapshot) -> Path:
         """Where a snapshot's network is."""
@@ -133,8 +142,7 @@ class Snapshots:
             UserError: a file that stays is gone.
         """
         kept = [entry for entry in self.entries if entry.step <= step]
-        if gone := [self.path(entry) for entry in kept if not self.path(entry).exists()]:
-            raise UserError(f"{gone[0]} is gone, yet {self._index.name} names it; put it back, nothing was changed")
+        self.require(kept, "put it back, nothing was changed")
         self._keep(kept)
 
     def _keep(self, entries: list[Snapshot]) -> None:
