@@ -51,6 +51,8 @@ def test_a_run_has_all_that_is_promised(trained, builder):
         assert (summary.published, summary.title) == (None, title)
         assert (summary.epochs, summary.recipe_epochs) == (2, 40)
         assert summary.train.images == 24 and summary.train.screened == 0
+        whole_epoch = next(row for row in run.metrics if row["epoch"] == np.ceil(summary.best_epoch))
+        assert summary.train.accuracy == whole_epoch["accuracy"]
         assert summary.validation.crops == "center"
         assert [row["step"] for row in run.metrics] == [2, 3, 5, 6]
         best = max(run.metrics, key=lambda row: row["selection_accuracy"])  # of equals the first
@@ -108,6 +110,7 @@ def test_the_schedule_has_its_own_end(recipe, source):
     run = convnets.main(convnets.Config(**source, **pace, model=1, learning_rate=1e-9))  # no epoch beats the first
     assert run.ended and [row["epoch"] for row in run.metrics] == [1, 2]
     assert (run.summary.epochs, run.summary.recipe_epochs, run.summary.best_epoch) == (2, 2, 1)
+    assert run.summary.partial == "1 of the recipe's 3 cuts of the learning rate"
 
 
 def test_an_ensemble_of_the_papers_says_of_its_members_how_long_they_trained(recipe, trained, source, tmp_path):
@@ -119,6 +122,25 @@ def test_an_ensemble_of_the_papers_says_of_its_members_how_long_they_trained(rec
     assert (summary.published, summary.title) == ("milani/baseline_ensemble", "Baseline ens.")
     assert (summary.epochs, summary.recipe_epochs, summary.train.images) == (12, 40, 24)
     assert summary.notes == ("12 of the official 10,000 validation images", "5 of the official 10,000 test images")
+
+
+def test_an_ensemble_of_two_models_says_what_each_has_less_than_its_recipe(recipe, trained, source, tmp_path):
+    changes = {"published": "le_yang/model_8", "title": "Model 8"}, {"published": "le_yang/model_9", "title": "Model 9"}
+    runs = []
+    for run, change in zip(trained, changes, strict=True):
+        runs.append(Run(shutil.copytree(run.path, tmp_path / change["title"])))
+        runs[-1].write_summary(dataclasses.replace(run.summary, **change, epochs=40, partial=None))
+    ensemble = recipe("ensemble")
+    options = {"snapshots": "best", "all": True, **source}
+    summary = ensemble.main(ensemble.Config(tuple(run.path for run in runs), **options)).summary
+    assert summary.published == "le_yang/ensemble_8_9"
+    assert summary.partial == "; ".join(f"Model {n}: 24 of 100,000 train images" for n in (8, 9))
+
+
+def test_without_a_fully_connected_layer_no_features_are_stored(recipe, source):
+    convnets = recipe("convnets")
+    options = {"epochs": 1, "batch_size": 8, "precision": "float32", "architecture": "conv3-2 maxpool"}
+    assert convnets.main(convnets.Config(**source, **options)).read_features() is None
 
 
 def test_evaluate_agrees_with_the_summary_and_writes_predictions(recipe, trained, source, builder, tmp_path):

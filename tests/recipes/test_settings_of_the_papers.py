@@ -133,6 +133,22 @@ def test_what_section_5_compares(recipe, begun, monkeypatch, options, architectu
     assert begun.options.departures  # not the paper's row
 
 
+def test_to_name_what_is_the_models_own_makes_no_other_experiment(recipe):
+    config = recipe("convnets").Config
+    for own in (
+        config(model=3, no_screen=True),
+        config(model=6, screen=True, activation="leaky_relu", staged="never", learning_rate=0.02),
+        config(model=8, reading="text", staged="always"),
+        config(model=9, learning_rate=0.01, weight_decay=5e-4),
+    ):
+        assert own.departures == ""
+    assert config(model=3, screen=True, staged="never").departures == "--screen"
+    others = "--learning-rate 0.02 --weight-decay 0.0001"  # model 8's
+    assert config(model=9, learning_rate=0.02, weight_decay=1e-4).departures == others
+    assert config(model=1, loss="svm", learning_rate=0.02).departures == "--loss svm --learning-rate 0.02"
+    assert config(model=7, reading="text").departures == "--reading text"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

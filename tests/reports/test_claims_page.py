@@ -41,7 +41,9 @@ GOOD = '{at="1", says="it is so", held="yes", by="docs/claims.toml"}'
             '{at="1", says="it is so", held="no", by="docs/claims.toml", figure="{gone.summary.hours}"}',
             "no stored record",
         ),
-        ('{at="1", says="it is so", held="no", by="docs/claims.toml", figure="{x}"}', "no stored record has 'x'"),
+        ('{at="1", says="it is so", held="no", by="docs/claims.toml", figure="{x}"}', "asks for: 'x'"),
+        ('{at="1", says="it is so", held="no", by="docs/claims.toml", figure="{"}', "asks for: "),
+        ('{at="1", says="it is so", held="no", by="docs/claims.toml", figure="{}"}', "asks for: "),
     ],
 )
 def test_a_claim_that_nothing_shows_is_an_error(tmp_path, claim, message):

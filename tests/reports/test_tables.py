@@ -22,8 +22,8 @@ def record(key="milani/transfer_v3", *, title="Transfer Learning v3", train=100_
         "notes": ("one more thing.",), "train": Training(train, screened=screened),
     }  # fmt: skip
     validation = more.pop("validation", Validation(5000, 0.74, 0.91, "ten"))
-    summary = Summary(title, validation, published=key, **defaults | more)
-    config = {"recipe": "transfer_v3", "epochs": epochs}
+    summary = Summary(title, validation, published=key, epochs=epochs, **defaults | more)
+    config = {"recipe": "transfer_v3"}
     return Record("v3", summary, [], config, {"device": "a CPU", "commit": "0123456789abcdef"})
 
 
@@ -106,10 +106,10 @@ def test_a_run_that_did_less_than_the_paper_is_labelled(changes, label):
 
 
 def test_a_whole_run_is_not_labelled_nor_one_without_screened_images_or_a_known_number():
-    assert tables.shortfalls(record()) == ()
-    assert tables.shortfalls(record("le_yang/model_9", train=98_456, screened=1544)) == ()
+    assert tables.shortfalls(record().summary) == ()
+    assert tables.shortfalls(record("le_yang/model_9", train=98_456, screened=1544).summary) == ()
     ensemble = record("milani/baseline_ensemble", train=None)
-    assert tables.shortfalls(ensemble) == ()
+    assert tables.shortfalls(ensemble.summary) == ()
     assert row(tables.all_tables([ensemble], {})[0], "Baseline ens.")["Data"] == "5,000 val, ten-crop"
 
 
@@ -122,6 +122,9 @@ def test_a_run_of_no_row_goes_into_a_table_of_its_own():
     others = tables.all_tables([record(None, title="Something else")], {})[4]
     assert others.title == "Other runs"
     assert others.rows[0][:2] == ("Something else", "26.00 % (74.00 %)")
+    short = record(None, title="Something else", epochs=3, recipe_epochs=30)
+    label = "Something else (**partial**: 3 of the recipe's 30 epochs)"
+    assert tables.all_tables([short], {})[4].rows[0][0] == label
 
 
 def test_counts_of_the_networks_stand_beside_the_printed_ones():

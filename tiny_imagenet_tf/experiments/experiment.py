@@ -5,6 +5,7 @@ The two differ in the network, and in where batches and predictions come from; a
 
 import contextlib
 import dataclasses
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -126,7 +127,8 @@ class Experiment:
         notes = splits.shortfalls(data.named, data.screened)
         if options.demo:
             notes, row = ["made-up images: this says nothing of real ones"], None
-        accuracy = next(row["accuracy"] for row in self.run.metrics if row["step"] == best.step)
+        # of its whole epoch: a part of one, which began with better weights, has a higher mean
+        accuracy = next(row["accuracy"] for row in self.run.metrics if row["epoch"] == math.ceil(best.epoch))
         summary = Summary(
             title=title,
             published=row,

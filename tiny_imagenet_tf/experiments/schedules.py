@@ -51,13 +51,13 @@ class Plateau(keras.callbacks.LearningRateScheduler):
     """
 
     def __init__(self, run: Run, initial: float, *, patience: int, stop_after: int | None = None):
-        super().__init__(lambda epoch, _: initial / 10 ** len([end for end in self._cuts if end <= epoch]))
+        super().__init__(lambda epoch, _: initial / 10 ** len([end for end in self._ends if end <= epoch]))
         self._run, self._patience, self._stop_after = run, patience, stop_after
 
     @property
     def last_epoch(self) -> int | None:
         """The epoch whose end was the last cut; None while it is to come."""
-        found = self._cuts
+        found = self._ends
         return found[self._stop_after - 1] if self._stop_after and len(found) >= self._stop_after else None
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
@@ -67,6 +67,11 @@ class Plateau(keras.callbacks.LearningRateScheduler):
             self.model.stop_training = True
 
     @property
-    def _cuts(self) -> list[int]:
+    def cuts(self) -> int:
+        """How often the rate has been cut."""
+        return len(self._ends)
+
+    @property
+    def _ends(self) -> list[int]:
         ended = {int(row["epoch"]): row["selection_accuracy"] for row in self._run.metrics if row["epoch"] % 1 == 0}
         return cuts([ended[number] for number in sorted(ended)], patience=self._patience)

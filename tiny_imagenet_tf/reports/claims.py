@@ -52,6 +52,6 @@ def _row(claims: Path, claim: dict[str, str], found: dict[str, Record]) -> tuple
         raise UserError(f"{place}: {by} is not there to show it")
     try:
         figure = claim.get("figure", NOTHING).format(**found)
-    except (KeyError, AttributeError) as error:
-        raise UserError(f"{place}: no stored record has {error}") from error
+    except (KeyError, AttributeError, TypeError, ValueError, IndexError) as error:
+        raise UserError(f"{place}: no stored record has what its figure asks for: {error}") from error
     return claim["at"], claim["says"], claim["held"], figure, f"`{by}`"

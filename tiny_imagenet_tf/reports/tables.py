@@ -9,6 +9,7 @@ from tiny_imagenet_tf import published
 from tiny_imagenet_tf.reports.analysis.intervals import wilson
 from tiny_imagenet_tf.reports.table import NOTHING, Table, inline
 from tiny_imagenet_tf.runs.records import Record
+from tiny_imagenet_tf.runs.summary import Summary
 
 NOT_RUN = "not run"
 NOT_OURS = "another group's, not ours to run"
@@ -59,7 +60,7 @@ def all_tables(results: Sequence[Record], network_sizes: dict[str, int]) -> tupl
     others = [result for result in results if result.summary.published not in published.RESULTS]
     if not others:
         return tables
-    rows = tuple((result.summary.title, *_ours(result)) for result in others)
+    rows = tuple((_labelled(result.summary.title, result), *_ours(result)) for result in others)
     caption = "Runs that repeat no row of the papers."
     return (*tables, Table("Other runs", caption, ("Run", *OURS), rows, _notes(others)))
 
@@ -96,13 +97,13 @@ def section(asked: str, results: Sequence[Record], network_sizes: dict[str, int]
 
 
 def short_table(results: Sequence[Record]) -> str:
-    """Six rows of five columns: what most readers come for."""
+    """Seven rows of five columns: what most readers come for."""
     lines = ["| accuracy on val | paper | here | val images | of the recipe |", "| --- | ---: | ---: | ---: | --- |"]
     for key in SHORT:
         row, runs = published.RESULTS[key], _runs_of(key, results)
         ours = (NOT_RUN, NOTHING, NOTHING)
         if runs:
-            val, did = runs[0].summary.validation, inline("; ".join(shortfalls(runs[0])))
+            val, did = runs[0].summary.validation, inline("; ".join(shortfalls(runs[0].summary)))
             ours = (f"{100 * val.top1:.2f} %", f"{val.images:,} of {published.VAL_IMAGES:,}", did or "all of it")
         lines.append(f"| {row.paper}: {row.name} | {100 * row.val_accuracy:.2f} % | {' | '.join(ours)} |")
     return "\n".join(lines)
@@ -112,29 +113,28 @@ def _runs_of(key: str, results: Sequence[Record]) -> list[Record]:
     """The runs of a row, the newest first, but those before that did less than the paper which did all of it."""
     found = [result for result in results if result.summary.published == key]
     newest_first = sorted(found, key=lambda each: each.environment.get("started") or "", reverse=True)
-    return sorted(newest_first, key=lambda each: shortfalls(each) != ())
+    return sorted(newest_first, key=lambda each: shortfalls(each.summary) != ())
 
 
-def shortfalls(result: Record) -> tuple[str, ...]:
+def shortfalls(summary: Summary) -> tuple[str, ...]:
     """Where a run did less than the paper: fewer train images, fewer epochs, or what the run itself says.
 
     A validation split with fewer images than the official one stands in the table's data column instead.
     """
-    summary, train, found = result.summary, result.summary.train, []
+    train, found = summary.train, []
     screened = train.screened  # Le & Yang left these out, too
     if train.images is not None and train.images + screened < published.TRAIN_IMAGES:
         before = " before screening" if screened else ""
         found.append(f"{train.images + screened:,} of {published.TRAIN_IMAGES:,} train images{before}")
-    found += _missing_epochs(result)
+    found += _missing_epochs(summary)
     if summary.partial:
         found.append(summary.partial)
     return tuple(found)
 
 
-def _missing_epochs(result: Record) -> list[str]:
+def _missing_epochs(summary: Summary) -> list[str]:
     """Measured against the paper's number of epochs; where it prints none, against the recipe's."""
-    summary = result.summary
-    epochs = summary.epochs or result.config.get("epochs")
+    epochs = summary.epochs
     stated = published.TRAINING.get((summary.published or "").removesuffix("_ensemble"))
     if stated and stated.epochs:
         low, high = stated.epochs
@@ -153,12 +153,16 @@ def _results_table(title: str, keys: tuple[str, ...], results: Sequence[Record],
         runs = _runs_of(key, results)
         used += runs
         for result in runs:
-            partial = "; ".join(shortfalls(result))
-            rows.append((f"{row.name} (**partial**: {partial})" if partial else row.name, *paper, *_ours(result)))
+            rows.append((_labelled(row.name, result), *paper, *_ours(result)))
         if not runs:
             ours = NOT_OURS if key == "milani/kim_best" else NOT_RUN
             rows.append((row.name, *paper, ours, *(NOTHING,) * (len(OURS) - 1)))
     return Table(title, ERRORS, (published.RESULTS[keys[0]].paper, *extra, *PAPER, *OURS), tuple(rows), _notes(used))
+
+
+def _labelled(name: str, result: Record) -> str:
+    partial = "; ".join(shortfalls(result.summary))
+    return f"{name} (**partial**: {partial})" if partial else name
 
 
 def _le_yang_columns(key: str) -> tuple[str, ...]:

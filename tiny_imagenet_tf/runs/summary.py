@@ -36,7 +36,7 @@ class Training:
     Attributes:
         images: how many, after screening and holding out.
         views: how they were shown, in words.
-        accuracy: over the epoch of the best measurement.
+        accuracy: over the whole epoch of the best measurement.
         screened: images left out by their boxes.
         drawn: the random views, as plain data; None where images were shown as they are, or it is not known.
     """

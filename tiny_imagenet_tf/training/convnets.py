@@ -4,7 +4,6 @@ from functools import partial
 
 import keras
 
-from tiny_imagenet_tf import published
 from tiny_imagenet_tf.data.views import LE_YANG, View
 from tiny_imagenet_tf.experiments import losses
 from tiny_imagenet_tf.experiments.experiment import Experiment, begin
@@ -13,20 +12,18 @@ from tiny_imagenet_tf.experiments.schedules import Plateau
 from tiny_imagenet_tf.models.convnets import convnet
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.training import staged
-from tiny_imagenet_tf.training.options import ConvnetOptions
+from tiny_imagenet_tf.training.options import SCHEDULE, ConvnetOptions
 from tiny_imagenet_tf.training.scratch import Scratch
 
 
 def run(options: ConvnetOptions) -> Run:
     """Trains one of the nine, or another network of their kind, and returns the run's directory."""
     number, words = options.number, options.words
-    stated = published.TRAINING[f"le_yang/model_{9 if number == 9 else 8}"]
     study = Study("convnets", f"Model {number}", f"le_yang/model_{number}") if number else Study("convnets", "Convnet")
     with begin(study, options, devices=options.devices, screened=options.screened) as experiment:
-        rate = options.learning_rate or stated.learning_rate / (experiment.classes - 1 if options.loss == "svm" else 1)
-        rate *= options.rate_factor
-        printed = stated.weight_decay if options.weight_decay is None else options.weight_decay
-        decay = losses.l2_coefficient(printed, options.weight_decay_convention)
+        printed = options.stated.learning_rate / (experiment.classes - 1 if options.loss == "svm" else 1)
+        rate = (options.learning_rate or printed) * options.rate_factor
+        decay = losses.l2_coefficient(options.decay, options.weight_decay_convention)
         network = partial(convnet, classes=experiment.classes, activation=options.nonlinearity, weight_decay=decay)
 
         def training(part: Experiment, architecture: str) -> Scratch:
@@ -53,8 +50,10 @@ def run(options: ConvnetOptions) -> Run:
         clock = deep.fit(epochs=plateau.last_epoch or options.epochs, callbacks=[plateau])
         if plateau.last_epoch:
             more["recipe_epochs"] = clock.epochs  # the schedule's own end
+        if plateau.cuts < SCHEDULE:
+            more["partial"] = f"{plateau.cuts} of the recipe's {SCHEDULE} cuts of the learning rate"
         best = deep.report(clock, **more)
-        experiment.run.write_features(
-            experiment.data.validation, best.features(experiment.data.validation, View("center"))
-        )
+        if "fc-" in words:  # Fig. 1 shows such a layer; convolutions would be gigabytes
+            validation = experiment.data.validation
+            experiment.run.write_features(validation, best.features(validation, View("center")))
         return experiment.run

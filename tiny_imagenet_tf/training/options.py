@@ -15,6 +15,8 @@ from tiny_imagenet_tf.training import staged
 
 Flag = FlagCreatePairsOff[bool]
 WIDTH = Rule("above 0 and at most 16", lambda value: 0 < value <= 16)
+SCHEDULE = 3
+"""Cuts of a convnet's learning rate, after which no more is learned."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -240,8 +242,9 @@ class ConvnetOptions(ScratchOptions):
     learning_rate: float | None = option(None, POSITIVE)
     """Of the first epoch. Paper, and default: 0.01 for model 9, 0.02 for the others. With --loss svm the default is
     a 199th of that, since the loss sums over the 199 wrong classes; at the paper's rate it diverges."""
-    stop_after_cuts: int = option(3, POSITIVE, departs=False, resumable=True)
-    """Cuts of the learning rate after which training ends, if there are so many before the last epoch."""
+    stop_after_cuts: int = option(SCHEDULE, POSITIVE, departs=False, resumable=True)
+    """Cuts of the learning rate after which training ends, if there are so many before the last epoch. Paper: not
+    given."""
     patience: int = option(3, POSITIVE)
     """Epochs without a better val accuracy after which the learning rate is divided by 10. Paper: not given."""
     momentum: float = option(0.9, PART)
@@ -263,14 +266,41 @@ class ConvnetOptions(ScratchOptions):
         if self.architecture is not None:
             if self.model is not None or self.reading != "table":
                 raise UserError("--architecture: a network of its own; leave out --model and --reading")
-            from tiny_imagenet_tf.models.convnets import convnet  # only now Keras is loaded
+            import keras  # only now
+
+            from tiny_imagenet_tf.models.convnets import convnet
 
             try:
-                convnet(self.architecture)
+                with keras.StatelessScope(initialize_variables=False):  # no weight is made
+                    convnet(self.architecture)
             except (ValueError, MemoryError) as error:
                 raise UserError(f"--architecture {self.architecture!r}: {error}") from error
         if self.staged == "always" and staged.shallow(self.words) == self.words:
             raise UserError("--staged always: the network has one convolution a stage, there is no shallower one")
+
+    @property
+    def departures(self) -> str:
+        """The options that make it another experiment; to name what is the model's own makes none."""
+        plain = self
+        for name in ("reading", "activation", "screen", "no_screen", "staged", "learning_rate", "weight_decay"):
+            without = dataclasses.replace(plain, **{name: getattr(self.own, name)})
+            plain = without if without._experiment == plain._experiment else plain
+        return super(ConvnetOptions, plain).departures
+
+    @property
+    def _experiment(self) -> tuple:
+        rate = self.learning_rate or (self.stated.learning_rate if self.loss == "softmax" else None)
+        return self.words, self.nonlinearity, self.screened, self.in_stages, rate, self.decay
+
+    @property
+    def stated(self) -> published.PublishedTraining:
+        """The paper's settings: model 9's, or those of all others."""
+        return published.TRAINING[f"le_yang/model_{9 if self.number == 9 else 8}"]
+
+    @property
+    def decay(self) -> float:
+        """The weight decay, as printed."""
+        return self.stated.weight_decay if self.weight_decay is None else self.weight_decay
 
     @property
     def number(self) -> int | None:
