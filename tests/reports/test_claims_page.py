@@ -26,24 +26,31 @@ def test_at_most_a_quarter_is_not_run():
     assert 4 * held.count("not run") <= len(held)
 
 
-GOOD = '{at="1", says="it is so", held="yes", by="docs/claims.toml"}'
+GOOD = '{at="1", says="it is so", kind="finding", held="yes", by="docs/claims.toml"}'
 
 
 @pytest.mark.parametrize(
     ("claim", "message"),
     [
-        ('{at="1", says="it is so", held="yes", by="results/none.json"}', "results/none.json is not there"),
-        ('{at="1", says="it is so", held="yes"}', "None is not there"),
-        ('{at="1", says="it is so", held="perhaps"}', "held is 'perhaps'"),
-        ('{at="1", says="it is so", held="not run"}', "say why"),
-        ('{at="1", says="it is so", held="not run", why="no", by="docs/claims.toml"}', "nothing that shows it"),
         (
-            '{at="1", says="it is so", held="no", by="docs/claims.toml", figure="{gone.summary.hours}"}',
+            '{at="1", says="it is so", kind="finding", held="yes", by="results/none.json"}',
+            "results/none.json is not there",
+        ),
+        ('{at="1", says="it is so", kind="finding", held="yes"}', "None is not there"),
+        ('{at="1", says="it is so", kind="finding", held="perhaps"}', "held is 'perhaps'"),
+        ('{at="1", says="it is so", kind="idea", held="yes", by="docs/claims.toml"}', "kind is 'idea'"),
+        ('{at="1", says="it is so", kind="finding", held="not run"}', "say why"),
+        (
+            '{at="1", says="it is so", kind="finding", held="not run", why="no", by="docs/claims.toml"}',
+            "nothing that shows it",
+        ),
+        (
+            '{at="1", says="it is so", kind="finding", held="no", by="docs/claims.toml", figure="{gone.x}"}',
             "no stored record",
         ),
-        ('{at="1", says="it is so", held="no", by="docs/claims.toml", figure="{x}"}', "asks for: 'x'"),
-        ('{at="1", says="it is so", held="no", by="docs/claims.toml", figure="{"}', "asks for: "),
-        ('{at="1", says="it is so", held="no", by="docs/claims.toml", figure="{}"}', "asks for: "),
+        ('{at="1", says="it is so", kind="finding", held="no", by="docs/claims.toml", figure="{x}"}', "asks for: 'x'"),
+        ('{at="1", says="it is so", kind="finding", held="no", by="docs/claims.toml", figure="{"}', "asks for: "),
+        ('{at="1", says="it is so", kind="finding", held="no", by="docs/claims.toml", figure="{}"}', "asks for: "),
     ],
 )
 def test_a_claim_that_nothing_shows_is_an_error(tmp_path, claim, message):

@@ -109,8 +109,9 @@ def preprocess(view: View, size: int, resize: Resize = "half_pixel", *, ranges: 
     It takes (batch, 64, 64, 3): uint8, or floats in 0..255, 0..1 or -1..1. Plain Keras can refuse nothing, and pixels
     in 0..1 taken for 0..255 would make every image black without a word; so each image's own range tells. One with
     pixels in none of them, normalized by means and deviations, say, is NaN; so are floats in 0..255 that are not whole
-    and end below 3. One in -1..1 without a pixel below 0 cannot be told from one in 0..1, and is taken for that: give
-    0..255 where images can be so bright. What a bicubic resize adds below 0 and above 255 is cut. Without ``ranges`` it
+    and end below 3. One in -1..1 without a pixel below 0 cannot be told from one in 0..1, and is taken for that, and
+    so is one in 0..255 without a pixel above 1, all but black: give 0..255, and leave out ``ranges``, where images can
+    be such. What a bicubic resize adds below 0 and above 255 is cut. Without ``ranges`` it
     takes 0..255 alone.
     """
     images = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), dtype="float32", name="images")

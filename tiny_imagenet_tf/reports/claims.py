@@ -12,6 +12,8 @@ from tiny_imagenet_tf.runs.files import read_text
 from tiny_imagenet_tf.runs.records import Record
 
 VERDICTS = ("yes", "in part", "no", "not run")
+KINDS = ("setting", "finding")
+COLUMNS = ("Section", "Claim", "Kind", "Held", "Here", "Shown by")
 
 
 def section(claims: Path, results: Sequence[Record]) -> str:
@@ -34,24 +36,30 @@ def section(claims: Path, results: Sequence[Record]) -> str:
             rows = [_row(claims, claim, found) for claim in papers[key]["claims"]]
         except (KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{claims}: under [{key}] the claims lack {error}") from error
-        counts = Counter(row[2] for row in rows)
-        caption = f"{len(rows)} claims: " + ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS)
-        parts.append(Table(title, caption, ("Section", "Claim", "Held", "Here", "Shown by"), tuple(rows)).markdown())
+        caption = ". ".join(f"{kind.capitalize()}s: {_counted(rows, kind)}" for kind in KINDS)
+        parts.append(Table(title, f"{caption}.", COLUMNS, tuple(rows)).markdown())
     return "\n\n".join(parts)
+
+
+def _counted(rows: Sequence[tuple[str, ...]], kind: str) -> str:
+    counts = Counter(row[COLUMNS.index("Held")] for row in rows if row[COLUMNS.index("Kind")] == kind)
+    return ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS)
 
 
 def _row(claims: Path, claim: dict[str, str], found: dict[str, Record]) -> tuple[str, ...]:
     place, by = f"{claims}, {claim.get('at')}: {claim.get('says')}", claim.get("by")
-    if claim["held"] not in VERDICTS:
-        raise UserError(f"{place}: held is {claim['held']!r}, none of {', '.join(VERDICTS)}")
+    for name, allowed in (("held", VERDICTS), ("kind", KINDS)):
+        if claim[name] not in allowed:
+            raise UserError(f"{place}: {name} is {claim[name]!r}, none of {', '.join(allowed)}")
+    said = claim["at"], claim["says"], claim["kind"], claim["held"]
     if claim["held"] == "not run":
         if by or not claim.get("why"):
             raise UserError(f"{place}: not run, so say why, and nothing that shows it")
-        return claim["at"], claim["says"], "not run", claim["why"], NOTHING
+        return *said, claim["why"], NOTHING
     if not by or not (claims.parents[1] / by).exists():
         raise UserError(f"{place}: {by} is not there to show it")
     try:
         figure = claim.get("figure", NOTHING).format(**found)
     except (KeyError, AttributeError, TypeError, ValueError, IndexError) as error:
         raise UserError(f"{place}: no stored record has what its figure asks for: {error}") from error
-    return claim["at"], claim["says"], claim["held"], figure, f"`{by}`"
+    return *said, figure, f"`{by}`"

@@ -98,13 +98,13 @@ def section(asked: str, results: Sequence[Record], network_sizes: dict[str, int]
 
 def short_table(results: Sequence[Record]) -> str:
     """Seven rows of five columns: what most readers come for."""
-    lines = ["| accuracy on val | paper | here | val images | of the recipe |", "| --- | ---: | ---: | ---: | --- |"]
+    lines = ["| accuracy on val | paper | here | val images here | training here |", "| --- | ---: | ---: | ---: | --- |"]
     for key in SHORT:
         row, runs = published.RESULTS[key], _runs_of(key, results)
         ours = (NOT_RUN, NOTHING, NOTHING)
         if runs:
             val, did = runs[0].summary.validation, inline("; ".join(shortfalls(runs[0].summary)))
-            ours = (f"{100 * val.top1:.2f} %", f"{val.images:,} of {published.VAL_IMAGES:,}", did or "all of it")
+            ours = (f"{100 * val.top1:.2f} %", f"{val.images:,} of {published.VAL_IMAGES:,}", did or "complete")
         lines.append(f"| {row.paper}: {row.name} | {100 * row.val_accuracy:.2f} % | {' | '.join(ours)} |")
     return "\n".join(lines)
 
