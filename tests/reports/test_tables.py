@@ -137,7 +137,7 @@ def test_counts_of_the_networks_stand_beside_the_printed_ones():
 def test_what_did_all_of_it_stands_before_what_did_less():
     quarter, whole = record(train=25_000), record(validation=Validation(5000, 0.75, 0.91, "ten"))
     found = tables.section("short", [quarter, whole], {})
-    assert "| Milani 2017: TL v3 | 76.70 % | 75.00 % | 5,000 of 10,000 | all of it |" in found
+    assert "| Milani 2017: TL v3 | 76.70 % | 75.00 % | 5,000 of 10,000 | complete |" in found
     names = [cells[0] for cells in tables.all_tables([quarter, whole], {})[1].rows]
     assert names.index("TL v3") < names.index("TL v3 (**partial**: 25,000 of 100,000 train images)")
 
