@@ -25,6 +25,10 @@ def test_several_devices_of_jax_change_neither_scores_nor_what_is_decayed():
     assert start("jax_devices_run", backend="jax", XLA_FLAGS=flags).returncode == 0
 
 
+def test_what_a_gpu_is_given_can_be_lowered_for_cuda():
+    assert start("jax_cuda_lowering", backend="jax").returncode == 0
+
+
 def test_jax_and_tensorflow_agree_on_losses_and_measurements(tmp_path, tree):
     runs = []
     for backend in ("tensorflow", "jax"):

@@ -3,6 +3,7 @@ import itertools
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -11,7 +12,9 @@ import pytest
 from tiny_imagenet_tf.data import splits, views
 from tiny_imagenet_tf.data.batches import in_order
 from tiny_imagenet_tf.data.views import MILANI_TRANSFER, DrawnView, View
+from tiny_imagenet_tf.models import preprocess
 from tiny_imagenet_tf.runs import transfer_values as store_room
+from tiny_imagenet_tf.transfer import engine
 from tiny_imagenet_tf.transfer.engine import Engine
 from tiny_imagenet_tf.transfer.extraction import Extraction
 
@@ -126,6 +129,51 @@ def test_killed_at_a_random_shard_and_resumed_it_is_identical(undisturbed, tmp_p
     )
     assert done.stdout.count("shard") == 24 - written
     assert contents(tmp_path / "killed") == expected
+
+
+HOLD = """
+import fcntl, sys
+file = open(sys.argv[1], "a+b")
+fcntl.lockf(file, fcntl.LOCK_EX, 1, 0)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_what_another_process_is_at_work_on_is_waited_for_at_the_end_alone(extraction, train, monkeypatch):
+    monkeypatch.setattr(store_room.open_store, "__defaults__", (12,))
+    shown = (views.WHOLE, View("top_right"))
+    first, second = (extraction.store(train, view) for view in shown)
+    command = [sys.executable, "-c", HOLD, str(first.folder / ".lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        filling = threading.Thread(target=extraction.fill_all, args=([(train, shown[:1]), (train, shown[1:])],))
+        filling.start()
+        while not all(store.is_written(shard) for store, shard in ((first, 1), (second, 0), (second, 1))):
+            assert filling.is_alive()
+            time.sleep(0.02)
+        assert not first.is_written(0) and filling.is_alive()
+        other.stdin.close()  # it has died over its shard
+    filling.join()
+    assert first.is_written(0)
+
+
+def test_a_gpus_extraction_is_traced_once_for_all_crops(small_trunk, train, tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "freezes", lambda: False)
+    monkeypatch.setattr(store_room.open_store, "__defaults__", (7,))
+    for module in ("engine", "extraction"):
+        monkeypatch.setattr(f"tiny_imagenet_tf.transfer.{module}.batch_size", lambda: 5)
+    traces, made = [], preprocess.behind_views
+
+    def counted(*given):
+        model = made(*given)
+        return lambda *inputs, **more: (traces.append(inputs), model(*inputs, **more))[1]
+
+    monkeypatch.setattr(preprocess, "behind_views", counted)
+    Extraction(Engine(small_trunk, "float32"), tmp_path).fill(train, views.MILANI_TEN_CROP)
+    assert len(traces) == 1
+    images, table = traces[0][0]
+    assert (images.dtype, images.shape, table.shape) == ("uint8", (5, 64, 64, 3), (5, 7))
 
 
 def test_the_shard_size_is_moderate():

@@ -98,7 +98,10 @@ def section(asked: str, results: Sequence[Record], network_sizes: dict[str, int]
 
 def short_table(results: Sequence[Record]) -> str:
     """Seven rows of five columns: what most readers come for."""
-    lines = ["| accuracy on val | paper | here | val images here | training here |", "| --- | ---: | ---: | ---: | --- |"]
+    lines = [
+        "| accuracy on val | paper | here | val images here | training here |",
+        "| --- | ---: | ---: | ---: | --- |",
+    ]
     for key in SHORT:
         row, runs = published.RESULTS[key], _runs_of(key, results)
         ours = (NOT_RUN, NOTHING, NOTHING)

@@ -122,8 +122,9 @@ def training_stores(
         A store a view; and of each view its values (n, width) with the training rows (n,) that they are of. The whole
         images come first.
     """
-    found = [(store, rows) for split, rows, shown in training_parts(options, data)
-             for store in extraction.fill(split, shown)]  # fmt: skip
+    parts = training_parts(options, data)
+    filled = extraction.fill_all([(split, shown) for split, _, shown in parts])
+    found = [(store, rows) for (_, rows, _), stores in zip(parts, filled, strict=True) for store in stores]
     return [store for store, _ in found], [(store.load(), rows) for store, rows in found]
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from tiny_imagenet_tf import cluster, hardware, progress
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.data.views import DrawnView, View
+from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments import data as images
 from tiny_imagenet_tf.transfer import experiment
-from tiny_imagenet_tf.transfer.extraction import Extraction
+from tiny_imagenet_tf.transfer.extraction import Extraction, Shard
 from tiny_imagenet_tf.transfer.options import ExtractOptions
 
 
@@ -35,12 +36,11 @@ class Work:
         return cls(extraction, parts + [(split, shown) for split, _, shown in experiment.training_parts(options, data)])
 
     def do(self, part: int, view: int, shard: int) -> None:
-        """Extracts one shard."""
+        """Extracts one shard, unless another process does."""
         split, shown = self.parts[part]
-        store = self.extraction.store(split, shown[view])
-        if not store.is_written(shard):
-            with progress.bar("", len(store.rows_of(shard))) as bar:
-                list(self.extraction.make(store, split, shown[view], [shard], bar))
+        found = Shard(self.extraction.store(split, shown[view]), split, shown[view], shard)
+        with progress.bar("", len(found.rows)) as bar:
+            self.extraction.make_alone(found, bar)
 
     def missing(self) -> Iterator[tuple[int, int, int]]:
         """Gives what :meth:`do` takes, of every shard that is not written."""
@@ -63,14 +63,17 @@ def run(options: ExtractOptions) -> None:
     if options.ray:
         _by_actors(options, work)
     else:
-        for split, shown in work.parts:
-            work.extraction.fill(split, shown)
+        work.extraction.fill_all(work.parts)
     values = sum(len(split) * len(shown) for split, shown in work.parts)
     print(f"{values:,} images and views are stored in {work.extraction.root}")
 
 
 def _by_actors(options: ExtractOptions, work: Work) -> None:
-    """Has actors do what is missing."""
+    """Has actors do what is missing.
+
+    Raises:
+        UserError: they wrote it where this machine does not see it.
+    """
     import ray
 
     missing = list(work.missing())
@@ -83,6 +86,11 @@ def _by_actors(options: ExtractOptions, work: Work) -> None:
         with progress.bar(f"{len(actors)} actors", len(missing), unit="shards") as bar:
             for _ in pool.map_unordered(lambda actor, shard: actor.do.remote(*shard), missing):
                 bar.update()
+    if lost := len(list(work.missing())):
+        raise UserError(
+            f"{lost} of the shards that actors have written are not in {work.extraction.root}: --store, --data-dir and "
+            "--source must be on a file system that all machines of the cluster share"
+        )
 
 
 class _Actor:

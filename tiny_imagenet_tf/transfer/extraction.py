@@ -1,6 +1,7 @@
 """Fills stores of transfer values, shard by shard, with the rate and the time left on the screen."""
 
 import collections
+import contextlib
 import dataclasses
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +16,21 @@ from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.data.views import DrawnView, View
 from tiny_imagenet_tf.runs.transfer_values import Store, open_store
 from tiny_imagenet_tf.transfer.engine import Engine, batch_size
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """One shard of a store: of which images, and how they are shown."""
+
+    store: Store
+    split: Split
+    view: View | DrawnView
+    number: int
+
+    @property
+    def rows(self) -> range:
+        """The split's rows."""
+        return self.store.rows_of(self.number)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,51 +59,76 @@ class Extraction:
         return open_store(self.root, key, len(split))
 
     def fill(self, split: Split, shown: Sequence[View | DrawnView]) -> list[Store]:
-        """Extracts what the stores of some views of a split still lack, and returns the stores.
+        """Extracts what the stores of some views of a split still lack, and returns the stores; see :meth:`fill_all`."""
+        (stores,) = self.fill_all([(split, shown)])
+        return stores
 
-        Interrupted, it loses at most the shard it was working on. Several processes share the work.
+    def fill_all(self, parts: Sequence[tuple[Split, Sequence[View | DrawnView]]]) -> list[list[Store]]:
+        """Extracts what the stores of several splits and their views still lack, and returns them, a list a split.
+
+        Interrupted, it loses at most the shards it was working on. Several processes share the work: each takes what is
+        free, of all stores, and only then waits for what others are at work on.
         """
-        stores = [self.store(split, view) for view in shown]
+        stores = [[self.store(split, view) for view in shown] for split, shown in parts]
+        with interrupts.telling("what was extracted is kept; the same command goes on from there"):
+            held = [
+                shard
+                for (split, shown), of_split in zip(parts, stores, strict=True)
+                for shard in self._fill_free(split, shown, of_split)
+            ]
+            if held:
+                with progress.bar("shards of other processes", sum(len(each.rows) for each in held)) as bar:
+                    for shard in held:
+                        self.make_alone(shard, bar)
+        return stores
+
+    def _fill_free(self, split: Split, shown: Sequence[View | DrawnView], stores: Sequence[Store]) -> list["Shard"]:
+        """Extracts the shards that no other process is at work on, and returns the others."""
         missing = [[shard for shard in store.shards if not store.is_written(shard)] for store in stores]
         total = sum(store.rows for store in stores)
         to_do = sum(
             len(store.rows_of(shard)) for store, shards in zip(stores, missing, strict=True) for shard in shards
         )
-        if not to_do:
-            return stores
-        title = f"{split.name}, {len(shown)} views" if len(shown) > 1 else split.name
-        with progress.bar(title, total, done=total - to_do) as bar:
-            for store, view, shards in zip(stores, shown, missing, strict=True):
-                if shards:
-                    with interrupts.telling("what was extracted is kept; the same command goes on from there"):
-                        self._fill(store, view, shards, split, bar)
-        return stores
+        held = []
+        if to_do:
+            title = f"{split.name}, {len(shown)} views" if len(shown) > 1 else split.name
+            with progress.bar(title, total, done=total - to_do) as bar:
+                for store, view, shards in zip(stores, shown, missing, strict=True):
+                    if shards:
+                        held += [
+                            Shard(store, split, view, each) for each in self._share(store, view, shards, split, bar)
+                        ]
+        return held
 
-    def _fill(self, store: Store, view: View | DrawnView, shards: list[int], split: Split, bar: progress.tqdm) -> None:
-        shares, others = store.shares(), []
+    def _share(
+        self, store: Store, view: View | DrawnView, shards: list[int], split: Split, bar: progress.tqdm
+    ) -> list[int]:
+        held = []
 
         def own() -> Iterator[int]:
             for shard in shards:
                 if not shares.take(shard):
-                    others.append(shard)
+                    held.append(shard)
                 elif not store.is_written(shard):  # by another process, meanwhile
                     yield shard
                 else:
                     bar.update(len(store.rows_of(shard)))
                     shares.give_back(shard)
 
-        try:
+        with contextlib.closing(store.shares()) as shares:
             for shard in self.make(store, split, view, own(), bar):
                 shares.give_back(shard)
-            for shard in others:
-                shares.take(shard, wait=True)  # or a process that died over it is stepped in for
-                if store.is_written(shard):
-                    bar.update(len(store.rows_of(shard)))
-                else:
-                    list(self.make(store, split, view, [shard], bar))
-                shares.give_back(shard)
-        finally:
-            shares.close()
+        return held
+
+    def make_alone(self, shard: "Shard", bar: progress.tqdm) -> None:
+        """Waits for the process that is at work on a shard, and steps in for one that died over it."""
+        store = shard.store
+        with contextlib.closing(store.shares()) as shares:
+            shares.take(shard.number, wait=True)
+            if store.is_written(shard.number):
+                bar.update(len(shard.rows))
+            else:
+                list(self.make(store, shard.split, shard.view, [shard.number], bar))
 
     def make(
         self, store: Store, split: Split, view: View | DrawnView, shards: Iterable[int], bar: progress.tqdm
