@@ -59,7 +59,7 @@ class Extraction:
         return open_store(self.root, key, len(split))
 
     def fill(self, split: Split, shown: Sequence[View | DrawnView]) -> list[Store]:
-        """Extracts what the stores of some views of a split still lack, and returns the stores; see :meth:`fill_all`."""
+        """Fills the stores of some views of a split, and returns them; see :meth:`fill_all`."""
         (stores,) = self.fill_all([(split, shown)])
         return stores
 
