@@ -29,7 +29,9 @@ def main(config: Config) -> Run:
 
     if config.demo and config.start is None:
         config.check_own()
-        demo = dataclasses.replace(TransferOptions(), demo=True, **TransferOptions.DEMO, runs=config.runs)
+        demo = dataclasses.replace(
+            TransferOptions(), demo=True, **TransferOptions.DEMO, runs=config.runs, seed=config.seed
+        )
         start = experiment.run(Study("transfer_vanilla", "Transfer Learning vanilla"), demo).path
         config = dataclasses.replace(config, start=start, **inherited(start))
     return finetuning.run(STUDY, config)

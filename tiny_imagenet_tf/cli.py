@@ -84,7 +84,7 @@ def command(
             print(hardware.headline(precision, devices))
         done = run(chosen)
         if getattr(chosen, "demo", False) and hasattr(done, "has_predictions"):
-            again = [word for word in arguments if word not in ("--demo", "--demo=True")]
+            again = [*getattr(config, "REAL", ()), *(word for word in arguments if word != "--demo")]
             _end_demo(done.path, _line(program, again))
     except KeyboardInterrupt as error:
         print(f"\n{error if isinstance(error, interrupts.Interrupted) else 'SIGINT: ended.'}", file=sys.stderr)

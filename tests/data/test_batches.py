@@ -48,7 +48,7 @@ def test_batches_are_finite_uint8_and_one_hot(train):
 
 def test_an_image_goes_to_the_device_as_bytes(train):
     (images, table), truth = ImageBatches(train, MILANI, 8, seed=0).dataset(0, 3).element_spec
-    assert (images.dtype, images.shape.as_list()) == ("uint8", [None, 64, 64, 3])
+    assert (images.dtype, images.shape.as_list()) == ("uint8", [8, 64, 64, 3])
     assert sum(np.prod(each.shape[1:]) * each.dtype.size for each in (images, table, truth)) == 12_288 + 7 * 4 + 4 * 4
     images = in_order(train, 8).element_spec
     assert images.dtype == "uint8"

@@ -1,6 +1,8 @@
 """Fine-tuning: where a backbone is cut, what learns and what stays, and what is told of it."""
 
 import dataclasses
+import json
+import shutil
 
 import keras
 import numpy as np
@@ -14,6 +16,7 @@ from tiny_imagenet_tf.evaluation.metrics import mcnemar
 from tiny_imagenet_tf.evaluation.predict import Predictor
 from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.models import backbones
+from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.transfer import experiment as transfer
 from tiny_imagenet_tf.transfer import finetuning
 from tiny_imagenet_tf.transfer.options import FinetuneOptions, inherited
@@ -82,7 +85,7 @@ def test_a_network_is_cut_where_it_is_a_single_path(trunk):
     ("unfreeze", "cut"), [("last", "joint"), ("joint", "first_relu"), ("left", "first_relu"), ("avg_pool", "last_relu")]
 )
 def test_both_parts_are_the_whole(trunk, unfreeze, cut):
-    frozen, learning = finetuning.split(trunk, unfreeze)
+    frozen, learning = finetuning.split(trunk, finetuning.place_of_cut(trunk, unfreeze))
     place = [layer.name for layer in trunk.model.layers].index(cut)
     assert frozen.description["layer"] == f"layer {place}, its map" and frozen.description["weights_sha256"]
     images = np.random.default_rng(0).uniform(-1, 1, (3, 40, 40, 3)).astype(np.float32)
@@ -94,20 +97,19 @@ def test_both_parts_are_the_whole(trunk, unfreeze, cut):
 @pytest.mark.parametrize(("unfreeze", "message"), [("mixed9", "no such layer"), ("first", "nothing of")])
 def test_what_cannot_be_cut(trunk, unfreeze, message):
     with pytest.raises(UserError, match=message):
-        finetuning.split(trunk, unfreeze)
+        finetuning.place_of_cut(trunk, unfreeze)
 
 
 def test_the_last_block_learns_and_all_else_stays(options, start, builder):
     run = finetuning.run(STUDY, options)
     validation = splits.load(builder, "validation")
-    frozen = finetuning.split(backbones.build(backbones.find(options.backbone, "-1..1")), "last")[0].model
+    trunk = backbones.build(backbones.find(options.backbone, "-1..1"))
+    frozen, learns = finetuning.split(trunk, finetuning.place_of_cut(trunk, "last"))
     saved = backbones.load(run.classifier).get_layer("classifier").get_layer("network").get_layer("trunk")
-    for one, other in zip(frozen.weights, saved.weights, strict=True):
+    for one, other in zip(frozen.model.weights, saved.weights, strict=True):
         np.testing.assert_array_equal(one, other)
     learning = backbones.load(run.snapshots().paths[-1])
-    first = finetuning.joined(
-        finetuning.split(backbones.build(backbones.find(options.backbone, "-1..1")), "last")[1], start
-    )
+    first = finetuning.joined(learns, start)
     changed = {
         weight.path.split("/")[-2] + "/" + weight.name: not np.array_equal(weight, other)
         for weight, other in zip(learning.weights, first.weights, strict=True)
@@ -188,6 +190,55 @@ def test_new_views_every_epoch_store_no_training_maps(options, monkeypatch):
     assert policies == ["mixed_bfloat16"]
     assert not run.summary.transfer_values["train"]
     assert run.summary.train.views == "new augmented view each epoch"
+
+
+def test_a_layer_may_have_a_name_that_keras_numbers(options, monkeypatch):
+    """Built a second time, Inception-v3 has conv2d_94 where it had conv2d."""
+    built, made = transfer.trunk_of, []
+
+    def renamed(*given):
+        trunk, number = built(*given), len(made)
+        model = keras.models.clone_model(
+            trunk.model,
+            clone_function=lambda each: type(each).from_config(each.get_config() | {"name": f"{each.name}_{number}"}),
+        )
+        model.set_weights(trunk.model.get_weights())
+        made.append(model)
+        return dataclasses.replace(trunk, model=model)
+
+    monkeypatch.setattr(transfer, "trunk_of", renamed)
+    assert finetuning.run(STUDY, dataclasses.replace(options, unfreeze="last_0", epochs=1)).summary.epochs == 1
+    assert len(made) > 1
+
+
+@pytest.mark.parametrize("random", [True, False])
+def test_a_random_backbone_is_that_of_the_start(options, start, tmp_path, random):
+    began = Run(shutil.copytree(start.path, tmp_path / "start"))
+    (began.path / "config.json").write_text(json.dumps(began.config | {"weights": "random" if random else "imagenet"}))
+    changed = dataclasses.replace(options, start=began.path, **inherited(began.path), seed=3)
+    if random:
+        with pytest.raises(UserError, match="--seed 3: the random backbone to start from is of seed 0"):
+            changed.check()
+    else:
+        changed.check()
+
+
+def test_a_head_is_not_put_on_another_backbone(options, start, tmp_path):
+    other = tmp_path / "other.keras"
+    network = keras.models.load_model(options.backbone)
+    network.set_weights([weight + 0.1 for weight in network.get_weights()])
+    network.save(other)
+    began = Run(shutil.copytree(start.path, tmp_path / "start"))
+    config = began.config | {"backbone": str(other)}
+    (began.path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match="its head is for a backbone of the weights"):
+        finetuning.run(STUDY, dataclasses.replace(options, start=began.path, backbone=str(other)))
+
+
+def test_what_learns_does_so_in_bfloat16_where_a_gpu_has_it(monkeypatch):
+    monkeypatch.setattr(hardware, "_gpus", lambda: (("GPU:0", "NVIDIA H100", 9.0),))
+    assert hardware.resolve_precision("auto", frozen=True) == "float16"
+    assert finetuning.learning_precision("auto") == finetuning.learning_precision("int8") == "bfloat16"
 
 
 def test_the_command_line_takes_what_is_the_starts_from_it(start):

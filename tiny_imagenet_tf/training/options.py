@@ -162,12 +162,12 @@ class ModernOptions(ScratchOptions):
     """Alpha of the Beta distribution that mixes images; 0 mixes none."""
     average: float = option(0.999, PART)
     """Momentum of the averaged weights, which are measured and saved, a step; 0 for the weights themselves."""
-    batch_norm_momentum: float = option(0.99, PART)
-    """Of the moving averages that batch normalization tests with."""
+    batch_norm_momentum: float = option(0.99, PART, departs=False)
+    """Of batch normalization's moving averages, by which several devices measure; one device estimates them anew."""
     width_multiplier: float = option(1.0, WIDTH)
     """Factor on the width of every convolution; below 1 for a quick try."""
     teacher: Path | None = option(None)
-    """A finished transfer run of the same images, whose probabilities are learned, too."""
+    """A finished run of transfer learning or fine-tuning, of the same images, whose probabilities are learned, too."""
     teacher_share: float = option(0.5, SHARE)
     """Of its probabilities in what is learned, beside the labels."""
 
@@ -184,8 +184,8 @@ class ModernOptions(ScratchOptions):
             raise UserError(f"--warmup-epochs {self.warmup_epochs}: must be below the {self.epochs} of --epochs")
         if self.teacher is None:
             self.refuse(("teacher_share",), "there is no --teacher")
-        elif not Run.finished(self.teacher).config["recipe"].startswith("transfer_"):
-            raise UserError(f"--teacher {self.teacher}: not a run of transfer learning")
+        elif not Run.finished(self.teacher).config["recipe"].startswith(("transfer_", "finetune")):
+            raise UserError(f"--teacher {self.teacher}: not a run of transfer learning or fine-tuning")
 
     @property
     def ends(self) -> tuple[int, ...]:

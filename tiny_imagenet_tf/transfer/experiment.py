@@ -60,9 +60,10 @@ def run(study: Study, options: TransferOptions) -> Run:
     trunk = trunk_of(options, precision_of(options))
     with begin(study, options, data=data) as experiment:
         made = extraction_of(options, trunk, data.all_train, experiment.precision)
-        values = extract(experiment, made)
+        # New views every epoch go through the whole network; stored values then serve the statistics alone.
+        values = extract(experiment, made, training=options.standardize or not options.new_views)
         float32 = partial(trunk_of, options, experiment.precision, "float32")
-        train(experiment, trunk, values, _fresh_head(experiment, values), float32)
+        train(experiment, trunk, values, _fresh_head(experiment, trunk, values), float32)
         return experiment.run
 
 
@@ -148,17 +149,17 @@ def extract(experiment: Experiment, extraction: Extraction, *, training: bool = 
     return Values(stores, training_views, crops)
 
 
-def _fresh_head(experiment: Experiment, values: Values) -> keras.Model:
+def _fresh_head(experiment: Experiment, trunk: Trunk, values: Values) -> keras.Model:
     options, data = experiment.options, experiment.data
     hardware.set_seed(options.seed)
-    whole, _ = values.training_views[0]
+    standardized = _statistics(values.training_views[0][0][data.rows]) if options.standardize else None
     return transfer_head(
-        whole.shape[1],
+        trunk.model.output_shape[-1],
         experiment.classes,
         hidden=(options.hidden_units,) if options.head == "mlp" else (),
         dropout_rate=1 - options.dropout_keep,
         weight_decay=losses.l2_coefficient(options.weight_decay, options.weight_decay_convention),
-        standardized=_statistics(whole[data.rows]) if options.standardize else None,
+        standardized=standardized,
     )
 
 
@@ -199,7 +200,8 @@ def train(
         several = 1
     else:
         pool = ValuePool.from_views(values.training_views, data.all_train.labels).only(data.rows)
-        batches = ValueBatches(pool, Steps(len(data.rows), options.batch_size, options.seed), experiment.classes)
+        steps = Steps(len(data.rows), options.batch_size, options.seed)
+        batches = ValueBatches(pool, steps, experiment.classes, together)
         model, several = head, batches.steps_per_execution
     loss = losses.smoothed_cross_entropy(options.label_smoothing)
     adam = keras.optimizers.Adam(options.learning_rate, epsilon=losses.ADAM_EPSILON)

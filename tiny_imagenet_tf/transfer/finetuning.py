@@ -8,11 +8,15 @@ head of a finished transfer run, at a small rate; batch normalization keeps its 
 import dataclasses
 import math
 from functools import partial
+from pathlib import Path
+from typing import Literal
 
 import keras
 import numpy as np
 
 from tiny_imagenet_tf import hardware
+from tiny_imagenet_tf.choices import Arithmetic
+from tiny_imagenet_tf.data import views
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import mcnemar
 from tiny_imagenet_tf.experiments import data as images
@@ -23,6 +27,7 @@ from tiny_imagenet_tf.models import backbones
 from tiny_imagenet_tf.models.backbones import Trunk
 from tiny_imagenet_tf.runs.files import room
 from tiny_imagenet_tf.runs.run import Run
+from tiny_imagenet_tf.runs.transfer_values import kept_stores
 from tiny_imagenet_tf.transfer import experiment as transfer
 from tiny_imagenet_tf.transfer.extraction import Extraction
 from tiny_imagenet_tf.transfer.options import FinetuneOptions
@@ -41,11 +46,14 @@ def run(study: Study, options: FinetuneOptions) -> Run:
             f"--start {options.start}: its classes are not those of the {len(data.all_train.wnids)} of the images"
         )
     precision = precision_of(options)
-    frozen, _ = split(transfer.trunk_of(options, precision), options.unfreeze)
+    trunk = transfer.trunk_of(options, precision)
+    _check_same_weights(options.start, trunk)
+    cut = place_of_cut(trunk, options.unfreeze)
+    frozen, _ = split(trunk, cut)
     # Built anew, for on a CPU what is frozen is built in float32, whatever its engine computes in.
-    learns_in = _training_precision(precision)
+    learns_in = learning_precision(options.precision)
     policy = hardware.training_policy(learns_in)
-    _, learning = split(transfer.trunk_of(options, precision, policy), options.unfreeze)
+    _, learning = split(transfer.trunk_of(options, precision, policy), cut)
     maps = math.prod(frozen.model.output_shape[1:])
     with begin(study, options, data=data) as experiment:
         made = transfer.extraction_of(options, frozen, data.all_train, experiment.precision)
@@ -61,7 +69,7 @@ def run(study: Study, options: FinetuneOptions) -> Run:
         note = partial(compared, options.start.name, before, data.validation.labels)
 
         def float32() -> Trunk:
-            return split(transfer.trunk_of(options, experiment.precision, "float32"), options.unfreeze)[0]
+            return split(transfer.trunk_of(options, experiment.precision, "float32"), cut)[0]
 
         transfer.train(
             experiment, frozen, values, head, float32, checkpoint_every=options.checkpoint_every, together=1, note=note
@@ -69,8 +77,8 @@ def run(study: Study, options: FinetuneOptions) -> Run:
         return experiment.run
 
 
-def split(trunk: Trunk, unfreeze: str) -> tuple[Trunk, keras.Model]:
-    """Cuts a backbone at the last point before a layer where it is a single path.
+def place_of_cut(trunk: Trunk, unfreeze: str) -> int:
+    """Returns where to cut a backbone: the last point before a layer where it is a single path.
 
     Args:
         trunk: frozen.
@@ -78,25 +86,35 @@ def split(trunk: Trunk, unfreeze: str) -> tuple[Trunk, keras.Model]:
             that name learns as a whole.
 
     Returns:
-        The frozen part, images to its last map, one row an image; and the part that learns, those rows to the values.
+        The number of the last layer that stays frozen. Names differ from one building of a network to the next.
 
     Raises:
         UserError: there is no such layer, or nothing before it.
     """
-    layers = {layer.name: layer for layer in trunk.model.layers}
-    points = cuts(trunk.model)
-    if unfreeze not in layers:
+    order, points = [layer.name for layer in trunk.model.layers], cuts(trunk.model)
+    if unfreeze not in order:
         some = [name for name in points if name.startswith(("mixed", "block")) or name.endswith(("add", "out"))]
         raise UserError(f"--unfreeze {unfreeze}: no such layer; there are, say, {', '.join((some or points)[-12:])}")
-    order = list(layers)
     before = [name for name in points if order.index(name) < order.index(unfreeze)]
     if not before:
         raise UserError(f"--unfreeze {unfreeze}: nothing of {trunk.backbone.name} would stay frozen before it")
-    cut = layers[before[-1]].output
+    return order.index(before[-1])
+
+
+def split(trunk: Trunk, place: int) -> tuple[Trunk, keras.Model]:
+    """Cuts a backbone behind a layer.
+
+    Args:
+        trunk: frozen.
+        place: from :func:`place_of_cut`.
+
+    Returns:
+        The frozen part, images to its last map, one row an image; and the part that learns, those rows to the values.
+    """
+    cut = trunk.model.layers[place].output
     flat = keras.layers.Reshape((math.prod(cut.shape[1:]),), dtype="float32", name="maps")(cut)
     frozen = keras.Model(trunk.model.inputs[0], flat, name="trunk")
-    # By its place: Keras numbers the names of layers by what else a process has built.
-    description = {**trunk.description, "layer": f"layer {order.index(before[-1])}, its map"}
+    description = {**trunk.description, "layer": f"layer {place}, its map"}
     return dataclasses.replace(trunk, model=frozen, description=description), _behind(cut, trunk)
 
 
@@ -140,9 +158,17 @@ def _tensors(value: object) -> list:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
-def _training_precision(precision: str) -> str:
-    """That of what learns: int8 is for what is frozen alone."""
-    return hardware.resolve_precision("auto") if precision == "int8" else precision
+def learning_precision(asked: Arithmetic | Literal["auto"]) -> Arithmetic:
+    """Returns what the last blocks learn in: int8, and float16 on a GPU that has bfloat16, are for what is frozen."""
+    return hardware.resolve_precision("auto" if asked == "int8" else asked)
+
+
+def _check_same_weights(start: Path, trunk: Trunk) -> None:
+    """Raises UserError where a backbone is not the one that the head of a finished run was trained on."""
+    ours = trunk.description.get("weights_sha256")
+    for store in (each for split in ("validation", "train") for each in kept_stores(Run(start).summary, split) if each):
+        if (theirs := store.key.get("weights_sha256")) != ours:
+            raise UserError(f"--start {start}: its head is for a backbone of the weights {theirs}, this one has {ours}")
 
 
 def _tell_size(options: FinetuneOptions, data: images.Data, made: Extraction, width: int, *, training: bool) -> None:
@@ -152,6 +178,8 @@ def _tell_size(options: FinetuneOptions, data: images.Data, made: Extraction, wi
         UserError: they do not fit.
     """
     tested = transfer.tested_parts(options.crops, data)
+    if len(data.held_out) and not training:
+        tested.append((data.selection, [views.WHOLE]))
     learned = [(split, shown) for split, _, shown in transfer.training_parts(options, data)] if training else []
     image = 2 * width
     held = image * sum(len(split) * len(shown) for split, shown in [*tested, *learned])

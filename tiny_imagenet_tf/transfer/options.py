@@ -208,13 +208,15 @@ class FinetuneOptions(TransferOptions):
     DEMO: ClassVar[dict[str, Any]] = TransferOptions.DEMO | {
         "unfreeze": "mixed0", "epochs": 3, "learning_rate": 1e-4, "checkpoint_every": 5,
     }  # fmt: skip
+    REAL: ClassVar[tuple[str, ...]] = ("--start", "runs/transfer_v2-20260101-120000")  # what a demo makes itself
     INHERITED: ClassVar[tuple[str, ...]] = (
         "backbone", "weights", "pixels", "layer", "input_size", "resize", "head", "standardize", "hidden_units",
         "dropout_keep", "label_smoothing", "weight_decay", "weight_decay_convention",
     )  # fmt: skip
 
     start: Path | None = option(None, departs=False)
-    """A finished run of transfer learning, whose backbone and head go on learning. With --demo one is made first."""
+    """A finished run of transfer learning, whose backbone and head go on learning, by default on the same images. With
+    --demo one is made first."""
     unfreeze: str = option("mixed9")
     """The layer from which on the backbone learns: mixed9, the last but one block of Inception-v3, or another's. A
     block that ends in a layer of that name learns as a whole."""
@@ -238,6 +240,8 @@ class FinetuneOptions(TransferOptions):
         for name, value in inherited(self.start).items():
             if getattr(self, name) != value:
                 raise UserError(f"{flag(name)} {getattr(self, name)}: the run to start from has {value}")
+        if self.weights == "random" and self.seed != began.config["seed"]:
+            raise UserError(f"--seed {self.seed}: the random backbone to start from is of seed {began.config['seed']}")
 
     def check_own(self) -> None:
         """Raises UserError where an option makes no sense that has nothing to do with the start."""
@@ -247,7 +251,10 @@ class FinetuneOptions(TransferOptions):
     def starting_point(cls, arguments: Sequence[str]) -> "FinetuneOptions":
         """Returns the options that a command line does not name: the start's, where they are the start's to say."""
         found, start = super().starting_point(arguments), given(arguments, "--start", type=Path)
-        return found if start is None else dataclasses.replace(found, start=start, **inherited(start))
+        if start is None:
+            return found
+        images = {} if found.resume else inherited(start, ("source", "data_dir", "fraction"))
+        return dataclasses.replace(found, start=start, **images, **inherited(start))
 
     @property
     def own(self) -> "FinetuneOptions":
@@ -255,11 +262,11 @@ class FinetuneOptions(TransferOptions):
         return dataclasses.replace(super().own, **{name: getattr(self, name) for name in self.INHERITED})
 
 
-def inherited(start: Path) -> dict[str, Any]:
-    """Returns what fine-tuning takes from a run of transfer learning.
+def inherited(start: Path, names: Sequence[str] = FinetuneOptions.INHERITED) -> dict[str, Any]:
+    """Returns what fine-tuning takes from a run of transfer learning: its values of some options.
 
     Raises:
         UserError: it is no such run.
     """
     stored = read(TransferOptions, start, "--start")
-    return {name: getattr(stored, name) for name in FinetuneOptions.INHERITED}
+    return {name: getattr(stored, name) for name in names}

@@ -62,15 +62,19 @@ class ValueBatches:
         pool: what may be shown.
         steps: the order of the images.
         classes: length of the one-hot labels.
+        together: steps between two returns to Python; None for the most that divide an epoch.
     """
 
     pool: ValuePool
     steps: Steps
     classes: int
+    together: int | None = None
 
     @property
     def steps_per_execution(self) -> int:
-        """Steps between two returns to Python: the most that divide an epoch."""
+        """Steps between two returns to Python."""
+        if self.together:
+            return self.together
         return max(n for n in range(1, _MOST_STEPS_PER_EXECUTION + 1) if self.steps.per_epoch % n == 0)
 
     def of_epoch(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
@@ -82,4 +86,5 @@ class ValueBatches:
     def dataset(self, first: int, last: int) -> Any:
         """Returns the batches of some steps: float32 values (batch, width) and one-hot labels (batch, classes)."""
         steps = self.steps.dataset(first, last, self.of_epoch)
-        return gathered(steps, self.pool.labels, self.classes, self.pool.values).prefetch(2 * _MOST_STEPS_PER_EXECUTION)
+        ahead = 2 * (self.together or _MOST_STEPS_PER_EXECUTION)  # of long rows a few: in float32 they are gigabytes
+        return gathered(steps, self.pool.labels, self.classes, self.pool.values).prefetch(ahead)
