@@ -15,6 +15,7 @@ TITLES = {
     "lite2_v3": "EfficientNet-Lite2, v3",
     "inception_vanilla": "Inception-v3, vanilla",
     "inception_v2": "Inception-v3, v2",
+    "inception_v3": "Inception-v3, v3",
 }
 
 

@@ -29,6 +29,12 @@ def test_what_a_gpu_is_given_can_be_lowered_for_cuda():
     assert start("jax_cuda_lowering", backend="jax").returncode == 0
 
 
+def test_heads_side_by_side_are_those_alone_on_jax_too():
+    command = [sys.executable, "-m", "pytest", "-q", "-n0", "tests/search/test_heads.py"]
+    environment = os.environ | {"KERAS_BACKEND": "jax"}
+    assert subprocess.run(command, cwd=ROOT, env=environment).returncode == 0
+
+
 def test_jax_and_tensorflow_agree_on_losses_and_measurements(tmp_path, tree):
     runs = []
     for backend in ("tensorflow", "jax"):

@@ -70,8 +70,28 @@ def test_no_head_is_trained_on_what_judges_it(options, tmp_path, monkeypatch):
 
 def test_another_searchs_folder_is_refused(options):
     search.run(options)
-    with pytest.raises(UserError, match="a search with --epochs 2, not 3; choose another --study"):
-        search.run(dataclasses.replace(options, epochs=3))
+    for changes, message in (
+        ({"epochs": 3}, "--epochs 2, not 3"),
+        ({"seed": 1}, "--seed 0, not 1"),
+        ({"fraction": 0.9, "holdout": 0.4}, "--fraction 1.0, not 0.9"),
+    ):
+        with pytest.raises(UserError, match=f"a search with {message}; choose another --study"):
+            search.run(dataclasses.replace(options, **changes))
+    stored = json.loads((options.study / "options.json").read_text())
+    (options.study / "options.json").write_text(json.dumps(stored | {"train_sha256": "0"}))
+    with pytest.raises(UserError, match="a search with other training images; choose another --study"):
+        search.run(options)
+    (options.study / "options.json").write_text(json.dumps(stored))
+
+
+def test_the_precision_that_values_have_is_the_searchs(options, tmp_path, monkeypatch):
+    """Of a machine with bfloat16 and one without, trials are not compared."""
+    changes = {"study": tmp_path / "study", "trials": 1, "precision": "auto"}
+    monkeypatch.setattr("tiny_imagenet_tf.hardware.cpu_has_bfloat16", lambda: False)
+    search.run(dataclasses.replace(options, **changes))
+    monkeypatch.setattr("tiny_imagenet_tf.hardware.cpu_has_bfloat16", lambda: True)
+    with pytest.raises(UserError, match="a search with --precision float32, not bfloat16"):
+        search.run(dataclasses.replace(options, **changes))
 
 
 @pytest.mark.parametrize("variant", ["v2", pytest.param("v3", marks=pytest.mark.slow)])
@@ -102,6 +122,8 @@ def test_folds_are_even_and_disjoint(options, builder):
         ({"learning_rates": (1e-2, 1e-4)}, "--learning-rates"),
         ({"dropout_keeps": (0.5, 1.5)}, "--dropout-keeps"),
         ({"augment": True}, "--variant v3"),
+        ({"dropout_keeps": (0.0, 0.0)}, "--dropout-keeps 0.0 0.0: from, to; above 0"),
+        ({"learning_rates": (0.0, 0.0)}, "--learning-rates 0.0 0.0: from, to; above 0"),
     ],
 )
 def test_a_search_that_cannot_be(options, wrong, message):

@@ -61,6 +61,25 @@ def test_the_trials_of_a_killed_process_are_tried_again(tmp_path):
     trials.close()
 
 
+def test_a_line_that_was_torn_costs_its_own_trial_alone(tmp_path):
+    first = Trials(tmp_path, SPACE, "random", 0)
+    one, other = first.ask(2, 4)
+    first.tell(one, 0.5)
+    first.tell(other, 0.7)
+    first.close()
+    journal = tmp_path / "journal.log"
+    journal.write_bytes(journal.read_bytes()[:-15])  # of the second's end
+    again = Trials(tmp_path, SPACE, "random", 0)
+    assert [trial.value for trial in again.finished()] == [0.5]
+    asked = again.ask(4, 4)
+    assert len(asked) == 3 and asked[0].params == other.params
+    again.tell(asked[0], 0.7)
+    again.close()
+    third = Trials(tmp_path, SPACE, "random", 0)
+    assert sorted(trial.value for trial in third.finished()) == [0.5, 0.7]
+    third.close()
+
+
 @pytest.mark.parametrize("line", ["no JSON", "[1, 2]", '{"op_code": 99}'])
 def test_a_journal_of_other_lines_is_named_and_no_lock_stays(tmp_path, line):
     Trials(tmp_path, SPACE, "random", 0).close()

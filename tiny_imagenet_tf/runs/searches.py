@@ -8,7 +8,7 @@ trials.json      the trials that have ended, with the machine and the command
 from pathlib import Path
 from typing import Any
 
-from tiny_imagenet_tf.runs.files import read_object, write_json
+from tiny_imagenet_tf.runs.files import locked, read_object, write_json
 
 
 def journal(folder: Path) -> Path:
@@ -19,9 +19,10 @@ def journal(folder: Path) -> Path:
 def begin(folder: Path, options: dict[str, Any]) -> dict[str, Any]:
     """Stores what the trials have in common, if nothing is stored yet, and returns what is stored."""
     path = folder / "options.json"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(path, options)
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / "asking.lock", wait=True):  # of several that begin together one is the first
+        if not path.exists():
+            write_json(path, options)
     return read_object(path)
 
 

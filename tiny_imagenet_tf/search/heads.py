@@ -144,12 +144,17 @@ class _Scores(keras.layers.Layer):
         else:  # one draw for all rates, as each head's own dropout draws it; one product for heads of one rate
             drawn, parts, first = keras.random.uniform(ops.shape(values), seed=self.seeds), [], 0
             for rate, alike in itertools.groupby(self.rates):
-                kept = ops.where(drawn >= rate, values / (1 - rate), 0.0) if rate else values
+                kept = ops.where(_kept(drawn, rate), values / (1 - rate), 0.0) if rate else values
                 last = first + len(list(alike)) * self.classes
                 parts.append(ops.matmul(kept, self.kernel[:, first:last]))
                 first = last
             scores = ops.concatenate(parts, axis=1)
         return ops.reshape(scores + self.bias, (-1, len(self.rates), self.classes))
+
+
+def _kept(drawn: Any, rate: float) -> Any:
+    """What dropout keeps of a draw from 0 to 1, as Keras has it: TensorFlow drops the low end, JAX the high one."""
+    return drawn >= rate if keras.backend.backend() == "tensorflow" else drawn < 1 - rate
 
 
 class _Loss(keras.losses.Loss):

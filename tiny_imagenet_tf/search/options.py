@@ -77,7 +77,8 @@ class SearchOptions(ClusterOptions):
         if self.folds:
             self.refuse(("holdout",), "--folds holds every image out once")
         for name, (low, high) in self.spans.items():
-            least = "at least 0" if name == "label_smoothing" or low == high else "above 0"
+            may_be_0 = name == "label_smoothing" or (name == "weight_decay" and low == high)
+            least = "at least 0" if may_be_0 else "above 0"
             if not (0 <= low <= high < math.inf) or (low == 0 and least == "above 0"):
                 raise UserError(f"{flag(name).removesuffix('-per-epoch')}s {low} {high}: from, to; {least}")
         if self.spans["dropout_keep"][1] > 1 or self.spans["label_smoothing"][1] >= 1:

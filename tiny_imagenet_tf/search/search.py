@@ -30,6 +30,12 @@ from tiny_imagenet_tf.transfer.extraction import Extraction
 from tiny_imagenet_tf.transfer.options import ValueOptions
 from tiny_imagenet_tf.transfer.pool import ValueBatches, ValuePool
 
+WORDS = {
+    "train_sha256": "other training images",
+    "weights_sha256": "other weights of the backbone",
+    "openvino": "another engine",
+}
+
 
 def run(options: SearchOptions) -> Path:
     """Searches, and returns the path of the JSON file that holds all trials.
@@ -41,9 +47,11 @@ def run(options: SearchOptions) -> Path:
         hardware.share_gpus()  # before a network is built
     options.check()
     hardware.set_seed(options.seed)
-    data = images.load(options)
+    data = images.load(dataclasses.replace(options, holdout=0.0) if options.folds else options)
     folds = _folds(options, data)
+    # One for all processes of a search: it is part of what the values are.
     precision = hardware.resolve_precision(options.precision, frozen=True)
+    options = dataclasses.replace(options, precision=precision)
     trunk = experiment.trunk_of(options, precision)
     trials = Trials(options.folder, _space(options), options.sampler, options.seed)
     try:
@@ -61,7 +69,11 @@ def run(options: SearchOptions) -> Path:
 
 
 def _by_actors(options: SearchOptions, trials: Trials) -> None:
-    """Has actors of a cluster search; each is a process that shares the study."""
+    """Has actors of a cluster search; each is a process that shares the study.
+
+    Raises:
+        UserError: they have trained trials that this machine does not see.
+    """
     import ray
 
     alone = dataclasses.replace(options, ray=None, cores=SearchOptions.cores)
@@ -76,6 +88,11 @@ def _by_actors(options: SearchOptions, trials: Trials) -> None:
                 ended, work = ray.wait(work, timeout=5)
                 ray.get(ended)
                 bar.update(len(trials.finished()) - bar.n)
+    if len(trials.all()) < options.trials:
+        raise UserError(
+            f"{options.folder} has {len(trials.all())} of the {options.trials} trials that actors have trained: "
+            "--study, --store, --data-dir and --source must be on a file system that all machines of the cluster share"
+        )
 
 
 class _Searcher:
@@ -106,18 +123,19 @@ def _space(options: SearchOptions) -> dict[str, Any]:
 def _check_same(options: SearchOptions, data: Data, trunk: Trunk) -> None:
     """Trials of other images or options must not be compared."""
     free = (
-        "trials", "together", "study", "store", "source", "data_dir", "sampler", "seed", "weights", "engine", "ray",
-        "cores",
+        "trials", "together", "study", "store", "source", "data_dir", "sampler", "weights", "engine", "ray", "cores",
     )  # fmt: skip
     chosen = {name: value for name, value in dataclasses.asdict(options).items() if name not in free}
+    chosen["openvino"] = options.openvino
     chosen |= {"train_sha256": data.all_train.digest, "weights_sha256": trunk.description["weights_sha256"]}
     stored = searches.begin(options.folder, chosen)
-    if odd := (stored.keys() ^ chosen.keys()) - {"weights_sha256"}:  # which early searches did not store
+    if odd := (stored.keys() ^ chosen.keys()) - {"weights_sha256", "openvino", "seed"}:  # early searches lack those
         raise UserError(f"{options.folder}: a search of another version; they differ in {', '.join(sorted(odd))}")
     for name, before in stored.items():
         now = list(chosen[name]) if isinstance(chosen[name], tuple) else chosen[name]
         if now != before:
-            raise UserError(f"{options.folder}: a search with {flag(name)} {before}, not {now}; choose another --study")
+            what = WORDS.get(name) or f"{flag(name)} {before}, not {now}"
+            raise UserError(f"{options.folder}: a search with {what}; choose another --study")
 
 
 def _values(options: SearchOptions, data: Data, extraction: Extraction) -> tuple[ValuePool, np.ndarray]:
@@ -168,10 +186,10 @@ def _round(
         going = [index for index, trial in enumerate(asked) if epoch + 1 == options.epochs or not trial.should_prune()]
         for index in set(range(len(asked))) - set(going):
             trials.tell(asked[index], None)
-        if not going:
-            return
         if len(going) < len(asked):
             print(f"  {len(asked) - len(going)} pruned, below the median of earlier trials")
+            if not going:
+                return
             asked, best = [asked[index] for index in going], best[going]
             for heads, *_ in parts:
                 heads.keep(going)
@@ -206,6 +224,8 @@ def _report(options: SearchOptions, trials: Trials, data: Data) -> Path:
     }
     path = searches.write_trials(options.folder, stored)
     print(f"\n{len(found)} trials, {len(found) - len(whole)} of them pruned; judged on {stored['judged_on']}")
+    if under_way := len(trials.all()) - len(found):
+        print(f"{under_way} more are under way in other processes; the same command, later, reports them too")
     print(f"{'trial':>5}{'accuracy':>10}{'rate':>11}{'decay':>8}{'L2':>11}{'keep':>6}{'smooth':>8}")
     for trial in whole[:5]:
         values = Setting(**options.fixed, **trial.params)
@@ -230,6 +250,8 @@ def _words(options: SearchOptions, found: dict[str, float]) -> Iterator[str]:
             yield from [flag(field.name)] * value
         else:
             yield f"{flag(field.name)}={shlex.quote(str(value))}"
+    if options.demo:
+        yield "--no-standardize"  # the demo's own heads are
     yield f"--epochs {options.epochs} --batch-size {options.batch_size}"
     yield f"--weight-decay-convention {options.weight_decay_convention}"
     yield from (f"{flag(name)} {value:.4g}" for name, value in (options.fixed | found).items())

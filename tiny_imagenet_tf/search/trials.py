@@ -58,8 +58,10 @@ class Trials:
 
     def _opened(self, journal: Path) -> "optuna.Study":
         import optuna
-        from optuna.storages.journal import JournalFileBackend
+        from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
+        if journal.exists():
+            _cut_torn_line(journal, JournalFileSymlinkLock(str(journal)))
         try:
             return optuna.create_study(
                 study_name="heads",
@@ -129,3 +131,16 @@ class Trials:
     def _alone(self) -> contextlib.AbstractContextManager:
         """One process at a time, for moments."""
         return locked(self._folder / "asking.lock", wait=True)
+
+
+def _cut_torn_line(journal: Path, lock: Any) -> None:
+    """Takes away what a process that died, or a full disk, has left of a last line; the next would be glued to it."""
+    if journal.read_bytes()[-1:] in (b"", b"\n"):
+        return
+    lock.acquire()  # Optuna's: whoever is still writing the line holds it
+    try:
+        lines = journal.read_bytes()
+        with journal.open("r+b") as file:
+            file.truncate(lines.rfind(b"\n") + 1)
+    finally:
+        lock.release()
