@@ -45,9 +45,14 @@ def end_at_once() -> None:
         signal.signal(number, lambda number, frame: os._exit(128 + number))
 
 
-def received() -> bool:
-    """Whether a signal waits for the end of the step."""
-    return _State.received is not None
+def received() -> int | None:
+    """Returns the signal that waits for the end of the step; None where there is none."""
+    return _State.received
+
+
+def receive(number: int) -> None:
+    """Takes a signal that another process of the same run has received."""
+    _State.received = number
 
 
 def end() -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from tiny_imagenet_tf import progress
+from tiny_imagenet_tf import interrupts, progress
 from tiny_imagenet_tf.errors import UserError
 
 _joined = False
@@ -50,6 +50,7 @@ def join(seed: int) -> None:
             "KERAS_DISTRIBUTION_PROCESS_ID"
         ) from error
     _joined = True
+    interrupts.install()  # once more: JAX has taken SIGTERM for itself
     if not is_first():
         sys.stdout = open("/dev/null", "w")  # noqa: SIM115  # one screen is enough
         progress.silence()
@@ -84,6 +85,19 @@ def wait(for_what: str) -> None:
         from jax.experimental import multihost_utils
 
         multihost_utils.sync_global_devices(for_what)
+
+
+def hear_of_interruptions() -> int | None:
+    """Returns the signal that this process has received, or any other; called by all of them after the same step.
+
+    A process that ended alone would leave the others waiting for its part of the next step.
+    """
+    if count() > 1:
+        from jax.experimental import multihost_utils
+
+        if number := int(multihost_utils.process_allgather(np.int32(interrupts.received() or 0)).max()):
+            interrupts.receive(number)
+    return interrupts.received()
 
 
 def share(batch_size: int) -> slice:

@@ -105,6 +105,20 @@ def test_two_processes_train_as_one_does(by_two, tmp_path):
 
 
 @pytest.mark.slow
+def test_one_is_told_to_end_and_all_end_with_a_checkpoint(by_two, tmp_path):
+    both = started(tmp_path, 2, "--epochs", "500")
+    while not list(tmp_path.glob("convnets-*/checkpoint.npz")):
+        assert all(each.poll() is None for each in both)
+        time.sleep(0.05)
+    both[1].send_signal(signal.SIGTERM)
+    for each in both:
+        words, _ = each.communicate(timeout=120)
+        assert each.returncode == 128 + signal.SIGTERM, words
+    (run,) = tmp_path.glob("convnets-*")
+    assert (run / "checkpoint.npz").exists() and not (run / "summary.json").exists()
+
+
+@pytest.mark.slow
 def test_one_is_killed_all_go_on_and_end_as_if_nothing_had_been(by_two, tmp_path):
     first, second = started(tmp_path, 2)
     while not list(tmp_path.glob("convnets-*/checkpoint.npz")):

@@ -145,7 +145,8 @@ def fit(
                     verbose=0,
                     shuffle=False,  # the batches are shuffled
                 )
-            interrupts.end()  # what came after the last step
+            if processes.hear_of_interruptions():  # what came after the last step
+                interrupts.end()
             if model.stop_training:
                 break
     return clock
@@ -229,15 +230,16 @@ class Supervisor(keras.callbacks.Callback):
             self._seconds += time.perf_counter() - self._started
         self._show(logs)
         # A measurement takes long, and without it a resumed run would differ: then the last checkpoint must do.
-        stopped = interrupts.received() and not measured
-        checkpointed = measured or stopped or _passed(before, clock, keeping.checkpoint_every)
+        told = processes.hear_of_interruptions()
+        checkpointed = measured or told or _passed(before, clock, keeping.checkpoint_every)
         if checkpointed:
             state = checkpoints.state(self.model, clock)  # before anything of a bad step is kept
         if measured:
             rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
             row = {"epoch": clock.epochs, "step": clock.step, "learning_rate": rate}
             row |= {name: float(value) for name, value in logs.items() if name in ("loss", "penalty", "accuracy")}
-            with averaged_weights(self.model), keeping.prepared(), interrupts.waiting(False):
+            alone = processes.count() == 1  # of several all measure, or none
+            with averaged_weights(self.model), keeping.prepared(), interrupts.waiting(not alone):
                 row |= keeping.measure() | (keeping.measure_more() if ended else {})
                 keeping.snapshots.offer(
                     keeping.save, step=clock.step, epoch=clock.epochs, accuracy=row["selection_accuracy"]
@@ -251,7 +253,8 @@ class Supervisor(keras.callbacks.Callback):
                 self._writer.flush()
         if checkpointed:
             checkpoints.save(keeping.run.checkpoint, state, clock)
-        interrupts.end()
+        if told:
+            interrupts.end()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Shows the epoch's losses apart, and to trackers what was measured at its end."""
