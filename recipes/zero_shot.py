@@ -11,7 +11,7 @@ Time: a pass over val and test for each crop, whose scores are stored and found 
 
 import dataclasses
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -26,6 +26,8 @@ from tiny_imagenet_tf.transfer.options import ValueOptions
 @dataclasses.dataclass(frozen=True)
 class Config:
     """A network with ImageNet's head, and how images are shown to it."""
+
+    FROZEN: ClassVar[bool] = True
 
     backbone: str = "inception_v3"
     """A network of keras.applications, see README, with Keras' ImageNet weights (downloaded), or a .keras file with

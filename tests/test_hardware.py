@@ -47,6 +47,15 @@ def test_a_tpu_is_named_and_computes_in_bfloat16(monkeypatch):
     assert hardware.describe_device(["TPU:1"]) == "TPU v4"
 
 
+@pytest.mark.parametrize(("told", "chosen"), [("9.0", "bfloat16"), ("7.5", "float16"), ("gfx90a", "float16")])
+def test_what_jax_tells_of_a_gpu(monkeypatch, told, chosen):
+    jax = pytest.importorskip("jax")
+    monkeypatch.setattr(hardware, "_TENSORFLOW", False)
+    gpu = SimpleNamespace(platform="gpu", id=0, device_kind="a GPU", compute_capability=told)
+    monkeypatch.setattr(jax, "devices", lambda: [gpu])
+    assert hardware.resolve_precision("auto") == chosen
+
+
 @pytest.mark.parametrize(("gpu", "devices"), [(False, ()), (True, ("CPU:0",))])
 def test_float16_is_refused_without_a_gpu(monkeypatch, gpu, devices):
     monkeypatch.setattr(hardware, "has_gpu", lambda: gpu)

@@ -101,7 +101,7 @@ def command(
 
 def _line(program: str | None, words: Sequence[str]) -> str:
     """A command line of this program."""
-    return shlex.join([*(program or f"python {sys.argv[0]}").split(), *words])
+    return shlex.join([*(program.split() if program else ["python", sys.argv[0]]), *words])
 
 
 def _precision_of(run: Path) -> str | None:

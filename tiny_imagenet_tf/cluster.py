@@ -16,6 +16,9 @@ def require() -> None:
         raise UserError('--ray: Ray is not installed; pip install "tiny_imagenet_tf[cluster]"')
 
 
+_RESTARTS = 10  # of an actor, and tries of what it was at: machines of a cluster come and go
+
+
 @contextlib.contextmanager
 def actors(address: str, cores: int, most: int, kind: type, *arguments: Any) -> Iterator[list[Any]]:
     """Starts as many actors as a cluster has room for: one a GPU, or one a group of cores where there is none.
@@ -48,12 +51,17 @@ def actors(address: str, cores: int, most: int, kind: type, *arguments: Any) -> 
             raise UserError(f"--cores {cores}: no machine of the cluster has so many; the largest has {most_cores}")
         free = int(ray.available_resources().get("GPU" if gpus else "CPU", 0)) // (1 if gpus else cores)
         room = max(1, min(room, free))  # the first waits where others have all
-        actor = ray.remote(max_restarts=-1, max_task_retries=-1, **needs)(_in_folder(kind))
+        actor = ray.remote(max_restarts=_RESTARTS, max_task_retries=_RESTARTS, **needs)(_in_folder(kind))
         yield [actor.remote(os.getcwd(), *arguments) for _ in range(min(room, most))]
     except ray.exceptions.RayError as error:
         told = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
         if found := re.findall(r"(?:UserError|DatasetError|OSError|FileNotFoundError): (.*)", told):
             raise UserError(f"--ray: an actor ended: {found[-1]}") from error
+        if isinstance(error, ray.exceptions.RayActorError):
+            raise UserError(
+                f"--ray: an actor died {_RESTARTS + 1} times, perhaps for want of memory; what is done is kept, and "
+                f"the same command goes on: {told.strip().splitlines()[0]}"
+            ) from error
         raise
     finally:
         ray.shutdown()

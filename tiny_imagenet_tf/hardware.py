@@ -218,7 +218,8 @@ def _gpus() -> list[tuple[str, str, int]]:
         if each.platform == "tpu":
             found.append((f"TPU:{each.id}", each.device_kind, 8))  # each has bfloat16
         elif each.platform != "cpu":
-            capability = int(float(getattr(each, "compute_capability", 0)))
+            before_point = str(getattr(each, "compute_capability", "")).split(".")[0]
+            capability = int(before_point) if before_point.isdigit() else 0  # AMD's is a name, such as gfx90a
             found.append((f"GPU:{each.id}", each.device_kind, capability))
     return found
 

@@ -234,7 +234,11 @@ def test_a_download_has_its_place_when_it_is_whole_and_leaves_nothing_when_it_is
         with pytest.raises(KeyboardInterrupt):
             splits.prepare(None, tmp_path)
         assert not list(tmp_path.rglob("*tfrecord*")) and not list(tmp_path.glob(".*-*"))
-    else:
+    else:  # from an archive that is there already, without network
+        monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: (_ for _ in ()).throw(OSError("no network")))
+        (tmp_path / "downloads").mkdir()
+        with (tmp_path / "downloads" / "cs231n.stanford.edu_tiny-imagenet-200.zip").open("wb") as archive:
+            archive.truncate(splits.Builder.url_infos[splits.URL].size)
         found = splits.prepare(None, tmp_path)
         assert found.data_path == tmp_path / "tiny_imagenet/1.0.0" and found.info.splits["train"].num_examples == 24
         assert found.info.metadata["source"] == "the official archive"

@@ -64,10 +64,17 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
 
 
 def test_the_environment_names_versions_and_no_paths(run, monkeypatch):
-    monkeypatch.setattr("sys.argv", ["/home/someone/recipes/a.py", "--source", "/data/x", "--epochs", "2"])
-    run.write_environment(seed=3)
+    words = ["--source", "/data/x", "--store=/data/y", "--pixels=-1..1", "--study", "my study", "--epochs", "2"]
+    shown = "--source x --store=y --pixels=-1..1 --study 'my study' --epochs 2"
+    for program, started in (
+        ("/usr/bin/tiny-imagenet", "tiny-imagenet"),
+        ("/lib/tiny_imagenet_tf/__main__.py", "python -m tiny_imagenet_tf"),
+        ("/home/someone/recipes/a.py", "python a.py"),
+    ):
+        monkeypatch.setattr("sys.argv", [program, *words])
+        run.write_environment(seed=3)
+        assert run.environment["command"] == f"{started} {shown}"
     environment = run.environment
-    assert environment["command"] == "python a.py --source x --epochs 2"
     assert environment["versions"]["keras"].startswith("3.") and environment["seed"] == 3
 
 

@@ -4,6 +4,9 @@ import dataclasses
 import json
 from pathlib import Path
 
+import pytest
+
+from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs.records import read
 from tiny_imagenet_tf.runs.summary import SCHEMA, Ensemble, StoredView, Summary, Training, Validation
 
@@ -55,3 +58,8 @@ def test_every_stored_result_is_read():
     assert found["transfer_v3"].validation.crops == "ten" and found["inception_baseline"].validation.crops == "whole"
     assert found["le_yang_model_6"].train.screened > 0
     assert len(found["inception_baseline_ensemble"].ensemble.members) == 13
+
+
+def test_a_summary_of_a_later_version_is_not_read_as_this_ones():
+    with pytest.raises(UserError, match=f"its schema is {SCHEMA + 1}, and this version reads up to {SCHEMA}"):
+        Summary.from_json({"title": "a run", "validation": {"images": 1, "top1": 1.0}, "schema": SCHEMA + 1})

@@ -358,11 +358,13 @@ def _download(root: Path) -> None:
     """Prepares the download in a folder of this process' own, and gives it its name when all is there."""
     kept, part = Builder(data_dir=root).data_path, part_of(root / "tiny_imagenet")
     try:
-        # TFDS retries for minutes where there is no network; one short question saves them.
-        urllib.request.urlopen(urllib.request.Request(URL, method="HEAD"), timeout=20).close()
+        size = Builder.url_infos[URL].size
+        if not any(each.stat().st_size == size for each in (root / "downloads").glob("*.zip")):  # nothing is there yet
+            # TFDS retries for minutes where there is no network; one short question saves them.
+            urllib.request.urlopen(urllib.request.Request(URL, method="HEAD"), timeout=20).close()
         config = tfds.download.DownloadConfig(try_download_gcs=False, force_checksums_validation=True)
         builder = Builder(data_dir=part)
-        with _writing_records(kept, lambda: Builder.url_infos[URL].size):
+        with _writing_records(kept, lambda: size):
             builder.download_and_prepare(download_dir=root / "downloads", download_config=config)
         settle(part)
         kept.parent.mkdir(parents=True, exist_ok=True)

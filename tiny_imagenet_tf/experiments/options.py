@@ -228,9 +228,12 @@ def rule_of(config: type, name: str) -> Rule:
 
 def given(arguments: Sequence[str], option: str, **kind: Any) -> Any:
     """Returns the value of one option of a command line, None where it is not there."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument(option, dest="value", **kind)
-    return parser.parse_known_args(arguments)[0].value
+    try:
+        return parser.parse_known_args(arguments)[0].value
+    except argparse.ArgumentError:
+        return None  # the whole command line is parsed next, and tells
 
 
 def read(config: type[Options], path: Path, option: str = "--resume") -> Options:

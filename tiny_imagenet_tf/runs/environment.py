@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import importlib.metadata
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -14,21 +15,29 @@ def describe_environment() -> dict[str, Any]:
     # An installed package may lie in somebody else's repository: only a file that git tracks is of its commit.
     tracked = _git("ls-files", "--error-unmatch", Path(__file__).name) is not None
     changes = _git("status", "--porcelain", "--untracked-files=no") if tracked else None
-    # Of a path only its last part: a result says what, not where.
-    arguments = [Path(each).name if each.startswith(("/", "~")) else each for each in sys.argv]
+    program = sys.argv[0]
+    module = Path(program).name == "__main__.py"
+    started = ["python", *(["-m", "tiny_imagenet_tf"] if module else [program])]
+    started = started if program.endswith(".py") else [Path(program).name]
     packages = ("tiny_imagenet_tf", "tensorflow", "tensorflow-cpu", "jax", "keras", "tensorflow-datasets", "numpy")
     versions = {}
     for package in packages:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[package] = importlib.metadata.version(package)
     return {
-        "command": " ".join(["python", *arguments]),
+        "command": shlex.join(_without_folder(each) for each in [*started, *sys.argv[1:]]),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "commit": _git("rev-parse", "HEAD") if tracked else None,
         "uncommitted_changes": None if changes is None else bool(changes),
         "python": sys.version.split()[0],
         "versions": versions,
     }
+
+
+def _without_folder(word: str) -> str:
+    """Of a path only its last part: a result says what, not where."""
+    option, is_, value = word.rpartition("=") if word.startswith("--") else ("", "", word)
+    return option + is_ + (Path(value).name if value.startswith(("/", "~")) else value)
 
 
 def _git(*arguments: str) -> str | None:

@@ -130,6 +130,8 @@ class Summary:
         """What cannot be true of any run."""
         if wrong := misfit(self, Summary, "summary"):
             return wrong
+        if self.schema > SCHEMA:
+            return f"its schema is {self.schema}, and this version reads up to {SCHEMA}; install a newer one"
         val = self.validation
         if not self.title.strip():
             return f"title is {self.title!r}"

@@ -19,7 +19,7 @@ import numpy as np
 from tiny_imagenet_tf.choices import Arithmetic, Engine
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.models.backbones import Trunk
-from tiny_imagenet_tf.runs.files import save_whole, sweep
+from tiny_imagenet_tf.runs.files import locked, save_whole, sweep
 
 if TYPE_CHECKING:
     import openvino
@@ -118,20 +118,22 @@ def quantized(trunk: Trunk, pixels: Callable[[], np.ndarray], shown: str, folder
     key = json.dumps({**trunk.description, "shown": shown, "nncf": nncf.__version__}, sort_keys=True)
     description = folder / f"int8-{hashlib.sha256(key.encode()).hexdigest()[:20]}.xml"
     weights = description.with_suffix(".bin")
-    if not description.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        sweep(folder)
-        images = pixels()
-        print(f"int8: measuring the range of every map on {len(images)} training images")
-        data = nncf.Dataset([image[None] for image in images])
-        nncf.set_log_level(logging.ERROR)
-        made = nncf.quantize(convert(trunk, "float32").model, data, subset_size=len(images))
+    folder.mkdir(parents=True, exist_ok=True)
+    # One process makes it for all: its digest is part of what the values are.
+    with locked(folder / ".int8.lock", f"the int8 network in {folder}", wait=True):
+        if not description.is_file():
+            sweep(folder)
+            images = pixels()
+            print(f"int8: measuring the range of every map on {len(images)} training images")
+            data = nncf.Dataset([image[None] for image in images])
+            nncf.set_log_level(logging.ERROR)
+            made = nncf.quantize(convert(trunk, "float32").model, data, subset_size=len(images))
 
-        def save(part: Path) -> None:
-            openvino.save_model(made, part, compress_to_fp16=False)
-            part.with_suffix(".bin").replace(weights)
+            def save(part: Path) -> None:
+                openvino.save_model(made, part, compress_to_fp16=False)
+                part.with_suffix(".bin").replace(weights)
 
-        save_whole(save, description)  # the weights first: with its description a network is whole
+            save_whole(save, description)  # the weights first: with its description a network is whole
     try:
         model = openvino.Core().read_model(description, weights)
     except RuntimeError as error:
