@@ -23,7 +23,7 @@ from measured import Measurement, take_turns
 from tiny_imagenet_tf.choices import Precision
 from tiny_imagenet_tf.data import splits, synthetic, views
 from tiny_imagenet_tf.data.batches import in_order
-from tiny_imagenet_tf.hardware import cpu_has_bfloat16, resolve_precision
+from tiny_imagenet_tf.hardware import cpu_has_bfloat16, has_gpu, resolve_precision
 from tiny_imagenet_tf.models import backbones
 from tiny_imagenet_tf.models.backbones import Trunk
 from tiny_imagenet_tf.models.preprocess import scaled
@@ -106,7 +106,7 @@ def _measure(config: Config, split: splits.Split, folder: Path) -> Measurement:
 
 def _onnx(trunk: Trunk, folder: Path) -> dict[str, Callable[[np.ndarray], object]]:
     found = all(importlib.util.find_spec(each) for each in ("onnxruntime", "tf2onnx"))
-    if not found or not _ON_TENSORFLOW:  # Keras exports from there alone
+    if not found or not _ON_TENSORFLOW or has_gpu():  # Keras exports from there alone; this one computes on the CPU
         return {}
     import onnxruntime
 
@@ -125,20 +125,23 @@ def _torch(backbone: str, trunk: Trunk) -> dict[str, Callable[[np.ndarray], obje
     import torch
     import torchvision
 
-    network = torchvision.models.inception_v3(weights=None, init_weights=False, aux_logits=False).eval()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if has_gpu() and device == "cpu":
+        return {}
+    network = torchvision.models.inception_v3(weights=None, init_weights=False, aux_logits=False).eval().to(device)
     network.fc = torch.nn.Identity()
     compiled = torch.compile(network)
 
     def run(model: torch.nn.Module, dtype: torch.dtype, images: np.ndarray) -> None:
-        given = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2)  # in memory channels stay last
-        with torch.inference_mode(), torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
-            model(given)
+        given = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).to(device)  # in memory channels stay last
+        with torch.inference_mode(), torch.autocast(device, dtype, enabled=dtype != torch.float32):
+            model(given).cpu()
 
     found = {
         "PyTorch, eager, float32": functools.partial(run, network, torch.float32),
         "PyTorch, compiled, float32": functools.partial(run, compiled, torch.float32),
     }
-    if cpu_has_bfloat16():  # elsewhere it is computed in float32, and slowly
+    if device == "cuda" or cpu_has_bfloat16():  # elsewhere it is computed in float32, and slowly
         found["PyTorch, compiled, bfloat16"] = functools.partial(run, compiled, torch.bfloat16)
     return found
 

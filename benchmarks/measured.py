@@ -14,6 +14,9 @@ from tiny_imagenet_tf.hardware import describe_device
 from tiny_imagenet_tf.runs.environment import describe_environment
 from tiny_imagenet_tf.runs.files import write_json
 
+OTHERS = ("openvino", "nncf", "onnxruntime", "torch", "torchvision")
+"""Packages that are measured, too."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
@@ -58,7 +61,7 @@ class Measurement:
     def write(self, path: Path | None) -> None:
         """Writes it, with machine, versions and commit, if there is a path."""
         if path is not None:
-            about = {**describe_environment(), "device": describe_device()}
+            about = {**describe_environment(OTHERS), "device": describe_device()}
             path.parent.mkdir(parents=True, exist_ok=True)
             write_json(path, {**dataclasses.asdict(self), **about})
             print(f"wrote {path}")

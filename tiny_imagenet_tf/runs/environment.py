@@ -6,12 +6,19 @@ import importlib.metadata
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+PACKAGES = ("tiny_imagenet_tf", "tensorflow", "tensorflow-cpu", "jax", "keras", "tensorflow-datasets", "numpy")
 
-def describe_environment() -> dict[str, Any]:
-    """Returns commit and whether it was changed (None outside a checkout), versions, command and time (UTC)."""
+
+def describe_environment(others: Sequence[str] = ()) -> dict[str, Any]:
+    """Returns commit and whether it was changed (None outside a checkout), versions, command and time (UTC).
+
+    Args:
+        others: packages whose versions matter, too.
+    """
     # An installed package may lie in somebody else's repository: only a file that git tracks is of its commit.
     tracked = _git("ls-files", "--error-unmatch", Path(__file__).name) is not None
     changes = _git("status", "--porcelain", "--untracked-files=no") if tracked else None
@@ -19,9 +26,8 @@ def describe_environment() -> dict[str, Any]:
     module = Path(program).name == "__main__.py"
     started = ["python", *(["-m", "tiny_imagenet_tf"] if module else [program])]
     started = started if program.endswith(".py") else [Path(program).name]
-    packages = ("tiny_imagenet_tf", "tensorflow", "tensorflow-cpu", "jax", "keras", "tensorflow-datasets", "numpy")
     versions = {}
-    for package in packages:
+    for package in (*PACKAGES, *others):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[package] = importlib.metadata.version(package)
     return {

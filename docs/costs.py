@@ -1,0 +1,72 @@
+"""What all rows of both papers take, from two cores to many GPUs, computed from stored figures, for docs/scale.md.
+
+python docs/costs.py
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+from tiny_imagenet_tf.models.compact_inception import compact_inception
+from tiny_imagenet_tf.models.convnets import le_yang
+from tiny_imagenet_tf.models.cost import forward_flop
+from tiny_imagenet_tf.reports import markers
+from tiny_imagenet_tf.runs import records
+
+ROOT = Path(__file__).parents[1]
+CPU = ROOT / "results/benchmarks/avx512"
+GPUS = (1, 8, 64)
+PUBLISHED = 6900  # images a second: timm's table of an RTX 4090, Inception-v3 at 299 pixels, inference, compiled
+BY_HAND = 3900  # images a second: a step of the compact Inception on an H200, three others beside it
+TRAIN, TESTED, IMAGENET = 100_000, 20_000, 1_281_167
+
+
+def rate(name: str, contender: str) -> float:
+    """Returns the median of a stored benchmark, a second."""
+    return median(json.loads((CPU / f"{name}.json").read_text())["rates"][contender])
+
+
+def rows() -> Iterator[tuple[str, float, float]]:
+    """Gives what is done, and the seconds that it takes two cores and one GPU."""
+    values = rate("extraction", "OpenVINO engine, int8")
+    for name, passes in (
+        ("vanilla: train, val and test whole", TRAIN + TESTED),
+        ("v2: the same, val and test by ten crops", TRAIN + 10 * TESTED),
+        ("v3: v2, and three stored views of train", 4 * TRAIN + 10 * TESTED),
+        ("v3: v2, and new views in each of 15 epochs", 16 * TRAIN + 10 * TESTED),
+    ):
+        yield name, passes / values, passes / PUBLISHED
+    step, compact = rate("training_step", "bfloat16"), forward_flop(compact_inception())
+    for name, epochs in (("Baseline", 30), ("Regularized", 60)):
+        yield f"{name}, {epochs} epochs, and its ensemble", epochs * TRAIN / step, epochs * TRAIN / BY_HAND
+    measured = {record.name: record.summary for record in records.read(ROOT / "results")}
+    sixth, flop = measured["le_yang_model_6"], {number: forward_flop(le_yang(number)) for number in range(1, 10)}
+    for number in range(1, 10):
+        here = measured.get(f"le_yang_model_{number}")
+        hours = 40 / here.epochs * here.hours if here else sixth.hours * flop[number] / flop[6]
+        label = "" if here else ", by its arithmetic"
+        yield f"Model {number}, 40 epochs{label}", 40 * TRAIN * flop[number] / (step * compact), 3600 * hours
+    yield "vanilla on ImageNet-1k's 1.28 million images, at 64 pixels", IMAGENET / values, IMAGENET / PUBLISHED
+
+
+def told(seconds: float) -> str:
+    """Returns a time with two digits; below half a minute starting takes longer."""
+    for name, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 1.5 * length:
+            return f"{seconds / length:.2g} {name}"
+    return f"{seconds:.2g} seconds" if seconds >= 30 else "under 30 s"
+
+
+def section() -> str:
+    """Returns the table."""
+    heads = ["work", "2 cores", *(f"{count} GPU{'s' * (count > 1)}" for count in GPUS)]
+    lines = [f"| {' | '.join(heads)} |", f"| --- |{' ---: |' * (len(heads) - 1)}"]
+    for name, cores, gpu in rows():
+        cells = [told(cores), *(told(gpu / count) for count in GPUS)]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    markers.replace(ROOT / "docs/scale.md", "costs", lambda _: section())

@@ -1,0 +1,99 @@
+"""What each ingredient of `train modern` gives on a quarter of the training images, for docs/beyond.md.
+
+Reads finished runs, of which the first is what the others change something of; measures the best network of each on all
+val images at hand, whatever the run looked at; writes results/analyses/ingredients.json and the table between the
+page's markers.
+
+python docs/ingredients.py runs/base/inception_modern-20260101-120000 runs/crops/inception_modern-... --source ...
+"""
+
+import dataclasses
+from pathlib import Path
+
+import tyro
+
+from tiny_imagenet_tf import cli
+from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.reports import markers
+from tiny_imagenet_tf.runs.environment import describe_environment
+from tiny_imagenet_tf.runs.files import write_json
+from tiny_imagenet_tf.runs.run import Run
+
+ROOT = Path(__file__).parents[1]
+SAME = ("recipe", "runs", "source", "data_dir", "resume", "cache", "track", "tensorboard")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Which runs, and which images."""
+
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    """Finished runs of train modern; what the others are compared with comes first."""
+    source: Path | None = None
+    """A tiny-imagenet-200 folder, zip or tar. Without it the official archive is downloaded."""
+    data_dir: Path | None = None
+    """Where prepared datasets are kept."""
+    output: Path = ROOT / "results/analyses/ingredients.json"
+    """Where to write the figures."""
+
+
+def main(config: Config) -> None:
+    """Measures, stores and renders."""
+    from tiny_imagenet_tf.data import splits
+    from tiny_imagenet_tf.evaluation.metrics import mcnemar
+    from tiny_imagenet_tf.evaluation.predict import Predictor
+
+    if len(config.runs) < 2:
+        raise UserError("name the run to compare with, and one or more others")
+    validation = splits.load(splits.prepare(config.source, config.data_dir), "validation")
+    found, base, first = [], None, None
+    for path in config.runs:
+        run = Run.finished(path)
+        first = first or run
+        right = Predictor.load(run.snapshots().newest).probabilities(validation).argmax(axis=1) == validation.labels
+        base = right if base is None else base
+        gained, lost = int((right & ~base).sum()), int((base & ~right).sum())
+        found.append(
+            {
+                "changed": changed(first, run),
+                "top1": float(right.mean()),
+                "gained": gained,
+                "lost": lost,
+                "p": mcnemar(lost, gained),
+                "train_accuracy": run.summary.train.accuracy,
+                "train_images": run.summary.train.images,
+                "epochs": run.summary.epochs,
+                "command": run.environment["command"],
+                "commit": run.environment["commit"],
+            }
+        )
+    stored = {**describe_environment(), "val_images": len(validation), "runs": found}
+    write_json(config.output, stored)
+    markers.replace(ROOT / "docs/beyond.md", "ingredients", lambda _: section(stored))
+
+
+def changed(first: Run, run: Run) -> str:
+    """Returns the options, as on the command line, in which a run differs from the first."""
+    before, now = first.config, run.config
+    names = [name for name in now if name not in SAME and now[name] != before.get(name)]
+    values = {name: now[name] if isinstance(now[name], list) else [now[name]] for name in names}
+    words = [f"--{name.replace('_', '-')} {' '.join(Path(str(each)).name for each in values[name])}" for name in names]
+    return " ".join(words).replace("_", "-") if run is not first else ""
+
+
+def section(stored: dict) -> str:
+    """Returns the table."""
+    lines = ["| | top-1 of val | against the first | gained, lost | p |", "| --- | ---: | ---: | ---: | ---: |"]
+    first, *others = stored["runs"]
+    lines.append(f"| {first['epochs']:g} epochs at 32 pixels, all else the defaults | {first['top1']:.2%} | | | |")
+    for each in others:
+        p = "< 0.0001" if each["p"] < 1e-4 else f"{each['p']:.2g}"
+        points = 100 * (each["top1"] - first["top1"])
+        lines.append(
+            f"| `{each['changed']}` | {each['top1']:.2%} | {points:+.2f} points | {each['gained']}, {each['lost']} | {p} |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    cli.command(Config, main, __doc__)

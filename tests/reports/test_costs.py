@@ -1,0 +1,33 @@
+"""What all rows take: the page shows what the stored figures come to."""
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def script(docs_script):
+    return docs_script("costs")
+
+
+def test_the_page_shows_what_stored_figures_come_to(script):
+    assert script.section() in (ROOT / "docs/scale.md").read_text(encoding="utf-8"), "run python docs/costs.py"
+
+
+def test_all_rows_of_both_papers_are_there_and_a_measured_one_takes_what_it_took(script):
+    found = {name.split(",")[0].split(":")[0]: seconds for name, *seconds in script.rows()}
+    assert {"vanilla", "v2", "v3", "Baseline", "Regularized", *(f"Model {number}" for number in range(1, 10))} <= set(
+        found
+    )
+    hours = {record.name: record.summary.hours for record in script.records.read(ROOT / "results")}
+    assert found["Model 6"][1] == pytest.approx(3600 * hours["le_yang_model_6"])  # its forty epochs
+    assert found["Model 9"][1] > found["Model 6"][1] > found["Model 1"][1]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(3, "under 30 s"), (45, "45 seconds"), (120, "2 minutes"), (5400, "1.5 hours")]
+)
+def test_times_are_told(script, seconds, words):
+    assert script.told(seconds) == words
