@@ -90,7 +90,8 @@ def section(stored: dict) -> str:
         p = "< 0.0001" if each["p"] < 1e-4 else f"{each['p']:.2g}"
         points = 100 * (each["top1"] - first["top1"])
         lines.append(
-            f"| `{each['changed']}` | {each['top1']:.2%} | {points:+.2f} points | {each['gained']}, {each['lost']} | {p} |"
+            f"| `{each['changed']}` | {each['top1']:.2%} | {points:+.2f} points "
+            f"| {each['gained']}, {each['lost']} | {p} |"
         )
     return "\n".join(lines)
 

@@ -70,7 +70,7 @@ def examine(config: Config) -> list[str]:
     builder, findings = checkup.data(source, data_dir)
     wrong += findings + untold
     if builder is None and members:
-        wrong.append("--model: not looked at, for there are no images to show it; name them by --source")
+        wrong.append("--model: skipped, for there are no images to show it; name them with --source")
     elif members:
         try:
             wrong += checkup.network(members[0], builder, config.images, config.pixels, config.labels)

@@ -45,8 +45,8 @@ class Config:
     """At test time. Default: as the run of transfer learning, or else as the network's paper: whole for whole images,
     center for networks of crops."""
     pixels: Pixels | None = None
-    """What a model of somebody's expects, where it does not scale pixels itself: -1..1 (write --pixels=-1..1), 0..1,
-    0..255, or caffe. A run's model knows its own."""
+    """Pixels that a model from elsewhere expects, where it does not scale them itself: -1..1 (write --pixels=-1..1),
+    0..1, 0..255, or caffe. A run's model knows its own."""
     labels: str | None = None
     """The order of a model's scores: sorted (the default), imagenet1k, or a file with a wnid a line such as the
     dataset's wnids.txt."""

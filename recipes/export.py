@@ -35,8 +35,8 @@ class Config:
     formats: tuple[Literal["saved_model", "onnx", "litert"], ...] = ("saved_model", "onnx", "litert")
     """Some of the three."""
     pixels: Pixels | None = None
-    """What a model of somebody's expects, where it does not scale pixels itself: -1..1 (write --pixels=-1..1), 0..1,
-    0..255, or caffe. A run's model knows its own."""
+    """Pixels that a model from elsewhere expects, where it does not scale them itself: -1..1 (write --pixels=-1..1),
+    0..1, 0..255, or caffe. A run's model knows its own."""
     labels: str | None = None
     """The order of the scores of a model that does not hold its classes: sorted (the default), imagenet1k, or a file
     with a wnid a line such as the dataset's wnids.txt."""

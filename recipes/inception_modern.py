@@ -2,7 +2,7 @@
 
 The same 2.58 million parameters, trained with SGD with Nesterov momentum (or AdamW), a rate that warms up and falls
 with a cosine, a decoupled weight decay, random crops and mirror images, label smoothing, averaged weights, and images
-that grow: most epochs see them at 32 or 48 pixels, where an epoch costs a fifth or two thirds of one at 64. With
+that grow: most epochs see them at 32 or 48 pixels, where an epoch costs a quarter or half of one at 64. With
 ``--teacher RUN`` it also learns what a finished transfer run, of the same images, says of each of them.
 
 Time: of 30 epochs, about 10 hours on 2 CPU cores, half of that where they have bfloat16.

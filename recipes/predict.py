@@ -42,8 +42,8 @@ class Config:
     crops: Crops | None = None
     """How a picture is shown. Default: as the network was tested."""
     pixels: Pixels | None = None
-    """What a model of somebody's expects, where it does not scale pixels itself: -1..1 (write --pixels=-1..1), 0..1,
-    0..255, or caffe. A run's model knows its own."""
+    """Pixels that a model from elsewhere expects, where it does not scale them itself: -1..1 (write --pixels=-1..1),
+    0..1, 0..255, or caffe. A run's model knows its own."""
     labels: str | None = None
     """What the scores of a model that does not hold its classes stand for: sorted (Tiny ImageNet's 200, sorted),
     imagenet1k, or a file with a wnid a line."""

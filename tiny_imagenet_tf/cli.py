@@ -226,9 +226,9 @@ def _load_quietly() -> None:
     except (ImportError, ValueError) as error:
         if isinstance(error, ImportError) and "tensorflow" in str(error):
             raise
-        raise UserError(f"{told}: Keras' backend cannot be had ({error})") from error
+        raise UserError(f"{told}: the Keras backend could not be loaded ({error})") from error
     if keras.backend.backend() not in ("tensorflow", "jax"):
-        raise UserError(f"{told}: {keras.backend.backend()}; what runs here is tensorflow and jax")
+        raise UserError(f"{told}: {keras.backend.backend()}; supported are tensorflow and jax")
     tf.get_logger().setLevel("ERROR")  # or it counts the graphs that it traces, one a view
     keras.config.set_image_data_format("channels_last")  # of the images, whatever keras.json says
     keras.config.set_floatx("float32")

@@ -167,7 +167,7 @@ def test_made_ones_are_compared_with_the_images_that_they_were_made_of(recipe, b
 
 
 def test_one_at_a_time_makes_them_and_of_one_kind_of_images(clean, tmp_path):
-    with tiny_imagenet_c.claimed(tmp_path, clean, 0), pytest.raises(UserError, match="is at work on it"):
+    with tiny_imagenet_c.claimed(tmp_path, clean, 0), pytest.raises(UserError, match="in use by"):
         tiny_imagenet_c.claimed(tmp_path, clean, 0).__enter__()
     with pytest.raises(UserError, match="of 12 images with seed 0, not of these, which are others"):
         tiny_imagenet_c.claimed(tmp_path, dataclasses.replace(clean, digest="other"), 0).__enter__()

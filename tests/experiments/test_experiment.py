@@ -179,7 +179,7 @@ def test_a_run_goes_on_by_its_own_recipe_and_on_a_gpu_if_it_was_begun_in_float16
     with pytest.raises(ValueError, match="a run of recipes/inception_regularized.py"):
         begin(again)
     write_json(run.path / "environment.json", run.environment | {"precision": "float16"})
-    with pytest.raises(ValueError, match="begun in float16, which goes on on a GPU only"):
+    with pytest.raises(ValueError, match="begun in float16, and resuming it needs a GPU"):
         begin(again, other)
     assert "resumed" not in run.environment and (run.path / "summary.json").exists(), "the run is left as it was"
 
@@ -216,7 +216,7 @@ def test_a_run_that_fails_at_once_leaves_none_and_one_with_a_checkpoint_stays(co
 
 def test_one_process_at_a_time(config):
     with experiment.begin(STUDY, config) as begun:
-        with pytest.raises(UserError, match=r"process \d+ on .* is at work on it"):
+        with pytest.raises(UserError, match=r"in use by process \d+ on "):
             begin(dataclasses.replace(config, resume=begun.run.path))
         assert not begun.run.environment.get("resumed")
     assert begin(dataclasses.replace(config, resume=begun.run.path)).run == begun.run

@@ -66,7 +66,7 @@ def test_it_cannot_become_shorter_than_it_is(monkeypatch, capsys, begun):
     assert chosen(monkeypatch, "--resume", begun[0], "--epochs", 3).epochs == 3
     with pytest.raises(SystemExit):
         chosen(monkeypatch, "--resume", begun[0], "--epochs", 2)
-    assert "--epochs 2: the run to resume has had 3" in capsys.readouterr().err
+    assert "--epochs 2: the run to resume has 3 already" in capsys.readouterr().err
 
 
 def test_a_demo_is_small_unless_told_otherwise(monkeypatch):

@@ -22,6 +22,14 @@ def widths(axes):
     return [bar.get_width() for bar in axes.patches]
 
 
+def test_accuracy_by_statistics_estimated_anew_is_dotted():
+    rows = [{"epoch": n, "val_accuracy": 0.1 * n, "val_accuracy_reestimated": 0.12 * n} for n in (1, 2)]
+    axes = curves.training_curves({"A": rows}).axes[0]
+    assert [line.get_linestyle() for line in axes.lines] == ["--", "-", ":"]
+    assert list(axes.lines[2].get_ydata()) == [0.12, 0.24]
+    assert axes.get_legend().get_texts()[-1].get_text() == "validation, statistics estimated anew"
+
+
 def test_curves_show_what_rows_there_are():
     training, validation = curves.training_curves({"A": ROWS}).axes[0].lines
     assert points(training) == [[1, 0.3]]

@@ -33,7 +33,7 @@ with locked(Path(sys.argv[1]), "it", wait=True):
 def test_a_lock_names_its_holder_and_is_refused(tmp_path):
     holder = python(HOLD, tmp_path / ".lock", 60)
     assert holder.stdout.readline() == "held\n"
-    expected = rf"^the run: process {holder.pid} on \S+, since .* UTC is at work on it"
+    expected = rf"^the run: in use by process {holder.pid} on \S+, since .* UTC"
     with pytest.raises(UserError, match=expected), locked(tmp_path / ".lock", "the run", wait=False):
         pass
     holder.kill()  # the lock ends with its process, however that ends
@@ -48,7 +48,7 @@ def test_a_lock_is_waited_for(tmp_path, capsys):
     started = time.monotonic()
     with locked(tmp_path / ".lock", "the records", wait=True):
         assert time.monotonic() - started > 0.1
-    assert f"the records: process {holder.pid} on" in capsys.readouterr().out
+    assert f"the records: in use by process {holder.pid} on" in capsys.readouterr().out
 
 
 SHARE = """

@@ -34,10 +34,7 @@ with Run(Path(sys.argv[1])).locked():
 def test_a_run_is_of_one_process_and_free_when_that_is_killed(tmp_path):
     holder = start(HOLD_A_RUN, tmp_path)
     assert holder.stdout.readline() == "held\n"
-    with (
-        pytest.raises(UserError, match=rf"process {holder.pid} on \S+, since .* is at work on it"),
-        Run(tmp_path).locked(),
-    ):
+    with pytest.raises(UserError, match=rf"in use by process {holder.pid} on \S+, since "), Run(tmp_path).locked():
         pass
     holder.kill()
     holder.wait()
@@ -84,7 +81,7 @@ def test_of_two_downloads_to_one_place_the_second_waits_for_the_first(tree, tmp_
     assert sum("downloading" in each for each in told) == 1
     assert all(each.splitlines()[-1] == "24" for each in told)
     (second,) = [each for each in told if "downloading" not in each]
-    assert f"process {starts[1 - told.index(second)].pid} on" in second and "waiting for its end" in second
+    assert f"process {starts[1 - told.index(second)].pid} on" in second and "waiting until it has finished" in second
 
 
 CREATE = """

@@ -96,7 +96,7 @@ def network(
         UserError: it keeps no network, or not one of one square RGB image.
     """
     if member.path is None:
-        raise UserError(f"--model {member.name}: it kept predictions only, no network")
+        raise UserError(f"--model {member.name}: has stored predictions, but no saved network")
     validation = splits.load(builder, "validation")
     split = validation.take(validation.spread_rows(images))
     found = diagnose(member.path, split, _orders(split.wnids, builder), pixels, labels)

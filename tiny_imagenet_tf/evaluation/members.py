@@ -90,7 +90,7 @@ class Member:
             UserError: there is none, or its scores are not those of its classes.
         """
         if self.path is None:
-            raise UserError(f"{self.name}: it kept predictions only, no network")
+            raise UserError(f"{self.name}: has stored predictions, but no saved network")
         network = Predictor.load(self.path, self.pixels, of_run=self.run is not None)
         if self.wnids is not None and network.classes != len(self.wnids):
             raise UserError(f"{self.name}: {network.classes} scores for {len(self.wnids)} classes")

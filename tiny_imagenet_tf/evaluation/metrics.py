@@ -30,7 +30,9 @@ def combine(members: Iterable[np.ndarray]) -> np.ndarray:
     total, count = 0.0, 0
     for scores in members:
         if not np.isfinite(scores).all():
-            raise UserError("a network's scores are NaN or infinite; its weights or what it computes with are at fault")
+            raise UserError(
+                "a network's scores are NaN or infinite; its weights are damaged, or the precision is too low for it"
+            )
         total, count = total + softmax(scores), count + 1
     return total / count
 

@@ -273,7 +273,7 @@ def _check_resumable(run: Run, recipe: str, devices: Sequence[str]) -> None:
     if run.config["recipe"] != recipe:
         raise UserError(f"--resume {run.path}: a run of recipes/{run.config['recipe']}.py; go on with that")
     if run.environment.get("precision") == "float16" and not hardware.on_gpu(devices):
-        raise UserError(f"--resume {run.path}: begun in float16, which goes on on a GPU only")
+        raise UserError(f"--resume {run.path}: begun in float16, and resuming it needs a GPU")
     begun = run.environment.get("backend", "tensorflow")
     if begun != keras.backend.backend():
         raise UserError(f"--resume {run.path}: begun with KERAS_BACKEND={begun}; go on with that")

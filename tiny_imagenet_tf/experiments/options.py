@@ -83,7 +83,7 @@ class DataOptions:
     """Whether the precision is that of a network that does not learn."""
 
     demo: bool = option(False, departs=False)
-    """Run the whole recipe in minutes on made-up images of ten shapes. What it reaches says nothing of real images."""
+    """Run the whole recipe in minutes on made-up images of ten shapes. Its accuracy says nothing about real images."""
     source: Path | None = option(None, departs=False, resumable=True)
     """A tiny-imagenet-200 folder, zip or tar. Without it the official archive is downloaded."""
     data_dir: Path | None = option(None, departs=False, resumable=True)
@@ -182,7 +182,9 @@ class RunOptions(DataOptions):
             check_unchanged(read(type(self), self.resume), self)
             trained = max((row["epoch"] for row in Run(self.resume).metrics), default=0)
             if self.epochs < trained:
-                raise UserError(f"--epochs {self.epochs}: the run to resume has had {trained:g}")
+                raise UserError(
+                    f"--epochs {self.epochs}: the run to resume has {trained:g} already; give at least so many"
+                )
         self.check_folders("runs")
         if self.track is not None and importlib.util.find_spec(self.track) is None:
             raise UserError(f'--track {self.track}: it is not installed; pip install "tiny_imagenet_tf[track]"')

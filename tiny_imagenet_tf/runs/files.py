@@ -317,9 +317,9 @@ def locked(path: Path, what: str = "", *, wait: bool) -> Iterator[None]:
             file.seek(0)
             holder = file.read().strip() or "another process"
             if not wait:
-                raise UserError(f"{what}: {holder} is at work on it; wait for its end, or stop it") from None
+                raise UserError(f"{what}: in use by {holder}; wait until it has finished, or stop it") from None
             if what:
-                print(f"{what}: {holder} is at work on it; waiting for its end")
+                print(f"{what}: in use by {holder}; waiting until it has finished")
             fcntl.flock(file, fcntl.LOCK_EX)
         except OSError:  # a file system without locks: names of one's own must do
             pass

@@ -26,8 +26,8 @@ class SearchOptions(ClusterOptions):
     variant: Literal["vanilla", "v2", "v3"] = option("vanilla")
     """Whose head: v2 has dropout that keeps 80 %, v3 is trained on augmented views, too."""
     study: Path | None = option(None)
-    """The search's folder. The same command again goes on with it, also beside another process that is at work.
-    Default: runs/search_head-VARIANT."""
+    """Folder of the search. Rerun the command to resume; several processes can share the folder. Default:
+    runs/search_head-VARIANT."""
 
     # The search
     trials: int = option(60, POSITIVE)

@@ -84,15 +84,15 @@ class InceptionOptions(ScratchOptions):
     augment: bool = option(False)
     """Random mirror images, brightness and contrast. Paper: for Regularized."""
     weight_decay: float = option(0.08)
-    """Strength on every kernel, as printed. Paper: 0.08."""
+    """Strength, as printed; on which kernels says weight_decay_on. Paper: 0.08."""
     weight_decay_convention: Literal["decoupled", "l2_loss", "keras"] = option("decoupled")
     """What weight_decay multiplies: in the loss, l2_loss is sum(w^2)/2, as tf.nn.l2_loss, and keras is sum(w^2);
     decoupled shrinks w by itself, each step by learning_rate * weight_decay * w. Paper: not said."""
     weight_decay_on: Decayed = option("all")
     """Which kernels it is for: all, or the last layer's alone. Paper: not said."""
     cross_entropy: Literal["mean", "sum"] = option("mean")
-    """Whether the decay in the loss stands beside the mean cross-entropy of a batch or its sum. Beside the sum of 100
-    images 0.08 is what 0.0008 is beside the mean; Adam does not see how large a loss is. Paper: not said."""
+    """Whether l2_loss or keras stands beside the mean cross-entropy of a batch, or its sum: with l2_loss, 0.08 beside
+    the sum of 100 images is 0.0008 beside the mean, since Adam does not see how large a loss is. Paper: not said."""
     blocks: Blocks = option("released")
     """Of the released Inception-v3 (5x5 in type-1, two kinds of dim), or as Fig. 4 draws them (3x3, one dim)."""
     batch_norm_momentum: float = option(0.99, PART)
@@ -153,15 +153,15 @@ class ModernOptions(ScratchOptions):
     warmup_epochs: float = option(1.0)
     """Over which the rate rises."""
     weight_decay: float | None = option(None)
-    """Each step shrinks kernels by this times the rate. Default: 0.005 for SGD, 0.05 for Adam."""
+    """Decoupled: each step shrinks kernels by this times the learning rate. Default: 0.005 for SGD, 0.05 for Adam."""
     label_smoothing: float = option(0.1, PART)
     """Epsilon of Milani's Eq. 1."""
     least_area: float = option(0.4, SHARE)
-    """Of the random square that is shown of an image; 1 shows all of it."""
+    """Smallest random crop, as a share of the image's area; 1 turns cropping off."""
     mixup: float = option(0.0)
-    """Alpha of the Beta distribution that mixes images; 0 mixes none."""
+    """Mixup: alpha of the Beta distribution that mixes two images; 0 turns it off."""
     average: float = option(0.999, PART)
-    """Momentum of the averaged weights, which are measured and saved, a step; 0 for the weights themselves."""
+    """Decay a step of the weights' exponential moving average, which is measured and saved; 0 turns it off."""
     batch_norm_momentum: float = option(0.99, PART, departs=False)
     """Of batch normalization's moving averages, by which several devices measure; one device estimates them anew."""
     width_multiplier: float = option(1.0, WIDTH)
@@ -169,7 +169,7 @@ class ModernOptions(ScratchOptions):
     teacher: Path | None = option(None)
     """A finished run of transfer learning or fine-tuning, of the same images, whose probabilities are learned, too."""
     teacher_share: float = option(0.5, SHARE)
-    """Of its probabilities in what is learned, beside the labels."""
+    """Weight of the teacher's probabilities in the target; the labels get the rest."""
 
     def check(self) -> None:
         """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""

@@ -141,7 +141,7 @@ class TransferOptions(ValueOptions, RunOptions):
     epochs: int = 10
     """Passes over the training images. Paper: 10 for vanilla, "slightly more" for v2."""
     batch_size: int = 100
-    """Images a step. Paper: 100, and from 25 on no different."""
+    """Images a step. Paper: 100; 25 and 50 made no difference."""
     learning_rate: float = option(6.5e-4, POSITIVE)
     """Of the first epoch. Paper: 6.5e-4 for vanilla; v2 and v3 were tuned anew and are not printed."""
     learning_rate_decay_per_epoch: float = option(0.713, POSITIVE)

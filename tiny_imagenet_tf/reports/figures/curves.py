@@ -7,20 +7,26 @@ from matplotlib.ticker import MaxNLocator
 
 from tiny_imagenet_tf.reports.figures.style import COLOURS, INK, in_house_style, percent_axis
 
+REESTIMATED = ("val_accuracy_reestimated", ":", "_reestimated")
+
 
 @in_house_style
 def training_curves(runs: dict[str, list[dict]]) -> Figure:
     """Draws minibatch training accuracy (running average, dashed) and validation accuracy (solid) of each run.
 
+    Where batch normalization's statistics were also estimated anew, the accuracy by those is dotted.
+
     Args:
-        runs: title to the rows of ``metrics.jsonl``: ``epoch``, and ``accuracy`` or ``val_accuracy`` or both, as
-            fractions. A row without one of them leaves no point in that curve.
+        runs: title to the rows of ``metrics.jsonl``: ``epoch``, and some of ``accuracy``, ``val_accuracy`` and
+            ``val_accuracy_reestimated``, as fractions. A row without one of them leaves no point in that curve.
     """
     figure = Figure(figsize=(6.4, 3.8))
     axes = figure.subplots()
     for (title, rows), colour in zip(runs.items(), _colours(len(runs)), strict=True):
-        for field, line, label in (("accuracy", "--", "_training"), ("val_accuracy", "-", title)):
+        for field, line, label in (("accuracy", "--", "_training"), ("val_accuracy", "-", title), REESTIMATED):
             points = [(row["epoch"], row[field]) for row in rows if row.get(field) is not None]
+            if not points and field == REESTIMATED[0]:
+                continue
             epochs, accuracies = np.array(points).T if points else ((), ())
             marker = "o" if field == "val_accuracy" and len(points) <= 60 else None
             axes.plot(epochs, accuracies, line, color=colour, label=label, marker=marker)
@@ -28,12 +34,16 @@ def training_curves(runs: dict[str, list[dict]]) -> Figure:
     if len(runs) == 1:
         handles = [Line2D([], [], color=COLOURS[0], ls="--", label="training, running average")]
         handles += [Line2D([], [], color=COLOURS[0], marker="o", label="validation")]
+        colour = COLOURS[0]
     else:
         handles += [Line2D([], [], color=INK, marker="o", label="validation")]
         handles += [
             Line2D([], [], color=colour, lw=4, label=title)
             for title, colour in zip(runs, _colours(len(runs)), strict=True)
         ]
+        colour = INK
+    if any(row.get(REESTIMATED[0]) is not None for rows in runs.values() for row in rows):
+        handles.append(Line2D([], [], color=colour, ls=":", label="validation, statistics estimated anew"))
     axes.legend(handles=handles, loc="lower right")
     axes.set(xlabel="epoch", ylabel="top-1 accuracy", title=next(iter(runs)) if len(runs) == 1 else "")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
