@@ -50,7 +50,7 @@ def main(config: Config) -> None:
     for path in config.runs:
         run = Run.finished(path)
         first = first or run
-        right = Predictor.load(run.snapshots().newest).probabilities(validation).argmax(axis=1) == validation.labels
+        right = Predictor.load(run.snapshots().best_path).probabilities(validation).argmax(axis=1) == validation.labels
         base = right if base is None else base
         gained, lost = int((right & ~base).sum()), int((base & ~right).sum())
         found.append(

@@ -133,7 +133,7 @@ def told_apart(val: np.ndarray, test: np.ndarray) -> dict[str, float]:
 
 def confidence(run: Run, val: splits.Split, test: splits.Split) -> dict[str, float | str]:
     """Returns a run's accuracy on val, and its mean confidence on both after one temperature, found on val."""
-    head = backbones.load(run.snapshots().newest)
+    head = backbones.load(run.snapshots().best_path)
     raw = {split.name: [scores(head, each) for each in values(run, split)] for split in (val, test)}
     labels = val.labels
 

@@ -31,13 +31,22 @@ def test_the_version(capsys):
     assert capsys.readouterr().out == f"tiny_imagenet_tf {tiny_imagenet_tf.__version__}\n"
 
 
-@pytest.mark.parametrize("words", [["transfer"], ["transfer", "v4"], ["trian", "baseline"]])
-def test_what_is_no_command_is_told_what_there_is(capsys, words):
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["transfer"], "did you mean\n  tiny-imagenet transfer vanilla"),
+        (["transfer", "v4"], "tiny-imagenet transfer v3"),
+        (["trian", "baseline"], "did you mean\n  tiny-imagenet train baseline\n"),
+        (["convnet"], "did you mean\n  tiny-imagenet train convnet\n"),
+        (["xyzzy"], "there are\n  tiny-imagenet prepare\n"),
+    ],
+)
+def test_what_is_no_command_is_told_what_there_is(capsys, words, meant):
     with pytest.raises(SystemExit) as ended:
         main(words)
     assert ended.value.code == 2
     told = capsys.readouterr().err
-    assert "transfer v3" in told and "Traceback" not in told
+    assert meant in told and "Traceback" not in told
 
 
 HELP = """

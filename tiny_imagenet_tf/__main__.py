@@ -1,9 +1,9 @@
 """The command ``tiny-imagenet``: every recipe under one name."""
 
+import difflib
 import importlib
 import re
 import sys
-import textwrap
 from collections.abc import Sequence
 
 import tiny_imagenet_tf
@@ -66,8 +66,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if started and arguments[1:2] in (["-h"], ["--help"]):
         print("\n".join(["usage: tiny-imagenet COMMAND [OPTIONS]", "", *map(_line, started)]))
         return
-    choices = textwrap.fill(", ".join(started or COMMANDS), 78, break_on_hyphens=False)
-    print(f"error: no command {' '.join(arguments[:2])!r}; there are\n{choices}", file=sys.stderr)
+    given = " ".join(arguments[:2])
+    near = started or difflib.get_close_matches(given, COMMANDS) or difflib.get_close_matches(arguments[0], COMMANDS)
+    choices = "\n".join(f"  tiny-imagenet {name}" for name in near or COMMANDS)
+    print(f"error: no command {given!r}; {'did you mean' if near else 'there are'}\n{choices}", file=sys.stderr)
     sys.exit(2)
 
 

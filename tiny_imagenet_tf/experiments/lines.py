@@ -19,7 +19,7 @@ class Lines(keras.callbacks.Callback):
     def __init__(self, clock: Clock, epochs: int):
         super().__init__()
         self._clock, self._epochs = clock, epochs
-        self._bar, self._measured = None, {}
+        self._bar = None
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Begins a bar, where the run stands within the epoch."""
@@ -32,12 +32,10 @@ class Lines(keras.callbacks.Callback):
         """Moves it on."""
         self._bar.set_postfix_str(f"loss {logs['loss']:.3f}", refresh=False)
         self._bar.update(self._clock.step - self._first - self._bar.n)
-        self._measured |= {name: value for name, value in logs.items() if name == "val_accuracy"}
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Puts a line in its place."""
         self.close()
-        logs = self._measured | logs
         penalty = f" + {logs['penalty']:.3f}" if "penalty" in logs else ""  # of the weights, beside that of the data
         words = [f"epoch {epoch + 1:>{len(str(self._epochs))}}/{self._epochs}", f"loss {logs['loss']:.3f}{penalty}"]
         named = {"train": "accuracy", "val": "val_accuracy"}

@@ -308,7 +308,7 @@ class Run:
             UserError: they are damaged, or do not fit each other.
         """
         name = "predictions-validation.npz"
-        stored = self._read_arrays(name)
+        stored = read_arrays(self.path / name)
         if problem := _misfit(stored, "probabilities") or _improbable(stored):
             raise UserError(f"{self.path / name}: {problem}")
         return stored
@@ -326,7 +326,7 @@ class Run:
         name = "features-validation.npz"
         if not (self.path / name).exists():
             return None
-        stored = self._read_arrays(name)
+        stored = read_arrays(self.path / name)
         if problem := _misfit(stored, "features"):
             raise UserError(f"{self.path / name}: {problem}")
         return stored
@@ -345,9 +345,6 @@ class Run:
                 wnids=np.asarray(split.wnids, dtype=np.str_),
                 **arrays,
             )
-
-    def _read_arrays(self, name: str) -> dict[str, np.ndarray]:
-        return read_arrays(self.path / name)
 
 
 def _misfit(stored: dict[str, np.ndarray], values: str) -> str | None:

@@ -95,7 +95,7 @@ class Snapshots:
         return [self.path(entry) for entry in self.entries]
 
     @property
-    def newest(self) -> Path:
+    def best_path(self) -> Path:
         """Where the best network is.
 
         Raises:

@@ -140,7 +140,6 @@ def _check_same(options: SearchOptions, data: Data, trunk: Trunk) -> None:
 
 def _values(options: SearchOptions, data: Data, extraction: Extraction) -> tuple[ValuePool, np.ndarray]:
     """What heads are trained on, and the values (n, width) of all whole training images, which judge them."""
-    options = dataclasses.replace(options, augment=options.augments)
     _, views = experiment.training_stores(options, data, extraction)
     return ValuePool.from_views(views, data.all_train.labels), views[0][0]
 

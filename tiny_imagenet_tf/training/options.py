@@ -21,7 +21,7 @@ SCHEDULE = 3
 
 @dataclasses.dataclass(frozen=True)
 class ScratchOptions(RunOptions):
-    """Options of ``inception_baseline.py``, ``inception_regularized.py`` and ``convnets.py``."""
+    """Options of every recipe that trains a network from scratch."""
 
     GROUP: ClassVar[str] = "pace"
 
@@ -205,7 +205,7 @@ class ModernOptions(ScratchOptions):
 
 @dataclasses.dataclass(frozen=True)
 class ConvnetOptions(ScratchOptions):
-    """Section 5.2."""
+    """Options of ``convnets.py``: Le & Yang's section 5.2."""
 
     GROUP: ClassVar[str] = "network_and_training"
 

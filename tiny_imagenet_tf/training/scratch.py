@@ -122,7 +122,7 @@ class Scratch:
 
     def report(self, clock: Clock, **more: Any) -> Predictor:
         """Reports the best snapshot, and returns it; see :meth:`Experiment.report`."""
-        best = Predictor.load(self.experiment.snapshots.paths[-1])
+        best = Predictor.load(self.experiment.snapshots.best_path)
         drawn = None if self.views == PLAIN else dataclasses.asdict(self.views)
         shown = Training(views=self.views.description, drawn=drawn)
         self.experiment.report(clock, best.probabilities, crops=best.crops, train=shown, **more)

@@ -34,5 +34,5 @@ def probabilities(path: Path, data: Data) -> np.ndarray:
     snapshots = run.snapshots()
     if snapshots.wnids != data.all_train.wnids:
         raise UserError(f"--teacher {path}: its classes are not those of the images")
-    head = backbones.load(snapshots.newest)
+    head = backbones.load(snapshots.best_path)
     return combine([scores(head, store.load()[data.rows])]).astype(np.float32)

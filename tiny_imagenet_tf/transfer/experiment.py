@@ -101,7 +101,7 @@ def training_parts(options: ValueOptions, data: Data) -> list[tuple[Split, np.nd
     The whole images come first.
     """
     parts = [(data.all_train, np.arange(len(data.all_train)), [views.WHOLE])]
-    if options.augment and options.augmented_views:
+    if options.augments and options.augmented_views:
         rows = data.all_train.fraction_rows(options.augmented_fraction)
         drawn = [views.DrawnView(views.MILANI_TRANSFER, options.seed, n) for n in range(options.augmented_views)]
         parts.append((data.all_train.take(rows), rows, drawn))
@@ -218,7 +218,7 @@ def train(
     )
     clock = fit(model, batches, keeping, epochs=options.epochs, callbacks=[staircase])
 
-    best = backbones.load(experiment.snapshots.newest)
+    best = backbones.load(experiment.snapshots.best_path)
     if engine.trunk_dtype(experiment.precision, options.openvino) != "float32":
         trunk = float32()
     saved = preprocess.deployed(_joined(trunk, best), resize=options.resize)

@@ -138,7 +138,7 @@ def cuts(model: keras.Model) -> list[str]:
 
 def joined(learning: keras.Model, start: Run) -> keras.Model:
     """Returns what is trained: rows of maps to scores, with the head of a finished run."""
-    head = backbones.load(start.snapshots().newest)
+    head = backbones.load(start.snapshots().best_path)
     for layer in normalizations(learning):
         layer.trainable = False  # Keras then takes its statistics as they are, in training too
     rows = keras.Input(learning.input_shape[1:], name="maps")

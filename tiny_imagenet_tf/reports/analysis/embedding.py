@@ -3,6 +3,8 @@
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
+from sklearn.metrics import confusion_matrix
+from sklearn.neighbors import NearestNeighbors
 
 PCA_WIDTH = 50  # t-SNE's own authors reduce to 50 first (van der Maaten and Hinton 2008, section 4.2)
 ITERATIONS = 600  # 1,000, scikit-learn's default, takes longer and moves hardly a point
@@ -40,14 +42,10 @@ def neighbour_shares(values: np.ndarray, labels: np.ndarray, classes: int, neigh
     Returns:
         float (classes, classes): the share of a class's (row) neighbours that are of a class (column).
     """
-    unit = np.asarray(values, np.float32)
-    unit = unit / np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
-    similar = unit @ unit.T
-    np.fill_diagonal(similar, -np.inf)
-    nearest = labels[np.argpartition(-similar, neighbours, axis=1)[:, :neighbours]]
-    return np.array([np.bincount(nearest[labels == label].ravel(), minlength=classes) for label in range(classes)]) / (
-        np.bincount(labels, minlength=classes)[:, None] * neighbours
-    )
+    search = NearestNeighbors(n_neighbors=neighbours, metric="cosine").fit(np.asarray(values, np.float32))
+    nearest = labels[search.kneighbors(return_distance=False)]
+    of_rows = np.repeat(labels, neighbours)
+    return confusion_matrix(of_rows, nearest.ravel(), labels=np.arange(classes), normalize="true")
 
 
 def densest(points: np.ndarray, radius: float = 0.05) -> np.ndarray:
