@@ -78,7 +78,7 @@ def changed(first: Run, run: Run) -> str:
     names = [name for name in now if name not in SAME and now[name] != before.get(name)]
     values = {name: now[name] if isinstance(now[name], list) else [now[name]] for name in names}
     words = [f"--{name.replace('_', '-')} {' '.join(Path(str(each)).name for each in values[name])}" for name in names]
-    return " ".join(words).replace("_", "-") if run is not first else ""
+    return " ".join(words)
 
 
 def section(stored: dict) -> str:
