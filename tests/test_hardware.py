@@ -44,7 +44,7 @@ def test_a_tpu_is_named_and_computes_in_bfloat16(monkeypatch):
     monkeypatch.setattr(jax, "devices", lambda: found)
     assert [hardware.resolve_precision("auto", frozen=frozen) for frozen in (False, True)] == ["bfloat16"] * 2
     assert hardware.describe_device() == "TPU v4, TPU v4"
-    assert hardware.describe_device(["TPU:1"]) == "TPU v4"
+    assert hardware.describe_device(["TPU:1"]) == hardware.describe_device(alone=True) == "TPU v4"
 
 
 @pytest.mark.parametrize(("told", "chosen"), [("9.0", "bfloat16"), ("7.5", "float16"), ("gfx90a", "float16")])

@@ -192,11 +192,17 @@ def headline(precision: Arithmetic | None, devices: Sequence[str] = ()) -> str:
     return f"{line}\nCPU only; for an NVIDIA GPU: pip install {wanted}"
 
 
-def describe_device(devices: Sequence[str] = ()) -> str:
-    """Names what does the work, for ``environment.json``; ``devices`` are as :func:`place` takes them."""
+def describe_device(devices: Sequence[str] = (), *, alone: bool = False) -> str:
+    """Names what does the work, for ``environment.json``.
+
+    Args:
+        devices: as :func:`place` takes them.
+        alone: the first of them does it all.
+    """
     if on_gpu(devices):
         gpus = {label: name for label, name, _ in _gpus()}
-        return ", ".join(gpus[name] for name in devices or gpus if name in gpus)
+        names = [gpus[name] for name in devices or gpus if name in gpus]
+        return ", ".join(names[:1] if alone else names)
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "CPU")

@@ -208,7 +208,7 @@ def begin(
     data = data or images.load(options, screened=screened)
     Steps(len(data.rows), options.batch_size, options.seed)  # refuses a batch that is larger than the set
     machine = {
-        "device": hardware.describe_device(devices),
+        "device": hardware.describe_device(devices, alone=placement.replicas == 1),
         "replicas": placement.replicas,
         "backend": keras.backend.backend(),
     }
