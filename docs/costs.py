@@ -11,6 +11,7 @@ from statistics import median
 from tiny_imagenet_tf.models.compact_inception import compact_inception
 from tiny_imagenet_tf.models.convnets import le_yang
 from tiny_imagenet_tf.models.cost import forward_flop
+from tiny_imagenet_tf.published import TRAIN_IMAGES, VAL_IMAGES
 from tiny_imagenet_tf.reports import markers
 from tiny_imagenet_tf.runs import records
 
@@ -19,7 +20,7 @@ CPU = ROOT / "results/benchmarks/avx512"
 GPUS = (1, 8, 64)
 PUBLISHED = 6900  # images a second: timm's table of an RTX 4090, Inception-v3 at 299 pixels, inference, compiled
 BY_HAND = 3900  # images a second: a step of the compact Inception on an H200, three others beside it
-TRAIN, TESTED, IMAGENET = 100_000, 20_000, 1_281_167
+TRAIN, TESTED, IMAGENET = TRAIN_IMAGES, 2 * VAL_IMAGES, 1_281_167  # val and test have as many
 
 
 def rate(name: str, contender: str) -> float:

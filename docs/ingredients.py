@@ -14,7 +14,9 @@ import tyro
 
 from tiny_imagenet_tf import cli
 from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.experiments.options import flag
 from tiny_imagenet_tf.reports import markers
+from tiny_imagenet_tf.reports.analysis.comparison import differences
 from tiny_imagenet_tf.runs.environment import describe_environment
 from tiny_imagenet_tf.runs.files import write_json
 from tiny_imagenet_tf.runs.run import Run
@@ -40,7 +42,7 @@ class Config:
 def main(config: Config) -> None:
     """Measures, stores and renders."""
     from tiny_imagenet_tf.data import splits
-    from tiny_imagenet_tf.evaluation.metrics import mcnemar
+    from tiny_imagenet_tf.evaluation.metrics import mcnemar, only_one_right
     from tiny_imagenet_tf.evaluation.predict import Predictor
 
     if len(config.runs) < 2:
@@ -52,7 +54,7 @@ def main(config: Config) -> None:
         first = first or run
         right = Predictor.load(run.snapshots().best_path).probabilities(validation).argmax(axis=1) == validation.labels
         base = right if base is None else base
-        gained, lost = int((right & ~base).sum()), int((base & ~right).sum())
+        lost, gained = only_one_right(base, right)
         found.append(
             {
                 "changed": changed(first, run),
@@ -74,10 +76,12 @@ def main(config: Config) -> None:
 
 def changed(first: Run, run: Run) -> str:
     """Returns the options, as on the command line, in which a run differs from the first."""
-    before, now = first.config, run.config
-    names = [name for name in now if name not in SAME and now[name] != before.get(name)]
-    values = {name: now[name] if isinstance(now[name], list) else [now[name]] for name in names}
-    words = [f"--{name.replace('_', '-')} {' '.join(Path(str(each)).name for each in values[name])}" for name in names]
+    words = []
+    for name in differences([first.config, run.config]):
+        if name not in SAME:
+            value = run.config[name]
+            values = value if isinstance(value, list) else [value]
+            words += [flag(name), *(Path(str(each)).name for each in values)]
     return " ".join(words)
 
 

@@ -112,13 +112,11 @@ def main(config: Config) -> Run:
 
 def _training(members: "list[Member]") -> dict[str, Any]:
     """What a table must know of the members' training: of one run, or what each of several has less than its recipe."""
-    from tiny_imagenet_tf.reports.tables import shortfalls
-
     runs = {member.run.path: member.run.summary for member in members}
     if len(runs) == 1:
         (summary,) = runs.values()
         return {name: getattr(summary, name) for name in ("train", "epochs", "recipe_epochs", "partial")}
-    short = [f"{summary.title}: {', '.join(found)}" for summary in runs.values() if (found := shortfalls(summary))]
+    short = [f"{each.title}: {', '.join(each.shortfalls)}" for each in runs.values() if each.shortfalls]
     return {"partial": "; ".join(short) or None}
 
 

@@ -9,14 +9,14 @@ from typing import Any
 
 from tiny_imagenet_tf.errors import UserError
 
+SHARED = "--store, --data-dir and --source must be on a file system that all machines of the cluster share"
+_RESTARTS = 10  # of an actor, and tries of what it was at: machines of a cluster come and go
+
 
 def require() -> None:
     """Raises UserError where Ray is not installed."""
     if importlib.util.find_spec("ray") is None:
         raise UserError('--ray: Ray is not installed; pip install "tiny_imagenet_tf[cluster]"')
-
-
-_RESTARTS = 10  # of an actor, and tries of what it was at: machines of a cluster come and go
 
 
 @contextlib.contextmanager

@@ -106,10 +106,10 @@ def test_a_run_that_did_less_than_the_paper_is_labelled(changes, label):
 
 
 def test_a_whole_run_is_not_labelled_nor_one_without_screened_images_or_a_known_number():
-    assert tables.shortfalls(record().summary) == ()
-    assert tables.shortfalls(record("le_yang/model_9", train=98_456, screened=1544).summary) == ()
+    assert record().summary.shortfalls == ()
+    assert record("le_yang/model_9", train=98_456, screened=1544).summary.shortfalls == ()
     ensemble = record("milani/baseline_ensemble", train=None)
-    assert tables.shortfalls(ensemble.summary) == ()
+    assert ensemble.summary.shortfalls == ()
     assert row(tables.all_tables([ensemble], {})[0], "Baseline ens.")["Data"] == "5,000 val, ten-crop"
 
 

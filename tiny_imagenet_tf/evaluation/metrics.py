@@ -57,6 +57,11 @@ def negative_log_likelihood(probabilities: np.ndarray, labels: np.ndarray) -> fl
     return float(-np.log(np.maximum(of_truth, 1e-12)).mean())
 
 
+def only_one_right(first: np.ndarray, second: np.ndarray) -> tuple[int, int]:
+    """Returns how many images only the first of two networks has right, and only the second; both are bool (n,)."""
+    return int((first & ~second).sum()), int((second & ~first).sum())
+
+
 def mcnemar(only_first: int, only_second: int) -> float:
     """Returns the two-sided p-value of McNemar's exact test: how often chance alone splits at least this unevenly.
 

@@ -111,8 +111,7 @@ def preprocess(view: View, size: int, resize: Resize = "half_pixel", *, ranges: 
     pixels in none of them, normalized by means and deviations, say, is NaN; so are floats in 0..255 that are not whole
     and end below 3. One in -1..1 without a pixel below 0 cannot be told from one in 0..1, and is taken for that, and
     so is one in 0..255 without a pixel above 1, all but black: give 0..255, and leave out ``ranges``, where images can
-    be such. What a bicubic resize adds below 0 and above 255 is cut. Without ``ranges`` it
-    takes 0..255 alone.
+    be such. What a bicubic resize adds below 0 and above 255 is cut. Without ``ranges`` it takes 0..255 alone.
     """
     images = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), dtype="float32", name="images")
     x = layers.Rescaling(1.0, dtype="float32", name="to_float")(images)

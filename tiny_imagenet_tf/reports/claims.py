@@ -33,16 +33,17 @@ def section(claims: Path, results: Sequence[Record]) -> str:
     found, parts = {record.name: record for record in results}, []
     for key, title in (("milani", MILANI), ("le_yang", LE_YANG)):
         try:
-            rows = [_row(claims, claim, found) for claim in papers[key]["claims"]]
+            said = papers[key]["claims"]
+            rows = [_row(claims, claim, found) for claim in said]
         except (KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{claims}: under [{key}] the claims lack {error}") from error
-        caption = ". ".join(f"{kind.capitalize()}s: {_counted(rows, kind)}" for kind in KINDS)
+        caption = ". ".join(f"{kind.capitalize()}s: {_counted(said, kind)}" for kind in KINDS)
         parts.append(Table(title, f"{caption}.", COLUMNS, tuple(rows)).markdown())
     return "\n\n".join(parts)
 
 
-def _counted(rows: Sequence[tuple[str, ...]], kind: str) -> str:
-    counts = Counter(row[COLUMNS.index("Held")] for row in rows if row[COLUMNS.index("Kind")] == kind)
+def _counted(claims: Sequence[dict[str, str]], kind: str) -> str:
+    counts = Counter(claim["held"] for claim in claims if claim["kind"] == kind)
     return ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS)
 
 

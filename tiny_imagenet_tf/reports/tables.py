@@ -9,7 +9,6 @@ from tiny_imagenet_tf import published
 from tiny_imagenet_tf.reports.analysis.intervals import wilson
 from tiny_imagenet_tf.reports.table import NOTHING, Table, inline
 from tiny_imagenet_tf.runs.records import Record
-from tiny_imagenet_tf.runs.summary import Summary
 
 NOT_RUN = "not run"
 NOT_OURS = "another group's, not ours to run"
@@ -106,7 +105,7 @@ def short_table(results: Sequence[Record]) -> str:
         row, runs = published.RESULTS[key], _runs_of(key, results)
         ours = (NOT_RUN, NOTHING, NOTHING)
         if runs:
-            val, did = runs[0].summary.validation, inline("; ".join(shortfalls(runs[0].summary)))
+            val, did = runs[0].summary.validation, inline("; ".join(runs[0].summary.shortfalls))
             ours = (f"{100 * val.top1:.2f} %", f"{val.images:,} of {published.VAL_IMAGES:,}", did or "complete")
         lines.append(f"| {row.paper}: {row.name} | {100 * row.val_accuracy:.2f} % | {' | '.join(ours)} |")
     return "\n".join(lines)
@@ -116,36 +115,7 @@ def _runs_of(key: str, results: Sequence[Record]) -> list[Record]:
     """The runs of a row, the newest first, but those before that did less than the paper which did all of it."""
     found = [result for result in results if result.summary.published == key]
     newest_first = sorted(found, key=lambda each: each.environment.get("started") or "", reverse=True)
-    return sorted(newest_first, key=lambda each: shortfalls(each.summary) != ())
-
-
-def shortfalls(summary: Summary) -> tuple[str, ...]:
-    """Where a run did less than the paper: fewer train images, fewer epochs, or what the run itself says.
-
-    A validation split with fewer images than the official one stands in the table's data column instead.
-    """
-    train, found = summary.train, []
-    screened = train.screened  # Le & Yang left these out, too
-    if train.images is not None and train.images + screened < published.TRAIN_IMAGES:
-        before = " before screening" if screened else ""
-        found.append(f"{train.images + screened:,} of {published.TRAIN_IMAGES:,} train images{before}")
-    found += _missing_epochs(summary)
-    if summary.partial:
-        found.append(summary.partial)
-    return tuple(found)
-
-
-def _missing_epochs(summary: Summary) -> list[str]:
-    """Measured against the paper's number of epochs; where it prints none, against the recipe's."""
-    epochs = summary.epochs
-    stated = published.TRAINING.get((summary.published or "").removesuffix("_ensemble"))
-    if stated and stated.epochs:
-        low, high = stated.epochs
-        usual = f"{low}" if low == high else f"{low} to {high}"
-    else:
-        low = summary.recipe_epochs or 0
-        usual = f"the recipe's {low}"
-    return [f"{epochs:g} of {usual} epochs"] if epochs and epochs < low else []
+    return sorted(newest_first, key=lambda each: each.summary.shortfalls != ())
 
 
 def _results_table(title: str, keys: tuple[str, ...], results: Sequence[Record], extra: tuple[str, ...] = ()) -> Table:
@@ -164,7 +134,7 @@ def _results_table(title: str, keys: tuple[str, ...], results: Sequence[Record],
 
 
 def _labelled(name: str, result: Record) -> str:
-    partial = "; ".join(shortfalls(result.summary))
+    partial = "; ".join(result.summary.shortfalls)
     return f"{name} (**partial**: {partial})" if partial else name
 
 

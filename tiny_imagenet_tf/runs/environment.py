@@ -22,22 +22,25 @@ def describe_environment(others: Sequence[str] = ()) -> dict[str, Any]:
     # An installed package may lie in somebody else's repository: only a file that git tracks is of its commit.
     tracked = _git("ls-files", "--error-unmatch", Path(__file__).name) is not None
     changes = _git("status", "--porcelain", "--untracked-files=no") if tracked else None
-    program = sys.argv[0]
-    module = Path(program).name == "__main__.py"
-    started = ["python", *(["-m", "tiny_imagenet_tf"] if module else [program])]
-    started = started if program.endswith(".py") else [Path(program).name]
     versions = {}
     for package in (*PACKAGES, *others):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[package] = importlib.metadata.version(package)
     return {
-        "command": shlex.join(_without_folder(each) for each in [*started, *sys.argv[1:]]),
+        "command": shlex.join(map(_without_folder, [*_started(sys.argv[0]), *sys.argv[1:]])),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "commit": _git("rev-parse", "HEAD") if tracked else None,
         "uncommitted_changes": None if changes is None else bool(changes),
         "python": sys.version.split()[0],
         "versions": versions,
     }
+
+
+def _started(program: str) -> list[str]:
+    """How a program was started that is known by its path."""
+    if Path(program).name == "__main__.py":
+        return ["python", "-m", "tiny_imagenet_tf"]
+    return ["python", program] if program.endswith(".py") else [Path(program).name]
 
 
 def _without_folder(word: str) -> str:

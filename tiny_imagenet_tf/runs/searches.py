@@ -5,6 +5,7 @@ journal.log      the trials as they begin, go on and end, of all processes (Optu
 trials.json      the trials that have ended, with the machine and the command
 """
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,16 @@ def journal(folder: Path) -> Path:
     return folder / "journal.log"
 
 
+def alone(folder: Path) -> contextlib.AbstractContextManager:
+    """Lets one process at a time, for moments, begin a search or draw its trials."""
+    return locked(folder / "asking.lock", wait=True)
+
+
 def begin(folder: Path, options: dict[str, Any]) -> dict[str, Any]:
     """Stores what the trials have in common, if nothing is stored yet, and returns what is stored."""
     path = folder / "options.json"
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder / "asking.lock", wait=True):  # of several that begin together one is the first
+    with alone(folder):  # of several that begin together one is the first
         if not path.exists():
             write_json(path, options)
     return read_object(path)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.published import RESULTS
+from tiny_imagenet_tf.published import RESULTS, TRAIN_IMAGES, TRAINING
 from tiny_imagenet_tf.runs.typed import misfit
 
 SCHEMA = 1
@@ -107,6 +107,34 @@ class Summary:
     ensemble: Ensemble | None = None
     transfer_values: dict[str, tuple[StoredView, ...]] = dataclasses.field(default_factory=dict)
     schema: int = SCHEMA
+
+    @property
+    def shortfalls(self) -> tuple[str, ...]:
+        """Where a run did less than the paper: fewer train images, fewer epochs, or what the run itself says.
+
+        A validation split with fewer images than the official one stands in the tables' data column instead.
+        """
+        train, found = self.train, []
+        screened = train.screened  # Le & Yang left these out, too
+        if train.images is not None and train.images + screened < TRAIN_IMAGES:
+            before = " before screening" if screened else ""
+            found.append(f"{train.images + screened:,} of {TRAIN_IMAGES:,} train images{before}")
+        found += self._missing_epochs
+        if self.partial:
+            found.append(self.partial)
+        return tuple(found)
+
+    @property
+    def _missing_epochs(self) -> list[str]:
+        """Measured against the paper's number of epochs; where it prints none, against the recipe's."""
+        stated = TRAINING.get((self.published or "").removesuffix("_ensemble"))
+        if stated and stated.epochs:
+            low, high = stated.epochs
+            usual = f"{low}" if low == high else f"{low} to {high}"
+        else:
+            low = self.recipe_epochs or 0
+            usual = f"the recipe's {low}"
+        return [f"{self.epochs:g} of {usual} epochs"] if self.epochs and self.epochs < low else []
 
     @classmethod
     def from_json(cls, stored: dict[str, Any], path: Path = Path("summary.json")) -> "Summary":

@@ -30,7 +30,7 @@ from tiny_imagenet_tf.transfer.extraction import Extraction
 from tiny_imagenet_tf.transfer.options import ValueOptions
 from tiny_imagenet_tf.transfer.pool import ValueBatches, ValuePool
 
-WORDS = {
+_OTHER = {  # than the stored search has: what no option of that name says
     "train_sha256": "other training images",
     "weights_sha256": "other weights of the backbone",
     "openvino": "another engine",
@@ -91,7 +91,7 @@ def _by_actors(options: SearchOptions, trials: Trials) -> None:
     if len(trials.all()) < options.trials:
         raise UserError(
             f"{options.folder} has {len(trials.all())} of the {options.trials} trials that actors have trained: "
-            "--study, --store, --data-dir and --source must be on a file system that all machines of the cluster share"
+            f"--study, {cluster.SHARED}"
         )
 
 
@@ -126,15 +126,18 @@ def _check_same(options: SearchOptions, data: Data, trunk: Trunk) -> None:
         "trials", "together", "study", "store", "source", "data_dir", "sampler", "weights", "engine", "ray", "cores",
     )  # fmt: skip
     chosen = {name: value for name, value in dataclasses.asdict(options).items() if name not in free}
-    chosen["openvino"] = options.openvino
-    chosen |= {"train_sha256": data.all_train.digest, "weights_sha256": trunk.description["weights_sha256"]}
+    chosen |= {
+        "openvino": options.openvino,
+        "train_sha256": data.all_train.digest,
+        "weights_sha256": trunk.description["weights_sha256"],
+    }
     stored = searches.begin(options.folder, chosen)
     if odd := (stored.keys() ^ chosen.keys()) - {"weights_sha256", "openvino", "seed"}:  # early searches lack those
         raise UserError(f"{options.folder}: a search of another version; they differ in {', '.join(sorted(odd))}")
     for name, before in stored.items():
         now = list(chosen[name]) if isinstance(chosen[name], tuple) else chosen[name]
         if now != before:
-            what = WORDS.get(name) or f"{flag(name)} {before}, not {now}"
+            what = _OTHER.get(name) or f"{flag(name)} {before}, not {now}"
             raise UserError(f"{options.folder}: a search with {what}; choose another --study")
 
 

@@ -4,7 +4,6 @@ A trial belongs to the process that trains it. Each process holds a lock on a fi
 trial that is under way and whose lock is free was left by a dead one, and its settings are tried again.
 """
 
-import contextlib
 import fcntl
 import uuid
 from pathlib import Path
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from tiny_imagenet_tf.choices import Sampler
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs import searches
-from tiny_imagenet_tf.runs.files import locked
 
 if TYPE_CHECKING:
     import optuna
@@ -42,7 +40,7 @@ class Trials:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._space, self._states = folder, space, optuna.trial.TrialState
         self._worker = uuid.uuid4().hex
-        with self._alone():
+        with searches.alone(self._folder):
             for path in folder.glob("worker-*.lock"):
                 self._lives(path.stem.removeprefix("worker-"))  # or its lock is removed
             self._held = (folder / f"worker-{self._worker}.lock").open("w")
@@ -81,7 +79,7 @@ class Trials:
             most: of them.
             total: trials of the whole search.
         """
-        with self._alone():
+        with searches.alone(self._folder):
             self._take_up_the_dead()
             # of what is drawn by now, or processes that begin together would draw the same
             self._study.sampler = self._sampler(len(self._study.trials))
@@ -127,10 +125,6 @@ class Trials:
             return True
         Path(file.name).unlink(missing_ok=True)
         return False
-
-    def _alone(self) -> contextlib.AbstractContextManager:
-        """One process at a time, for moments."""
-        return locked(self._folder / "asking.lock", wait=True)
 
 
 def _cut_torn_line(journal: Path, lock: Any) -> None:

@@ -205,7 +205,7 @@ def train(
         model, several = head, batches.steps_per_execution
     loss = losses.smoothed_cross_entropy(options.label_smoothing)
     adam = keras.optimizers.Adam(options.learning_rate, epsilon=losses.ADAM_EPSILON)
-    compile_for_training(model, adam, loss, steps_per_execution=together or several)
+    compile_for_training(model, adam, loss, steps_per_execution=several)
 
     staircase = schedules.staircase_callback(options.learning_rate, options.learning_rate_decay_per_epoch)
     never_compiled = keras.Model(head.inputs, head.outputs, name=head.name)  # saves the layers alone

@@ -88,8 +88,7 @@ def _by_actors(options: ExtractOptions, work: Work) -> None:
                 bar.update()
     if lost := len(list(work.missing())):
         raise UserError(
-            f"{lost} of the shards that actors have written are not in {work.extraction.root}: --store, --data-dir and "
-            "--source must be on a file system that all machines of the cluster share"
+            f"{lost} of the shards that actors have written are not in {work.extraction.root}: {cluster.SHARED}"
         )
 
 

@@ -82,27 +82,28 @@ class Extraction:
                         self.make_alone(shard, bar)
         return stores
 
-    def _fill_free(self, split: Split, shown: Sequence[View | DrawnView], stores: Sequence[Store]) -> list["Shard"]:
+    def _fill_free(self, split: Split, shown: Sequence[View | DrawnView], stores: Sequence[Store]) -> list[Shard]:
         """Extracts the shards that no other process is at work on, and returns the others."""
         missing = [[shard for shard in store.shards if not store.is_written(shard)] for store in stores]
         total = sum(store.rows for store in stores)
         to_do = sum(
             len(store.rows_of(shard)) for store, shards in zip(stores, missing, strict=True) for shard in shards
         )
-        held = []
-        if to_do:
-            title = f"{split.name}, {len(shown)} views" if len(shown) > 1 else split.name
-            with progress.bar(title, total, done=total - to_do) as bar:
-                for store, view, shards in zip(stores, shown, missing, strict=True):
-                    if shards:
-                        held += [
-                            Shard(store, split, view, each) for each in self._share(store, view, shards, split, bar)
-                        ]
-        return held
+        if not to_do:
+            return []
+        title = f"{split.name}, {len(shown)} views" if len(shown) > 1 else split.name
+        with progress.bar(title, total, done=total - to_do) as bar:
+            return [
+                Shard(store, split, view, number)
+                for store, view, shards in zip(stores, shown, missing, strict=True)
+                if shards
+                for number in self._share(store, split, view, shards, bar)
+            ]
 
     def _share(
-        self, store: Store, view: View | DrawnView, shards: list[int], split: Split, bar: progress.tqdm
+        self, store: Store, split: Split, view: View | DrawnView, shards: list[int], bar: progress.tqdm
     ) -> list[int]:
+        """Extracts those of some shards that are free, and returns the others."""
         held = []
 
         def own() -> Iterator[int]:
@@ -120,7 +121,7 @@ class Extraction:
                 shares.give_back(shard)
         return held
 
-    def make_alone(self, shard: "Shard", bar: progress.tqdm) -> None:
+    def make_alone(self, shard: Shard, bar: progress.tqdm) -> None:
         """Waits for the process that is at work on a shard, and steps in for one that died over it."""
         store = shard.store
         with contextlib.closing(store.shares()) as shares:

@@ -18,7 +18,7 @@ from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.choices import Arithmetic
 from tiny_imagenet_tf.data import views
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.evaluation.metrics import mcnemar
+from tiny_imagenet_tf.evaluation.metrics import mcnemar, only_one_right
 from tiny_imagenet_tf.experiments import data as images
 from tiny_imagenet_tf.experiments.experiment import begin, precision_of
 from tiny_imagenet_tf.experiments.options import Study
@@ -165,10 +165,10 @@ def learning_precision(asked: Arithmetic | Literal["auto"]) -> Arithmetic:
 
 def _check_same_weights(start: Path, trunk: Trunk) -> None:
     """Raises UserError where a backbone is not the one that the head of a finished run was trained on."""
-    ours = trunk.description.get("weights_sha256")
-    for store in (each for split in ("validation", "train") for each in kept_stores(Run(start).summary, split) if each):
-        if (theirs := store.key.get("weights_sha256")) != ours:
-            raise UserError(f"--start {start}: its head is for a backbone of the weights {theirs}, this one has {ours}")
+    ours, summary = trunk.description.get("weights_sha256"), Run(start).summary
+    stores = [store for split in ("validation", "train") for store in kept_stores(summary, split) if store]
+    if stores and (theirs := stores[0].key.get("weights_sha256")) != ours:  # all of a run are of one backbone
+        raise UserError(f"--start {start}: its head is for a backbone of the weights {theirs}, this one has {ours}")
 
 
 def _tell_size(options: FinetuneOptions, data: images.Data, made: Extraction, width: int, *, training: bool) -> None:
@@ -209,7 +209,7 @@ def compared(start: str, before: np.ndarray, labels: np.ndarray, found: np.ndarr
         found: class probabilities (n, classes) of the new network.
     """
     right, now = before == labels, found.argmax(axis=1) == labels
-    gained, lost = int((~right & now).sum()), int((right & ~now).sum())
+    lost, gained = only_one_right(right, now)
     return (
         f"{start} before: {right.mean():.2%}; gained {gained}, lost {lost} images, McNemar's exact test "
         f"p = {mcnemar(lost, gained):.2g}"

@@ -123,20 +123,27 @@ def quantized(trunk: Trunk, pixels: Callable[[], np.ndarray], shown: str, folder
     with locked(folder / ".int8.lock", f"the int8 network in {folder}", wait=True):
         if not description.is_file():
             sweep(folder)
-            images = pixels()
-            print(f"int8: measuring the range of every map on {len(images)} training images")
-            data = nncf.Dataset([image[None] for image in images])
-            nncf.set_log_level(logging.ERROR)
-            made = nncf.quantize(convert(trunk, "float32").model, data, subset_size=len(images))
-
-            def save(part: Path) -> None:
-                openvino.save_model(made, part, compress_to_fp16=False)
-                part.with_suffix(".bin").replace(weights)
-
-            save_whole(save, description)  # the weights first: with its description a network is whole
+            _quantize(trunk, pixels(), description)
     try:
         model = openvino.Core().read_model(description, weights)
     except RuntimeError as error:
         raise UserError(f"{description} is damaged; delete it and run again to quantize anew") from error
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     return Network(model, "int8", {"engine": "openvino", "quantized_sha256": digest})
+
+
+def _quantize(trunk: Trunk, images: np.ndarray, description: Path) -> None:
+    """Writes a trunk in int8: the description of its network, and beside it its weights."""
+    import nncf
+    import openvino
+
+    print(f"int8: measuring the range of every map on {len(images)} training images")
+    data = nncf.Dataset([image[None] for image in images])
+    nncf.set_log_level(logging.ERROR)
+    made = nncf.quantize(convert(trunk, "float32").model, data, subset_size=len(images))
+
+    def save(part: Path) -> None:
+        openvino.save_model(made, part, compress_to_fp16=False)
+        part.with_suffix(".bin").replace(description.with_suffix(".bin"))
+
+    save_whole(save, description)  # the weights first: with its description a network is whole

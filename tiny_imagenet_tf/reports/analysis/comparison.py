@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.evaluation.metrics import mcnemar
+from tiny_imagenet_tf.evaluation.metrics import mcnemar, only_one_right
 from tiny_imagenet_tf.reports.analysis.predictions import Predictions
 
 ABSENT = "–"  # noqa: RUF001 (a dash in a cell)
@@ -45,14 +45,8 @@ def compare(first: Predictions, second: Predictions) -> Comparison:
     if (first.labels[a] != second.labels[b]).any():
         raise UserError("the runs disagree about the label of an image")
     right, other = first.right[a], second.right[b]
-    only_first, only_second = int((right & ~other).sum()), int((other & ~right).sum())
-    return Comparison(
-        len(names),
-        (float(right.mean()), float(other.mean())),
-        only_first,
-        only_second,
-        mcnemar(only_first, only_second),
-    )
+    alone = only_one_right(right, other)
+    return Comparison(len(names), (float(right.mean()), float(other.mean())), *alone, mcnemar(*alone))
 
 
 def differences(configs: list[dict]) -> dict[str, tuple[str, ...]]:

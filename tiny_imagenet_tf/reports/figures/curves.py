@@ -7,7 +7,7 @@ from matplotlib.ticker import MaxNLocator
 
 from tiny_imagenet_tf.reports.figures.style import COLOURS, INK, in_house_style, percent_axis
 
-REESTIMATED = ("val_accuracy_reestimated", ":", "_reestimated")
+REESTIMATED = "val_accuracy_reestimated"
 
 
 @in_house_style
@@ -23,26 +23,23 @@ def training_curves(runs: dict[str, list[dict]]) -> Figure:
     figure = Figure(figsize=(6.4, 3.8))
     axes = figure.subplots()
     for (title, rows), colour in zip(runs.items(), _colours(len(runs)), strict=True):
-        for field, line, label in (("accuracy", "--", "_training"), ("val_accuracy", "-", title), REESTIMATED):
+        shown = [("accuracy", "--", "_training"), ("val_accuracy", "-", title)]
+        if any(row.get(REESTIMATED) is not None for row in rows):
+            shown.append((REESTIMATED, ":", "_reestimated"))
+        for field, line, label in shown:
             points = [(row["epoch"], row[field]) for row in rows if row.get(field) is not None]
-            if not points and field == REESTIMATED[0]:
-                continue
             epochs, accuracies = np.array(points).T if points else ((), ())
             marker = "o" if field == "val_accuracy" and len(points) <= 60 else None
             axes.plot(epochs, accuracies, line, color=colour, label=label, marker=marker)
-    handles = [Line2D([], [], color=INK, ls="--", label="training, running average")]
-    if len(runs) == 1:
-        handles = [Line2D([], [], color=COLOURS[0], ls="--", label="training, running average")]
-        handles += [Line2D([], [], color=COLOURS[0], marker="o", label="validation")]
-        colour = COLOURS[0]
-    else:
-        handles += [Line2D([], [], color=INK, marker="o", label="validation")]
+    colour = COLOURS[0] if len(runs) == 1 else INK
+    handles = [Line2D([], [], color=colour, ls="--", label="training, running average")]
+    handles.append(Line2D([], [], color=colour, marker="o", label="validation"))
+    if len(runs) > 1:
         handles += [
-            Line2D([], [], color=colour, lw=4, label=title)
-            for title, colour in zip(runs, _colours(len(runs)), strict=True)
+            Line2D([], [], color=of_run, lw=4, label=title)
+            for title, of_run in zip(runs, _colours(len(runs)), strict=True)
         ]
-        colour = INK
-    if any(row.get(REESTIMATED[0]) is not None for rows in runs.values() for row in rows):
+    if any(row.get(REESTIMATED) is not None for rows in runs.values() for row in rows):
         handles.append(Line2D([], [], color=colour, ls=":", label="validation, statistics estimated anew"))
     axes.legend(handles=handles, loc="lower right")
     axes.set(xlabel="epoch", ylabel="top-1 accuracy", title=next(iter(runs)) if len(runs) == 1 else "")
