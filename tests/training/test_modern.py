@@ -42,6 +42,7 @@ def test_kernels_decay_and_nothing_else(name):
 def test_each_size_has_its_share_of_the_epochs():
     assert ModernOptions().ends == (15, 24, 30)
     assert ModernOptions(epochs=3).ends == (2, 2, 3)  # too few for three stages: the second has none
+    assert ModernOptions(stop_after=20).ends == (15, 20, 20)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +53,7 @@ def test_each_size_has_its_share_of_the_epochs():
         ({"shares": (0.5, 0.5, 0.5)}, "--shares 0.5 0.5 0.5"),
         ({"warmup_epochs": 30.0}, "--warmup-epochs 30.0"),
         ({"teacher_share": 0.2}, "--teacher-share 0.2 would be ignored"),
+        ({"stop_after": 31}, "--stop-after 31: the schedule ends with the 30"),
     ],
 )
 def test_what_makes_no_sense_is_refused(options, message):
@@ -83,6 +85,13 @@ def small(downloaded, tmp_path):
     )
 
 
+def test_a_run_that_stops_before_its_schedule_says_so(small):
+    begun = modern.run(STUDY, dataclasses.replace(small, stop_after=2))
+    assert begun.summary.epochs == 2 and "2 of the recipe's 30 epochs" in begun.summary.shortfalls
+    with pytest.raises(UserError, match="--stop-after 1: the run to resume has 2 already"):
+        modern.run(STUDY, dataclasses.replace(small, stop_after=1, resume=begun.path))
+
+
 @pytest.mark.slow
 def test_a_run_that_was_stopped_in_its_second_stage_goes_on_bit_for_bit(small, monkeypatch):
     whole = modern.run(STUDY, small)
@@ -99,15 +108,29 @@ def test_a_run_that_was_stopped_in_its_second_stage_goes_on_bit_for_bit(small, m
         modern.run(STUDY, dataclasses.replace(small, runs=small.runs / "stopped"))
     (path,) = (small.runs / "stopped").iterdir()
     resumed = modern.run(STUDY, dataclasses.replace(small, runs=small.runs / "stopped", resume=path))
-    timeless = [[{k: v for k, v in row.items() if k != "seconds"} for row in run.metrics] for run in (whole, resumed)]
-    assert timeless[0] == timeless[1] and [row["step"] for row in whole.metrics] == [2, 3, 5, 6, 8, 9, 11, 12]
-    states = [np.load(run.checkpoint) for run in (whole, resumed)]
-    for name in states[0].files:
-        if name != "position":
-            np.testing.assert_array_equal(states[0][name], states[1][name], err_msg=name)
+    _check_equal(whole, resumed)
+    assert [row["step"] for row in whole.metrics] == [2, 3, 5, 6, 8, 9, 11, 12]
     assert Predictor.load(whole.snapshots().paths[-1]).classifier.input_shape == (None, 64, 64, 3)
     best = max(whole.metrics, key=lambda row: row["selection_accuracy"])
     assert whole.summary.validation.top1 == pytest.approx(best["val_accuracy"])
+
+
+@pytest.mark.slow
+def test_a_run_that_was_to_stop_early_goes_on_bit_for_bit(small):
+    begun = modern.run(STUDY, dataclasses.replace(small, stop_after=3))
+    assert begun.config["stop_after"] == 3 and begun.summary.epochs == 3
+    ended = modern.run(STUDY, dataclasses.replace(small, stop_after=None, resume=begun.path))
+    assert ended.config["stop_after"] is None
+    _check_equal(modern.run(STUDY, small), ended)
+
+
+def _check_equal(one, other):
+    timeless = [[{k: v for k, v in row.items() if k != "seconds"} for row in run.metrics] for run in (one, other)]
+    assert timeless[0] == timeless[1]
+    states = [np.load(run.checkpoint) for run in (one, other)]
+    for name in states[0].files:
+        if name != "position":
+            np.testing.assert_array_equal(states[0][name], states[1][name], err_msg=name)
 
 
 def test_a_student_learns_the_label_and_what_the_teacher_says(small, recipe, tiny_transfer, tmp_path):

@@ -34,6 +34,7 @@ from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.snapshots import Snapshots
 from tiny_imagenet_tf.runs.summary import CROPS, Crops, Summary, Training, Validation
 
+_LENGTHS = ("epochs", "stop_after", "stop_after_cuts")  # options that say how long a run trains
 Predict = Callable[[Split], np.ndarray]
 """From a split to its class probabilities (n, classes), by the network as it is now."""
 
@@ -217,7 +218,7 @@ def begin(
     with _directory(study, options) as run, run.locked():
         try:
             if options.resume:
-                _take_up(run, data, options.epochs, machine)
+                _take_up(run, data, options, machine)
             else:
                 dataset = {
                     "digests": {name: split.digest for name, split in data.named.items()},
@@ -249,7 +250,7 @@ def _directory(study: Study, options: RunOptions) -> Iterator[Run]:
         yield Run(own or options.resume) if options.resume else Run.create(own or options.runs, study.recipe, options)
 
 
-def _take_up(run: Run, data: Data, epochs: int, machine: dict[str, Any]) -> None:
+def _take_up(run: Run, data: Data, options: RunOptions, machine: dict[str, Any]) -> None:
     stored = run.environment
     try:
         digests = {name: stored["dataset"]["digests"][name] for name in ("train", "validation")}
@@ -258,7 +259,8 @@ def _take_up(run: Run, data: Data, epochs: int, machine: dict[str, Any]) -> None
     for name, digest in digests.items():  # val decides on snapshots and plateaus
         if digest != data.named[name].digest:
             raise UserError(f"--resume {run.path}: the {name} images are not those the run was begun with")
-    run.write_resumption(epochs, **machine)
+    lengths = {name: getattr(options, name) for name in _LENGTHS if hasattr(options, name)}
+    run.write_resumption(lengths, **machine)
 
 
 def precision_of(options: RunOptions, devices: Sequence[str] = ()) -> Arithmetic:

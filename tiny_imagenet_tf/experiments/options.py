@@ -153,7 +153,7 @@ class RunOptions(DataOptions):
     resume: Path | None = option(None, departs=False, resumable=True)
     """A run directory whose training goes on from its checkpoint, with the options it was begun with. Other values may
     be given of epochs, source, data-dir, tensorboard, track, and where a recipe has them cache, devices, store,
-    weights, stop-after-cuts."""
+    weights, stop-after, stop-after-cuts."""
 
     # Length and pace
     epochs: int = option(30, POSITIVE, departs=False, resumable=True)
@@ -181,10 +181,9 @@ class RunOptions(DataOptions):
         if self.resume:
             check_unchanged(read(type(self), self.resume), self)
             trained = max((row["epoch"] for row in Run(self.resume).metrics), default=0)
-            if self.epochs < trained:
-                raise UserError(
-                    f"--epochs {self.epochs}: the run to resume has {trained:g} already; give at least so many"
-                )
+            if self.until < trained:
+                name = flag("epochs" if self.until == self.epochs else "stop_after")
+                raise UserError(f"{name} {self.until}: the run to resume has {trained:g} already; give as many or more")
         self.check_folders("runs")
         if self.track is not None and importlib.util.find_spec(self.track) is None:
             raise UserError(f'--track {self.track}: it is not installed; pip install "tiny_imagenet_tf[track]"')
@@ -198,6 +197,11 @@ class RunOptions(DataOptions):
         if path:
             return dataclasses.replace(read(cls, path), resume=path)
         return super().starting_point(arguments)
+
+    @property
+    def until(self) -> int:
+        """The epochs to have been trained in the end."""
+        return self.epochs
 
     @property
     def departures(self) -> str:

@@ -267,12 +267,12 @@ class Run:
         """Stores commit, versions, device and command, and what the recipe knows besides."""
         write_json(self.path / "environment.json", {**describe_environment(), **more})
 
-    def write_resumption(self, epochs: int, **more: Any) -> None:
-        """Adds the machine at hand and the new length to what is stored."""
+    def write_resumption(self, lengths: dict[str, Any], **more: Any) -> None:
+        """Adds the machine at hand, and the options that say how long it trains now, to what is stored."""
         environment = self.environment
         resumed = [*environment.get("resumed", []), describe_environment() | more]
         write_json(self.path / "environment.json", environment | {"resumed": resumed})
-        write_json(self.path / "config.json", self.config | {"epochs": epochs})
+        write_json(self.path / "config.json", self.config | lengths)
 
     def reopen(self) -> None:
         """Takes the figures away from a run that goes on, until its new end."""

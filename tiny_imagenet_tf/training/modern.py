@@ -47,7 +47,7 @@ def run(study: Study, options: ModernOptions) -> Run:
             print(f"images of {size} pixels until epoch {until}")
             clock = stage.fit(epochs=until)
         notes = [] if stage.reestimate else ["measured with moving statistics, as on several devices"]
-        stage.report(clock, notes=notes)
+        stage.report(clock, notes=notes, recipe_epochs=max(options.epochs, type(options)().epochs))
         return experiment.run
 
 

@@ -138,6 +138,9 @@ class ModernOptions(ScratchOptions):
 
     epochs: int = option(30, POSITIVE, departs=False)
     """Passes over the training images, at all sizes together; the schedule's length."""
+    stop_after: int | None = option(None, POSITIVE, departs=False, resumable=True)
+    """Epochs after which training ends, before its schedule does, to look at what there is; a later --resume with more
+    goes on. Default: the schedule's end."""
     measure_every: int = option(1000, POSITIVE, departs=False)
     """Steps between two measurements of the val accuracy, from which snapshots follow; each epoch ends in one too."""
     snapshots: int = 3
@@ -182,15 +185,23 @@ class ModernOptions(ScratchOptions):
             raise UserError(f"--shares {' '.join(map(str, self.shares))}: must be above 0, and 1 together")
         if self.warmup_epochs >= self.epochs:
             raise UserError(f"--warmup-epochs {self.warmup_epochs}: must be below the {self.epochs} of --epochs")
+        if self.until > self.epochs:
+            raise UserError(f"--stop-after {self.stop_after}: the schedule ends with the {self.epochs} of --epochs")
         if self.teacher is None:
             self.refuse(("teacher_share",), "there is no --teacher")
         elif not Run.finished(self.teacher).config["recipe"].startswith(("transfer_", "finetune")):
             raise UserError(f"--teacher {self.teacher}: not a run of transfer learning or fine-tuning")
 
     @property
+    def until(self) -> int:
+        """The epochs to have been trained in the end."""
+        return self.stop_after or self.epochs
+
+    @property
     def ends(self) -> tuple[int, ...]:
         """The epoch that each size ends with."""
-        return tuple(round(sum(self.shares[: stage + 1]) * self.epochs) for stage in range(len(self.shares)))
+        ends = (round(sum(self.shares[: stage + 1]) * self.epochs) for stage in range(len(self.shares)))
+        return tuple(min(end, self.until) for end in ends)
 
     @property
     def rate(self) -> float:
