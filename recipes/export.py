@@ -99,33 +99,38 @@ def main(config: Config) -> list[dict]:
         train = splits.load(builder, "train")
         calibration = decoded(train.take(train.spread_rows(CALIBRATION_IMAGES))).astype(np.float32)
 
-    part = part_of(config.output)
+    name = member.path.stem if member.run is None else member.run.path.name
+    classes = networks.classes_of(member.path) or Classes.of(own, validation.words)
+    top1 = top_k_accuracy(expected, labels)
+    print(f"{member.name}: top-1 {top1:.2%} of {len(rows)} val images by Keras")
+    if len(own) >= 10 and top1 < 2 / len(own):
+        print("That is near chance: tiny-imagenet doctor --model looks for the reason.")
+
+    def compared(path: Path, format: str, int8: bool) -> dict:
+        """Writes a file, reads it back and measures it."""
+        formats.write(model, path, format, calibration if int8 else None)
+        run = formats.read(path, format)
+        answers = np.concatenate([run(images[n : n + 50]) for n in range(0, len(images), 50)])
+        answers = softmax(as_scores(answers, probable))
+        row = {
+            "file": path.name,
+            "format": f"{format}, int8" if int8 else format,
+            "bytes": formats.size_of(path),
+            "largest_difference": float(np.abs(answers - expected).max()),
+            "top1": top_k_accuracy(answers, labels),
+        }
+        print(f"{row['format']:28}{row['bytes'] / 1e6:8.1f}{row['largest_difference']:20.1e}{row['top1']:9.2%}")
+        return row
+
+    part, found = part_of(config.output), []
     with writing(part):
         part.mkdir(parents=True)
     try:
-        name, found = member.path.stem if member.run is None else member.run.path.name, []
-        top1 = top_k_accuracy(expected, labels)
-        print(f"{member.name}: top-1 {top1:.2%} of {len(rows)} val images by Keras")
-        if len(own) >= 10 and top1 < 2 / len(own):
-            print("That is near chance: tiny-imagenet doctor --model looks for the reason.")
         print(f"{'':28}{'MB':>8}{'largest difference':>20}{'top-1':>9}")
         for format, int8 in chosen:
             path = part / f"{name}{'-int8' if int8 else ''}{formats.SUFFIXES[format]}"
-            formats.write(model, path, format, calibration if int8 else None)
-            run = formats.read(path, format)
-            answers = np.concatenate([run(images[n : n + 50]) for n in range(0, len(images), 50)])
-            answers = softmax(as_scores(answers, probable))
-            row = {
-                "file": path.name,
-                "format": f"{format}, int8" if int8 else format,
-                "bytes": formats.size_of(path),
-                "largest_difference": float(np.abs(answers - expected).max()),
-                "top1": top_k_accuracy(answers, labels),
-            }
-            found.append(row)
-            print(f"{row['format']:28}{row['bytes'] / 1e6:8.1f}{row['largest_difference']:20.1e}{row['top1']:9.2%}")
+            found.append(compared(path, format, int8))
         taken = {"pixels": "0..255", "size": 64, "images": len(rows), "files": found}
-        classes = networks.classes_of(member.path) or Classes.of(own, validation.words)
         write_json(part / networks.FILE, dataclasses.asdict(classes) | taken)
         part.rename(config.output)
     finally:

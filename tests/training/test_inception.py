@@ -136,6 +136,8 @@ def test_on_a_gpu_several_steps_are_run_together(trained, monkeypatch):
 def test_steps_together_end_an_epoch_that_a_cpu_was_stopped_in(trained, monkeypatch, tmp_path):
     (tmp_path / "checkpoint.npz").touch()
     monkeypatch.setattr("tiny_imagenet_tf.hardware.on_gpu", lambda devices=(): True)
-    monkeypatch.setattr("tiny_imagenet_tf.training.scratch.read_clock", lambda path, per_epoch: Clock(per_epoch, 9))
+    monkeypatch.setattr(
+        "tiny_imagenet_tf.experiments.checkpoints.read_clock", lambda path, per_epoch: Clock(per_epoch, 9)
+    )
     training, _ = trained(measure_every=12, checkpoint_every=6)  # 24 steps an epoch
     assert training.model.steps_per_execution == 3

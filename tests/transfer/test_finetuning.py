@@ -82,7 +82,15 @@ def test_a_network_is_cut_where_it_is_a_single_path(trunk):
 
 
 @pytest.mark.parametrize(
-    ("unfreeze", "cut"), [("last", "joint"), ("joint", "first_relu"), ("left", "first_relu"), ("avg_pool", "last_relu")]
+    ("unfreeze", "cut"),
+    [
+        ("last", "joint"),
+        ("joint", "first_relu"),
+        ("left", "first_relu"),
+        ("avg_pool", "last_relu"),
+        ("first", "images"),
+        ("all", "images"),
+    ],
 )
 def test_both_parts_are_the_whole(trunk, unfreeze, cut):
     frozen, learning = finetuning.split(trunk, finetuning.place_of_cut(trunk, unfreeze))
@@ -94,10 +102,27 @@ def test_both_parts_are_the_whole(trunk, unfreeze, cut):
     np.testing.assert_allclose(learning.predict(rows, verbose=0), trunk.model.predict(images, verbose=0), atol=1e-6)
 
 
-@pytest.mark.parametrize(("unfreeze", "message"), [("mixed9", "no such layer"), ("first", "nothing of")])
-def test_what_cannot_be_cut(trunk, unfreeze, message):
-    with pytest.raises(UserError, match=message):
-        finetuning.place_of_cut(trunk, unfreeze)
+def test_what_cannot_be_cut(trunk):
+    with pytest.raises(UserError, match=r"--unfreeze mixed9: no such layer; there are, say, .*joint.*; or all"):
+        finetuning.place_of_cut(trunk, "mixed9")
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_every_layer_may_learn(options, builder, stored):
+    changes = {"unfreeze": "all"} | ({} if stored else {"augment": True, "augmented_views": 0})
+    run = finetuning.run(STUDY, dataclasses.replace(options, **changes))
+    saved = backbones.load(run.classifier).get_layer("classifier").get_layer("network")
+    first = [layer for layer in saved._flatten_layers() if layer.name == "first"]
+    began = keras.models.load_model(options.backbone).get_layer("first")
+    assert not np.array_equal(first[0].get_weights()[0], began.get_weights()[0])
+    answers = Predictor.load(run.classifier).probabilities(splits.load(builder, "validation"))
+    np.testing.assert_allclose(answers, run.read_validation_predictions()["probabilities"], atol=2e-3)
+
+
+def test_with_no_frozen_part_there_is_nothing_for_openvino(options):
+    pytest.importorskip("nncf")
+    with pytest.raises(UserError, match="--unfreeze all: nothing stays frozen; leave out"):
+        finetuning.run(STUDY, dataclasses.replace(options, unfreeze="all", precision="int8"))
 
 
 def test_the_last_block_learns_and_all_else_stays(options, start, builder):

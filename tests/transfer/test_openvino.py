@@ -3,8 +3,10 @@ import dataclasses
 import numpy as np
 import pytest
 
+from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.data import splits, views
 from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.experiments.experiment import precision_of
 from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.transfer import openvino
 from tiny_imagenet_tf.transfer.engine import Engine
@@ -69,6 +71,13 @@ def test_a_damaged_network_is_named(small_trunk, train, tmp_path):
 def test_options_that_do_not_go_together(options, message):
     with pytest.raises(UserError, match=message):
         TransferOptions(demo=True, **options).check()
+
+
+def test_beside_a_gpu_it_computes_on_the_cpu_in_what_that_has(monkeypatch):
+    monkeypatch.setattr(hardware, "_gpus", lambda: [("GPU:0", "NVIDIA H100", 9)])
+    monkeypatch.setattr(hardware, "cpu_has_bfloat16", lambda: True)
+    assert precision_of(TransferOptions()) == "float16"
+    assert precision_of(TransferOptions(engine="openvino")) == "bfloat16"
 
 
 def test_a_missing_package_is_named_before_anything_is_made(monkeypatch):

@@ -12,6 +12,7 @@ from tiny_imagenet_tf.choices import Pixels, Resize
 from tiny_imagenet_tf.data import labels, views
 from tiny_imagenet_tf.data.batches import in_view
 from tiny_imagenet_tf.data.splits import Split
+from tiny_imagenet_tf.data.views import View
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
 from tiny_imagenet_tf.evaluation.predict import Predictor, check
@@ -121,56 +122,85 @@ def diagnose(
     model = backbones.load(path)
     check(model, path)
     own = preprocess.is_deployed(model)
-    told, view, resize = pixels, views.WHOLE, "half_pixel"
     if own:
         if pixels is not None:
             raise UserError(f"--pixels {pixels} would be ignored: {path} is of this package and scales by itself")
         predictor = Predictor.of(model)
-        network, told, view, resize = predictor.classifier, "0..255", predictor.views()[0], predictor.resize
+        subject = _Subject(predictor.classifier, "0..255", split, predictor.views()[0], predictor.resize)
     else:
-        network = model
         try:
             told = backbones.pixels_of(model, str(path), pixels)
         except UserError:
             told = "-1..1"
-    stored = networks.classes_of(path)
-    if stored is not None and order is not None:
-        raise UserError(f"--labels {order} would be ignored: {path} holds its classes")
-    known = {"sorted": split.wnids, **(orders or {})}
-    if order is not None:
-        known = {order: labels.order(order, split.wnids), **known}
-    elif stored is not None and stored.wnids != split.wnids:
-        known = {_STORED: stored.wnids, **known}
-    known = {name: wnids for name, wnids in known.items() if len(wnids) == network.output_shape[-1]}
-    if not known:
-        raise UserError(f"{path}: {network.output_shape[-1]} scores; no order of so many classes is known")
-    if order is not None and order not in known:
-        raise UserError(f"--labels {order}: not an order of {network.output_shape[-1]} classes, which {path} has")
-    said = order or next(iter(known))
-    columns = {name: labels.columns(wnids, split.wnids) for name, wnids in known.items()}
-    ranges = ["0..255"] if own else list(dict.fromkeys((told, *get_args(Pixels))))
-    trials, answers, by_batch = [], {}, None
-    for each in ranges:
+        subject = _Subject(model, told, split)
+    told_order, columns = _orders(path, subject.network.output_shape[-1], split, orders or {}, order)
+    as_told = (subject.told, False, told_order)
+
+    trials = []
+    for each in ["0..255"] if own else list(dict.fromkeys((subject.told, *get_args(Pixels)))):
         for blue_first in (False, True):
-            shown = _behind(network, each, blue_first, resize)
-            scores = shown.predict(in_view(split, view, BATCH), verbose=0)
-            answers[each, blue_first] = scores
+            scores = subject.scores(each, blue_first)
             for name, of in columns.items():
                 trials.append(Trial(each, blue_first, name, top_k_accuracy(scores[:, of], split.labels)))
-    first = next(each for each in trials if (each.pixels, each.blue_first, each.order) == (told, False, said))
+            if (each, blue_first) == as_told[:2]:
+                regular = _regular(scores.argmax(axis=1), split.labels, len(split.wnids))
+    first = next(each for each in trials if (each.pixels, each.blue_first, each.order) == as_told)
     most = max(trial.accuracy for trial in trials)
     best = min(
         (trial for trial in trials if trial.accuracy >= _ALIKE * most),
         key=lambda each: (_changes(first, each), -each.accuracy),
     )
+    by_batch = None
     if any(isinstance(layer, keras.layers.BatchNormalization) for layer in model._flatten_layers()):
-        copied = keras.models.clone_model(network)  # whose moving averages may move
-        copied.set_weights(network.get_weights())
-        shown = _behind(copied, told, False, resize)
-        found = [np.asarray(shown(list(inputs), training=True)) for (inputs,) in in_view(split, view, BATCH)]
-        by_batch = top_k_accuracy(np.concatenate(found)[:, columns[said]], split.labels)
-    regular = _regular(answers[told, False].argmax(axis=1), split.labels, len(split.wnids))
+        by_batch = top_k_accuracy(subject.scores_by_batch()[:, columns[told_order]], split.labels)
     return Diagnosis(first, best, len(split), *regular, by_batch)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Subject:
+    """A network of one range of pixels, and how its images are shown."""
+
+    network: keras.Model
+    told: Pixels
+    split: Split
+    view: View = views.WHOLE
+    resize: Resize = "half_pixel"
+
+    def scores(self, pixels: Pixels, blue_first: bool) -> np.ndarray:
+        """Its scores (n, classes) of the images, in a range of pixels."""
+        shown = _behind(self.network, pixels, blue_first, self.resize)
+        return shown.predict(in_view(self.split, self.view, BATCH), verbose=0)
+
+    def scores_by_batch(self) -> np.ndarray:
+        """The same by each batch's own statistics."""
+        copied = keras.models.clone_model(self.network)  # whose moving averages may move
+        copied.set_weights(self.network.get_weights())
+        shown = _behind(copied, self.told, False, self.resize)
+        batches = in_view(self.split, self.view, BATCH)
+        return np.concatenate([np.asarray(shown(list(inputs), training=True)) for (inputs,) in batches])
+
+
+def _orders(
+    path: Path, scores: int, split: Split, more: Mapping[str, Sequence[str]], told: str | None
+) -> tuple[str, dict[str, np.ndarray]]:
+    """The order that a network's scores are said to be in; and of all orders the columns that bring it to the split's.
+
+    Raises:
+        UserError: no order has so many classes, or what is told would be ignored.
+    """
+    stored, known = networks.classes_of(path), {"sorted": split.wnids, **more}
+    if stored is not None and told is not None:
+        raise UserError(f"--labels {told} would be ignored: {path} holds its classes")
+    if told is not None:
+        known = {told: labels.order(told, split.wnids), **known}
+    elif stored is not None and stored.wnids != split.wnids:
+        known = {_STORED: stored.wnids, **known}
+    known = {name: wnids for name, wnids in known.items() if len(wnids) == scores}
+    if not known:
+        raise UserError(f"{path}: {scores} scores; no order of so many classes is known")
+    if told is not None and told not in known:
+        raise UserError(f"--labels {told}: not an order of {scores} classes, which {path} has")
+    return told or next(iter(known)), {name: labels.columns(wnids, split.wnids) for name, wnids in known.items()}
 
 
 def _changes(told: Trial, other: Trial) -> int:

@@ -200,7 +200,7 @@ def begin(
     devices = devices or ()
     if options.resume:
         _check_resumable(Run(options.resume), study.recipe, devices)
-    precision = precision_of(options, devices)
+    precision = precision_of(options)
     if options.batch_size % placement.replicas:
         raise UserError(
             f"--batch-size {options.batch_size}: the {placement.replicas} devices must get equal shares; "
@@ -263,12 +263,12 @@ def _take_up(run: Run, data: Data, options: RunOptions, machine: dict[str, Any])
     run.write_resumption(lengths, **machine)
 
 
-def precision_of(options: RunOptions, devices: Sequence[str] = ()) -> Arithmetic:
+def precision_of(options: RunOptions) -> Arithmetic:
     """Returns the arithmetic of a run; one that goes on keeps what it was begun with."""
     wanted = (
         Run(options.resume).environment.get("precision", options.precision) if options.resume else options.precision
     )
-    return hardware.resolve_precision(wanted, devices, frozen=options.FROZEN)
+    return hardware.resolve_precision(wanted, options.devices, frozen=options.FROZEN)
 
 
 def _check_resumable(run: Run, recipe: str, devices: Sequence[str]) -> None:

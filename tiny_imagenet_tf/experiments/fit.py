@@ -7,6 +7,7 @@ others.
 
 import contextlib
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -54,6 +55,24 @@ def compile_for_training(
     model.optimizer.build(model.trainable_variables)  # under the scope, so that a checkpoint can be restored
     for layer in normalizations(model) if replicas > 1 else ():
         layer.synchronized = True  # or each device would normalize its share of a batch by itself
+
+
+def steps_together(run: Run, per_epoch: int, *pauses: int, devices: Sequence[str] = ()) -> int:
+    """Returns the steps between two returns to Python, for ``steps_per_execution`` where a step is long.
+
+    On a GPU, which would wait for Python, as many as nothing has to be done in, up to 20; on a CPU one.
+
+    Args:
+        run: that a CPU may have been stopped in at any step.
+        per_epoch: steps an epoch.
+        pauses: so many steps apart something has to be done.
+        devices: as :func:`hardware.place` takes them.
+    """
+    if not hardware.on_gpu(devices):
+        return 1
+    begun = checkpoints.read_clock(run.checkpoint, per_epoch).step if run.checkpoint.exists() else 0
+    free = math.gcd(per_epoch, *pauses, begun)
+    return max(n for n in range(1, min(free, 20) + 1) if free % n == 0)
 
 
 def save_network(model: keras.Model, classes: Classes, path: Path) -> None:

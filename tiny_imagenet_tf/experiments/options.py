@@ -199,6 +199,11 @@ class RunOptions(DataOptions):
         return super().starting_point(arguments)
 
     @property
+    def devices(self) -> tuple[str, ...]:
+        """What computes, as :func:`hardware.place` takes it; nothing for the backend's own choice."""
+        return ()
+
+    @property
     def until(self) -> int:
         """The epochs to have been trained in the end."""
         return self.epochs

@@ -50,7 +50,7 @@ def run(options: SearchOptions) -> Path:
     data = images.load(dataclasses.replace(options, holdout=0.0) if options.folds else options)
     folds = _folds(options, data)
     # One for all processes of a search: it is part of what the values are.
-    precision = hardware.resolve_precision(options.precision, frozen=True)
+    precision = hardware.resolve_precision(options.precision, options.devices, frozen=True)
     options = dataclasses.replace(options, precision=precision)
     trunk = experiment.trunk_of(options, precision)
     trials = Trials(options.folder, _space(options), options.sampler, options.seed)

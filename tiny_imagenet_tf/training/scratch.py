@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -16,10 +15,9 @@ from tiny_imagenet_tf.data.views import PLAIN, RandomViews
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
 from tiny_imagenet_tf.evaluation.predict import Predictor
-from tiny_imagenet_tf.experiments.checkpoints import read_clock
 from tiny_imagenet_tf.experiments.clock import Clock
 from tiny_imagenet_tf.experiments.experiment import Experiment
-from tiny_imagenet_tf.experiments.fit import compile_for_training, fit, save_network
+from tiny_imagenet_tf.experiments.fit import compile_for_training, fit, save_network, steps_together
 from tiny_imagenet_tf.experiments.statistics import Reestimation, normalizations
 from tiny_imagenet_tf.models import preprocess
 from tiny_imagenet_tf.published import IMAGE_SIZE
@@ -72,11 +70,15 @@ class Scratch:
         """
         if views.mixup and experiment.placement.replicas > 1:
             raise UserError("mixup is for one device: choose one with --devices")
+        options, steps = experiment.options, len(experiment.data.rows) // experiment.options.batch_size
         with experiment.placement.scope(), hardware.policy(hardware.training_policy(experiment.precision)):
             built = network()
             classifier, trained = preprocess.classifier(built), preprocess.classifier(built, size=size)
             model = preprocess.behind_views(trained, views)
-            compile_for_training(model, optimizer(built), loss, steps_per_execution=_together(experiment))
+            several = steps_together(
+                experiment.run, steps, options.measure_every, options.checkpoint_every, devices=options.devices
+            )
+            compile_for_training(model, optimizer(built), loss, steps_per_execution=several)
         return cls(experiment, views, classifier, model)
 
     def fit(self, *, epochs: int | None = None, callbacks: Sequence[keras.callbacks.Callback] = ()) -> Clock:
@@ -127,14 +129,3 @@ class Scratch:
         shown = Training(views=self.views.description, drawn=drawn)
         self.experiment.report(clock, best.probabilities, crops=best.crops, train=shown, **more)
         return best
-
-
-def _together(experiment: Experiment) -> int:
-    """Steps between two returns to Python: on a GPU, which would wait for it, as many as nothing has to be done in."""
-    options = experiment.options
-    if not hardware.on_gpu(options.devices):
-        return 1
-    per_epoch, path = len(experiment.data.rows) // options.batch_size, experiment.run.checkpoint
-    begun = read_clock(path, per_epoch).step if path.exists() else 0  # at any step, if a CPU was stopped there
-    free = math.gcd(per_epoch, options.measure_every, options.checkpoint_every, begun)
-    return max(n for n in range(1, min(free, 20) + 1) if free % n == 0)

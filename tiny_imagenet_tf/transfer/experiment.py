@@ -18,7 +18,7 @@ from tiny_imagenet_tf.experiments import data as images
 from tiny_imagenet_tf.experiments import losses, schedules
 from tiny_imagenet_tf.experiments.data import Data
 from tiny_imagenet_tf.experiments.experiment import Experiment, begin, precision_of
-from tiny_imagenet_tf.experiments.fit import compile_for_training, fit, save_network
+from tiny_imagenet_tf.experiments.fit import compile_for_training, fit, save_network, steps_together
 from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.models import backbones, preprocess
 from tiny_imagenet_tf.models.backbones import Trunk
@@ -177,7 +177,6 @@ def train(
     float32: Callable[[], Trunk],
     *,
     checkpoint_every: int | None = None,
-    together: int | None = None,
     note: Callable[[np.ndarray], str] | None = None,
 ) -> None:
     """Trains a head on what the options ask for, and reports it at its best.
@@ -188,20 +187,23 @@ def train(
         values: of the images.
         head: from rows of values to scores.
         float32: builds the trunk in float32, which is what is saved, whatever computed the values.
-        checkpoint_every: steps that an interruption costs; None for an epoch's.
-        together: steps between two returns to Python; None for many, where a step is short.
+        checkpoint_every: steps that an interruption costs, where steps are long; None for an epoch's.
         note: what to add to the run's notes, from the val probabilities (n, classes) of the best head.
     """
     options, data = experiment.options, experiment.data
+    steps = Steps(len(data.rows), options.batch_size, options.seed)
+    once = steps.per_epoch
+    pace = checkpoint_every or once
+    several = None  # many at once, where they are short
+    if options.new_views or checkpoint_every:
+        several = steps_together(experiment.run, once, pace)
     if options.new_views:
         batches = ImageBatches(data.train, views.MILANI_TRANSFER, options.batch_size, options.seed)
         with hardware.policy(head.dtype_policy.name):  # by which Keras scales a loss in float16
             model = preprocess.behind_views(_joined(trunk, head), views.MILANI_TRANSFER, options.resize)
-        several = 1
     else:
         pool = ValuePool.from_views(values.training_views, data.all_train.labels).only(data.rows)
-        steps = Steps(len(data.rows), options.batch_size, options.seed)
-        batches = ValueBatches(pool, steps, experiment.classes, together)
+        batches = ValueBatches(pool, steps, experiment.classes, several)
         model, several = head, batches.steps_per_execution
     loss = losses.smoothed_cross_entropy(options.label_smoothing)
     adam = keras.optimizers.Adam(options.learning_rate, epsilon=losses.ADAM_EPSILON)
@@ -209,12 +211,8 @@ def train(
 
     staircase = schedules.staircase_callback(options.learning_rate, options.learning_rate_decay_per_epoch)
     never_compiled = keras.Model(head.inputs, head.outputs, name=head.name)  # saves the layers alone
-    once = batches.steps.per_epoch
     keeping = experiment.keeping(
-        partial(predictions, values, head),
-        never_compiled.save,
-        measure_every=once,
-        checkpoint_every=checkpoint_every or once,
+        partial(predictions, values, head), never_compiled.save, measure_every=once, checkpoint_every=pace
     )
     clock = fit(model, batches, keeping, epochs=options.epochs, callbacks=[staircase])
 

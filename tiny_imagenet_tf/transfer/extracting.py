@@ -29,7 +29,8 @@ class Work:
     def of(cls, options: ExtractOptions) -> "Work":
         """Reads images and trunk; every process comes to the same parts in the same order."""
         hardware.set_seed(options.seed)
-        data, precision = images.load(options), hardware.resolve_precision(options.precision, frozen=True)
+        data = images.load(options)
+        precision = hardware.resolve_precision(options.precision, options.devices, frozen=True)
         trunk = experiment.trunk_of(options, precision)
         extraction = experiment.extraction_of(options, trunk, data.all_train, precision)
         parts = [(split, list(shown)) for split, shown in experiment.tested_parts(options.crops, data)]

@@ -49,6 +49,8 @@ def run(study: Study, options: FinetuneOptions) -> Run:
     trunk = transfer.trunk_of(options, precision)
     _check_same_weights(options.start, trunk)
     cut = place_of_cut(trunk, options.unfreeze)
+    if not cut and options.openvino:
+        raise UserError(f"--unfreeze {options.unfreeze}: nothing stays frozen; leave out --engine and --precision int8")
     frozen, _ = split(trunk, cut)
     # Built anew, for on a CPU what is frozen is built in float32, whatever its engine computes in.
     learns_in = learning_precision(options.precision)
@@ -71,9 +73,7 @@ def run(study: Study, options: FinetuneOptions) -> Run:
         def float32() -> Trunk:
             return split(transfer.trunk_of(options, experiment.precision, "float32"), cut)[0]
 
-        transfer.train(
-            experiment, frozen, values, head, float32, checkpoint_every=options.checkpoint_every, together=1, note=note
-        )
+        transfer.train(experiment, frozen, values, head, float32, checkpoint_every=options.checkpoint_every, note=note)
         return experiment.run
 
 
@@ -83,22 +83,23 @@ def place_of_cut(trunk: Trunk, unfreeze: str) -> int:
     Args:
         trunk: frozen.
         unfreeze: name of the layer from which on it is to learn, such as ``mixed9``: a block that ends in a layer of
-            that name learns as a whole.
+            that name learns as a whole; or ``all``.
 
     Returns:
-        The number of the last layer that stays frozen. Names differ from one building of a network to the next.
+        The number of the last layer that stays frozen, 0 where it is the input alone. Names differ from one building of
+        a network to the next.
 
     Raises:
-        UserError: there is no such layer, or nothing before it.
+        UserError: there is no such layer.
     """
+    if unfreeze == "all":
+        return 0
     order, points = [layer.name for layer in trunk.model.layers], cuts(trunk.model)
     if unfreeze not in order:
         some = [name for name in points if name.startswith(("mixed", "block")) or name.endswith(("add", "out"))]
-        raise UserError(f"--unfreeze {unfreeze}: no such layer; there are, say, {', '.join((some or points)[-12:])}")
-    before = [name for name in points if order.index(name) < order.index(unfreeze)]
-    if not before:
-        raise UserError(f"--unfreeze {unfreeze}: nothing of {trunk.backbone.name} would stay frozen before it")
-    return order.index(before[-1])
+        names = ", ".join((some or points)[-12:])
+        raise UserError(f"--unfreeze {unfreeze}: no such layer; there are, say, {names}; or all")
+    return max((order.index(name) for name in points if order.index(name) < order.index(unfreeze)), default=0)
 
 
 def split(trunk: Trunk, place: int) -> tuple[Trunk, keras.Model]:

@@ -92,6 +92,11 @@ class ValueOptions(DataOptions):
 
         return openvino.chosen(self.engine, self.precision)
 
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """What computes the transfer values: for OpenVINO the CPU, whatever else there is."""
+        return ("CPU:0",) if self.openvino else ()
+
     def check(self) -> None:
         """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
         super().check()
@@ -219,7 +224,8 @@ class FinetuneOptions(TransferOptions):
     --demo one is made first."""
     unfreeze: str = option("mixed9")
     """The layer from which on the backbone learns: mixed9, the last but one block of Inception-v3, or another's. A
-    block that ends in a layer of that name learns as a whole."""
+    block that ends in a layer of that name learns as a whole. all: every layer, for a GPU, with --augment
+    --augmented-views 0 and --crops whole."""
     epochs: int = 3
     """Passes over the training images."""
     learning_rate: float = option(1e-4, POSITIVE)

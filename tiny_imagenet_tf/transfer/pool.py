@@ -62,7 +62,7 @@ class ValueBatches:
         pool: what may be shown.
         steps: the order of the images.
         classes: length of the one-hot labels.
-        together: steps between two returns to Python; None for the most that divide an epoch.
+        together: steps between two returns to Python, where they are long; None for the most that divide an epoch.
     """
 
     pool: ValuePool
@@ -86,5 +86,5 @@ class ValueBatches:
     def dataset(self, first: int, last: int) -> Any:
         """Returns the batches of some steps: float32 values (batch, width) and one-hot labels (batch, classes)."""
         steps = self.steps.dataset(first, last, self.of_epoch)
-        ahead = 2 * (self.together or _MOST_STEPS_PER_EXECUTION)  # of long rows a few: in float32 they are gigabytes
+        ahead = 2 if self.together else 2 * _MOST_STEPS_PER_EXECUTION  # of long rows few: in float32 they are gigabytes
         return gathered(steps, self.pool.labels, self.classes, self.pool.values).prefetch(ahead)
