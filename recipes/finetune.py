@@ -3,7 +3,7 @@
 Begins with a finished run of transfer learning: its head, and the backbone from --unfreeze on, go on learning at a
 small rate; batch normalization keeps its statistics. The maps before the cut are stored once, so an epoch costs the
 last blocks alone; their size is told first. With --augment there are stored views of each image as in v3, and with
---augmented-views 0, on a GPU, new ones every epoch through the whole network.
+--augmented-views 0, on a GPU, new ones every epoch through the whole network; all of it learns with --unfreeze all.
 
     python recipes/finetune.py --start runs/transfer_v2-20260101-120000
     python recipes/finetune.py --start runs/transfer_v2-20260101-120000 --unfreeze mixed8 --augment
