@@ -7,7 +7,7 @@ machine that will be without a network later (transfer learning needs its trunk'
     python recipes/prepare_data.py --source tiny-imagenet-200.zip     # from disk: folder, zip or tar
     python recipes/prepare_data.py --verify                           # are the records still what was prepared?
 
-Time: two minutes beyond the download.
+Time: a minute or two beyond the download.
 """
 
 import dataclasses

@@ -6,7 +6,7 @@ are stored as they end: the same command goes on with a search that was stopped,
 Needs the extra: pip install "tiny_imagenet_tf[search]"; with the extra report, all trials are drawn, too.
 
 Paper: vanilla's values are printed (6.5e-4, 0.713, 0.0116), those of v2 and v3 are not.
-Time, once the transfer values are stored: 60 trials in an hour or two on 2 CPU cores.
+Time, once the transfer values are stored: 60 trials in a quarter of an hour to an hour on 2 CPU cores.
 
     python recipes/search_head.py --variant v2
     python recipes/search_head.py --variant v3 --folds 5 --trials 30

@@ -1,6 +1,7 @@
 """A table as text."""
 
 import dataclasses
+from collections.abc import Sequence
 
 NOTHING = "–"  # noqa: RUF001 (a dash in a cell)
 
@@ -25,11 +26,21 @@ class Table:
 
     def markdown(self) -> str:
         """The table in GitHub's Markdown, with its title, caption and notes."""
-        lines = [self.columns, ("---",) + ("---:",) * (len(self.columns) - 1), *self.rows]
+        rules = (
+            "---:" if number and _are_numbers(cells) else "---"
+            for number, cells in enumerate(zip(*self.rows, strict=True))
+        )
+        lines = [self.columns, tuple(rules), *self.rows]
         body = "\n".join(f"| {' | '.join(map(inline, cells))} |" for cells in lines)
         notes = "\n".join(f"- {inline(note)}" for note in self.notes)
         parts = (f"### {inline(self.title)}", inline(self.caption), body, notes)
         return "\n\n".join(part for part in parts if part)
+
+
+def _are_numbers(cells: Sequence[str]) -> bool:
+    """Whether a column holds numbers, some with a unit, which stand on the right."""
+    told = [cell for cell in cells if cell not in ("", NOTHING, "not run")]
+    return all(cell[0] in "+-0123456789" and len(cell.split()) <= 2 for cell in told)
 
 
 def inline(text: str) -> str:

@@ -70,6 +70,19 @@ class ValueOptions(DataOptions):
     augmented_fraction: float = option(1.0, SHARE, departs=False)
     """With augment: share of each class that has stored augmented views; the rest is trained on whole images."""
 
+    @classmethod
+    def starting_point(cls, arguments: Sequence[str]) -> "ValueOptions":
+        """Returns the options that a command line does not name; a demo's layer is Inception-v3's."""
+        found, backbone = super().starting_point(arguments), given(arguments, "--backbone")
+        found = dataclasses.replace(found, backbone=backbone or found.backbone)
+        return dataclasses.replace(found, layer=found.own.layer) if found.demo else found
+
+    @property
+    def own(self) -> "ValueOptions":
+        """What the recipe takes where nothing is said."""
+        found = super().own
+        return found if self.backbone.startswith("inception_v3") else dataclasses.replace(found, layer=None)
+
     @property
     def values_folder(self) -> Path:
         """Where transfer values are kept."""
