@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 
+from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.hardware import describe_device
 from tiny_imagenet_tf.runs.environment import describe_environment
 from tiny_imagenet_tf.runs.files import write_json
@@ -80,6 +81,8 @@ def take_turns(
         contenders: by name.
         turns: of each.
     """
+    if turns < 1:
+        raise UserError(f"--turns {turns}: must be at least 1")
     for run in contenders.values():
         run()
     rates: dict[str, list[float]] = {each: [] for each in contenders}

@@ -54,6 +54,10 @@ def main(config: Config) -> None:
     row = {name: number for number, name in enumerate(val.file_names)}
     if missing := [name for name in predictions.file_names if name not in row]:
         raise UserError(f"{config.run}: {len(missing):,} images of its val are not in --source, such as {missing[0]}")
+    if run.digest_of("validation") not in (None, val.digest):
+        raise UserError(f"{config.run}: its val is of other images of the same names than --source")
+    if (val.boxes < 0).any():
+        raise UserError("--source: val has no boxes")
     areas = covered(val.boxes[[row[name] for name in predictions.file_names]])
     found = {**describe_environment(), "run": run.summary.title, **measure(predictions, areas)}
     write_json(config.output, found)

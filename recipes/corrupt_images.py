@@ -15,6 +15,7 @@ Time: one or two minutes a corruption and severity for 10,000 images on a CPU co
 
 import dataclasses
 import importlib.util
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -72,9 +73,10 @@ def main(config: Config) -> None:
                 tiny_imagenet_c.write(config.output, *group, split, corrupt, bar.update)
     print(f"{config.output}: {len(groups)} groups of {len(split):,} images written; next:")
     images = {"source": config.source, "data-dir": config.data_dir}
-    more = [f"--{name} {value}" for name, value in images.items() if value]
-    more += [f"--fraction {config.fraction:g}"] * (config.fraction != 1)
-    print(" ".join([f"  tiny-imagenet evaluate RUN --corrupted {config.output}", *more]))
+    words = ["--corrupted", str(config.output)]
+    words += [word for name, value in images.items() if value for word in (f"--{name}", str(value))]
+    words += ["--fraction", f"{config.fraction:g}"] * (config.fraction != 1)
+    print(f"  tiny-imagenet evaluate RUN {shlex.join(words)}")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ for 10,000 images.
 """
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,7 +22,7 @@ import numpy as np
 import tyro
 
 from tiny_imagenet_tf import published
-from tiny_imagenet_tf.choices import Which
+from tiny_imagenet_tf.choices import Pixels, Which
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs.files import check_folder
@@ -45,6 +46,12 @@ class Config:
     """Which of a run's snapshots."""
     all: bool = False
     """Join all members, not the best so many (Le & Yang section 5.3.5)."""
+    pixels: Pixels | None = None
+    """Pixels that models from elsewhere expect, where they do not scale them themselves: -1..1 (write --pixels=-1..1),
+    0..1, 0..255, or caffe. A run's model knows its own."""
+    labels: str | None = None
+    """The order of the scores of models that do not hold their classes: sorted (the default), imagenet1k, or a file
+    with a wnid a line such as the dataset's wnids.txt."""
     crops: Crops | None = None
     """At test time. Default: as the run of transfer learning, or else as the network's paper: whole for whole images,
     center for networks of crops."""
@@ -71,7 +78,7 @@ def main(config: Config) -> Run:
     splits.check_fraction(config.fraction)
     if not config.members:
         raise UserError("no run directory or .keras file was given")
-    found = find(config.members, config.snapshots)
+    found = find(config.members, config.snapshots, config.pixels, config.labels)
     for member in found:
         if member.run is None:
             member.network()  # what is wrong with a file is told before images are prepared
@@ -100,13 +107,14 @@ def main(config: Config) -> Run:
         ensemble=Ensemble(joined.accuracy_by_size, joined.best_size, members),
         **(_training(chosen) if key else {}),
     )
+    digests = {"validation": validation.digest}
     with Run.created(config.runs, "ensemble", config) as run:
-        run.write_environment(device=hardware.describe_device(), dataset={"digests": {"validation": validation.digest}})
+        run.write_environment(device=hardware.describe_device(alone=True), dataset={"digests": digests})
         run.write_validation_predictions(validation, answers)
         if tested is not None:
             run.write_test_predictions(test, tested)
         run.write_summary(summary)
-    print(f"Written to {run.path}; next:\n  tiny-imagenet report {run.path}")
+    print(f"Written to {run.path}; next:\n  tiny-imagenet report {shlex.quote(str(run.path))}")
     return run
 
 

@@ -68,7 +68,7 @@ class Config:
 def main(config: Config) -> dict[str, float]:
     from tiny_imagenet_tf.data import splits, tiny_imagenet_c  # TensorFlow is loaded when the recipe runs
     from tiny_imagenet_tf.evaluation.members import find, images_of
-    from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
+    from tiny_imagenet_tf.evaluation.metrics import near_chance, top_k_accuracy
     from tiny_imagenet_tf.models import packaged
 
     if config.split == "test" and config.output is None:
@@ -85,14 +85,13 @@ def main(config: Config) -> dict[str, float]:
     check_output("--output", config.output, [path for path in read if path is not None])
     network = member.network() if member.path else None  # what is wrong with it is told before images are prepared
     split = splits.load(splits.prepare(source, data_dir), config.split).fraction(config.fraction)
+    share = 1.0 if kinds and tiny_imagenet_c.check_made(config.corrupted, split) else config.fraction
     probabilities = member.probabilities(split, config.crops, network=network)
     figures = {}
     if config.split != "test":
         figures = {f"top-{k}": top_k_accuracy(probabilities, split.labels, k) for k in (1, 5)}
         print(f"{member.name}: {len(split):,} {split.name} images", *(f"{k} {v:.2%}" for k, v in figures.items()))
-        if len(split.wnids) >= 10 and figures["top-1"] < 2 / len(split.wnids):
-            print("That is near chance: tiny-imagenet doctor --model looks for the reason.")
-    share = 1.0 if kinds and tiny_imagenet_c.check_made(config.corrupted, split) else config.fraction
+        print(near_chance(figures["top-1"], len(split.wnids)), end="")
     errors, first = {}, None
     for kind in progress.bar("corruptions", len(kinds), unit="groups", over=kinds):
         images = tiny_imagenet_c.read(config.corrupted, *kind, split, share)

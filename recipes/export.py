@@ -62,7 +62,7 @@ def main(config: Config) -> list[dict]:
     from tiny_imagenet_tf.data.labels import columns
     from tiny_imagenet_tf.deployment import formats
     from tiny_imagenet_tf.evaluation.members import find, images_of
-    from tiny_imagenet_tf.evaluation.metrics import softmax, top_k_accuracy
+    from tiny_imagenet_tf.evaluation.metrics import near_chance, softmax, top_k_accuracy
     from tiny_imagenet_tf.evaluation.predict import are_probabilities, as_scores
     from tiny_imagenet_tf.models import preprocess
     from tiny_imagenet_tf.runs import networks
@@ -103,8 +103,7 @@ def main(config: Config) -> list[dict]:
     classes = networks.classes_of(member.path) or Classes.of(own, validation.words)
     top1 = top_k_accuracy(expected, labels)
     print(f"{member.name}: top-1 {top1:.2%} of {len(rows)} val images by Keras")
-    if len(own) >= 10 and top1 < 2 / len(own):
-        print("That is near chance: tiny-imagenet doctor --model looks for the reason.")
+    print(near_chance(top1, len(own)), end="")
 
     def compared(path: Path, format: str, int8: bool) -> dict:
         """Writes a file, reads it back and measures it."""

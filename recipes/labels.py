@@ -73,11 +73,14 @@ def _orders(config: Config) -> tuple[tuple[str, ...], tuple[str, ...]]:
 def _model(config: Config, before: tuple[str, ...], after: tuple[str, ...], columns: np.ndarray) -> None:
     import keras
 
+    from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import classes as official
+    from tiny_imagenet_tf.evaluation.predict import check
     from tiny_imagenet_tf.models import backbones, preprocess
     from tiny_imagenet_tf.runs import networks
     from tiny_imagenet_tf.runs.networks import Classes
 
     model = backbones.load(config.file)
+    check(model, config.file)
     if model.output_shape[-1] != len(before):
         raise UserError(f"{config.file}: {model.output_shape[-1]} scores for {len(before)} classes")
     stored = networks.classes_of(config.file)
@@ -98,7 +101,7 @@ def _model(config: Config, before: tuple[str, ...], after: tuple[str, ...], colu
     chosen, kept = np.zeros((len(before), len(after)), np.float32), np.flatnonzero(columns >= 0)
     chosen[columns[kept], kept] = 1
     picked.set_weights([chosen, np.where(columns < 0, 0 if probable else NEVER, 0).astype(np.float32)])
-    names = dict(zip(stored.wnids, stored.names, strict=True)) if stored else {}
+    names = official() | (dict(zip(stored.wnids, stored.names, strict=True)) if stored else {})
     save_whole(lambda path: networks.save(made.save, path, Classes.of(after, names)), config.output)
 
 
@@ -108,9 +111,14 @@ def _array(config: Config, before: tuple[str, ...], columns: np.ndarray) -> None
         raise UserError(f"{config.file}: {found.dtype} {found.shape}, not numbers (images, {len(before)})")
     if not np.isfinite(found).all():
         raise UserError(f"{config.file}: its scores are not finite; one is NaN or infinite")
+    from tiny_imagenet_tf.evaluation.predict import are_probabilities
+
+    probable = are_probabilities(found)
     never = NEVER if found.dtype.kind == "f" else np.iinfo(found.dtype).min
-    nothing = 0.0 if found.min() >= 0 else never
-    ordered = np.where(columns >= 0, found[:, np.maximum(columns, 0)], nothing).astype(found.dtype)
+    ordered = np.where(columns >= 0, found[:, np.maximum(columns, 0)], 0 if probable else never)
+    if probable:  # of fewer classes
+        ordered = ordered / ordered.sum(axis=1, keepdims=True)
+    ordered = ordered.astype(found.dtype)
     save_whole(lambda path: np.save(path, ordered), config.output)
 
 

@@ -16,7 +16,7 @@ import tyro
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs import records
-from tiny_imagenet_tf.runs.files import check_folder, locked, read_object, replacing, room
+from tiny_imagenet_tf.runs.files import check_folder, locked, read_object, replacing
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.typed import misfits
 
@@ -60,8 +60,9 @@ def main(config: Config) -> None:
     elif config.results.resolve() != Config.results.resolve() and config.pages == Config.pages:
         raise UserError(f"--results {config.results}: the pages show {Config.results}; name --pages, or --no-tables")
     check_folder("--results", config.results)
-    with locked(room(config.results.absolute().parent)[0] / ".record.lock", str(config.results), wait=True):
-        run, record = config.run and Run.finished(config.run), None
+    run, record = config.run and Run.finished(config.run), None
+    config.results.mkdir(parents=True, exist_ok=True)
+    with locked(config.results / ".lock", str(config.results), wait=True):
         if run is not None and run.config.get("demo"):
             raise UserError(f"{run.path}: a demo's, of made-up images, which are in no table")
         found = records.read(config.results)
@@ -71,7 +72,8 @@ def main(config: Config) -> None:
         # Outside a checkout there may be none of the defaults.
         there = OWN or config.networks != Config.networks or config.networks.exists()
         sizes = _sizes(config.networks) if config.tables and there else {}
-        pages = [page for page in config.pages if OWN or config.pages != Config.pages or page.exists()]
+        told = OWN or config.pages != Config.pages
+        pages = [page for page in config.pages if told or (page.exists() and markers.has(page, "results"))]
         parts = [(page, "results", lambda asked: tables.section(asked, found, sizes)) for page in pages]
         own = OWN and config.results.resolve() == Config.results.resolve()
         if told := config.claims or (ROOT / "docs" / "claims.toml" if own else None):

@@ -23,8 +23,11 @@ from tiny_imagenet_tf.runs.files import check_folder, check_output, read_json
 from tiny_imagenet_tf.runs.run import Run
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-ROOT = CHECKOUT if (CHECKOUT / "setup.cfg").exists() else Path()
-NETWORKS = ROOT / "docs" / "networks.json"
+OWN = (CHECKOUT / "setup.cfg").exists()
+NETWORKS = CHECKOUT / "docs" / "networks.json"
+
+
+GENERATOR = '<meta name="generator" content="tiny_imagenet_tf">'
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,8 @@ class Config:
     """Where prepared datasets are kept; default: the run's own."""
     docs: Path | None = None
     """A Markdown page: what stands between its markers is written from this report, too."""
-    results: Path = ROOT / "results"
-    """Records for the papers' tables."""
+    results: Path | None = CHECKOUT / "results" if OWN else None
+    """Records for the papers' tables. Default: the project's own, in a checkout of it."""
 
 
 def main(config: Config) -> None:
@@ -56,7 +59,10 @@ def main(config: Config) -> None:
             raise UserError(f"--{name.replace('_', '-')} {path}: no such file or folder")
     out = config.out or config.runs[0] / "report"
     check_folder("--out", out)
+    _check_is_report(out, config.runs)
     check_output("--docs", config.docs)
+    if config.docs and not config.docs.is_file():
+        raise UserError(f"--docs {config.docs}: no such page; what is between its markers is written")
     from tiny_imagenet_tf.reports import requirements  # only now: they import the extra
 
     requirements.require()
@@ -66,13 +72,23 @@ def main(config: Config) -> None:
         [Run.finished(path) for path in config.runs],
         out,
         classes=config.classes,
-        results=records.read(config.results),
+        results=records.read(config.results) if config.results else [],
         network_sizes=read_json(NETWORKS) if NETWORKS.exists() else {},
         source=config.source,
         data_dir=config.data_dir,
         docs=config.docs,
     )
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+
+
+def _check_is_report(out: Path, runs: tuple[Path, ...]) -> None:
+    """Raises UserError where a page that is not a report would be overwritten; in a run's directory all are."""
+    page = out / "index.html"
+    if out.resolve().parent in [run.resolve() for run in runs]:
+        return
+    ours = page.is_file() and GENERATOR in page.read_text(encoding="utf-8", errors="replace")
+    if not ours and any((out / name).exists() for name in ("index.html", "tables.md")):
+        raise UserError(f"--out {out}: holds a page that is no report of this command; name another folder")
 
 
 if __name__ == "__main__":

@@ -89,7 +89,8 @@ def main(config: Config) -> Run:
     )
     digests = {name: found[name].digest for name in ("validation", "test") if name in found}
     with Run.created(config.runs, "zero_shot", config) as run:
-        run.write_environment(device=hardware.describe_device(), precision=precision, dataset={"digests": digests})
+        device = hardware.describe_device(alone=True)
+        run.write_environment(device=device, precision=precision, dataset={"digests": digests})
         run.write_validation_predictions(found["validation"], answers)
         if tested is not None:
             run.write_test_predictions(found["test"], tested)

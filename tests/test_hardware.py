@@ -59,7 +59,7 @@ def test_what_jax_tells_of_a_gpu(monkeypatch, told, chosen):
 @pytest.mark.parametrize(("gpu", "devices"), [(False, ()), (True, ("CPU:0",))])
 def test_float16_is_refused_without_a_gpu(monkeypatch, gpu, devices):
     monkeypatch.setattr(hardware, "has_gpu", lambda: gpu)
-    with pytest.raises(ValueError, match="needs a GPU"):
+    with pytest.raises(ValueError, match="needs a GPU that computes"):
         hardware.resolve_precision("float16", devices)
 
 

@@ -59,6 +59,9 @@ def command(
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     interrupts.install()
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who called
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a file's name may be any bytes
@@ -76,11 +79,15 @@ def command(
         if hasattr(chosen, "precision") or getattr(config, "COMPUTES", False):
             from tiny_imagenet_tf import hardware  # only now Keras is loaded
 
+            if getattr(chosen, "ray", None):
+                hardware.share_gpus()  # before it is asked which there are
             devices = getattr(chosen, "devices", ())
-            frozen, resumed = getattr(chosen, "FROZEN", False), getattr(chosen, "resume", None)
-            # a run that goes on keeps its own, as a saved network does
-            wanted = _precision_of(resumed) if resumed else getattr(chosen, "precision", None)
-            precision = hardware.resolve_precision(wanted, devices, frozen=frozen) if wanted else None
+            precision = getattr(chosen, "precision", None)
+            if resumed := getattr(chosen, "resume", None):  # it keeps its own, as a saved network does
+                precision = _precision_of(resumed)
+            elif precision:
+                frozen = getattr(chosen, "FROZEN", False)
+                precision = hardware.resolve_precision(precision, devices, frozen=frozen)
             print(hardware.headline(precision, devices))
         done = run(chosen)
         if getattr(chosen, "demo", False) and hasattr(done, "has_predictions"):

@@ -71,7 +71,7 @@ def resolve_precision(
         UserError: float16 was asked for without a GPU, where it is slower than float32.
     """
     if precision == "float16" and not on_gpu(devices):
-        raise UserError("--precision float16 needs a GPU; on this machine use bfloat16 or float32")
+        raise UserError("--precision float16 needs a GPU that computes; a CPU takes bfloat16 or float32")
     if precision != "auto":
         return precision
     if on_gpu(devices):
@@ -95,7 +95,7 @@ def jit_compile(replicas: int = 1) -> bool | str:
 
 
 def share_gpus() -> None:
-    """Leaves the memory of GPUs to the processes of a cluster that compute on them; before anything is on one."""
+    """Leaves the memory of GPUs to the processes of a cluster that compute on them; before JAX has looked for any."""
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX
     if _TENSORFLOW:
         for gpu in tf.config.list_physical_devices("GPU"):
@@ -171,7 +171,7 @@ def place(devices: Sequence[str] = ()) -> Placement:
     strategy = tf.distribute.get_strategy()
     if len(chosen) > 1:
         strategy = tf.distribute.MirroredStrategy([names[name] for name in chosen])
-    elif devices:
+    elif chosen not in ([], ["GPU:0"]):  # where TensorFlow computes anyway, and Keras takes XLA under no strategy
         strategy = tf.distribute.OneDeviceStrategy(names[chosen[0]])
     return Placement(strategy.num_replicas_in_sync, strategy.scope)
 

@@ -206,6 +206,43 @@ def test_the_pixel_range_of_somebodys_network_is_asked_for(tmp_path, validation,
     assert not np.allclose(other, truth, atol=0.01)
 
 
+@pytest.mark.parametrize("name", ["resize", "preprocess"])
+def test_the_names_of_layers_make_no_model_this_packages(tmp_path, validation, name):
+    """Early saved models had a layer ``resize``, today's have ``preprocess`` and ``classifier``."""
+    expected = members.find([foreign(tmp_path / "model.keras", validation)], pixels="0..255")[0].probabilities(
+        validation
+    )
+    model = keras.models.load_model(tmp_path / "model.keras")
+    images = keras.Input((64, 64, 3))
+    inner = keras.Sequential([keras.Input((64, 64, 3)), *model.layers[1:]], name="classifier")
+    before = keras.layers.Rescaling(1.0, name="resize")
+    if name == "preprocess":
+        before = keras.Sequential([keras.Input((64, 64, 3)), keras.layers.Rescaling(1.0)], name="preprocess")
+    keras.Model(images, inner(before(images))).save(tmp_path / "named.keras")
+    (member,) = members.find([tmp_path / "named.keras"], pixels="0..255")
+    np.testing.assert_allclose(member.probabilities(validation), expected, atol=1e-6)
+
+
+def test_a_file_beside_snapshots_is_not_one_of_them(tmp_path, validation):
+    (tmp_path / "index.json").write_text('{"wnids": [], "snapshots": []}')
+    path = foreign(tmp_path / "step-0000001.keras", validation)
+    (member,) = members.find([path], pixels="0..255")
+    assert member.run is None
+    (tmp_path / "index.json").write_text("{}")  # of a web page, say
+    (member,) = members.find([foreign(tmp_path / "mine.keras", validation)], pixels="0..255")
+    assert member.run is None
+
+
+def test_networks_of_other_outputs_are_refused(tmp_path):
+    images = keras.Input((64, 64, 3))
+    x = keras.layers.Flatten()(images)
+    keras.Model(images, [keras.layers.Dense(4)(x), keras.layers.Dense(4)(x)]).save(tmp_path / "two.keras")
+    keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(4)]).save(tmp_path / "unbuilt.keras")
+    for name, message in (("two", "not one square RGB image"), ("unbuilt", "a model without an input; build it")):
+        with pytest.raises(UserError, match=message):
+            members.find([tmp_path / f"{name}.keras"], pixels="0..1")[0].network()
+
+
 def test_probabilities_are_not_softmaxed_again(tmp_path, validation, truth):
     path = foreign(tmp_path / "model.keras", validation, softmax=True)
     np.testing.assert_allclose(members.find([path], pixels="0..255")[0].probabilities(validation), truth, atol=1e-5)
@@ -234,6 +271,8 @@ def test_more_classes_are_cut_to_the_datasets_and_sum_to_one(tmp_path, validatio
     [
         ("n99990000\n", "3 of the dataset's classes are missing"),
         ("n99990000\n" * 2, "1 wnids are listed twice"),
+        ("0 n99990000\n1 n99990001\n", "'0' is not a wnid such as n01443537"),
+        ("\n", "no wnid in it"),
         (None, "neither sorted, imagenet1k, nor a file"),
     ],
 )

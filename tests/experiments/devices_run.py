@@ -33,9 +33,10 @@ def main(path: str, source: str, data_dir: str, epochs: str, *devices: str) -> N
     builder = splits.prepare(Path(source), Path(data_dir))
     train, validation = splits.load(builder, "train"), splits.load(builder, "validation")
     with placement.scope():
-        classifier = preprocess.classifier(tiny_run.network(4, dropout=0))  # each device would draw its own
+        classifier = preprocess.classifier(tiny_run.network(4, dropout=0))  # devices draw the same for other images
         model = preprocess.behind_views(classifier, PLAIN)
-        compile_for_training(model, keras.optimizers.SGD(0.1, 0.9), losses.smoothed_cross_entropy(0.1))
+        loss = losses.smoothed_cross_entropy(0.1)
+        compile_for_training(model, keras.optimizers.SGD(0.1, 0.9), loss, steps_per_execution=2)
     predictor = Predictor(classifier)
 
     def measure() -> dict[str, float]:

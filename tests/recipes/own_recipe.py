@@ -34,7 +34,7 @@ class Config(ScratchOptions):
 
 def main(config: Config):
     with begin(STUDY, config, devices=config.devices) as experiment:
-        steps = config.epochs * (len(experiment.data.rows) // config.batch_size)
+        steps = config.epochs * experiment.steps.per_epoch
         cosine = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
         sgd = partial(keras.optimizers.SGD, cosine, momentum=0.9, nesterov=True, use_ema=True, ema_momentum=0.9)
         network = partial(compact_inception, classes=experiment.classes, width_multiplier=config.width_multiplier)

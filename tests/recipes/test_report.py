@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tiny_imagenet_tf.errors import UserError
+
 ROOT = Path(__file__).parents[2]
 RECIPE = str(ROOT / "recipes" / "report.py")
 
@@ -51,3 +53,15 @@ def test_an_unfinished_run_is_named(tmp_path, tiny_imagenet):
     done = tiny_imagenet("report", tmp_path)
     assert done.returncode == 2
     assert f"{tmp_path} has no summary.json: only a finished run can be recorded or reported" in done.stderr
+
+
+def test_a_page_of_somebodys_is_not_overwritten(tmp_path, recipe):
+    module, site = recipe("report"), tmp_path / "site"
+    site.mkdir()
+    (site / "index.html").write_text("my page")
+    with pytest.raises(UserError, match="--out .*site: holds a page that is no report"):
+        module.main(module.Config((tmp_path / "run",), site))
+    assert (site / "index.html").read_text() == "my page"
+    (site / "index.html").write_text(f"<html>{module.GENERATOR}</html>")
+    with pytest.raises(UserError, match="has no summary"):  # next
+        module.main(module.Config((tmp_path / "run",), site))

@@ -22,7 +22,7 @@ class Begun:
 
     classes, precision = published.CLASSES, "float32"
     placement = Placement(1, lambda: keras.device("cpu"))
-    data = SimpleNamespace(validation=None)
+    data, steps = SimpleNamespace(validation=None), SimpleNamespace(per_epoch=1000)
 
     def __init__(self, folder: Path):
         (folder / "metrics.jsonl").touch()

@@ -80,12 +80,28 @@ def test_sixteen_bits_a_pixel_are_as_bright_as_eight(tmp_path):
         pictures.read(tmp_path / "floats.tif")
 
 
+def test_what_is_transparent_is_white(tmp_path):
+    Image.new("RGBA", (64, 64), (255, 0, 0, 0)).save(tmp_path / "clear.png")
+    half = Image.new("RGBA", (64, 64), (0, 0, 0, 128))
+    half.save(tmp_path / "half.png")
+    assert (pictures.read(tmp_path / "clear.png")[0] == 255).all()
+    np.testing.assert_allclose(pictures.read(tmp_path / "half.png")[0], 127, atol=1)
+
+
+def test_what_is_neither_file_nor_folder_is_named(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(UserError, match=r"pipe.jpg: neither a file nor a folder"):
+        pictures.find([tmp_path / "pipe.jpg"])
+
+
 def test_a_file_name_of_any_bytes_comes_back_in_the_table(recipe, model, photos, tmp_path, monkeypatch):
     predict, table = recipe("predict"), tmp_path / "out.csv"
     (photos / "a.jpg").rename(photos / os.fsdecode(b"caf\xe9.jpg"))
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), errors="backslashreplace"))  # as the command does
     predict.main(predict.Config((model, photos), csv=table, json=tmp_path / "out.json"))
     assert b"caf\xe9.jpg" in table.read_bytes()
+    files = [each["file"] for each in json.loads((tmp_path / "out.json").read_text())]
+    assert str(photos / os.fsdecode(b"caf\xe9.jpg")) in files
 
 
 def test_classes_that_a_model_does_not_hold_are_named_by_labels(recipe, photos, tmp_path, capsys):
@@ -218,7 +234,19 @@ def test_imagenets_classes_are_cut_out_and_filled_up(recipe, tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "cut.npy"), scores[:, [1, 25]])
     labels.main(labels.Config(tmp_path / "cut.npy", str(tmp_path / "wnids.txt"), "imagenet1k", tmp_path / "all.npy"))
     filled = np.load(tmp_path / "all.npy")
-    assert filled.shape == (2, 1000) and set(np.flatnonzero(filled[0])) == {1, 25}
+    assert filled.shape == (2, 1000) and set(np.flatnonzero(filled[0] > labels.NEVER)) == {1, 25}
+
+
+def test_probabilities_of_fewer_classes_sum_to_one(recipe, tmp_path):
+    labels = recipe("labels")
+    (tmp_path / "wnids.txt").write_text("n01443537\nn01629819\n")
+    rows = np.random.default_rng(0).dirichlet(np.ones(1000), 3)
+    np.save(tmp_path / "in.npy", rows)
+    labels.main(labels.Config(tmp_path / "in.npy", "imagenet1k", str(tmp_path / "wnids.txt"), tmp_path / "cut.npy"))
+    expected = rows[:, [1, 25]] / rows[:, [1, 25]].sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(np.load(tmp_path / "cut.npy"), expected)
+    labels.main(labels.Config(tmp_path / "cut.npy", str(tmp_path / "wnids.txt"), "imagenet1k", tmp_path / "all.npy"))
+    np.testing.assert_allclose(np.load(tmp_path / "all.npy").sum(axis=1), 1)
 
 
 @pytest.mark.parametrize(
@@ -258,16 +286,47 @@ def test_who_names_pictures_after_that_sees_the_new_order(recipe, orders, model,
         assert [each["answers"][0]["name"] for each in answers] == list(COLOURS)
 
 
-def test_a_network_that_ends_in_a_softmax_stays_one(recipe, orders, tmp_path):
+@pytest.mark.parametrize(
+    "ending",
+    [
+        keras.layers.Activation("softmax"),
+        keras.ops.softmax,
+        lambda x: keras.layers.Activation("linear", dtype="float32")(keras.layers.Softmax()(x)),
+    ],
+)
+def test_a_network_that_ends_in_a_softmax_stays_one(recipe, orders, tmp_path, ending):
     labels = recipe("labels")
     images = keras.Input((64, 64, 3))
     x = keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(images))
-    keras.Model(images, keras.layers.Activation("softmax")(x)).save(tmp_path / "in.keras")
+    keras.Model(images, ending(x)).save(tmp_path / "in.keras")
     shown = np.random.default_rng(0).random((4, 64, 64, 3)).astype(np.float32)
     before = keras.saving.load_model(tmp_path / "in.keras").predict(shown, verbose=0)
     made = labels.main(labels.Config(tmp_path / "in.keras", str(orders), "sorted", tmp_path / "out.keras"))
     after = keras.saving.load_model(made).predict(shown, verbose=0)
     np.testing.assert_allclose(after, before[:, [1, 2, 0]], atol=1e-6)
+    two = two_of(orders)
+    cut = labels.main(labels.Config(tmp_path / "in.keras", str(orders), str(two), tmp_path / "cut.keras", two))
+    np.testing.assert_allclose(keras.saving.load_model(cut).predict(shown, verbose=0).sum(axis=1), 1, atol=1e-6)
+
+
+def two_of(orders):
+    path = orders.with_name("two.txt")
+    path.write_text("n00000003\nn00000001\n")
+    return path
+
+
+def test_classes_keep_their_names_where_a_model_held_none(recipe, tmp_path):
+    wnids = sorted(official())[:3]
+    (tmp_path / "wnids.txt").write_text("\n".join(wnids[::-1]))
+    images = keras.Input((64, 64, 3))
+    keras.Model(images, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(images))).save(
+        tmp_path / "in.keras"
+    )
+    labels = recipe("labels")
+    made = labels.main(
+        labels.Config(tmp_path / "in.keras", str(tmp_path / "wnids.txt"), "sorted", tmp_path / "out.keras")
+    )
+    assert networks.classes_of(made) == Classes.of(wnids, official())
 
 
 def test_what_is_wrong_with_data_is_told_with_a_model_too(recipe, tree, tmp_path):

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 import subprocess
 import sys
 import time
@@ -135,3 +136,22 @@ def test_what_somebody_elses_process_writes_is_left_alone(tmp_path, monkeypatch)
     theirs.rename(dead)
     files.sweep(tmp_path)
     assert not dead.exists()
+
+
+def test_only_ordinary_files_are_written_and_they_keep_their_mode(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError, match="--output .*pipe: is there already, and is no ordinary file"):
+        files.check_output("--output", tmp_path / "pipe")
+    (tmp_path / "mine").touch(0o600)
+    with files.replacing(tmp_path / "mine") as file:
+        file.write(b"new")
+    assert stat.S_IMODE((tmp_path / "mine").stat().st_mode) == 0o600
+
+
+def test_a_project_with_a_list_of_classes_is_no_dataset(tmp_path):
+    (tmp_path / "wnids.txt").touch()
+    (tmp_path / "train").mkdir()
+    files.check_apart("--runs", tmp_path / "runs")
+    (tmp_path / "train" / "n01443537").mkdir()
+    with pytest.raises(UserError, match="lies within the dataset"):
+        files.check_apart("--runs", tmp_path / "runs")

@@ -13,7 +13,7 @@ from tiny_imagenet_tf.runs.summary import StoredView, Summary, Validation
 
 @dataclasses.dataclass(frozen=True)
 class Asked:
-    source: str = "/somewhere/of/mine/tiny-imagenet-200"
+    source: str = "/somewhere/of mine/tiny-imagenet-200"
     epochs: int = 10
 
 

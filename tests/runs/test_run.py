@@ -26,7 +26,7 @@ def run(tmp_path):
 
 
 def test_config_and_metrics_come_back(run):
-    assert run.config == {"recipe": "recipe", "learning_rate": 0.1, "source": "somewhere"}
+    assert run.config == {"recipe": "recipe", "learning_rate": 0.1, "source": str(Path("somewhere").absolute())}
     assert run.metrics == []
     rows = [{"epoch": 1, "loss": np.float32(0.5)}, {"epoch": 2, "loss": 0.25}]
     run.write_metrics(rows)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tiny_imagenet_tf import published
+from tiny_imagenet_tf.data.batches import Steps
 from tiny_imagenet_tf.data.views import MILANI, PLAIN
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments.clock import Clock
@@ -24,10 +25,9 @@ def trained(monkeypatch, tmp_path):
     found = []
     begun = SimpleNamespace(classes=4, placement=SimpleNamespace(scope=lambda: keras.device("cpu"), replicas=1))
     begun.precision, begun.run = "float32", SimpleNamespace(checkpoint=tmp_path / "checkpoint.npz")
-    begun.data = SimpleNamespace(rows=range(2400))
 
     def begin(study, options, devices):
-        begun.options = options
+        begun.options, begun.steps = options, Steps(2400, options.batch_size, options.seed)
         return contextlib.nullcontext(begun)
 
     monkeypatch.setattr(inception, "begin", begin)

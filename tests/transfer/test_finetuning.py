@@ -260,10 +260,23 @@ def test_a_head_is_not_put_on_another_backbone(options, start, tmp_path):
         finetuning.run(STUDY, dataclasses.replace(options, start=began.path, backbone=str(other)))
 
 
-def test_what_learns_does_so_in_bfloat16_where_a_gpu_has_it(monkeypatch):
+def test_what_learns_does_so_in_bfloat16_where_a_gpu_has_it(monkeypatch, options):
     monkeypatch.setattr(hardware, "_gpus", lambda: (("GPU:0", "NVIDIA H100", 9.0),))
     assert hardware.resolve_precision("auto", frozen=True) == "float16"
-    assert finetuning.learning_precision("auto") == finetuning.learning_precision("int8") == "bfloat16"
+    for asked in ("auto", "int8"):
+        assert finetuning.learning_precision(dataclasses.replace(options, precision=asked)) == "bfloat16"
+
+
+def test_a_run_that_goes_on_learns_in_what_it_was_begun_in(monkeypatch, options, tmp_path):
+    begun = Run(tmp_path / "begun")
+    begun.path.mkdir()
+    begun.write_environment(precision="int8", learns_in="bfloat16")
+    again = dataclasses.replace(options, precision="auto", resume=begun.path)
+    monkeypatch.setattr(hardware, "cpu_has_bfloat16", lambda: False)
+    assert finetuning.learning_precision(again) == "bfloat16"
+    begun.write_environment(precision="float16", learns_in="float16")
+    with pytest.raises(UserError, match="what learns was begun in float16, and resuming it needs a GPU"):
+        finetuning.learning_precision(again)
 
 
 def test_the_command_line_takes_what_is_the_starts_from_it(start):

@@ -125,23 +125,28 @@ class Steps:
         return rows.batch(self.batch_size, drop_remainder=True)
 
 
-def gathered(steps: tf.data.Dataset, labels: np.ndarray, classes: int, values: np.ndarray) -> tf.data.Dataset:
+def held(values: np.ndarray, dtype: tf.DType | None = None) -> tf.Tensor:
+    """Returns values as a tensor in the memory of the pipeline, not of a GPU; one that is there already as it is."""
+    with tf.device("CPU:0"):
+        return tf.convert_to_tensor(values, dtype)
+
+
+def gathered(steps: tf.data.Dataset, labels: np.ndarray, classes: int, values: tf.Tensor) -> tf.data.Dataset:
     """Returns stored values for the steps of a run.
 
     Args:
         steps: batches of images, as indices into ``labels``, and of rows of ``values``.
         labels: int (images,).
         classes: how many.
-        values: (rows, width).
+        values: (rows, width), :func:`held`.
 
     Returns:
         Batches of float32 values (batch, width) and one-hot float32 labels (batch, classes).
     """
-    with tf.device("CPU:0"):  # the pipeline's memory, not a GPU's
-        stored, truth = tf.constant(values), tf.constant(labels)
+    truth = held(labels)
 
     def look_up(images: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return tf.cast(tf.gather(stored, rows), tf.float32), tf.one_hot(tf.gather(truth, images), classes)
+        return tf.cast(tf.gather(values, rows), tf.float32), tf.one_hot(tf.gather(truth, images), classes)
 
     return steps.map(look_up, num_parallel_calls=2, deterministic=True)
 
@@ -186,9 +191,7 @@ class ImageBatches:
             (batch, classes), or targets; mixed images have mixed labels.
         """
         classes, kept = len(self.split.wnids), self._decoded
-        with tf.device("CPU:0"):  # the pipeline's memory, not a GPU's
-            labels = tf.constant(self.split.labels)
-            targets = None if self.targets is None else tf.constant(self.targets, tf.float32)
+        labels, targets = held(self.split.labels), None if self.targets is None else held(self.targets, tf.float32)
 
         def look_up(rows: tf.Tensor, table: tf.Tensor) -> tuple:
             if self.shown:
@@ -208,8 +211,4 @@ class ImageBatches:
 
     @functools.cached_property
     def _decoded(self) -> tf.Tensor | None:
-        if not self.cache:
-            return None
-        images = decoded(self.split)
-        with tf.device("CPU:0"):  # the pipeline's memory, not a GPU's
-            return tf.constant(images)
+        return held(decoded(self.split)) if self.cache else None

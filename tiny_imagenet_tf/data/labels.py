@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tiny_imagenet_tf.data import imagenet
+from tiny_imagenet_tf.data.official_layout import WNID
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs.files import read_lines
 
@@ -31,6 +32,10 @@ def order(name: str, classes: Sequence[str]) -> tuple[str, ...]:
     if not path.is_file():
         raise UserError(f"{name}: neither sorted, imagenet1k, nor a file with a wnid a line")
     found = tuple(line.split()[0] for line in read_lines(path) if line.strip())
+    if not found:
+        raise UserError(f"{path}: no wnid in it")
+    if odd := [word for word in found if not WNID.fullmatch(word)]:
+        raise UserError(f"{path}: {odd[0]!r} is not a wnid such as n01443537, with which each line begins")
     if len(set(found)) != len(found):
         raise UserError(f"{path}: {len(found) - len(set(found))} wnids are listed twice")
     missing = sorted(set(classes) - set(found))

@@ -27,7 +27,7 @@ from tiny_imagenet_tf.runs.files import read_lines
 
 SPLITS = ("train", "validation", "test")
 OFFICIAL_COUNTS = {"train": 100_000, "validation": 10_000, "test": 10_000}
-_WNID = re.compile(r"n[0-9]{8}")
+WNID = re.compile(r"n[0-9]{8}")
 _NAME = re.compile(r"([A-Za-z0-9]+)_([0-9]{1,9})\.JPEG")
 _NO_BOX = (-1, -1, -1, -1)
 LARGEST = 2**20  # bytes; the largest official file has 5,000
@@ -154,7 +154,7 @@ class _Reader:
 
     def _read_wnids(self) -> tuple[str, ...]:
         lines = [line.strip() for line in read_lines(self.root / "wnids.txt") if line.strip()]
-        wrong = [line for line in lines if not _WNID.fullmatch(line)]
+        wrong = [line for line in lines if not WNID.fullmatch(line)]
         self.faults += [f"wnids.txt: {line!r} is not a wnid such as n01443537" for line in wrong]
         self.faults += [f"wnids.txt: {wnid} is listed {n} times" for wnid, n in Counter(lines).items() if n > 1]
         return tuple(dict.fromkeys(lines))

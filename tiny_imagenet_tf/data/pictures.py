@@ -11,9 +11,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.published import IMAGE_SIZE
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif")
 
-_DAMAGED = (ValueError, SyntaxError, TypeError, KeyError, struct.error)  # of Pillow's readers
+_DAMAGED = (ValueError, SyntaxError, TypeError, KeyError, RuntimeError, struct.error)  # of Pillow's readers
 
 
 class PictureError(UserError):
@@ -44,9 +44,12 @@ def read(path: Path) -> tuple[np.ndarray, tuple[int, int]]:
 
 
 def _in_bytes(picture: Image.Image, kind: str | None) -> Image.Image:
-    """A picture of 16 bits a pixel in 8, which Pillow would cut to white."""
+    """A picture of 16 bits a pixel in 8, which Pillow would cut to white; a transparent one on white."""
     if picture.mode.startswith("I;16") or (picture.mode == "I" and kind == "PNG"):
         return Image.fromarray((np.asarray(picture, np.int64) // 257).astype(np.uint8))
+    if picture.has_transparency_data:  # whose hidden colours nobody has seen
+        behind = Image.new("RGBA", picture.size, "white")
+        return Image.alpha_composite(behind, picture.convert("RGBA"))
     if picture.mode in ("I", "F"):
         raise ValueError("its pixels are numbers of 32 bits, whose range is not known; save it with 8 or 16 bits")
     return picture
@@ -65,6 +68,8 @@ def find(paths: Sequence[Path]) -> list[Path]:
         if path.is_file():
             files.append(path)
             continue
+        if not path.is_dir():
+            raise UserError(f"{path}: neither a file nor a folder")
         found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
         if not found:
             raise UserError(f"{path}: no picture in this folder ({', '.join(SUFFIXES)})")

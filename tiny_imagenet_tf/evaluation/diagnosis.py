@@ -195,7 +195,9 @@ def _orders(
         known = {told: labels.order(told, split.wnids), **known}
     elif stored is not None and stored.wnids != split.wnids:
         known = {_STORED: stored.wnids, **known}
-    known = {name: wnids for name, wnids in known.items() if len(wnids) == scores}
+    if stored is not None and not set(split.wnids) <= set(stored.wnids):
+        raise UserError(f"{path}: the classes that it holds are not those of the images")
+    known = {name: wnids for name, wnids in known.items() if len(wnids) == scores and set(split.wnids) <= set(wnids)}
     if not known:
         raise UserError(f"{path}: {scores} scores; no order of so many classes is known")
     if told is not None and told not in known:

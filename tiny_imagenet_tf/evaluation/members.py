@@ -220,9 +220,10 @@ def _at(path: Path, which: Which) -> list[Member]:
 
 def _file(path: Path) -> Member:
     """A saved model; where it lies in a run's directory, its classes are known."""
-    if Snapshots.exist(path.parent):
-        run = Run(path.parent.parent)
-        return Member(f"{run.path.name}/{path.name}", path, run, Snapshots(path.parent).wnids)
+    if Snapshots.may_hold(path):
+        run, kept = Run(path.parent.parent), Snapshots(path.parent)
+        if path in kept.paths:
+            return Member(f"{run.path.name}/{path.name}", path, run, kept.wnids)
     run = Run(path.parent)
     if path == run.classifier and run.has_predictions:
         return _at(path.parent, "best")[0]

@@ -62,6 +62,17 @@ def only_one_right(first: np.ndarray, second: np.ndarray) -> tuple[int, int]:
     return int((first & ~second).sum()), int((second & ~first).sum())
 
 
+def near_chance(top1: float, classes: int) -> str:
+    """Returns a line on a network that is hardly better than chance, to print; nothing where it is better, or on few.
+
+    Args:
+        top1: its accuracy.
+        classes: how many there are.
+    """
+    low = classes >= 10 and top1 < 2 / classes
+    return "That is near chance: tiny-imagenet doctor --model looks for the reason.\n" if low else ""
+
+
 def mcnemar(only_first: int, only_second: int) -> float:
     """Returns the two-sided p-value of McNemar's exact test: how often chance alone splits at least this unevenly.
 

@@ -67,14 +67,10 @@ def as_csv(named: Sequence[dict[str, Any]]) -> bytes:
     for each in named:
         for rank, told in enumerate(each.get("answers", ()), 1):
             rows.writerow((each["file"], rank, told["wnid"], told["name"], f"{told['probability']:.6f}"))
-    return _encoded(text.getvalue())
+    return text.getvalue().encode(errors="surrogateescape")  # a file's name may be any bytes
 
 
 def as_json(named: Sequence[dict[str, Any]]) -> bytes:
     """Returns the same as a JSON list, with the sizes that the pictures had."""
-    return _encoded(json.dumps(named, indent=2, ensure_ascii=False) + "\n")
-
-
-def _encoded(text: str) -> bytes:
-    """UTF-8, but for a file's name, which may be any bytes."""
-    return text.encode(errors="surrogateescape")
+    text = json.dumps(named, indent=2, ensure_ascii=False) + "\n"
+    return text.encode(errors="backslashreplace")  # a name of other bytes reads back as it was

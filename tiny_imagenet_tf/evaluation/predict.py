@@ -65,7 +65,7 @@ class Predictor:
             return cls(inner, preprocess.resize_of(model.get_layer("preprocess"), inner.input_shape[1]))
         layers = {layer.name: layer for layer in model.layers}
         for name, resize in _OLD_RESIZING.items():
-            if name in layers:
+            if name in layers and pixels is None:  # of an early run; others may call a layer so, too
                 return cls(preprocess.classifier(keras.Model(layers[name].output, model.outputs)), resize)
         if model.inputs[0].dtype == "uint8":
             pixels = "0..255"
@@ -162,7 +162,9 @@ class _Shown(keras.callbacks.Callback):
 
 def check(model: keras.Model, path: Path) -> None:
     """Raises UserError where a model is not one of a square RGB image to scores."""
-    shape = model.input_shape if len(model.inputs) == 1 else ()
+    if not model.built:
+        raise UserError(f"{path}: a model without an input; build it, say by calling it on an image, and save it again")
+    shape = model.input_shape if len(model.inputs) == len(model.outputs) == 1 else ()
     if len(shape) != 4 or shape[-1] != 3 or shape[1] != shape[2] or len(model.output_shape) != 2:
         raise UserError(
             f"{path}: takes {model.input_shape} and gives {model.output_shape}, not one square RGB image (batch, size, "

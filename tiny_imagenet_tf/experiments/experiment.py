@@ -67,6 +67,11 @@ class Experiment:
         return len(self.data.validation.wnids)
 
     @property
+    def steps(self) -> Steps:
+        """The order of its training images."""
+        return Steps(len(self.data.rows), self.options.batch_size, self.options.seed)
+
+    @property
     def class_names(self) -> Classes:
         """The classes with their names."""
         return Classes.of(self.data.validation.wnids, self.data.validation.words)
@@ -177,6 +182,7 @@ def begin(
     devices: Sequence[str] | None = None,
     screened: bool = False,
     data: Data | None = None,
+    learns_in: Arithmetic | None = None,
 ) -> Iterator[Experiment]:
     """Reads the images and makes the run directory, or goes back to the one to resume, and keeps others away from it.
 
@@ -188,6 +194,7 @@ def begin(
         devices: to train on; see :func:`hardware.place`. None for what trains on one, whatever there is.
         screened: leave out training images whose object a crop can lose (Le & Yang section 5.2.1).
         data: the images, where they have been read already, and the options checked.
+        learns_in: what computes the training, where the precision is of what is frozen alone.
 
     Raises:
         UserError: an option makes no sense, the images are not those the run was begun with, or another process is at
@@ -199,7 +206,7 @@ def begin(
     placement = hardware.ALONE if devices is None else hardware.place(devices)
     devices = devices or ()
     if options.resume:
-        _check_resumable(Run(options.resume), study.recipe, devices)
+        _check_resumable(Run(options.resume), study.recipe)
     precision = precision_of(options)
     if options.batch_size % placement.replicas:
         raise UserError(
@@ -215,6 +222,10 @@ def begin(
     }
     if processes.count() > 1:
         machine["processes"] = processes.count()
+    if learns_in:
+        machine["learns_in"] = learns_in
+    if options.devices and not devices:  # OpenVINO's, beside a GPU that trains the head
+        machine["values_by"] = hardware.describe_device(options.devices)
     with _directory(study, options) as run, run.locked():
         try:
             if options.resume:
@@ -229,9 +240,9 @@ def begin(
                 f"{len(data.rows):,} training, {len(data.validation):,} validation images, "
                 f"{len(data.validation.wnids)} classes\n{run.path}"
             )
-            # Only now: to prepare the images draws random numbers, to find them does not.
-            hardware.set_seed(options.seed, devices)
             with tracked(options.track if processes.is_first() else None, run.path, options) as trackers:
+                # Only now: to prepare the images, and perhaps a tracker, draws random numbers.
+                hardware.set_seed(options.seed, devices)
                 yield Experiment(study, options, run, data, precision, placement, trackers)
         except BaseException as error:
             kept = options.resume or not run.remove_if_empty()
@@ -265,17 +276,15 @@ def _take_up(run: Run, data: Data, options: RunOptions, machine: dict[str, Any])
 
 def precision_of(options: RunOptions) -> Arithmetic:
     """Returns the arithmetic of a run; one that goes on keeps what it was begun with."""
-    wanted = (
-        Run(options.resume).environment.get("precision", options.precision) if options.resume else options.precision
-    )
-    return hardware.resolve_precision(wanted, options.devices, frozen=options.FROZEN)
+    begun = Run(options.resume).environment.get("precision") if options.resume else None
+    if begun == "float16" and not hardware.on_gpu(options.devices):
+        raise UserError(f"--resume {options.resume}: begun in float16, and resuming it needs a GPU")
+    return begun or hardware.resolve_precision(options.precision, options.devices, frozen=options.FROZEN)
 
 
-def _check_resumable(run: Run, recipe: str, devices: Sequence[str]) -> None:
+def _check_resumable(run: Run, recipe: str) -> None:
     if run.config["recipe"] != recipe:
         raise UserError(f"--resume {run.path}: a run of recipes/{run.config['recipe']}.py; go on with that")
-    if run.environment.get("precision") == "float16" and not hardware.on_gpu(devices):
-        raise UserError(f"--resume {run.path}: begun in float16, and resuming it needs a GPU")
     begun = run.environment.get("backend", "tensorflow")
     if begun != keras.backend.backend():
         raise UserError(f"--resume {run.path}: begun with KERAS_BACKEND={begun}; go on with that")

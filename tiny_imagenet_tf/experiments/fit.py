@@ -38,7 +38,8 @@ def compile_for_training(
         model: ends in float32 scores.
         optimizer: under a float16 policy Keras adds loss scaling.
         loss: of one-hot labels and scores.
-        steps_per_execution: steps between two returns to Python; must divide an epoch.
+        steps_per_execution: steps between two returns to Python; must divide an epoch. One on several of TensorFlow's
+            devices, whose sums do not work within Keras' loop over steps.
     """
     on_tensorflow = keras.backend.backend() == "tensorflow"
     replicas = model.distribute_strategy.num_replicas_in_sync if on_tensorflow else 1
@@ -50,7 +51,7 @@ def compile_for_training(
             keras.metrics.CategoricalAccuracy(name="accuracy", dtype="float32"),
         ],
         jit_compile=hardware.jit_compile(replicas),
-        steps_per_execution=steps_per_execution,
+        steps_per_execution=steps_per_execution if replicas == 1 else 1,
     )
     model.optimizer.build(model.trainable_variables)  # under the scope, so that a checkpoint can be restored
     for layer in normalizations(model) if replicas > 1 else ():
@@ -71,8 +72,12 @@ def steps_together(run: Run, per_epoch: int, *pauses: int, devices: Sequence[str
     if not hardware.on_gpu(devices):
         return 1
     begun = checkpoints.read_clock(run.checkpoint, per_epoch).step if run.checkpoint.exists() else 0
-    free = math.gcd(per_epoch, *pauses, begun)
-    return max(n for n in range(1, min(free, 20) + 1) if free % n == 0)
+    return largest_divisor(math.gcd(per_epoch, *pauses, begun), 20)
+
+
+def largest_divisor(number: int, most: int) -> int:
+    """Returns the largest divisor of a number that is not above another."""
+    return max(divisor for divisor in range(1, most + 1) if number % divisor == 0)
 
 
 def save_network(model: keras.Model, classes: Classes, path: Path) -> None:

@@ -261,8 +261,8 @@ def read(config: type[Options], path: Path, option: str = "--resume") -> Options
         raise UserError(f"{option} {path}: its config.json is not that of a run")
     stored.pop("recipe")
     fields = {field.name: field for field in dataclasses.fields(config)}
-    if stored.keys() != fields.keys():
-        odd = ", ".join(sorted(stored.keys() ^ fields.keys()))
+    if unknown := stored.keys() - fields.keys():  # of an option that is newer than the run it has the default
+        odd = ", ".join(sorted(unknown))
         raise UserError(f"{option} {path}: a run of another recipe or version; they differ in {odd}")
     found = config(**{name: _from_json(value, fields[name].type) for name, value in stored.items()})
     if wrong := misfit(found, config, "its config"):

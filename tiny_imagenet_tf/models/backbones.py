@@ -234,10 +234,17 @@ def with_head(backbone: Backbone, *, dtype: str = "float32") -> Trunk:
 
 def ends_in_softmax(model: keras.Model) -> bool:
     """Whether a model gives probabilities: its last layer, or that of the network in it, is a softmax."""
-    last = model.outputs[0]._keras_history.operation
+    return _is_softmax(model.outputs[0])
+
+
+def _is_softmax(scores: keras.KerasTensor) -> bool:
+    last, activation = scores._keras_history.operation, None
     if isinstance(last, keras.Model):
         return ends_in_softmax(last)
-    return isinstance(last, keras.layers.Softmax) or getattr(last, "activation", None) is keras.activations.softmax
+    activation = getattr(last, "activation", None)
+    if type(last) is keras.layers.Activation and activation is keras.activations.linear:  # casts, perhaps
+        return _is_softmax(last.input)
+    return type(last).__name__ == "Softmax" or activation is keras.activations.softmax  # a layer's, or keras.ops'
 
 
 def weights_file(weights: str) -> Path | None:

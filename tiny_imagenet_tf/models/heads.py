@@ -10,6 +10,7 @@ from tiny_imagenet_tf.models.layers import l2, logits
 from tiny_imagenet_tf.published import CLASSES, TRANSFER_VALUES
 
 _AT_A_TIME = 1000  # rows
+_MOST_VALUES = 2**23  # in them
 _LEAST = 1e-14  # variance; of a value that is the same for every image
 
 
@@ -58,5 +59,6 @@ def transfer_head(
 
 def scores(head: keras.Model, values: np.ndarray) -> np.ndarray:
     """Returns what a head makes of stored values (n, width): float32 (n, classes)."""
-    parts = (values[first : first + _AT_A_TIME] for first in range(0, len(values), _AT_A_TIME))
+    rows = max(1, min(_AT_A_TIME, _MOST_VALUES // values.shape[1]))  # fewer where they are maps
+    parts = (values[first : first + rows] for first in range(0, len(values), rows))
     return np.concatenate([head.predict_on_batch(part.astype(np.float32)) for part in parts])

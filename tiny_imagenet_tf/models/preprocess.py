@@ -155,7 +155,9 @@ def guarded(shown: Any, scores: Any) -> Any:
 
 def is_deployed(model: keras.Model) -> bool:
     """Whether a model is one of :func:`deployed`'s, whose ``classifier`` can be shown images otherwise."""
-    return {"preprocess", "classifier"} <= {layer.name for layer in model.layers}
+    layers = {layer.name: layer for layer in model.layers}
+    own = all(isinstance(layers.get(name), keras.Model) for name in ("preprocess", "classifier"))
+    return own and layers["classifier"].layers[0].name == "pixels"  # others may call their layers so, too
 
 
 def resize_of(preprocess: keras.Model, size: int) -> Resize:

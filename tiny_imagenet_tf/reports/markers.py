@@ -40,6 +40,11 @@ def replaced(page: Path, name: str, make: Callable[[str], str]) -> bytes:
     return (text[: found.start()] + part + text[found.end() :]).replace("\n", line_end).encode()
 
 
+def has(page: Path, name: str) -> bool:
+    """Whether a page has markers of a name."""
+    return f"<!-- {name}:begin" in read_text(page)
+
+
 def replace(page: Path, name: str, make: Callable[[str], str]) -> None:
     """Writes what stands between a page's two markers; see :func:`replaced`."""
     new = replaced(page, name, make)

@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 import socket
+import stat
 import tokenize
 import zipfile
 import zlib
@@ -28,6 +29,7 @@ _UNREADABLE = (  # of NumPy and zipfile, for damaged or strange archives
     ValueError, EOFError, TypeError, KeyError, NotImplementedError, RuntimeError, MemoryError, SyntaxError,
     tokenize.TokenError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
+_DATASET = ("train/n[0-9]*", "val/n[0-9]*", "val/images", "val/val_annotations.txt")  # beside wnids.txt
 _REMEDY = "put back a whole copy, or make it anew"
 _REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -55,22 +57,16 @@ def _lives(process: int) -> bool:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Opens a binary file that takes its name, and an older file's place, once it is whole; on an error it is gone.
-
-    Raises:
-        UserError: the disk is full or read-only, or there is no permission.
-    """
-    part, size = part_of(path), 0
+def _whole(path: Path, size: Callable[[], int] = lambda: 0) -> Iterator[Path]:
+    """Yields the name of a file that takes another's place once it is whole, and its mode; on an error it is gone."""
+    part = part_of(path)
     try:
-        with writing(path, lambda: size):
-            with part.open("wb") as file:
-                try:
-                    yield file
-                finally:
-                    size = file.tell()
-                file.flush()
+        with writing(path, size):
+            yield part
+            with part.open("rb") as file:
                 os.fsync(file.fileno())
+            with contextlib.suppress(OSError):  # there was none
+                part.chmod(stat.S_IMODE(path.stat().st_mode))
             part.replace(path)
         with contextlib.suppress(OSError):  # some file systems cannot
             descriptor = os.open(path.parent, os.O_RDONLY)
@@ -81,12 +77,19 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             part.unlink(missing_ok=True)
 
 
-def settle(folder: Path) -> None:
-    """Brings all files of a folder to the disk, before it gets its name."""
-    for file in folder.rglob("*"):
-        if file.is_file():
-            with file.open("rb") as opened:
-                os.fsync(opened.fileno())
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Opens a binary file that takes its name, and an older file's place, once it is whole; on an error it is gone.
+
+    Raises:
+        UserError: the disk is full or read-only, or there is no permission.
+    """
+    size = 0
+    with _whole(path, lambda: size) as part, part.open("wb") as file:
+        try:
+            yield file
+        finally:
+            size = file.tell()
 
 
 def save_whole(save: Callable[[Path], None], path: Path) -> None:
@@ -95,16 +98,16 @@ def save_whole(save: Callable[[Path], None], path: Path) -> None:
     Raises:
         UserError: the disk is full or read-only, or there is no permission.
     """
-    part = part_of(path)
-    try:
-        with writing(path):
-            save(part)
-            with part.open("rb") as file:
-                os.fsync(file.fileno())
-            part.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
+    with _whole(path) as part:
+        save(part)
+
+
+def settle(folder: Path) -> None:
+    """Brings all files of a folder to the disk, before it gets its name."""
+    for file in folder.rglob("*"):
+        if file.is_file():
+            with file.open("rb") as opened:
+                os.fsync(opened.fileno())
 
 
 @contextlib.contextmanager
@@ -148,8 +151,13 @@ def check_output(option: str, path: Path | None, inputs: Sequence[Path] = ()) ->
     if path is None:
         return
     check_apart(option, path)
-    if path.is_dir() or not path.absolute().parent.is_dir():
+    folder = path.absolute().parent
+    if path.is_dir() or not folder.is_dir():
         raise UserError(f"{option} {path}: must be a file in a folder that is there")
+    if path.exists() and not path.is_file():
+        raise UserError(f"{option} {path}: is there already, and is no ordinary file; name another one")
+    if not os.access(folder, os.W_OK):
+        raise UserError(f"{option} {path}: there is no permission to write in {folder}")
     if path.exists() and all((path.parent / name).exists() for name in ("config.json", "environment.json")):
         raise UserError(f"{option} {path}: is a file of the run in {path.parent}; name another one")
     for each in inputs:
@@ -181,7 +189,7 @@ def check_apart(option: str, path: Path) -> None:
     """
     place = path.expanduser()
     for each in (place.absolute(), *place.absolute().parents, place.resolve(), *place.resolve().parents):
-        if (each / "wnids.txt").is_file() and any((each / split).is_dir() for split in ("train", "val")):
+        if (each / "wnids.txt").is_file() and any(any(each.glob(of)) for of in _DATASET):
             raise UserError(f"{option} {path}: lies within the dataset, {each}, where nothing is written")
 
 

@@ -53,6 +53,7 @@ from tiny_imagenet_tf.runs.snapshots import Snapshots
 from tiny_imagenet_tf.runs.summary import Summary
 from tiny_imagenet_tf.runs.typed import misfits
 
+_PLACES = {"source", "data_dir"}  # options that are paths, and may be others when a run goes on
 _CONFIG = {
     "recipe": str, "demo": bool, "seed": int, "source": str | None, "data_dir": str | None, "fraction": float,
     "epochs": float, "input_size": int | None, "resize": str,
@@ -125,8 +126,16 @@ class Run:
                 break
             except FileExistsError:  # of another process, in the same second
                 path = root / f"{recipe}-{started:%Y%m%d-%H%M%S}-{number}"
-        run = cls(path).make()
-        write_json(path / "config.json", {"recipe": recipe, **dataclasses.asdict(config)})
+        run = cls(path)
+        stored = {"recipe": recipe, **dataclasses.asdict(config)}
+        for name in _PLACES & stored.keys():  # the run is read from other folders, too
+            stored[name] = stored[name] and Path(stored[name]).expanduser().absolute()
+        try:
+            run.make()
+            write_json(path / "config.json", stored)
+        except BaseException:
+            shutil.rmtree(path, ignore_errors=True)
+            raise
         return run
 
     @classmethod

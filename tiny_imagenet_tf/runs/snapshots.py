@@ -84,6 +84,11 @@ class Snapshots:
         """Whether a folder has an index."""
         return (folder / "index.json").exists()
 
+    @classmethod
+    def may_hold(cls, path: Path) -> bool:
+        """Whether a file has a snapshot's name and an index beside it."""
+        return bool(_NAME.fullmatch(path.name)) and cls.exist(path.parent)
+
     @property
     def best(self) -> Snapshot | None:
         """The snapshot of the highest accuracy: the newest, since each one beat all before it."""

@@ -43,8 +43,6 @@ def run(options: SearchOptions) -> Path:
     Raises:
         UserError: an option, the images or the weights cannot be used, or the folder is of another search.
     """
-    if options.ray:
-        hardware.share_gpus()  # before a network is built
     options.check()
     hardware.set_seed(options.seed)
     data = images.load(dataclasses.replace(options, holdout=0.0) if options.folds else options)
@@ -206,7 +204,7 @@ def _report(options: SearchOptions, trials: Trials, data: Data) -> Path:
     whole = sorted((trial for trial in found if trial.state.name == "COMPLETE"), key=lambda trial: -trial.value)
     stored = {
         **describe_environment(),
-        "device": hardware.describe_device(),
+        "device": hardware.describe_device(alone=True),
         "variant": options.variant,
         "judged_on": f"{options.folds} folds" if options.folds else f"{len(data.held_out):,} held-out training images",
         "train_images": len(data.all_train) if options.folds else len(data.rows),

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from tiny_imagenet_tf.data.views import RandomViews
+from tiny_imagenet_tf.experiments.checkpoints import read_clock
 from tiny_imagenet_tf.experiments.data import Data
 from tiny_imagenet_tf.experiments.experiment import begin
 from tiny_imagenet_tf.experiments.losses import smoothed_cross_entropy
@@ -28,12 +29,13 @@ def run(study: Study, options: ModernOptions) -> Run:
     measured: they are estimated anew there.
     """
     with begin(study, options, devices=options.devices) as experiment:
-        steps = len(experiment.data.rows) // options.batch_size
+        steps, checkpoint = experiment.steps.per_epoch, experiment.run.checkpoint
+        trained = read_clock(checkpoint, steps).epoch if checkpoint.exists() else 0
         views = RandomViews(mirror=True, mixup=options.mixup, least_area=options.least_area)
         targets = taught(options, experiment.data) if options.teacher else None
         for size, began, until in zip(options.sizes, (0, *options.ends), options.ends, strict=False):
-            if until == began:
-                continue  # too few epochs for all sizes
+            if until == began or until <= trained < options.until:
+                continue  # too few epochs for all sizes, or a stage that is over
             network = partial(
                 compact_inception,
                 (None, None, 3),

@@ -70,7 +70,7 @@ class Scratch:
         """
         if views.mixup and experiment.placement.replicas > 1:
             raise UserError("mixup is for one device: choose one with --devices")
-        options, steps = experiment.options, len(experiment.data.rows) // experiment.options.batch_size
+        options, steps = experiment.options, experiment.steps.per_epoch
         with experiment.placement.scope(), hardware.policy(hardware.training_policy(experiment.precision)):
             built = network()
             classifier, trained = preprocess.classifier(built), preprocess.classifier(built, size=size)

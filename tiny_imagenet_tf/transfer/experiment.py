@@ -10,7 +10,7 @@ import numpy as np
 from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.choices import Arithmetic
 from tiny_imagenet_tf.data import views
-from tiny_imagenet_tf.data.batches import ImageBatches, Steps
+from tiny_imagenet_tf.data.batches import ImageBatches
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.data.views import DrawnView, View
 from tiny_imagenet_tf.evaluation.metrics import combine
@@ -62,8 +62,8 @@ def run(study: Study, options: TransferOptions) -> Run:
         made = extraction_of(options, trunk, data.all_train, experiment.precision)
         # New views every epoch go through the whole network; stored values then serve the statistics alone.
         values = extract(experiment, made, training=options.standardize or not options.new_views)
-        float32 = partial(trunk_of, options, experiment.precision, "float32")
-        train(experiment, trunk, values, _fresh_head(experiment, trunk, values), float32)
+        head, trunk_in = _fresh_head(experiment, trunk, values), partial(trunk_of, options, experiment.precision)
+        train(experiment, trunk, values, head, trunk_in)
         return experiment.run
 
 
@@ -174,7 +174,7 @@ def train(
     trunk: Trunk,
     values: Values,
     head: keras.Model,
-    float32: Callable[[], Trunk],
+    trunk_in: Callable[[str], Trunk],
     *,
     checkpoint_every: int | None = None,
     note: Callable[[np.ndarray], str] | None = None,
@@ -186,24 +186,23 @@ def train(
         trunk: what is frozen.
         values: of the images.
         head: from rows of values to scores.
-        float32: builds the trunk in float32, which is what is saved, whatever computed the values.
+        trunk_in: builds it in a Keras dtype policy: to train behind, or in float32 to save, whatever made the values.
         checkpoint_every: steps that an interruption costs, where steps are long; None for an epoch's.
         note: what to add to the run's notes, from the val probabilities (n, classes) of the best head.
     """
     options, data = experiment.options, experiment.data
-    steps = Steps(len(data.rows), options.batch_size, options.seed)
-    once = steps.per_epoch
-    pace = checkpoint_every or once
-    several = None  # many at once, where they are short
-    if options.new_views or checkpoint_every:
-        several = steps_together(experiment.run, once, pace)
+    once = experiment.steps.per_epoch
+    pace, long = checkpoint_every or once, options.new_views or checkpoint_every
+    several = steps_together(experiment.run, once, pace) if long else None  # of short ones many
     if options.new_views:
         batches = ImageBatches(data.train, views.MILANI_TRANSFER, options.batch_size, options.seed)
+        policy = hardware.training_policy(experiment.precision)  # a graph that is frozen is rewritten; this one is not
+        shown = trunk if engine.trunk_dtype(experiment.precision) == policy else trunk_in(policy)
         with hardware.policy(head.dtype_policy.name):  # by which Keras scales a loss in float16
-            model = preprocess.behind_views(_joined(trunk, head), views.MILANI_TRANSFER, options.resize)
+            model = preprocess.behind_views(_joined(shown, head), views.MILANI_TRANSFER, options.resize)
     else:
         pool = ValuePool.from_views(values.training_views, data.all_train.labels).only(data.rows)
-        batches = ValueBatches(pool, steps, experiment.classes, several)
+        batches = ValueBatches(pool, experiment.steps, experiment.classes, several)
         model, several = head, batches.steps_per_execution
     loss = losses.smoothed_cross_entropy(options.label_smoothing)
     adam = keras.optimizers.Adam(options.learning_rate, epsilon=losses.ADAM_EPSILON)
@@ -218,7 +217,7 @@ def train(
 
     best = backbones.load(experiment.snapshots.best_path)
     if engine.trunk_dtype(experiment.precision, options.openvino) != "float32":
-        trunk = float32()
+        trunk = trunk_in("float32")
     saved = preprocess.deployed(_joined(trunk, best), resize=options.resize)
     experiment.run.write_classifier(partial(save_network, saved, experiment.class_names))
     extraction = sum(store.seconds for stores in values.stores.values() for store in stores)

@@ -57,8 +57,6 @@ def run(options: ExtractOptions) -> None:
     Raises:
         UserError: an option, the images or the weights cannot be used, or there is no Ray cluster.
     """
-    if options.ray:
-        hardware.share_gpus()  # before a network is built
     options.check()
     work = Work.of(options)
     if options.ray:

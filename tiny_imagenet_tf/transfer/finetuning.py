@@ -9,7 +9,6 @@ import dataclasses
 import math
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import keras
 import numpy as np
@@ -53,15 +52,14 @@ def run(study: Study, options: FinetuneOptions) -> Run:
         raise UserError(f"--unfreeze {options.unfreeze}: nothing stays frozen; leave out --engine and --precision int8")
     frozen, _ = split(trunk, cut)
     # Built anew, for on a CPU what is frozen is built in float32, whatever its engine computes in.
-    learns_in = learning_precision(options.precision)
+    learns_in = learning_precision(options)
     policy = hardware.training_policy(learns_in)
     _, learning = split(transfer.trunk_of(options, precision, policy), cut)
     maps = math.prod(frozen.model.output_shape[1:])
-    with begin(study, options, data=data) as experiment:
+    with begin(study, options, data=data, learns_in=learns_in) as experiment:
         made = transfer.extraction_of(options, frozen, data.all_train, experiment.precision)
-        stored = not options.new_views
-        _tell_size(options, experiment.data, made, maps, training=stored)
-        values = transfer.extract(experiment, made, training=stored)
+        _tell_size(options, experiment.data, made, maps)
+        values = transfer.extract(experiment, made, training=not options.new_views)
         hardware.set_seed(options.seed)
         with hardware.policy(policy):
             head = joined(learning, Run(options.start))
@@ -70,10 +68,12 @@ def run(study: Study, options: FinetuneOptions) -> Run:
         before = transfer.predictions(values, head, data.validation).argmax(axis=1)
         note = partial(compared, options.start.name, before, data.validation.labels)
 
-        def float32() -> Trunk:
-            return split(transfer.trunk_of(options, experiment.precision, "float32"), cut)[0]
+        def frozen_in(policy: str) -> Trunk:
+            return split(transfer.trunk_of(options, experiment.precision, policy), cut)[0]
 
-        transfer.train(experiment, frozen, values, head, float32, checkpoint_every=options.checkpoint_every, note=note)
+        transfer.train(
+            experiment, frozen, values, head, frozen_in, checkpoint_every=options.checkpoint_every, note=note
+        )
         return experiment.run
 
 
@@ -159,9 +159,16 @@ def _tensors(value: object) -> list:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
-def learning_precision(asked: Arithmetic | Literal["auto"]) -> Arithmetic:
-    """Returns what the last blocks learn in: int8, and float16 on a GPU that has bfloat16, are for what is frozen."""
-    return hardware.resolve_precision("auto" if asked == "int8" else asked)
+def learning_precision(options: FinetuneOptions) -> Arithmetic:
+    """Returns what the last blocks learn in: int8, and float16 on a GPU that has bfloat16, are for what is frozen.
+
+    Raises:
+        UserError: a run that goes on was begun in float16, and there is no GPU.
+    """
+    begun = Run(options.resume).environment.get("learns_in") if options.resume else None
+    if begun == "float16" and not hardware.has_gpu():
+        raise UserError(f"--resume {options.resume}: what learns was begun in float16, and resuming it needs a GPU")
+    return begun or hardware.resolve_precision("auto" if options.precision == "int8" else options.precision)
 
 
 def _check_same_weights(start: Path, trunk: Trunk) -> None:
@@ -172,13 +179,13 @@ def _check_same_weights(start: Path, trunk: Trunk) -> None:
         raise UserError(f"--start {start}: its head is for a backbone of the weights {theirs}, this one has {ours}")
 
 
-def _tell_size(options: FinetuneOptions, data: images.Data, made: Extraction, width: int, *, training: bool) -> None:
+def _tell_size(options: FinetuneOptions, data: images.Data, made: Extraction, width: int) -> None:
     """Says what the maps take on the disk and in memory, before any is made.
 
     Raises:
         UserError: they do not fit.
     """
-    tested = transfer.tested_parts(options.crops, data)
+    tested, training = transfer.tested_parts(options.crops, data), not options.new_views
     if len(data.held_out) and not training:
         tested.append((data.selection, [views.WHOLE]))
     learned = [(split, shown) for split, _, shown in transfer.training_parts(options, data)] if training else []
@@ -187,6 +194,8 @@ def _tell_size(options: FinetuneOptions, data: images.Data, made: Extraction, wi
     print(f"maps of {width:,} values in float16: {held / 1e9:.2f} GB, on disk and in memory")
     memory, times = hardware.free_memory(), 3 if len(learned) > 1 else 2  # several views, their pool, the device's
     advice = "unfreeze from a later layer on, or take a --fraction"
+    if training:
+        advice += "; on a GPU --augment --augmented-views 0 stores no training maps"
     if memory and times * held > memory:
         many = "three times" if times == 3 else "twice"
         raise UserError(f"{held:,} bytes of maps: memory holds them {many}, and {memory:,} are free; {advice}")

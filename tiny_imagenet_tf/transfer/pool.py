@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from tiny_imagenet_tf.data.batches import Steps, gathered
+from tiny_imagenet_tf.data.batches import Steps, gathered, held
+from tiny_imagenet_tf.experiments.fit import largest_divisor
 
 _MOST_STEPS_PER_EXECUTION = 50  # hides Keras' overhead, which is as long as a step of a linear head
 
@@ -15,13 +16,14 @@ class ValuePool:
     """The views that an image may be trained on; each epoch shows one of them, drawn at random.
 
     Attributes:
-        values: float16 or float32 (rows, width), all stored views one after the other.
+        values: float16 or float32 (rows, width), all stored views one after the other; a tensor, or each pass over
+            them would make one.
         choices: int64 (images, most views): rows of ``values``; short rows repeat their last entry.
         counts: int64 (images,): how many of the choices are real.
         labels: int64 (images,).
     """
 
-    values: np.ndarray
+    values: Any
     choices: np.ndarray
     counts: np.ndarray
     labels: np.ndarray
@@ -45,7 +47,7 @@ class ValuePool:
         places = np.minimum(np.arange(counts.max()), counts[:, None] - 1)  # short rows repeat their last entry
         choices = rows[(np.cumsum(counts) - counts)[:, None] + places]
         values = views[0][0] if len(views) == 1 else np.concatenate([values for values, _ in views])
-        return cls(values, choices, counts, np.asarray(labels, np.int64))
+        return cls(held(values), choices, counts, np.asarray(labels, np.int64))
 
     def only(self, images: np.ndarray) -> "ValuePool":
         """Returns the pool of the given images."""
@@ -73,9 +75,7 @@ class ValueBatches:
     @property
     def steps_per_execution(self) -> int:
         """Steps between two returns to Python."""
-        if self.together:
-            return self.together
-        return max(n for n in range(1, _MOST_STEPS_PER_EXECUTION + 1) if self.steps.per_epoch % n == 0)
+        return self.together or largest_divisor(self.steps.per_epoch, _MOST_STEPS_PER_EXECUTION)
 
     def of_epoch(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns an epoch's images and, of each, the row of its values that is drawn; int64 (n,) both."""

@@ -61,7 +61,9 @@ def transfer_values(subject: Subject, classes: tuple[str, ...]) -> Section:
     if store.key["dataset_sha256"] != train.digest:
         return without("The stored transfer values are not those of the images that were opened.")
     labels, told = _choose(subject.names, classes)
-    rows = np.concatenate([np.flatnonzero(train.labels == label) for label in labels])
+    rows = np.array([row for label in labels for row in np.flatnonzero(train.labels == label)], int)
+    if len(rows) < 5:
+        return without("Fewer than five images make no map.")
     values = store.read_rows(rows)
     caption = f"t-SNE of {values.shape[1]} transfer values of {len(rows):,} training images, as in Milani's Fig. 11."
     return Section(anchor, title, told, _blocks("transfer-values", values, train, rows, labels, subject.names, caption))

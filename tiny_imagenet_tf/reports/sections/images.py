@@ -61,7 +61,7 @@ def _sample_rows(train: Split, subject: Subject) -> np.ndarray:
     """int (classes, EXAMPLES): rows of the classes of Milani's Fig. 11, or of the first ones of another set."""
     names, short = subject.names, subject.names.short
     labels = [short.index(name) for name in MILANI_TSNE_CLASSES if name in short] or range(min(7, len(names.wnids)))
-    return np.array([np.flatnonzero(train.labels == label)[:EXAMPLES] for label in labels])
+    return np.array([np.resize(np.flatnonzero(train.labels == label), EXAMPLES) for label in labels])  # few again
 
 
 def _samples(train: Split, subject: Subject) -> Drawing:

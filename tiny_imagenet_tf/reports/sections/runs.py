@@ -132,12 +132,16 @@ def _what_differs(configs: dict[str, dict]) -> Table:
 
 
 def distinct_titles(subjects: list[Subject]) -> list[str]:
-    """The runs' titles; where two are equal, with the run directory's name."""
-    titles = [subject.title for subject in subjects]
-    return [
-        f"{title} ({subject.run.path.name})" if titles.count(title) > 1 else title
-        for title, subject in zip(titles, subjects, strict=True)
-    ]
+    """The runs' titles; where two are equal, with so much of the run directory's path as is not."""
+    titles, parts = [subject.title for subject in subjects], [subject.run.path.absolute().parts for subject in subjects]
+    for length in range(1, max(map(len, parts)) + 1):
+        named = [
+            f"{title} ({'/'.join(part[-length:])})" if titles.count(title) > 1 else title
+            for title, part in zip(titles, parts, strict=True)
+        ]
+        if len(set(named)) == len(named):
+            break
+    return named
 
 
 def _answers(first: Subject, second: Subject, title: str) -> tuple[str, ...]:
