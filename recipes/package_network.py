@@ -7,6 +7,7 @@ and stored with their sha256, the run's record and what it was told. Time: a min
 """
 
 import dataclasses
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import tyro
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs.files import replacing
+from tiny_imagenet_tf.runs.run import Run
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "model_card.md"
 RECIPES = ("inception_modern", "inception_baseline", "inception_regularized")
@@ -63,6 +65,7 @@ def main(config: Config) -> dict:
         return {
             "validation": {"images": len(validation), **figures},
             "epoch": snapshot.epoch,
+            "teacher": _teacher(member.run.config.get("teacher")),
             "config": records.without_paths(member.run.config),
             "environment": records.without_paths(member.run.environment),
         }
@@ -76,15 +79,35 @@ def main(config: Config) -> dict:
     return found
 
 
+def _teacher(path: str | None) -> dict[str, Any] | None:
+    """What a run learned from."""
+    if path is None:
+        return None
+    summary = Run.finished(Path(path)).summary
+    return {"title": summary.title, "top1": summary.validation.top1, "images": summary.validation.images}
+
+
 def card(found: dict[str, Any]) -> str:
     """The model card of the packaged network, from what is stored beside its weights."""
-    val, config, environment = found["validation"], found["config"], found["environment"]
+    val, config, environment, teacher = (found[name] for name in ("validation", "config", "environment", "teacher"))
     options = " ".join(f"`{name}={config[name]}`" for name in SAID if config.get(name) is not None)
     taught = (
-        f"It also learned what a teacher said of each training image, the transfer run `{config['teacher']}` "
-        f"({config['teacher_share']:.0%} of what is learned)."
-        if config.get("teacher")
+        f"{config['teacher_share']:.0%} of what it learned of each is what a teacher said of it: {teacher['title']}, "
+        f"{teacher['top1']:.2%} of {teacher['images']:,} val images."
+        if teacher
         else "It had no teacher."
+    )
+    learned = textwrap.fill(
+        "The training images of Tiny ImageNet: photographs that ImageNet collected from the internet, with ImageNet's "
+        f"labels, their faults and their choice of the world. {taught} The images and their terms of use are "
+        "ImageNet's; none are in this package.",
+        120,
+        break_on_hyphens=False,
+    )
+    picked = (
+        "Held-out training images picked the snapshot."
+        if config.get("holdout")
+        else "The val images picked the snapshot, so the figure is the best of several."
     )
     return f"""# The packaged network
 
@@ -114,14 +137,12 @@ all the same, and its probabilities say little there.
 
 ## What it learned from
 
-The training images of Tiny ImageNet: photographs that ImageNet collected from the internet, with ImageNet's labels,
-their faults and their choice of the world. {taught} The images and their terms of use are ImageNet's; none are in this
-package.
+{learned}
 
 ## What is not known
 
-The val images picked the snapshot, so the figure is the best of several. On the official test images, whose labels are
-not public, it was not measured; in Milani's tables the test errors are 4 to 8 points above those of val.
+{picked} On the official test images, whose labels are not public, it was not measured; in Milani's tables the test
+errors are 4 to 8 points above those of val.
 """
 
 

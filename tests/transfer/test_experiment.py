@@ -255,3 +255,10 @@ def test_senseless_options_are_refused_by_name(options, message):
 
 def test_config_json_is_plain(finished):
     assert isinstance(json.loads((finished.path / "config.json").read_text())["store"], str)
+
+
+def test_a_demo_of_another_backbone_ends_where_that_does():
+    asked = TransferOptions.starting_point(["--demo", "--backbone", "mobilenet_v3_large"])
+    asked.check()
+    assert asked.layer is None and asked.departures == "--backbone mobilenet_v3_large"
+    assert TransferOptions.starting_point(["--demo"]).layer == "mixed0"
