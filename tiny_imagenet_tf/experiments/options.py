@@ -219,7 +219,7 @@ class RunOptions(DataOptions):
             if isinstance(value, bool):
                 found.append(flag(field.name if value else f"no_{field.name}"))
             else:
-                found.append(f"{flag(field.name)} {Path(value).name if isinstance(value, str) else value}")
+                found.append(f"{flag(field.name)} {Path(value).name if isinstance(value, str | Path) else value}")
         return " ".join(found)
 
 

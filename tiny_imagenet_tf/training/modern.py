@@ -34,7 +34,7 @@ def run(study: Study, options: ModernOptions) -> Run:
         views = RandomViews(mirror=True, mixup=options.mixup, least_area=options.least_area)
         targets = taught(options, experiment.data) if options.teacher else None
         for size, began, until in zip(options.sizes, (0, *options.ends), options.ends, strict=False):
-            if until == began or until <= trained < options.until:
+            if until == began or until <= min(trained, options.until - 1):
                 continue  # too few epochs for all sizes, or a stage that is over
             network = partial(
                 compact_inception,

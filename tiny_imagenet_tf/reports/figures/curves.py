@@ -1,5 +1,7 @@
 """Accuracy against epochs (Milani Figs. 5, 9, 10) and against the size of an ensemble (Fig. 6)."""
 
+import textwrap
+
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -42,7 +44,8 @@ def training_curves(runs: dict[str, list[dict]]) -> Figure:
     if any(row.get(REESTIMATED) is not None for rows in runs.values() for row in rows):
         handles.append(Line2D([], [], color=colour, ls=":", label="validation, statistics estimated anew"))
     axes.legend(handles=handles, loc="lower right")
-    axes.set(xlabel="epoch", ylabel="top-1 accuracy", title=next(iter(runs)) if len(runs) == 1 else "")
+    title = textwrap.fill(next(iter(runs)), 64) if len(runs) == 1 else ""  # it may name options
+    axes.set(xlabel="epoch", ylabel="top-1 accuracy", title=title)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     percent_axis(axes.yaxis)
     return figure
