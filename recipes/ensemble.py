@@ -53,8 +53,8 @@ class Config:
     """The order of the scores of models that do not hold their classes: sorted (the default), imagenet1k, or a file
     with a wnid a line such as the dataset's wnids.txt."""
     crops: Crops | None = None
-    """At test time. Default: as the run of transfer learning, or else as the network's paper: whole for whole images,
-    center for networks of crops."""
+    """At test time; mirror is the mirror image, too. Default: as the run of transfer learning, or else as the network's
+    paper: whole for whole images, center for networks of crops."""
     source: Path | None = None
     """A tiny-imagenet-200 folder, zip or tar. Default: the run's own images, or else the official archive, which is
     downloaded."""

@@ -1,4 +1,4 @@
-"""Evaluates a saved network on any split: one crop, the centre crop, or ten.
+"""Evaluates a saved network on any split: one crop, the centre crop, both mirror images, or ten.
 
 One crop is the whole 64x64 image (Milani section 3), the centre crop is Le & Yang's 56x56 (section 5.2.2), ten crops
 are summed as probabilities (Milani section 4.2 and Eq. 2). A crop that has not the network's size is resized
@@ -42,8 +42,8 @@ class Config:
     split: Literal["train", "validation", "test"] = "validation"
     """The images."""
     crops: Crops | None = None
-    """At test time. Default: as the run of transfer learning, or else as the network's paper: whole for whole images,
-    center for networks of crops."""
+    """At test time; mirror is the mirror image, too. Default: as the run of transfer learning, or else as the network's
+    paper: whole for whole images, center for networks of crops."""
     pixels: Pixels | None = None
     """Pixels that a model from elsewhere expects, where it does not scale them itself: -1..1 (write --pixels=-1..1),
     0..1, 0..255, or caffe. A run's model knows its own."""

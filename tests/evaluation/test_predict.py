@@ -36,6 +36,8 @@ def test_each_network_is_tested_as_its_paper_does():
     assert of_whole.views() == of_crops.views("whole") == (WHOLE,)
     assert of_crops.views() == (View("center"),)
     assert (of_whole.views("ten"), of_crops.views("ten")) == (MILANI_TEN_CROP, LE_YANG_TEN_CROP)
+    assert of_whole.views("mirror") == (WHOLE, View(mirrored=True))
+    assert of_crops.views("mirror") == (View("center"), View("center", mirrored=True))
     with pytest.raises(KeyError, match="five"):
         of_whole.views("five")
 

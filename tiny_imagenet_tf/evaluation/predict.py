@@ -84,14 +84,19 @@ class Predictor:
     def views(self, crops: Crops | None = None) -> tuple[View, ...]:
         """Returns the views of each image that are shown at test time.
 
-        ``ten`` is Milani's for a network of whole images (section 4.2: the whole, four corners, mirror images), and
-        Le & Yang's for a network of crops (section 4.2.1: four corners, the centre, mirror images).
+        ``mirror`` is the view of the network's paper and its mirror image. ``ten`` is Milani's for a network of whole
+        images (section 4.2: the whole, four corners, mirror images), and Le & Yang's for a network of crops (section
+        4.2.1: four corners, the centre, mirror images).
 
         Args:
             crops: None for those of the network's paper.
         """
-        ten = views.LE_YANG_TEN_CROP if self.crops == "center" else views.MILANI_TEN_CROP
-        return {"whole": (views.WHOLE,), "center": (View("center"),), "ten": ten}[crops or self.crops]
+        one = {"whole": views.WHOLE, "center": View("center")}
+        if crops == "ten":
+            return views.LE_YANG_TEN_CROP if self.crops == "center" else views.MILANI_TEN_CROP
+        if crops == "mirror":
+            return one[self.crops], dataclasses.replace(one[self.crops], mirrored=True)
+        return (one[crops or self.crops],)
 
     def scores(self, split: Split, view: View, shows: Sequence[keras.callbacks.Callback] = ()) -> np.ndarray:
         """Returns the scores of every image of a split, in its order, in one view; float32 (n, classes)."""

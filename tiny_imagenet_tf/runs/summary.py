@@ -9,8 +9,8 @@ from tiny_imagenet_tf.published import RESULTS, TRAIN_IMAGES, TRAINING
 from tiny_imagenet_tf.runs.typed import misfit
 
 SCHEMA = 1
-Crops = Literal["whole", "center", "ten"]
-CROPS = {"whole": "whole image", "center": "center crop", "ten": "ten-crop"}
+Crops = Literal["whole", "center", "mirror", "ten"]
+CROPS = {"whole": "whole image", "center": "center crop", "mirror": "with its mirror image", "ten": "ten-crop"}
 """How an image is shown at test time, and what tables call it."""
 
 
