@@ -8,6 +8,7 @@ and stored with their sha256, the run's record and what it was told. Time: a min
 
 import dataclasses
 import textwrap
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def main(config: Config) -> dict:
             "validation": {"images": len(validation), **figures},
             "epoch": snapshot.epoch,
             "teacher": _teacher(member.run.config.get("teacher")),
-            "config": records.without_paths(member.run.config),
+            "config": records.without_paths(records.options_of(member.run)),
             "environment": records.without_paths(member.run.environment),
         }
 
@@ -97,23 +98,20 @@ def card(found: dict[str, Any]) -> str:
         if teacher
         else "It had no teacher."
     )
-    learned = textwrap.fill(
+    filled = partial(textwrap.fill, width=120, break_on_hyphens=False)
+    learned = filled(
         "The training images of Tiny ImageNet: photographs that ImageNet collected from the internet, with ImageNet's "
         f"labels, their faults and their choice of the world. {taught} The images and their terms of use are "
-        "ImageNet's; none are in this package.",
-        120,
-        break_on_hyphens=False,
+        "ImageNet's; none are in this package."
     )
     picked = (
         "Held-out training images picked the snapshot."
         if config.get("holdout")
         else "The val images picked the snapshot, so the figure is the best of several."
     )
-    unknown = textwrap.fill(
+    unknown = filled(
         f"{picked} On the official test images, whose labels are not public, it was not measured; in Milani's tables "
-        "the test errors are 4 to 8 points above those of val.",
-        120,
-        break_on_hyphens=False,
+        "the test errors are 4 to 8 points above those of val."
     )
     return f"""# The packaged network
 

@@ -72,8 +72,8 @@ def main(config: Config) -> None:
         # Outside a checkout there may be none of the defaults.
         there = OWN or config.networks != Config.networks or config.networks.exists()
         sizes = _sizes(config.networks) if config.tables and there else {}
-        told = OWN or config.pages != Config.pages
-        pages = [page for page in config.pages if told or (page.exists() and markers.has(page, "results"))]
+        asked_for = OWN or config.pages != Config.pages
+        pages = [page for page in config.pages if asked_for or (page.exists() and markers.has(page, "results"))]
         parts = [(page, "results", lambda asked: tables.section(asked, found, sizes)) for page in pages]
         own = OWN and config.results.resolve() == Config.results.resolve()
         if told := config.claims or (ROOT / "docs" / "claims.toml" if own else None):

@@ -27,9 +27,6 @@ OWN = (CHECKOUT / "setup.cfg").exists()
 NETWORKS = CHECKOUT / "docs" / "networks.json"
 
 
-GENERATOR = '<meta name="generator" content="tiny_imagenet_tf">'
-
-
 @dataclass(frozen=True)
 class Config:
     """What to report, and where to."""
@@ -59,15 +56,16 @@ def main(config: Config) -> None:
             raise UserError(f"--{name.replace('_', '-')} {path}: no such file or folder")
     out = config.out or config.runs[0] / "report"
     check_folder("--out", out)
-    _check_is_report(out, config.runs)
     check_output("--docs", config.docs)
     if config.docs and not config.docs.is_file():
         raise UserError(f"--docs {config.docs}: no such page; what is between its markers is written")
     from tiny_imagenet_tf.reports import requirements  # only now: they import the extra
 
     requirements.require()
-    from tiny_imagenet_tf.reports import report
+    from tiny_imagenet_tf.reports import page, report
 
+    if out.resolve().parent not in [run.resolve() for run in config.runs]:  # in a run's directory all pages are ours
+        page.check_ours("--out", out)
     path = report.write(
         [Run.finished(path) for path in config.runs],
         out,
@@ -79,16 +77,6 @@ def main(config: Config) -> None:
         docs=config.docs,
     )
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
-
-
-def _check_is_report(out: Path, runs: tuple[Path, ...]) -> None:
-    """Raises UserError where a page that is not a report would be overwritten; in a run's directory all are."""
-    page = out / "index.html"
-    if out.resolve().parent in [run.resolve() for run in runs]:
-        return
-    ours = page.is_file() and GENERATOR in page.read_text(encoding="utf-8", errors="replace")
-    if not ours and any((out / name).exists() for name in ("index.html", "tables.md")):
-        raise UserError(f"--out {out}: holds a page that is no report of this command; name another folder")
 
 
 if __name__ == "__main__":

@@ -56,12 +56,14 @@ def test_an_unfinished_run_is_named(tmp_path, tiny_imagenet):
 
 
 def test_a_page_of_somebodys_is_not_overwritten(tmp_path, recipe):
+    from tiny_imagenet_tf.reports import page
+
     module, site = recipe("report"), tmp_path / "site"
     site.mkdir()
     (site / "index.html").write_text("my page")
     with pytest.raises(UserError, match="--out .*site: holds a page that is no report"):
         module.main(module.Config((tmp_path / "run",), site))
     assert (site / "index.html").read_text() == "my page"
-    (site / "index.html").write_text(f"<html>{module.GENERATOR}</html>")
+    (site / "index.html").write_text(f"<html>{page.GENERATOR}</html>")
     with pytest.raises(UserError, match="has no summary"):  # next
         module.main(module.Config((tmp_path / "run",), site))

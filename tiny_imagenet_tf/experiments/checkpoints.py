@@ -49,6 +49,11 @@ def save(path: Path, arrays: dict[str, np.ndarray], clock: Clock) -> None:
         np.savez(file, position=json.dumps(position), **arrays)
 
 
+def reached(path: Path, per_epoch: int) -> Clock:
+    """Returns the clock of a checkpoint, at the beginning where there is none; see :func:`read_clock`."""
+    return read_clock(path, per_epoch) if path.exists() else Clock(per_epoch)
+
+
 def read_clock(path: Path, per_epoch: int) -> Clock:
     """Returns the clock as it stood.
 

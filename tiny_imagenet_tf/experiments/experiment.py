@@ -276,10 +276,26 @@ def _take_up(run: Run, data: Data, options: RunOptions, machine: dict[str, Any])
 
 def precision_of(options: RunOptions) -> Arithmetic:
     """Returns the arithmetic of a run; one that goes on keeps what it was begun with."""
-    begun = Run(options.resume).environment.get("precision") if options.resume else None
-    if begun == "float16" and not hardware.on_gpu(options.devices):
-        raise UserError(f"--resume {options.resume}: begun in float16, and resuming it needs a GPU")
+    begun = begun_in(options, "precision", "", options.devices)
     return begun or hardware.resolve_precision(options.precision, options.devices, frozen=options.FROZEN)
+
+
+def begun_in(options: RunOptions, name: str, what: str, devices: Sequence[str] = ()) -> Arithmetic | None:
+    """Returns the arithmetic that a run which goes on was begun with; None where none is stored, or a run begins.
+
+    Args:
+        options: of the run.
+        name: of the entry in its environment.
+        what: computes so, in words, for the message.
+        devices: that compute it now, as :func:`hardware.place` takes them.
+
+    Raises:
+        UserError: it was float16, and there is no GPU.
+    """
+    begun = Run(options.resume).environment.get(name) if options.resume else None
+    if begun == "float16" and not hardware.on_gpu(devices):
+        raise UserError(f"--resume {options.resume}: {what}begun in float16, and resuming it needs a GPU")
+    return begun
 
 
 def _check_resumable(run: Run, recipe: str) -> None:

@@ -71,8 +71,8 @@ def steps_together(run: Run, per_epoch: int, *pauses: int, devices: Sequence[str
     """
     if not hardware.on_gpu(devices):
         return 1
-    begun = checkpoints.read_clock(run.checkpoint, per_epoch).step if run.checkpoint.exists() else 0
-    return largest_divisor(math.gcd(per_epoch, *pauses, begun), 20)
+    begun = checkpoints.reached(run.checkpoint, per_epoch)
+    return largest_divisor(math.gcd(per_epoch, *pauses, begun.step), 20)
 
 
 def largest_divisor(number: int, most: int) -> int:

@@ -238,7 +238,7 @@ def ends_in_softmax(model: keras.Model) -> bool:
 
 
 def _is_softmax(scores: keras.KerasTensor) -> bool:
-    last, activation = scores._keras_history.operation, None
+    last = scores._keras_history.operation
     if isinstance(last, keras.Model):
         return ends_in_softmax(last)
     activation = getattr(last, "activation", None)

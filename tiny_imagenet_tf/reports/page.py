@@ -11,12 +11,15 @@ import jinja2
 import markupsafe
 from matplotlib.figure import Figure
 
+from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.reports.figures import style
 from tiny_imagenet_tf.reports.table import Table
 from tiny_imagenet_tf.reports.thumbnails import Sprite, data_uri, png_to_webp
 from tiny_imagenet_tf.runs.files import replacing, sweep
 
 TEMPLATES = Path(__file__).parent / "templates"
+GENERATOR = '<meta name="generator" content="tiny_imagenet_tf">'
+"""By which a page of :func:`write` is known."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,6 +170,14 @@ class Section:
     blocks: tuple[Drawing | Tabulated | Scatter | ClassTable | Gallery, ...] = ()
 
 
+def check_ours(option: str, folder: Path) -> None:
+    """Raises UserError where :func:`write` would put its pages in the place of somebody's; ``option`` names it."""
+    page = folder / "index.html"
+    ours = page.is_file() and GENERATOR in page.read_text(encoding="utf-8", errors="replace")
+    if not ours and any((folder / name).exists() for name in ("index.html", "tables.md")):
+        raise UserError(f"{option} {folder}: holds a page that is no report of this command; name another folder")
+
+
 def write(folder: Path, title: str, sections: Sequence[Section]) -> Path:
     """Writes ``index.html``, a file a figure below ``folder/figures``, and all tables as Markdown in ``tables.md``.
 
@@ -197,6 +208,7 @@ def render(title: str, sections: Sequence[Section]) -> str:
     environment.filters["kind"] = lambda block: type(block).__name__
     return environment.get_template("report.html").render(
         title=title,
+        generator=markupsafe.Markup(GENERATOR),
         sections=sections,
         style=markupsafe.Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
         script=markupsafe.Markup((TEMPLATES / "report.js").read_text(encoding="utf-8")),

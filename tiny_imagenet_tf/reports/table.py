@@ -26,11 +26,9 @@ class Table:
 
     def markdown(self) -> str:
         """The table in GitHub's Markdown, with its title, caption and notes."""
-        rules = (
-            "---:" if number and _are_numbers(cells) else "---"
-            for number, cells in enumerate(zip(*self.rows, strict=True))
-        )
-        lines = [self.columns, tuple(rules), *self.rows]
+        rest = ([row[number] for row in self.rows] for number in range(1, len(self.columns)))
+        rules = ("---", *("---:" if _are_numbers(cells) else "---" for cells in rest))
+        lines = [self.columns, rules, *self.rows]
         body = "\n".join(f"| {' | '.join(map(inline, cells))} |" for cells in lines)
         notes = "\n".join(f"- {inline(note)}" for note in self.notes)
         parts = (f"### {inline(self.title)}", inline(self.caption), body, notes)

@@ -29,11 +29,15 @@ class Record:
 def from_run(run: Run, name: str) -> Record:
     """Merges what a finished run stored into the record of a name; the folders of transfer values are dropped."""
     summary = dataclasses.replace(run.summary, transfer_values={})
-    config = {  # of options that are paths, which may have spaces, the last part
+    return Record(name, summary, run.metrics, options_of(run), run.environment)
+
+
+def options_of(run: Run) -> dict[str, Any]:
+    """Returns a run's options; of those that are absolute paths, which may have spaces, the last part."""
+    return {
         key: Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
         for key, value in run.config.items()
     }
-    return Record(name, summary, run.metrics, config, run.environment)
 
 
 def without_paths(value: Any) -> Any:

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from tiny_imagenet_tf.data.views import RandomViews
-from tiny_imagenet_tf.experiments.checkpoints import read_clock
+from tiny_imagenet_tf.experiments.checkpoints import reached
 from tiny_imagenet_tf.experiments.data import Data
 from tiny_imagenet_tf.experiments.experiment import begin
 from tiny_imagenet_tf.experiments.losses import smoothed_cross_entropy
@@ -29,8 +29,8 @@ def run(study: Study, options: ModernOptions) -> Run:
     measured: they are estimated anew there.
     """
     with begin(study, options, devices=options.devices) as experiment:
-        steps, checkpoint = experiment.steps.per_epoch, experiment.run.checkpoint
-        trained = read_clock(checkpoint, steps).epoch if checkpoint.exists() else 0
+        steps = experiment.steps.per_epoch
+        trained = reached(experiment.run.checkpoint, steps).epoch
         views = RandomViews(mirror=True, mixup=options.mixup, least_area=options.least_area)
         targets = taught(options, experiment.data) if options.teacher else None
         for size, began, until in zip(options.sizes, (0, *options.ends), options.ends, strict=False):

@@ -19,7 +19,7 @@ from tiny_imagenet_tf.data import views
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import mcnemar, only_one_right
 from tiny_imagenet_tf.experiments import data as images
-from tiny_imagenet_tf.experiments.experiment import begin, precision_of
+from tiny_imagenet_tf.experiments.experiment import begin, begun_in, precision_of
 from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.experiments.statistics import normalizations
 from tiny_imagenet_tf.models import backbones
@@ -165,9 +165,7 @@ def learning_precision(options: FinetuneOptions) -> Arithmetic:
     Raises:
         UserError: a run that goes on was begun in float16, and there is no GPU.
     """
-    begun = Run(options.resume).environment.get("learns_in") if options.resume else None
-    if begun == "float16" and not hardware.has_gpu():
-        raise UserError(f"--resume {options.resume}: what learns was begun in float16, and resuming it needs a GPU")
+    begun = begun_in(options, "learns_in", "what learns was ")
     return begun or hardware.resolve_precision("auto" if options.precision == "int8" else options.precision)
 
 
