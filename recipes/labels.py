@@ -117,7 +117,10 @@ def _array(config: Config, before: tuple[str, ...], columns: np.ndarray) -> None
     never = NEVER if found.dtype.kind == "f" else np.iinfo(found.dtype).min
     ordered = np.where(columns >= 0, found[:, np.maximum(columns, 0)], 0 if probable else never)
     if probable:  # of fewer classes
-        ordered = ordered / ordered.sum(axis=1, keepdims=True)
+        whole = ordered.sum(axis=1, keepdims=True)
+        if not whole.all():
+            raise UserError(f"{config.file}: {np.sum(whole == 0)} of its rows give nothing to any of these classes")
+        ordered = ordered / whole
     ordered = ordered.astype(found.dtype)
     save_whole(lambda path: np.save(path, ordered), config.output)
 

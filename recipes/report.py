@@ -62,8 +62,10 @@ def main(config: Config) -> None:
     from tiny_imagenet_tf.reports import requirements  # only now: they import the extra
 
     requirements.require()
-    from tiny_imagenet_tf.reports import page, report
+    from tiny_imagenet_tf.reports import markers, page, report
 
+    if config.docs:
+        markers.replaced(config.docs, "report", lambda asked: "")  # a page without the marks is told at once
     if out.resolve().parent not in [run.resolve() for run in config.runs]:  # in a run's directory all pages are ours
         page.check_ours("--out", out)
     path = report.write(

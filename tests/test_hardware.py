@@ -112,3 +112,9 @@ def test_the_first_line_says_what_brings_cuda_to_the_backend(monkeypatch, tensor
     monkeypatch.setattr(hardware, "_TENSORFLOW", tensorflow)
     monkeypatch.setattr(hardware, "has_gpu", lambda: False)
     assert hardware.headline("float32").endswith(f"pip install {wanted}")
+
+
+def test_cuda_that_does_not_work_is_told_whatever_computes(monkeypatch):
+    monkeypatch.setattr(hardware, "gpu_without_cuda", lambda: True)
+    for devices in ((), ("CPU:0",)):
+        assert "There is an NVIDIA GPU, but no CUDA that works" in hardware.headline("float32", devices)

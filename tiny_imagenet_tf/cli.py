@@ -184,7 +184,7 @@ def _of_this_machine(option: str, path: Path) -> Path:
 def _group(config: type, name: str) -> str:
     """The group of an option: that of the class that has it first."""
     for each in reversed(config.__mro__):
-        if name in vars(each).get("__annotations__", {}):
+        if name in inspect.get_annotations(each):
             return vars(each).get("GROUP", "command")
     raise KeyError(name)
 
@@ -197,7 +197,7 @@ def _comment(config: type, name: str) -> str:
 @functools.cache
 def _comments(config: type) -> dict[str, str]:
     """What a class itself says below its fields."""
-    if not vars(config).get("__annotations__"):
+    if not inspect.get_annotations(config):
         return {}
     try:
         body = ast.parse(textwrap.dedent(inspect.getsource(config))).body[0].body

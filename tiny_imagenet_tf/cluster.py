@@ -9,7 +9,7 @@ from typing import Any
 
 from tiny_imagenet_tf.errors import UserError
 
-SHARED = "--store, --data-dir and --source must be on a file system that all machines of the cluster share"
+SHARED = "--store, --data-dir, --source and files of weights must be on a file system that all its machines share"
 _RESTARTS = 10  # of an actor, and tries of what it was at: machines of a cluster come and go
 
 
@@ -55,7 +55,7 @@ def actors(address: str, cores: int, most: int, kind: type, *arguments: Any) -> 
         yield [actor.remote(os.getcwd(), *arguments) for _ in range(min(room, most))]
     except ray.exceptions.RayError as error:
         told = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
-        if found := re.findall(r"(?:UserError|DatasetError|OSError|FileNotFoundError): (.*)", told):
+        if found := re.findall(r"(?:tiny_imagenet_tf[\w.]*Error|OSError|FileNotFoundError): (.*)", told):
             raise UserError(f"--ray: an actor ended: {found[-1]}") from error
         if isinstance(error, ray.exceptions.RayActorError):
             raise UserError(

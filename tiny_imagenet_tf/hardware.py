@@ -184,12 +184,10 @@ def gpu_without_cuda() -> bool:
 def headline(precision: Arithmetic | None, devices: Sequence[str] = ()) -> str:
     """Returns what does the work and how, for the first line of a run, and what keeps a GPU from it."""
     line = describe_device(devices) + (f": {precision}" if precision else "")
-    if on_gpu(devices) or devices:
-        return line
     wanted = '"tiny_imagenet_tf[gpu]"' if _TENSORFLOW else '"jax[cuda12]"'
     if gpu_without_cuda():
         return f"{line}\nThere is an NVIDIA GPU, but no CUDA that works: pip install {wanted}"
-    return f"{line}\nCPU only; for an NVIDIA GPU: pip install {wanted}"
+    return line if devices or has_gpu() else f"{line}\nCPU only; for an NVIDIA GPU: pip install {wanted}"
 
 
 def describe_device(devices: Sequence[str] = (), *, alone: bool = False) -> str:

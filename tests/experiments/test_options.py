@@ -46,6 +46,13 @@ def test_a_run_that_goes_on_has_what_it_was_begun_with(monkeypatch, begun):
     assert chosen(monkeypatch, "--resume", path) == dataclasses.replace(config, resume=path)
 
 
+def test_it_is_found_at_home(monkeypatch, begun):
+    path, config = begun
+    monkeypatch.setenv("HOME", str(path.parent))
+    for words in (["--resume", f"~/{path.name}"], [f"--resume=~/{path.name}"]):  # the shell leaves the second alone
+        assert chosen(monkeypatch, *words) == dataclasses.replace(config, resume=path)
+
+
 def test_it_may_be_longer_and_find_its_images_elsewhere(monkeypatch, begun):
     path, config = begun
     resumed = chosen(monkeypatch, "--resume", path, "--epochs", 9, "--source", path)

@@ -94,10 +94,25 @@ def tiny(weights=None, include_top=False, input_shape=(32, 32, 3), pooling=None,
     return keras.Model(images, x)
 
 
+def pointwise(weights=None, include_top=False, input_shape=(32, 32, 3), pooling=None, classes=100):
+    """The same with matrices inside, as ConvNeXt has them, and a convolution as its head, as MobileNetV3's is."""
+    x = images = keras.Input(input_shape)
+    for width in (3, 4, 5, 6):
+        x = keras.layers.Dense(width)(x)
+    if pooling:
+        x = keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)
+    if include_top:
+        x = keras.layers.GlobalAveragePooling2D(keepdims=True)(x)
+        x = keras.layers.Flatten()(keras.layers.Conv2D(classes, 1, name="logits")(x))
+    return keras.Model(images, x)
+
+
 TINY = Backbone("tiny", tiny, "0..1", input_size=32, smallest=8)
+POINTWISE = Backbone("pointwise", pointwise, "0..1", input_size=32, smallest=8)
+KINDS = [TINY, POINTWISE, pytest.param(V3, marks=pytest.mark.slow)]
 
 
-@pytest.fixture(scope="module", params=[TINY, pytest.param(V3, marks=pytest.mark.slow)], ids=lambda each: each.name)
+@pytest.fixture(scope="module", params=KINDS, ids=lambda each: each.name)
 def kept(request, tmp_path_factory):
     """A backbone, and files with its weights in them, under every head and in every form."""
     backbone, folder = request.param, tmp_path_factory.mktemp("kept")

@@ -67,3 +67,11 @@ def test_a_page_of_somebodys_is_not_overwritten(tmp_path, recipe):
     (site / "index.html").write_text(f"<html>{page.GENERATOR}</html>")
     with pytest.raises(UserError, match="has no summary"):  # next
         module.main(module.Config((tmp_path / "run",), site))
+
+
+def test_a_page_without_the_marks_is_told_before_any_figure(tmp_path, recipe):
+    module, page = recipe("report"), tmp_path / "page.md"
+    page.write_text("my page")
+    with pytest.raises(UserError, match="page.md needs <!-- report:begin"):
+        module.main(module.Config((tmp_path / "run",), docs=page))
+    assert page.read_text() == "my page"

@@ -257,17 +257,21 @@ def test_probabilities_of_fewer_classes_sum_to_one(recipe, tmp_path):
         ({"output": "out.keras"}, "must end in .npy"),
         ({"start": "sorted", "to": "imagenet1k"}, "not numbers .images, 200."),
         ({"start": "imagenet1k", "to": "wnids.txt"}, "not among ImageNet's"),
+        ({"start": "imagenet1k", "to": "tiny.txt", "file": "sure.npy"}, "1 of its rows give nothing to any of these"),
     ],
 )
 def test_what_labels_cannot_do_is_said_and_nothing_is_written(recipe, orders, tmp_path, changes, message):
     labels = recipe("labels")
     np.save(tmp_path / "in.npy", np.zeros((2, 3)))
-    given = {"start": str(orders), "to": "sorted", "output": "out.npy"} | changes
-    given["output"] = tmp_path / given["output"]
-    given["to"] = str(orders) if given["to"] == "wnids.txt" else given["to"]
+    np.save(tmp_path / "sure.npy", np.eye(1000, dtype=np.float32)[[1, 2]])
+    (tmp_path / "tiny.txt").write_text("n01443537\nn01629819\n")  # the second and the 26th of ImageNet's
+    given = {"file": "in.npy", "start": str(orders), "to": "sorted", "output": "out.npy"} | changes
+    given |= {name: tmp_path / given[name] for name in ("file", "output")}
+    files = {"wnids.txt": orders, "tiny.txt": tmp_path / "tiny.txt"}
+    given["to"] = str(files.get(given["to"], given["to"]))
     before = sorted(tmp_path.iterdir())
     with pytest.raises(UserError, match=message):
-        labels.main(labels.Config(tmp_path / "in.npy", **given))
+        labels.main(labels.Config(**given))
     assert sorted(tmp_path.iterdir()) == before
 
 

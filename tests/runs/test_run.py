@@ -64,7 +64,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
 
 
 def test_the_environment_names_versions_and_no_paths(run, monkeypatch):
-    words = ["--source", "/data/x", "--store=/data/y", "--pixels=-1..1", "--study", "my study", "--epochs", "2"]
+    words = ["--source", "/data/x", "--store=/data/a=b/y", "--pixels=-1..1", "--study", "my study", "--epochs", "2"]
     shown = "--source x --store=y --pixels=-1..1 --study 'my study' --epochs 2"
     for program, started in (
         ("/usr/bin/tiny-imagenet", "tiny-imagenet"),

@@ -80,6 +80,40 @@ def test_beside_a_gpu_it_computes_on_the_cpu_in_what_that_has(monkeypatch):
     assert precision_of(TransferOptions(engine="openvino")) == "bfloat16"
 
 
+@pytest.mark.parametrize(
+    ("changes", "options", "expected"),
+    [
+        ({}, {}, True),
+        ({}, {"precision": "bfloat16"}, True),
+        ({}, {"precision": "float32"}, False),
+        ({}, {"engine": "tensorflow"}, False),
+        ({}, {"augment": True, "augmented_views": 0}, False),  # the trunk is a part of what Keras trains
+        ({"cpu_has_bfloat16": False}, {}, False),
+        ({"has_gpu": True}, {}, False),
+    ],
+)
+def test_auto_takes_it_for_bfloat16_on_a_cpu(monkeypatch, changes, options, expected):
+    for name, value in {"cpu_has_bfloat16": True, "has_gpu": False, **changes}.items():
+        monkeypatch.setattr(hardware, name, lambda value=value: value)
+    assert TransferOptions(**options).openvino is expected
+
+
+def test_a_run_that_goes_on_keeps_what_it_was_begun_with(monkeypatch, tmp_path):
+    """Also one that was begun before a run told, or OpenVINO was installed."""
+    monkeypatch.setattr(openvino, "_is_faster", lambda precision: True)
+    assert TransferOptions().settled.engine == "openvino"
+    assert TransferOptions(resume=tmp_path).settled.engine == "tensorflow"
+    for engine in ("tensorflow", "openvino"):
+        assert TransferOptions(resume=tmp_path, engine=engine).settled.engine == engine
+    assert TransferOptions(resume=tmp_path, precision="int8").settled.engine == "openvino"
+
+
+def test_auto_needs_no_extra(monkeypatch):
+    monkeypatch.setattr(hardware, "cpu_has_bfloat16", lambda: True)
+    monkeypatch.setattr(openvino.importlib.util, "find_spec", lambda name: None)
+    assert not TransferOptions().openvino
+
+
 def test_a_missing_package_is_named_before_anything_is_made(monkeypatch):
     monkeypatch.setattr(openvino.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"openvino is not installed; pip install \"tiny_imagenet_tf\[openvino\]\""):

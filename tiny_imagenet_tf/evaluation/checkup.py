@@ -14,9 +14,9 @@ from tiny_imagenet_tf.data import imagenet, official_layout, splits
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.diagnosis import diagnose
 from tiny_imagenet_tf.evaluation.members import Member
+from tiny_imagenet_tf.runs.environment import PACKAGES, versions
 from tiny_imagenet_tf.runs.files import room
 
-PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy")
 EXTRAS = {
     "openvino": "openvino",
     "optuna": "search",
@@ -37,7 +37,7 @@ def machine(data_dir: Path | None = None) -> list[str]:
         data_dir: where prepared datasets are kept.
     """
     print(f"Python {platform.python_version()}")
-    print(", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES))
+    print(textwrap.fill(", ".join(f"{name} {version}" for name, version in versions(*PACKAGES).items()), 80))
     there = {extra: _installed(package) for package, extra in EXTRAS.items()}
     told = ", ".join(f"{extra} {'yes' if found else 'no'}" for extra, found in there.items())
     print(textwrap.fill(f"extras: {told}", 80))

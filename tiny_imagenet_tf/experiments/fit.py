@@ -158,7 +158,7 @@ def fit(
     for steps, to in ((rest, min(clock.epoch + 1, epochs)), (per_epoch, epochs)):
         if steps and clock.step < to * per_epoch:
             with interrupts.waiting(), contextlib.ExitStack() as ended:
-                for each in shown:
+                for each in (*shown, supervisor):
                     ended.callback(each.close)
                 model.fit(
                     batches.dataset(clock.step, to * per_epoch),
@@ -218,14 +218,14 @@ class Supervisor(keras.callbacks.Callback):
         self._keeping, self._clock, self._batch_size = keeping, clock, batch_size
         self._resumed_within = clock.step % clock.per_epoch > 0
         self._measured: dict[str, float] = {}
-        self._writer = None
-        if keeping.tensorboard:
-            from tensorboard.summary import Writer  # an extra; TensorFlow is for data alone here
-
-            self._writer = Writer(str(keeping.run.path / "tensorboard"))
+        self._writer: Any = None
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Looks at the model once: on JAX each look fetches all of its state."""
+        if self._keeping.tensorboard:
+            from tensorboard.summary import Writer  # an extra; TensorFlow is for data alone here
+
+            self._writer = Writer(str(self._keeping.run.path / "tensorboard"))
         self._penalized = any(variable.regularizer for variable in self.model.trainable_variables)
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
@@ -284,6 +284,11 @@ class Supervisor(keras.callbacks.Callback):
         """Shows the epoch's losses apart, and to trackers what was measured at its end."""
         self._show(logs)
         logs |= self._measured
+
+    def close(self) -> None:
+        """Closes TensorBoard's file, however the training ended."""
+        if self._writer:
+            self._writer.close()
 
     def _show(self, logs: dict) -> None:
         """Puts on the progress bar the loss of the data, the penalty of the weights, and images a second."""

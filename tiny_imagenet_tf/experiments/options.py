@@ -193,7 +193,7 @@ class RunOptions(DataOptions):
     @classmethod
     def starting_point(cls: type[Options], arguments: Sequence[str]) -> Options:
         """Returns the options that a command line does not name: of the run that goes on, or the recipe's own."""
-        path = given(arguments, "--resume", type=Path)
+        path = given(arguments, "--resume", type=place)
         if path:
             return dataclasses.replace(read(cls, path), resume=path)
         return super().starting_point(arguments)
@@ -245,6 +245,18 @@ def given(arguments: Sequence[str], option: str, **kind: Any) -> Any:
         return parser.parse_known_args(arguments)[0].value
     except argparse.ArgumentError:
         return None  # the whole command line is parsed next, and tells
+
+
+def place(word: str) -> Path:
+    """Returns the path that a word of a command line means; the shell leaves the ~ of ``--resume=~/run`` alone.
+
+    Raises:
+        ValueError: it is in nobody's home.
+    """
+    try:
+        return Path(word).expanduser()
+    except RuntimeError as error:
+        raise ValueError(str(error)) from error
 
 
 def read(config: type[Options], path: Path, option: str = "--resume") -> Options:

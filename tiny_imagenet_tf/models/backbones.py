@@ -297,13 +297,13 @@ def _read(backbone: Backbone, path: Path) -> keras.Model:
         return load(path)
     try:
         with h5py.File(path) as file:
-            whole, classes = "model_config" in file.attrs, _classes(file)
+            whole, kernels = "model_config" in file.attrs, _kernels_in(file)
     except OSError as error:
         raise WeightsError(f"--weights {path}: not an HDF5 file, or damaged ({first_line(error)})") from error
     if whole:
         return load(path)
     failures = []
-    for kind, network in _containers(backbone, classes):
+    for kind, network in _containers(backbone, kernels):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # a warning a layer, before the error that says it all
@@ -316,11 +316,12 @@ def _read(backbone: Backbone, path: Path) -> keras.Model:
     )
 
 
-def _containers(backbone: Backbone, classes: list[int]) -> Iterator[tuple[str, keras.Model]]:
-    """The networks that a file of weights alone may be of."""
+def _containers(backbone: Backbone, kernels: set[tuple[int, int]]) -> Iterator[tuple[str, keras.Model]]:
+    """The networks that a file of weights alone may be of, from the kernels in it: one may be that of a head."""
     shape = {"input_shape": (backbone.input_size, backbone.input_size, 3)}
     build = backbone.donor or backbone.build
-    for count in classes:
+    own = {_kernel(weight.shape) for weight in build(weights=None, include_top=False, **shape).weights}
+    for count in sorted({width for _, width in kernels - own})[:3]:
         yield f"with a top of {count} classes", build(weights=None, include_top=True, classes=count, **shape)
         base = build(weights=None, include_top=False, **shape)
         top = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(count)]
@@ -328,11 +329,15 @@ def _containers(backbone: Backbone, classes: list[int]) -> Iterator[tuple[str, k
     yield "without its top", build(weights=None, include_top=False, **shape)
 
 
-def _classes(file: h5py.File) -> list[int]:
-    """The widths of all matrices in a file of weights: one of them may be a head's."""
-    widths: list[int] = []
-    file.visititems(lambda _, item: widths.append(item.shape[1]) if getattr(item, "ndim", 0) == 2 else None)
-    return sorted(set(widths))[:3]
+def _kernels_in(file: h5py.File) -> set[tuple[int, int]]:
+    found: set[tuple[int, int] | None] = set()
+    file.visititems(lambda _, item: found.add(_kernel(getattr(item, "shape", ()))))  # None goes on with the visit
+    return {each for each in found if each}
+
+
+def _kernel(shape: tuple[int, ...]) -> tuple[int, int] | None:
+    """Inputs and width of what may be a head's kernel: a matrix, or a convolution of single pixels."""
+    return shape[-2:] if len(shape) == 2 or (len(shape) == 4 and shape[:2] == (1, 1)) else None
 
 
 def _inside(model: keras.Model) -> Iterator[keras.Model]:

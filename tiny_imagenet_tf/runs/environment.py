@@ -22,18 +22,23 @@ def describe_environment(others: Sequence[str] = ()) -> dict[str, Any]:
     # An installed package may lie in somebody else's repository: only a file that git tracks is of its commit.
     tracked = _git("ls-files", "--error-unmatch", Path(__file__).name) is not None
     changes = _git("status", "--porcelain", "--untracked-files=no") if tracked else None
-    versions = {}
-    for package in (*PACKAGES, *others):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[package] = importlib.metadata.version(package)
     return {
         "command": shlex.join(map(_without_folder, [*_started(sys.argv[0]), *sys.argv[1:]])),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "commit": _git("rev-parse", "HEAD") if tracked else None,
         "uncommitted_changes": None if changes is None else bool(changes),
         "python": sys.version.split()[0],
-        "versions": versions,
+        "versions": versions(*PACKAGES, *others),
     }
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Returns the versions of those packages that are installed."""
+    found = {}
+    for package in packages:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
 
 
 def _started(program: str) -> list[str]:
@@ -45,7 +50,7 @@ def _started(program: str) -> list[str]:
 
 def _without_folder(word: str) -> str:
     """Of a path only its last part: a result says what, not where."""
-    option, is_, value = word.rpartition("=") if word.startswith("--") else ("", "", word)
+    option, is_, value = word.partition("=") if word.startswith("--") else ("", "", word)
     return option + is_ + (Path(value).name if value.startswith(("/", "~")) else value)
 
 

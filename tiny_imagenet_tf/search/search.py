@@ -33,7 +33,7 @@ from tiny_imagenet_tf.transfer.pool import ValueBatches, ValuePool
 _OTHER = {  # than the stored search has: what no option of that name says
     "train_sha256": "other training images",
     "weights_sha256": "other weights of the backbone",
-    "openvino": "another engine",
+    "openvino": "another --engine",
 }
 
 
@@ -49,7 +49,7 @@ def run(options: SearchOptions) -> Path:
     folds = _folds(options, data)
     # One for all processes of a search: it is part of what the values are.
     precision = hardware.resolve_precision(options.precision, options.devices, frozen=True)
-    options = dataclasses.replace(options, precision=precision)
+    options = dataclasses.replace(options.settled, precision=precision)
     trunk = experiment.trunk_of(options, precision)
     trials = Trials(options.folder, _space(options), options.sampler, options.seed)
     try:

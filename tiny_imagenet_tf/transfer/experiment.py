@@ -56,6 +56,7 @@ def run(study: Study, options: TransferOptions) -> Run:
         UserError: an option, the images or the weights cannot be used; the message names it.
     """
     options.check()
+    options = options.settled
     data = images.load(options)
     trunk = trunk_of(options, precision_of(options))
     with begin(study, options, data=data) as experiment:

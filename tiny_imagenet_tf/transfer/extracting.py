@@ -78,8 +78,8 @@ def _by_actors(options: ExtractOptions, work: Work) -> None:
     missing = list(work.missing())
     if not missing:
         return
-    # One for all processes: it is part of what a store's values are.
-    options = dataclasses.replace(options, precision=work.extraction.engine.precision)
+    # One for all processes: they are part of what a store's values are.
+    options = dataclasses.replace(options.settled, precision=work.extraction.engine.precision)
     with cluster.actors(options.ray, options.cores, len(missing), _Actor, options) as actors:
         pool = ray.util.ActorPool(actors)
         with progress.bar(f"{len(actors)} actors", len(missing), unit="shards") as bar:

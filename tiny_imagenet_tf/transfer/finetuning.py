@@ -49,7 +49,12 @@ def run(study: Study, options: FinetuneOptions) -> Run:
     _check_same_weights(options.start, trunk)
     cut = place_of_cut(trunk, options.unfreeze)
     if not cut and options.openvino:
-        raise UserError(f"--unfreeze {options.unfreeze}: nothing stays frozen; leave out --engine and --precision int8")
+        if options.engine == "openvino" or options.precision == "int8":
+            raise UserError(
+                f"--unfreeze {options.unfreeze}: nothing stays frozen; leave out --engine and --precision int8"
+            )
+        options = dataclasses.replace(options, engine="tensorflow")
+    options = options.settled
     frozen, _ = split(trunk, cut)
     # Built anew, for on a CPU what is frozen is built in float32, whatever its engine computes in.
     learns_in = learning_precision(options)

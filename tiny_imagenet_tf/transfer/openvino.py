@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.choices import Arithmetic, Engine
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.models.backbones import Trunk
@@ -28,22 +29,40 @@ CALIBRATION_IMAGES = 300
 _BATCH = 5  # images a request; more of them only wait for memory
 
 
-def chosen(engine: Engine, precision: str) -> bool:
-    """Returns whether OpenVINO computes transfer values, by the options ``--engine`` and ``--precision``.
+def resolve(engine: Engine, precision: str, *, free: bool = True) -> Engine:
+    """Turns ``auto`` into what computes transfer values here; on JAX, which computes them itself, it stays.
+
+    Args:
+        engine: as asked for.
+        precision: as asked for.
+        free: whether ``auto`` may take OpenVINO for what TensorFlow can do.
 
     Raises:
         UserError: the two contradict each other, or what they need is not installed.
     """
-    if precision == "int8" and engine == "tensorflow":
-        raise UserError("--precision int8: TensorFlow computes nothing in int8; leave out --engine tensorflow")
-    if engine == "tensorflow" or (engine == "auto" and precision != "int8"):
-        return False
+    on_tensorflow = keras.backend.backend() == "tensorflow"
+    if precision == "int8":
+        if engine == "tensorflow":
+            raise UserError("--precision int8: TensorFlow computes nothing in int8; leave out --engine tensorflow")
+    elif engine == "auto" and on_tensorflow:
+        return "openvino" if free and _is_faster(precision) and _is_there("openvino") else "tensorflow"
+    elif engine != "openvino":
+        return engine
     for package in ("openvino", *(["nncf"] if precision == "int8" else [])):
-        if importlib.util.find_spec(package) is None:
+        if not _is_there(package):
             raise UserError(f'--engine openvino: {package} is not installed; pip install "tiny_imagenet_tf[openvino]"')
-    if keras.backend.backend() != "tensorflow":
+    if not on_tensorflow:
         raise UserError(f"--engine openvino: not with KERAS_BACKEND={keras.backend.backend()}")
-    return True
+    return "openvino"
+
+
+def _is_faster(precision: str) -> bool:
+    """Whether it is faster than TensorFlow: in bfloat16, on a CPU that has it, where no GPU computes."""
+    return precision in ("auto", "bfloat16") and hardware.cpu_has_bfloat16() and not hardware.has_gpu()
+
+
+def _is_there(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from tiny_imagenet_tf import cluster
 from tiny_imagenet_tf.choices import Engine, Pixels, Precision, Resize, WeightDecayConvention
@@ -20,6 +20,7 @@ from tiny_imagenet_tf.experiments.options import (
     flag,
     given,
     option,
+    place,
     read,
 )
 from tiny_imagenet_tf.runs.run import Run
@@ -57,7 +58,8 @@ class ValueOptions(DataOptions):
 
     engine: Engine = option("auto", departs=False)
     """What computes transfer values on a CPU: tensorflow, or openvino, which is faster (pip install
-    "tiny_imagenet_tf[openvino]"). auto: openvino for int8, otherwise tensorflow."""
+    "tiny_imagenet_tf[openvino]"). auto: openvino for int8, and for bfloat16 where it is installed; otherwise
+    tensorflow. Values of the one are no values of the other."""
     precision: Precision | Literal["int8"] = option("auto", departs=False)
     """Of the backbone's arithmetic. auto: float16 on a GPU, bfloat16 on a CPU that has it, float32 elsewhere. int8 is
     the fastest on any CPU: quantized by OpenVINO after 300 training images. The head is always float32."""
@@ -99,11 +101,17 @@ class ValueOptions(DataOptions):
         return self.augments and not self.augmented_views
 
     @property
-    def openvino(self) -> bool:
-        """Whether OpenVINO computes the transfer values."""
+    def settled(self) -> Self:
+        """The same options with the engine that ``auto`` takes here: for other processes, and for a run's record."""
         from tiny_imagenet_tf.transfer import openvino  # only now Keras is loaded
 
-        return openvino.chosen(self.engine, self.precision)
+        free = not self.new_views and not getattr(self, "resume", None)  # a run goes on with what it was begun with
+        return dataclasses.replace(self, engine=openvino.resolve(self.engine, self.precision, free=free))
+
+    @property
+    def openvino(self) -> bool:
+        """Whether OpenVINO computes the transfer values."""
+        return self.settled.engine == "openvino"
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -187,8 +195,8 @@ class ClusterOptions(ValueOptions):
     ray: str | None = option(None, departs=False)
     """Have actors of a Ray cluster do it, one a GPU, or one for each --cores: auto for the cluster that this machine is
     in, local for a new one on this machine alone, or an address such as ray://head:10001 (needs the extra: pip install
-    "tiny_imagenet_tf[cluster]"). All machines see --source, --data-dir and --store, and this folder,
-    under the same names."""
+    "tiny_imagenet_tf[cluster]"). All machines see --source, --data-dir, --store, files of weights and this folder under
+    the same names."""
     cores: int = option(4, POSITIVE, departs=False)
     """With --ray and without GPUs: cores of an actor."""
 
@@ -269,7 +277,7 @@ class FinetuneOptions(TransferOptions):
     @classmethod
     def starting_point(cls, arguments: Sequence[str]) -> "FinetuneOptions":
         """Returns the options that a command line does not name: the start's, where they are the start's to say."""
-        found, start = super().starting_point(arguments), given(arguments, "--start", type=Path)
+        found, start = super().starting_point(arguments), given(arguments, "--start", type=place)
         if start is None:
             return found
         images = {} if found.resume else inherited(start, ("source", "data_dir", "fraction"))

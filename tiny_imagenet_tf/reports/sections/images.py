@@ -1,5 +1,6 @@
 """The section about the images themselves: samples, rescaling, crops, augmentation, screening."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +15,7 @@ from tiny_imagenet_tf.reports import thumbnails
 from tiny_imagenet_tf.reports.figures import pictures
 from tiny_imagenet_tf.reports.page import Drawing, Section
 from tiny_imagenet_tf.reports.subject import Subject
+from tiny_imagenet_tf.runs.transfer_values import kept_stores
 
 EXAMPLES = 2  # a class, as in Milani's Fig. 2
 AUGMENTED = 11  # beside the image itself
@@ -27,8 +29,7 @@ def data(subject: Subject) -> Section:
     train, config, summary = subject.images.train, subject.run.config, subject.summary
     image = thumbnails.decode(train, [_sample_rows(train, subject)[0, 0]])[0]
     blocks = [_samples(train, subject)]
-    if summary.trunk:
-        size = config.get("input_size") or INCEPTION_V3_IMAGE_SIZE
+    if summary.trunk and (size := _input_size(subject)):
         large = shown_as(image, views.WHOLE.table(1), size, config.get("resize", "half_pixel"))[0]
         caption = f"An image as it is and enlarged bilinearly to the backbone's {size} pixels, as in Milani's Fig. 8."
         blocks.append(Drawing("rescaling", pictures.rescaling(image, large), caption, "picture"))
@@ -39,6 +40,14 @@ def data(subject: Subject) -> Section:
     if removed := screened(train):
         blocks.append(removed)
     return Section("images", "The images", "", tuple(blocks))
+
+
+def _input_size(subject: Subject) -> int | None:
+    """Pixels that the backbone was shown; None where it is not known, for its transfer values are gone."""
+    config, stores = subject.run.config, kept_stores(subject.summary, "validation")
+    told = next((store.key["input_size"] for store in stores if store and "input_size" in store.key), None)
+    own = INCEPTION_V3_IMAGE_SIZE if config.get("backbone", "inception_v3").startswith("inception_v3") else None
+    return told or config.get("input_size") or own
 
 
 def screened(train: Split) -> Drawing | None:
@@ -80,9 +89,11 @@ def ten_crops(image: np.ndarray, crops: Sequence[View]) -> Drawing:
 
 
 def augmented(image: np.ndarray, drawn: RandomViews, seed: int) -> Drawing:
-    """An image as the run's own training showed it."""
+    """An image in random views of the kind that the run trained on; with mixup two such were mixed."""
     shown = shown_as(image, drawn.table(AUGMENTED, seed), drawn.size, recolour=drawn.brightness_contrast)
-    caption = f"One training image and random views of it, as this run drew them: {drawn.description}."
+    alone = dataclasses.replace(drawn, mixup=0.0).description
+    mixed = f" Two such were mixed (mixup {drawn.mixup:g})." if drawn.mixup else ""
+    caption = f"One training image and random views of it, of the kind that this run drew: {alone}.{mixed}"
     figure = pictures.grid([image, *shown], ["as it is"] + [""] * AUGMENTED, columns=6)
     return Drawing("augmented", figure, caption, "picture")
 
