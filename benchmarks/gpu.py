@@ -22,8 +22,12 @@ from tiny_imagenet_tf.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Where the figures go."""
+    """What to measure on, and where the figures go."""
 
+    source: Path | None = None
+    """A tiny-imagenet-200 folder. Without it, 200 made-up images, shown over and over."""
+    data_dir: Path | None = None
+    """Where prepared datasets are kept."""
     output: Path = Path("gpu")
     """A folder, for a JSON file a benchmark."""
 
@@ -34,12 +38,13 @@ def main(config: Config) -> None:
         raise UserError(f"there is no GPU here: {hardware.describe_device()}")
     config.output.mkdir(parents=True, exist_ok=True)
     precisions = ("float32", hardware.resolve_precision("auto"))
+    images = {"source": config.source, "data_dir": config.data_dir}
     for module, options in (
-        (extraction, {"images": 2048, "batch_size": 256}),
-        (training_step, {"precisions": precisions, "batch_size": 256, "steps": 50}),
+        (extraction, {"images": 4096, "batch_size": 256, "turns": 3, **images}),
+        (training_step, {"precisions": precisions, "steps": 200, "together": 20}),
         (head, {}),
         (search, {"heads": (16, 64), "turns": 2}),
-        (pipeline, {}),
+        (pipeline, images),
     ):
         module.measure(module.Config(**options, output=config.output / f"{module.__name__}.json"))
 

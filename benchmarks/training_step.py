@@ -49,6 +49,8 @@ class Config:
     """Mirror images, brightness and contrast, as in "Regularized"."""
     width_multiplier: float = 1.0
     """Factor on the width of every convolution."""
+    together: int = 1
+    """Steps an execution, as on a GPU, where a recipe takes 20 or so; above 1 the waiting is not told."""
     beside: Literal["torch"] | None = None
     """Another framework's step; needs torch, which no extra installs."""
     output: Path | None = None
@@ -71,8 +73,12 @@ def contender(
     with hardware.policy(hardware.training_policy(precision)):
         network = compact_inception(width_multiplier=config.width_multiplier)
         model = preprocess.behind_views(preprocess.classifier(network), drawn)
-        compile_for_training(model, keras.optimizers.Adam(1e-3), smoothed_cross_entropy(0.1))
+        adam, loss = keras.optimizers.Adam(1e-3), smoothed_cross_entropy(0.1)
+        compile_for_training(model, adam, loss, steps_per_execution=config.together)
     batches = batches_of(config, split, drawn)
+    if config.together > 1:
+        shown = {"steps_per_epoch": config.steps, "shuffle": False, "verbose": 0}
+        return lambda: model.fit(batches.dataset(0, config.steps), **shown)
 
     def train() -> None:
         began = asked = time.perf_counter()

@@ -252,3 +252,12 @@ def test_two_3x3_convolutions_have_28_percent_fewer_parameters_than_a_5x5():
     narrow = [keras.layers.Conv2D(8, 3, use_bias=False) for _ in range(2)]
     assert wide(images).shape == narrow[1](narrow[0](images)).shape  # they see as much
     assert sum(layer.count_params() for layer in narrow) / wide.count_params() == 0.72
+
+
+def test_a_1x7_and_a_7x1_have_two_sevenths_of_the_parameters_of_a_7x7():
+    """Milani section 3.1."""
+    images = keras.Input((9, 9, 8))
+    wide = keras.layers.Conv2D(8, 7, use_bias=False)
+    narrow = [keras.layers.Conv2D(8, size, use_bias=False) for size in ((1, 7), (7, 1))]
+    assert wide(images).shape == narrow[1](narrow[0](images)).shape
+    assert 7 * sum(layer.count_params() for layer in narrow) == 2 * wide.count_params()

@@ -48,6 +48,9 @@ def test_counts_are_those_of_keras(ours, theirs):
     for kind, count in ((keras.layers.Conv2D, 94), (keras.layers.BatchNormalization, 94)):
         for model in (ours, theirs):
             assert sum(isinstance(layer, kind) for layer in model.layers) == count
+    blocks = [layer.name for layer in theirs.layers if layer.name in {f"mixed{number}" for number in range(20)}]
+    stem = [each for each in ours.layers if isinstance(each, keras.layers.Conv2D) and each.name.startswith("stem")]
+    assert (len(stem), len(blocks)) == (5, 11)  # section 3.1 counts 6 and 12
 
 
 def test_outputs_agree_with_random_weights(ours, theirs):

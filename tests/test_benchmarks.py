@@ -1,0 +1,70 @@
+"""benchmarks/: each measures, and the page says what is stored. No time is tested."""
+
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+
+from tiny_imagenet_tf.data import synthetic
+from tiny_imagenet_tf.reports import markers
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    """Loads one by its name, as Python does that is started with it."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return importlib.import_module
+
+
+def test_the_page_is_what_is_stored(benchmark, tmp_path):
+    page = tmp_path / "performance.md"
+    page.write_text((ROOT / "docs" / "performance.md").read_text())
+    markers.replace(page, "benchmarks", benchmark("write_page").section)
+    assert page.read_text() == (ROOT / "docs" / "performance.md").read_text(), "run python benchmarks/write_page.py"
+
+
+SMALL = {"images": 40, "width": 6, "classes": 3, "batch_size": 10, "turns": 2}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "contenders"),
+    [
+        ("head", SMALL, ["Keras fit on arrays", "head trainer"]),
+        ("search", SMALL | {"heads": (2, 4)}, ["1 head", "2 heads", "4 heads"]),
+        ("pipeline", {"steps": 2, "batch_size": 5, "turns": 2}, None),
+        ("training_step", {"precisions": ("float32",), "width_multiplier": 0.05, "batch_size": 4}, ["float32"]),
+        (
+            "training_step",
+            {"precisions": ("float32",), "width_multiplier": 0.05, "batch_size": 4, "steps": 4, "together": 2},
+            ["float32"],
+        ),
+    ],
+    ids=["head", "search", "pipeline", "training step", "training steps together"],
+)
+def test_a_benchmark_writes_what_it_measured(benchmark, tmp_path, name, options, contenders):
+    module, path = benchmark(name), tmp_path / "made" / "figures.json"
+    found = module.measure(module.Config(**options, output=path))
+    stored = json.loads(path.read_text())
+    assert stored["rates"] == found.rates and stored["name"] == name and stored["device"]
+    assert contenders is None or list(found.rates) == contenders
+    assert all(len(rates) == found.turns and min(rates) > 0 for rates in found.rates.values())
+
+
+@pytest.mark.slow
+def test_extraction_shows_few_images_again(benchmark, tmp_path):
+    extraction = benchmark("extraction")
+    source = synthetic.write(tmp_path, synthetic.Sizes(classes=2, train=3, validation=2, test=2))
+    options = {"source": source, "data_dir": tmp_path / "data", "input_size": 75, "images": 60, "turns": 1}
+    found = extraction.measure(extraction.Config(**options, precision="float32"))
+    assert found.shown.startswith("60 images at 75 pixels") and "Keras predict, float32" in found.rates
+
+
+def test_without_a_gpu_that_is_said(benchmark, tmp_path, monkeypatch):
+    gpu = benchmark("gpu")
+    monkeypatch.setattr(gpu.hardware, "has_gpu", lambda: False)
+    with pytest.raises(ValueError, match="there is no GPU here"):
+        gpu.main(gpu.Config(output=tmp_path / "gpu"))
+    assert not (tmp_path / "gpu").exists()
