@@ -40,7 +40,7 @@ def measure(config: Config) -> Measurement:
     contenders = {1: lambda: single.fit(batches.dataset(0, epoch), steps_per_epoch=epoch, shuffle=False, verbose=0)}
     for count in config.heads:
         settings = [Setting(6.5e-4 * (1 + number / count), 0.713, 0.0116) for number in range(count)]
-        heads = Heads(settings, config.width, config.classes)
+        heads = Heads(settings, config.width, config.classes, steps_per_execution=batches.steps_per_execution)
         contenders[count] = lambda heads=heads: heads.fit_epoch(batches)
     named = {f"{count} head{'s' * (count > 1)}": run for count, run in contenders.items()}
     shown = f"{config.images:,} x {config.width} values, batches of {config.batch_size}"

@@ -90,7 +90,8 @@ def main(config: Config) -> list[dict]:
         )
     rows, places = validation.spread_rows(config.images), columns(own, validation.wnids)
     images, labels = decoded(validation.take(rows)).astype(np.float32), places[validation.labels[rows]]
-    model = preprocess.deployed(network.classifier, network.views()[0], network.resize, ranges=False)
+    classifier = formats.in_float32(network.classifier)  # one that learned in bfloat16 computes in it
+    model = preprocess.deployed(classifier, network.views()[0], network.resize, ranges=False)
     answers = model.predict(images, verbose=0)
     probable = are_probabilities(answers)
     expected = softmax(as_scores(answers, probable))

@@ -47,6 +47,28 @@ def test_a_tpu_is_named_and_computes_in_bfloat16(monkeypatch):
     assert hardware.describe_device(["TPU:1"]) == hardware.describe_device(alone=True) == "TPU v4"
 
 
+@pytest.mark.parametrize(
+    ("capability", "devices", "chosen"),
+    [
+        ((7, 5), (), "float16"),
+        ((7, 5), ("all",), "float32"),  # where Keras' loss scaling loses weights
+        ((7, 5), ("GPU:0", "GPU:1"), "float32"),
+        ((7, 5), ("GPU:1",), "float16"),
+        ((8, 0), ("all",), "bfloat16"),
+        ((6, 0), (), "float32"),  # slow in float16
+    ],
+)
+def test_what_several_and_old_gpus_train_in(monkeypatch, capability, devices, chosen):
+    config = hardware.tf.config
+    monkeypatch.setattr(config, "list_physical_devices", lambda kind: [0, 1])
+    monkeypatch.setattr(config.experimental, "get_device_details", lambda each: {"compute_capability": capability})
+    assert hardware.resolve_precision("auto", devices) == chosen
+    if chosen == "float32" and capability >= (7, 0):
+        with pytest.raises(ValueError, match="TensorFlow trains in it on one device alone"):
+            hardware.resolve_precision("float16", devices)
+        assert hardware.resolve_precision("float16", devices, frozen=True) == "float16"
+
+
 @pytest.mark.parametrize(("told", "chosen"), [("9.0", "bfloat16"), ("7.5", "float16"), ("gfx90a", "float16")])
 def test_what_jax_tells_of_a_gpu(monkeypatch, told, chosen):
     jax = pytest.importorskip("jax")
@@ -66,14 +88,16 @@ def test_float16_is_refused_without_a_gpu(monkeypatch, gpu, devices):
 @pytest.mark.parametrize(
     ("gpus", "devices", "chosen"),
     [
-        (2, (), ["/device:GPU:0", "/device:GPU:1"]),
+        (2, ("all",), ["/device:GPU:0", "/device:GPU:1"]),
         (3, ("GPU:0", "GPU:2"), ["/device:GPU:0", "/device:GPU:2"]),
         (2, ("GPU:1",), "/device:GPU:1"),
-        (1, (), None),
+        (2, (), None),
+        (1, ("all",), None),
+        (0, ("all",), None),
         (0, (), None),
     ],
 )
-def test_several_gpus_are_all_used_unless_some_are_named(monkeypatch, gpus, devices, chosen):
+def test_several_gpus_are_used_where_they_are_asked_for(monkeypatch, gpus, devices, chosen):
     names = ["/device:CPU:0", *(f"/device:GPU:{number}" for number in range(gpus))]
     found = [type("Device", (), {"name": name}) for name in names]
     monkeypatch.setattr(hardware.tf.config, "list_logical_devices", lambda: found)
@@ -102,7 +126,8 @@ def test_the_device_named_is_the_one_that_works(monkeypatch):
     monkeypatch.setattr(config, "list_physical_devices", lambda kind: ["first", "second"])
     monkeypatch.setattr(config.experimental, "get_device_details", lambda gpu: {"device_name": f"the {gpu}"})
     monkeypatch.setattr(hardware, "has_gpu", lambda: True)
-    assert hardware.describe_device() == "the first, the second"
+    assert hardware.describe_device() == "the first"  # TensorFlow takes one
+    assert hardware.describe_device(["all"]) == "the first, the second"
     assert hardware.describe_device(["GPU:1"]) == "the second"
     assert hardware.describe_device(["CPU:0"]) == cpu
 

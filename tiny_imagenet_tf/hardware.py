@@ -53,13 +53,21 @@ def has_gpu() -> bool:
 
 def on_gpu(devices: Sequence[str] = ()) -> bool:
     """Whether a GPU does the work; ``devices`` are as :func:`place` takes them."""
-    return any(not name.startswith("CPU:") for name in devices) if devices else has_gpu()
+    return any(not name.startswith("CPU:") for name in devices) if _named(devices) else has_gpu()
+
+
+def _named(devices: Sequence[str]) -> list[str]:
+    """The devices that are named one by one."""
+    return [] if list(devices) == ["all"] else list(devices)
 
 
 def resolve_precision(
     precision: Precision | Literal["int8"], devices: Sequence[str] = (), *, frozen: bool = False
 ) -> Arithmetic:
     """Turns ``auto`` into what is fastest: on a GPU or CPU that has bfloat16 that, on other GPUs float16, else float32.
+
+    GPUs before Volta (compute capability 7.0) are slow in float16. On several of TensorFlow's devices Keras' loss
+    scaling sees the gradients of the first one alone: where they overflow on another, the weights are lost.
 
     Args:
         precision: as asked for.
@@ -68,16 +76,27 @@ def resolve_precision(
             the loss there. A TPU has none.
 
     Raises:
-        UserError: float16 was asked for without a GPU, where it is slower than float32.
+        UserError: float16 was asked for without a GPU, where it is slower than float32, or to train on several of
+            TensorFlow's devices.
     """
     if precision == "float16" and not on_gpu(devices):
         raise UserError("--precision float16 needs a GPU that computes; a CPU takes bfloat16 or float32")
+    several = (len(_named(devices)) or len(_gpus() if devices else ())) > 1
+    lossy = _TENSORFLOW and several and not frozen
+    if precision == "float16" and lossy:
+        raise UserError(
+            "--precision float16: TensorFlow trains in it on one device alone; choose one with --devices, float32, or "
+            "KERAS_BACKEND=jax"
+        )
     if precision != "auto":
         return precision
-    if on_gpu(devices):
-        half = frozen and not any(label.startswith("TPU:") for label, *_ in _gpus())
-        return "bfloat16" if gpus_have_bfloat16() and not half else "float16"
-    return "bfloat16" if cpu_has_bfloat16() else "float32"
+    if not on_gpu(devices):
+        return "bfloat16" if cpu_has_bfloat16() else "float32"
+    half = frozen and not any(label.startswith("TPU:") for label, *_ in _gpus())
+    if gpus_have_bfloat16() and not half:
+        return "bfloat16"
+    old = any(0 < capability < 7 for *_, capability in _gpus())  # 0 is one that does not tell
+    return "float32" if old or lossy else "float16"
 
 
 def training_policy(precision: Arithmetic) -> str:
@@ -142,18 +161,20 @@ def place(devices: Sequence[str] = ()) -> Placement:
     """Returns how training is spread over devices; with several, each takes its share of every batch.
 
     Args:
-        devices: such as ``GPU:0`` and ``GPU:1``; none means every GPU, or the CPU where there is no GPU. On the JAX
-            backend, where a batch is spread by Keras' ``DataParallel``.
+        devices: such as ``GPU:0`` and ``GPU:1``, or ``all``; the CPU where there is no GPU. None named means every one
+            on JAX, where a batch is spread by Keras' ``DataParallel``, and on TensorFlow one: with more XLA stays off,
+            and batch normalization adds three sums over them a layer.
 
     Raises:
         UserError: there is no such device.
     """
     if _TENSORFLOW:
         names = {device.name.removeprefix("/device:"): device.name for device in tf.config.list_logical_devices()}
-        chosen = list(devices) or [name for name in names if name.startswith("GPU:")]
+        gpus = [name for name in names if name.startswith("GPU:")]
+        chosen = _named(devices) or (gpus if devices else gpus[:1])
     else:
         names = {name.upper().replace("CUDA", "GPU"): name for name in keras.distribution.list_devices()}
-        chosen = list(devices or names)
+        chosen = _named(devices) or list(names)
     for name in chosen:
         if name not in names:
             raise UserError(f"--devices {name}: there are {', '.join(names)}")
@@ -162,7 +183,7 @@ def place(devices: Sequence[str] = ()) -> Placement:
             named = [names[name] for name in chosen]
             parallel = keras.distribution.DataParallel(devices=named, auto_shard_dataset=False)  # batches are shares
             keras.distribution.set_distribution(parallel)
-        elif devices:
+        elif _named(devices):
             import jax
 
             (chosen_one,) = (each for each in jax.devices() if f"{each.platform}:{each.id}" == names[chosen[0]])
@@ -190,6 +211,14 @@ def headline(precision: Arithmetic | None, devices: Sequence[str] = ()) -> str:
     return line if devices or has_gpu() else f"{line}\nCPU only; for an NVIDIA GPU: pip install {wanted}"
 
 
+def jit_predict() -> bool:
+    """Returns Keras' ``jit_compile`` for a network that is not compiled, whose weights may be on any device.
+
+    TensorFlow's XLA reads variables of its own device alone, and compiles longer than a set of images takes.
+    """
+    return not _TENSORFLOW
+
+
 def describe_device(devices: Sequence[str] = (), *, alone: bool = False) -> str:
     """Names what does the work, for ``environment.json``.
 
@@ -199,8 +228,8 @@ def describe_device(devices: Sequence[str] = (), *, alone: bool = False) -> str:
     """
     if on_gpu(devices):
         gpus = {label: name for label, name, _ in _gpus()}
-        names = [gpus[name] for name in devices or gpus if name in gpus]
-        return ", ".join(names[:1] if alone else names)
+        names = [gpus[name] for name in _named(devices) or gpus if name in gpus]
+        return ", ".join(names[:1] if alone or (_TENSORFLOW and not devices) else names)
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "CPU")

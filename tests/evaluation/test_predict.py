@@ -108,3 +108,11 @@ def test_a_network_of_any_size_is_shown_whole_images(train):
     predictor = Predictor.of(model)
     assert predictor.crops == "whole"
     np.testing.assert_allclose(predictor.scores(train, WHOLE), pixels(train).mean((1, 2)) / 127.5 - 1, atol=1e-4)
+
+
+def test_weights_on_another_device_are_read(train, monkeypatch):
+    """TensorFlow's XLA would not read them, and Keras takes XLA on a GPU unless a model says no."""
+    monkeypatch.setattr("keras.src.trainers.trainer.model_supports_jit", lambda model: True)
+    predictor = Predictor.of(mean_color(64))
+    predictor.scores(train, WHOLE)
+    assert predictor.behind_views.jit_compile is (keras.backend.backend() == "jax")

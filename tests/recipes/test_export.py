@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.data import splits
 from tiny_imagenet_tf.data.batches import in_order
 from tiny_imagenet_tf.errors import UserError
@@ -15,18 +16,22 @@ from tiny_imagenet_tf.runs import networks
 from tiny_imagenet_tf.runs.networks import Classes
 
 
+def small(policy="float32"):
+    keras.utils.set_random_seed(0)
+    with hardware.policy(policy):
+        x = images = keras.Input((75, 75, 3))
+        x = keras.layers.Conv2D(8, 5, strides=4, use_bias=False)(x)
+        x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
+        x = keras.layers.GlobalAveragePooling2D()(x)
+        spread = keras.initializers.RandomNormal(stddev=20)
+        return keras.Model(images, keras.layers.Dense(4, kernel_initializer=spread, dtype="float32")(x))
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory, builder):
-    keras.utils.set_random_seed(0)
-    x = images = keras.Input((75, 75, 3))
-    x = keras.layers.Conv2D(8, 5, strides=4, use_bias=False)(x)
-    x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
-    x = keras.layers.Dense(4, kernel_initializer=keras.initializers.RandomNormal(stddev=20))(
-        keras.layers.GlobalAveragePooling2D()(x)
-    )
     path = tmp_path_factory.mktemp("model") / "small.keras"
     wnids = tuple(builder.info.features["label"].names)
-    saved = preprocess.deployed(preprocess.classifier(keras.Model(images, x)))
+    saved = preprocess.deployed(preprocess.classifier(small()))
     networks.save(saved.save, path, Classes.of(wnids, {}))
     return path
 
@@ -66,6 +71,15 @@ def test_probabilities_are_compared_as_such_and_classes_named_in_the_default_ord
     assert max(row["largest_difference"] for row in rows) < 0.05
     stored = json.loads((options["output"] / "classes.json").read_text())
     assert stored["wnids"] == builder.info.features["label"].names
+
+
+def test_what_learned_in_bfloat16_is_written_in_float32(recipe, options, builder, tmp_path):
+    wnids = tuple(builder.info.features["label"].names)
+    saved = preprocess.deployed(preprocess.classifier(small("mixed_bfloat16")))
+    networks.save(saved.save, tmp_path / "half.keras", Classes.of(wnids, {}))
+    export = recipe("export")
+    for row in export.main(export.Config(tmp_path / "half.keras", formats=("onnx", "litert"), **options)):
+        assert row["largest_difference"] < 1e-5
 
 
 def test_an_onnx_file_takes_any_number_of_images(recipe, model, options):

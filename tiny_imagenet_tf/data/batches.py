@@ -121,8 +121,8 @@ class Steps:
                 yield tuple(array[begin:end] for array in of_epoch(epoch))
 
         signature = tuple(tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in of_epoch(0))
-        rows = untuned(tf.data.Dataset.from_generator(epochs, output_signature=signature)).unbatch()
-        return rows.batch(self.batch_size, drop_remainder=True)
+        rows = untuned(tf.data.Dataset.from_generator(epochs, output_signature=signature))
+        return rows.rebatch(self.batch_size, drop_remainder=True)
 
 
 def held(values: np.ndarray, dtype: tf.DType | None = None) -> tf.Tensor:

@@ -35,6 +35,19 @@ def require(format: Format) -> None:
         raise UserError(f"Keras exports with its TensorFlow backend, not with KERAS_BACKEND={keras.backend.backend()}")
 
 
+def in_float32(model: keras.Model) -> keras.Model:
+    """Returns a network with every layer in float32, which ONNX and LiteRT compute in; as it is where that is so."""
+    if all(layer.compute_dtype == "float32" for layer in model._flatten_layers()):
+        return model
+
+    def layer_of(layer: keras.layers.Layer) -> keras.layers.Layer:
+        return layer.__class__.from_config(layer.get_config() | {"dtype": "float32"})
+
+    other = keras.models.clone_model(model, clone_function=layer_of, recursive=True)
+    other.set_weights(model.get_weights())
+    return other
+
+
 def write(model: keras.Model, path: Path, format: Format, calibration: np.ndarray | None = None) -> None:
     """Writes a model in a format; a SavedModel, which is a folder, is whole when this returns.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from tiny_imagenet_tf import processes, progress
+from tiny_imagenet_tf import hardware, processes, progress
 from tiny_imagenet_tf.choices import Pixels, Resize
 from tiny_imagenet_tf.data import views
 from tiny_imagenet_tf.data.batches import in_view
@@ -142,7 +142,9 @@ class Predictor:
     @functools.cached_property
     def behind_views(self) -> keras.Model:
         """One model of uint8 images and their rows of a table of views to scores, built and traced once."""
-        return preprocess.behind_views(self.classifier, views.PLAIN, self.resize)
+        model = preprocess.behind_views(self.classifier, views.PLAIN, self.resize)
+        model.jit_compile = hardware.jit_predict()
+        return model
 
     def _here(self) -> keras.Model:
         """A copy on one device of a model that is trained on several, which a batch of any size goes through."""

@@ -277,7 +277,7 @@ def _take_up(run: Run, data: Data, options: RunOptions, machine: dict[str, Any])
 def precision_of(options: RunOptions) -> Arithmetic:
     """Returns the arithmetic of a run; one that goes on keeps what it was begun with."""
     begun = begun_in(options, "precision", "", options.devices)
-    return begun or hardware.resolve_precision(options.precision, options.devices, frozen=options.FROZEN)
+    return hardware.resolve_precision(begun or options.precision, options.devices, frozen=options.FROZEN)
 
 
 def begun_in(options: RunOptions, name: str, what: str, devices: Sequence[str] = ()) -> Arithmetic | None:

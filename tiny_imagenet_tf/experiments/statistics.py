@@ -11,6 +11,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from tiny_imagenet_tf import hardware
+
 
 def normalizations(model: keras.Model) -> list[keras.layers.BatchNormalization]:
     """Returns all layers of batch normalization, those of networks inside the model as well."""
@@ -27,6 +29,7 @@ class Reestimation:
     def __init__(self, model: keras.Model):
         self._model, self._layers = model, normalizations(model)
         self._in_training = _InTraining(model)
+        self._in_training.jit_compile = hardware.jit_predict()
 
     @contextlib.contextmanager
     def of(self, batches: Iterable[Any]) -> Iterator[None]:

@@ -40,6 +40,7 @@ class Heads:
         classes: scores an image.
         seed: of the run that each head would be alone.
         convention: what ``weight_decay`` multiplies.
+        steps_per_execution: steps between two returns to Python; must divide an epoch.
     """
 
     def __init__(
@@ -50,8 +51,10 @@ class Heads:
         *,
         seed: int = 0,
         convention: WeightDecayConvention = "l2_loss",
+        steps_per_execution: int = 1,
     ):
         self.settings, self.seed, self.convention = tuple(settings), seed, convention
+        self._together = steps_per_execution
         self.epoch, self._shape = 0, (width, classes)
         hardware.set_seed(seed)
         begun = [self._alone(setting) for setting in settings]
@@ -117,7 +120,8 @@ class Heads:
         self._scores.kernel.assign(parts[0])
         self._scores.bias.assign(parts[1])
         loss = _Loss([setting.label_smoothing for setting in self.settings])
-        self._model.compile(_Adam(decays, classes), loss, jit_compile=hardware.jit_compile())
+        jit, together = hardware.jit_compile(), self._together
+        self._model.compile(_Adam(decays, classes), loss, jit_compile=jit, steps_per_execution=together)
         self._model.optimizer.build(self._model.trainable_variables)
 
 

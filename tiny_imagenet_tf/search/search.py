@@ -169,9 +169,10 @@ def _round(
     """Trains the heads of some trials, tells the worst of them early to stop, and what the others came to."""
     settings = [Setting(**options.fixed, **trial.params) for trial in asked]
     classes, parts = int(pool.labels.max()) + 1, []
+    alike = {"seed": options.seed, "convention": options.weight_decay_convention}
     for rows, judges in folds:
-        heads = Heads(settings, whole.shape[1], classes, seed=options.seed, convention=options.weight_decay_convention)
         batches = ValueBatches(pool.only(rows), Steps(len(rows), options.batch_size, options.seed), classes)
+        heads = Heads(settings, whole.shape[1], classes, **alike, steps_per_execution=batches.steps_per_execution)
         parts.append((heads, batches, whole[judges], pool.labels[judges]))
     best = np.zeros(len(asked))
     for epoch in range(options.epochs):
