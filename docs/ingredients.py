@@ -14,6 +14,7 @@ import tyro
 
 from tiny_imagenet_tf import cli
 from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.evaluation.metrics import mcnemar, only_one_right, p_in_words
 from tiny_imagenet_tf.experiments.options import flag
 from tiny_imagenet_tf.reports import markers
 from tiny_imagenet_tf.reports.analysis.comparison import differences
@@ -42,7 +43,6 @@ class Config:
 def main(config: Config) -> None:
     """Measures, stores and renders."""
     from tiny_imagenet_tf.data import splits
-    from tiny_imagenet_tf.evaluation.metrics import mcnemar, only_one_right
     from tiny_imagenet_tf.evaluation.predict import Predictor
 
     if len(config.runs) < 2:
@@ -91,7 +91,7 @@ def section(stored: dict) -> str:
     first, *others = stored["runs"]
     lines.append(f"| {first['epochs']:g} epochs at 32 pixels, all else the defaults | {first['top1']:.2%} | | | |")
     for each in others:
-        p = "< 0.0001" if each["p"] < 1e-4 else f"{each['p']:.2g}"
+        p = p_in_words(each["p"])
         points = 100 * (each["top1"] - first["top1"])
         lines.append(
             f"| `{each['changed']}` | {each['top1']:.2%} | {points:+.2f} points "

@@ -26,6 +26,7 @@ from tiny_imagenet_tf.data import splits
 from tiny_imagenet_tf.data.batches import in_order
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import combine
+from tiny_imagenet_tf.evaluation.predict import Predictor
 from tiny_imagenet_tf.models import backbones
 from tiny_imagenet_tf.models.heads import scores
 from tiny_imagenet_tf.reports import markers
@@ -44,7 +45,7 @@ class Config:
     """Which runs, and the images."""
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
-    """Runs of transfer learning whose transfer values are still stored; the first one's say which images are near."""
+    """Finished runs; the first is one of transfer learning, whose stored transfer values say which images are near."""
     source: Path | None = None
     """A tiny-imagenet-200 folder, zip or tar."""
     data_dir: Path | None = None
@@ -58,14 +59,14 @@ def main(config: Config) -> None:
     if not config.runs:
         raise UserError("no run was named")
     builder = splits.prepare(config.source, config.data_dir)
-    val, test = (splits.load(builder, name) for name in ("validation", "test"))
+    train, val, test = (splits.load(builder, name) for name in ("train", *NAMES))
     first = Run.finished(config.runs[0])
-    train, *pair = (values(first, each)[0] for each in (splits.load(builder, "train"), val, test))
-    near = {name: nearest(each, train) for name, each in zip(NAMES, pair, strict=True)}
+    known, *pair = (values(first, each)[0] for each in (train, val, test))
+    near = {name: nearest(each, known) for name, each in zip(NAMES, pair, strict=True)}
     found = {
         **describe_environment(),
         "images": {"validation": len(val), "test": len(test)},
-        "pixels": pixels(val, test),
+        "pixels": pixels(train, val, test),
         "nearest": {"of": first.summary.title} | near,
         "told apart": told_apart(*pair),
         "runs": [confidence(Run.finished(path), val, test) for path in config.runs],
@@ -86,8 +87,8 @@ def values(run: Run, split: splits.Split) -> list[np.ndarray]:
     return [store.load() for store in stores]
 
 
-def pixels(val: splits.Split, test: splits.Split) -> dict[str, dict[str, float]]:
-    """Returns brightness, contrast and saturation of both, in 0..255 and 0..1, and how many standard errors apart."""
+def pixels(train: splits.Split, val: splits.Split, test: splits.Split) -> dict[str, dict[str, float]]:
+    """Returns mean brightness, contrast and saturation of each, in 0..255 and 0..1, and the standard errors between."""
 
     def measured(split: splits.Split) -> dict[str, np.ndarray]:
         parts = []
@@ -98,18 +99,19 @@ def pixels(val: splits.Split, test: splits.Split) -> dict[str, dict[str, float]]
             parts.append([gray.mean((1, 2)), gray.std((1, 2)), saturation.mean((1, 2))])
         return dict(zip(("brightness", "contrast", "saturation"), np.concatenate(parts, axis=1), strict=True))
 
-    both = measured(val), measured(test)
+    sets = {split.name: measured(split) for split in (train, val, test)}
     found = {}
-    for name in both[0]:
-        a, b = both[0][name], both[1][name]
-        found[name] = {"validation": a.mean(), "test": b.mean(), "z": apart(a, b)}
+    for name in sets["train"]:
+        means = {of: each[name].mean() for of, each in sets.items()}
+        pairs = (("train", "validation"), ("train", "test"), NAMES)
+        found[name] = means | {f"{a} to {b}": apart(sets[a][name], sets[b][name]) for a, b in pairs}
     return found
 
 
-def apart(val: np.ndarray, test: np.ndarray) -> float:
-    """Returns how many standard errors the mean of test lies above that of val."""
-    error = np.sqrt(val.var(ddof=1) / len(val) + test.var(ddof=1) / len(test))
-    return (test.mean() - val.mean()) / error
+def apart(first: np.ndarray, second: np.ndarray) -> float:
+    """Returns how many standard errors the mean of the second lies above that of the first."""
+    error = np.sqrt(first.var(ddof=1) / len(first) + second.var(ddof=1) / len(second))
+    return (second.mean() - first.mean()) / error
 
 
 def nearest(images: np.ndarray, train: np.ndarray) -> dict[str, float]:
@@ -133,9 +135,7 @@ def told_apart(val: np.ndarray, test: np.ndarray) -> dict[str, float]:
 
 def confidence(run: Run, val: splits.Split, test: splits.Split) -> dict[str, float | str]:
     """Returns a run's accuracy on val, and its mean confidence on both after one temperature, found on val."""
-    head = backbones.load(run.snapshots().best_path)
-    raw = {split.name: [scores(head, each) for each in values(run, split)] for split in (val, test)}
-    labels = val.labels
+    raw, labels = {split.name: raw_scores(run, split) for split in (val, test)}, val.labels
 
     def at(temperature: float, name: str) -> np.ndarray:
         return combine(each / temperature for each in raw[name])
@@ -158,11 +158,26 @@ def confidence(run: Run, val: splits.Split, test: splits.Split) -> dict[str, flo
     }
 
 
+def raw_scores(run: Run, split: splits.Split) -> list[np.ndarray]:
+    """Returns what the best network of a run says of a split, scores (n, classes), one array a view."""
+    best = run.snapshots().best_path
+    if run.summary.trunk:
+        head = backbones.load(best)
+        return [scores(head, each) for each in values(run, split)]
+    network = Predictor.load(best)
+    return [network.scores(split, view) for view in network.views()]
+
+
 def section(found: dict) -> str:
-    """Returns the two tables."""
-    lines = ["| | val | test | standard errors apart |", "|---|---:|---:|---:|"]
+    """Returns the three tables."""
+    lines = ["| | train | val | test | val above train | test above train | test above val |"]
+    lines.append("|---|---:|---:|---:|---:|---:|---:|")
     for name, each in found["pixels"].items():
-        lines.append(f"| {name} | {each['validation']:.3g} | {each['test']:.3g} | {each['z']:+.1f} |")
+        means = " | ".join(f"{each[of]:.3g}" for of in ("train", *NAMES))
+        between = (each[pair] for pair in ("train to validation", "train to test", "validation to test"))
+        lines.append(f"| {name} | {means} | {' | '.join(f'{z:+.1f}' for z in between)} |")
+    lines += ["", "The last three columns count standard errors.", ""]
+    lines += ["| | val | test | standard errors apart |", "|---|---:|---:|---:|"]
     for name in found["nearest"]["test"]:
         a, b = (found["nearest"][each][name] for each in NAMES)
         form = ".3f" if name == "mean" else ".2%"

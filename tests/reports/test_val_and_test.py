@@ -1,5 +1,6 @@
 """Val beside test: what the page shows is what was stored, and the measures measure."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,7 @@ def test_standard_errors_apart(script):
 
 def test_pixels_of_the_same_images_are_no_error_apart(script, builder):
     val = splits.load(builder, "validation")
-    found = script.pixels(val, val)
-    assert all(each["z"] == 0 and each["validation"] == each["test"] for each in found.values())
+    same = [dataclasses.replace(val, name=name) for name in ("train", "validation", "test")]
+    found = script.pixels(*same)
+    assert all(each["validation to test"] == 0 and each["train"] == each["test"] for each in found.values())
     assert 0 < found["brightness"]["test"] < 255 and 0 <= found["saturation"]["test"] <= 1

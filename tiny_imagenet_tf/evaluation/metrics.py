@@ -62,6 +62,11 @@ def only_one_right(first: np.ndarray, second: np.ndarray) -> tuple[int, int]:
     return int((first & ~second).sum()), int((second & ~first).sum())
 
 
+def p_in_words(p: float) -> str:
+    """Returns a p-value as tables and notes have it."""
+    return "< 0.0001" if p < 1e-4 else f"{p:.4f}"
+
+
 def near_chance(top1: float, classes: int) -> str:
     """Returns a line on a network that is hardly better than chance, to print; nothing where it is better, or on few.
 

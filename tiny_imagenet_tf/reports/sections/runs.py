@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
+from tiny_imagenet_tf.evaluation.metrics import p_in_words, top_k_accuracy
 from tiny_imagenet_tf.reports import tables
 from tiny_imagenet_tf.reports.analysis import comparison
 from tiny_imagenet_tf.reports.analysis.calibration import calibration
@@ -149,6 +149,6 @@ def _answers(first: Subject, second: Subject, title: str) -> tuple[str, ...]:
         raise UserError("one of the two stored no predictions")
     found = comparison.compare(first.predictions, second.predictions)
     a, b = found.accuracies
-    p = "< 0.0001" if found.p_value < 1e-4 else f"{found.p_value:.4f}"
+    p = p_in_words(found.p_value)
     percents = f"{100 * a:.2f} %", f"{100 * b:.2f} %", f"{100 * (b - a):+.2f} points"
     return (title, f"{found.images:,}", *percents, str(found.only_first), str(found.only_second), p)
