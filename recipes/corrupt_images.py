@@ -14,13 +14,12 @@ Time: one or two minutes a corruption and severity for 10,000 images on a CPU co
 """
 
 import dataclasses
-import importlib.util
 import shlex
 from pathlib import Path
 
 import numpy as np
 
-from tiny_imagenet_tf import progress
+from tiny_imagenet_tf import extras, progress
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs.files import check_folder
@@ -47,8 +46,7 @@ class Config:
 
 
 def main(config: Config) -> None:
-    if not importlib.util.find_spec("scipy"):
-        raise UserError('corruptions need the extra: pip install "tiny_imagenet_tf[corrupt]"')
+    extras.require("corruptions", "corrupt")
     from tiny_imagenet_tf.data import corruptions, splits, tiny_imagenet_c  # TensorFlow is loaded when it runs
 
     known = corruptions.CORRUPTIONS

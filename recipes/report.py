@@ -15,6 +15,7 @@ from pathlib import Path
 
 import tyro
 
+from tiny_imagenet_tf import extras
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.published import MILANI_TSNE_CLASSES
@@ -59,9 +60,7 @@ def main(config: Config) -> None:
     check_output("--docs", config.docs)
     if config.docs and not config.docs.is_file():
         raise UserError(f"--docs {config.docs}: no such page; what is between its markers is written")
-    from tiny_imagenet_tf.reports import requirements  # only now: they import the extra
-
-    requirements.require()
+    extras.require("a report", "report")
     from tiny_imagenet_tf.reports import markers, page, report
 
     if config.docs:

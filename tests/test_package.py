@@ -56,7 +56,7 @@ FILE_NAME = re.compile(r"[\w.-]+\.(json|jsonl|npz|keras)")
 # The floors of the package. Evaluation stands below training, which measures accuracy as it goes.
 FLOORS = {
     "published": 0, "choices": 0, "errors": 0, "blocks": 0, "interrupts": 0, "progress": 0, "hardware": 1,
-    "processes": 1, "cluster": 1, "cli": 3,
+    "processes": 1, "cluster": 1, "extras": 1, "cli": 3,
     "runs": 2,
     "data": 3, "tfds": 4,
     "models": 4,

@@ -1,7 +1,6 @@
 """The actors of a Ray cluster (extra ``[cluster]``): processes of many machines that share a work."""
 
 import contextlib
-import importlib.util
 import os
 import re
 from collections.abc import Iterator
@@ -11,12 +10,6 @@ from tiny_imagenet_tf.errors import UserError
 
 SHARED = "--store, --data-dir, --source and files of weights must be on a file system that all its machines share"
 _RESTARTS = 10  # of an actor, and tries of what it was at: machines of a cluster come and go
-
-
-def require() -> None:
-    """Raises UserError where Ray is not installed."""
-    if importlib.util.find_spec("ray") is None:
-        raise UserError('--ray: Ray is not installed; pip install "tiny_imagenet_tf[cluster]"')
 
 
 @contextlib.contextmanager

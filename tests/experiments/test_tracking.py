@@ -67,5 +67,5 @@ def test_without_one_nothing_is_logged(run):
 
 def test_a_tracker_that_is_not_installed_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", None)
-    with pytest.raises(UserError, match=r"--track wandb: it is not installed; pip install"):
+    with pytest.raises(UserError, match=r"--track: wandb is not installed; pip install"):
         TransferOptions(track="wandb").check()

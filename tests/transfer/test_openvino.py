@@ -110,12 +110,12 @@ def test_a_run_that_goes_on_keeps_what_it_was_begun_with(monkeypatch, tmp_path):
 
 def test_auto_needs_no_extra(monkeypatch):
     monkeypatch.setattr(hardware, "cpu_has_bfloat16", lambda: True)
-    monkeypatch.setattr(openvino.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert not TransferOptions().openvino
 
 
 def test_a_missing_package_is_named_before_anything_is_made(monkeypatch):
-    monkeypatch.setattr(openvino.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"openvino is not installed; pip install \"tiny_imagenet_tf\[openvino\]\""):
         TransferOptions(demo=True, engine="openvino").check()
 

@@ -1,7 +1,6 @@
 """SavedModel, ONNX and LiteRT: written by Keras' own exporters, read back by each format's own runtime."""
 
 import contextlib
-import importlib.util
 import io
 import logging
 import os
@@ -13,6 +12,7 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
+from tiny_imagenet_tf import extras
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.progress import quietly
 from tiny_imagenet_tf.runs.files import save_whole, writing
@@ -26,9 +26,8 @@ Run = Callable[[np.ndarray], np.ndarray]
 
 def require(format: Format) -> None:
     """Raises UserError where what a format needs is not installed."""
-    for package in _NEEDED[format]:
-        if importlib.util.find_spec(package) is None:
-            raise UserError(f'--formats {format}: {package} is not installed; pip install "tiny_imagenet_tf[export]"')
+    if modules := _NEEDED[format]:
+        extras.require(f"--formats {format}", "export", *modules)
     if format == "litert" and tuple(map(int, keras.__version__.split(".")[:2])) < (3, 13):
         raise UserError(f"--formats litert: Keras writes it from 3.13 on, this is {keras.__version__}")
     if keras.backend.backend() != "tensorflow":

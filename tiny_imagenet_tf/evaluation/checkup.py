@@ -3,12 +3,11 @@
 import platform
 import textwrap
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 
 import keras
 
-from tiny_imagenet_tf import hardware
+from tiny_imagenet_tf import extras, hardware
 from tiny_imagenet_tf.choices import Pixels
 from tiny_imagenet_tf.data import imagenet, official_layout, splits
 from tiny_imagenet_tf.errors import UserError
@@ -17,16 +16,6 @@ from tiny_imagenet_tf.evaluation.members import Member
 from tiny_imagenet_tf.runs.environment import PACKAGES, versions
 from tiny_imagenet_tf.runs.files import room
 
-EXTRAS = {
-    "openvino": "openvino",
-    "optuna": "search",
-    "tf2onnx": "export",
-    "scikit-learn": "report",
-    "tensorboard": "tensorboard",
-    "scipy": "corrupt",
-    "ray": "cluster",
-    "mlflow": "track",
-}
 ROOM = 3 * 2**30  # bytes; the dataset, its records, and transfer values of one view
 
 
@@ -38,8 +27,7 @@ def machine(data_dir: Path | None = None) -> list[str]:
     """
     print(f"Python {platform.python_version()}")
     print(textwrap.fill(", ".join(f"{name} {version}" for name, version in versions(*PACKAGES).items()), 80))
-    there = {extra: _installed(package) for package, extra in EXTRAS.items()}
-    told = ", ".join(f"{extra} {'yes' if found else 'no'}" for extra, found in there.items())
+    told = ", ".join(f"{extra} {'yes' if extras.installed(extra) else 'no'}" for extra in extras.EXTRAS)
     print(textwrap.fill(f"extras: {told}", 80))
     print(f"Keras computes on {keras.backend.backend()}")
     print(hardware.headline(hardware.resolve_precision("auto")))
@@ -115,11 +103,3 @@ def _orders(wnids: Sequence[str], builder: splits.Records) -> dict[str, tuple[st
     if listed := builder.info.metadata.get("listed"):  # of records that were prepared by this version
         orders["wnids.txt"] = tuple(listed)
     return orders
-
-
-def _installed(package: str) -> bool:
-    try:
-        metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return False
-    return True

@@ -2,12 +2,12 @@
 
 import argparse
 import dataclasses
-import importlib.util
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from tiny_imagenet_tf import extras
 from tiny_imagenet_tf.choices import Precision, Tracker
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs.files import check_folder
@@ -185,10 +185,10 @@ class RunOptions(DataOptions):
                 name = flag("epochs" if self.until == self.epochs else "stop_after")
                 raise UserError(f"{name} {self.until}: the run to resume has {trained:g} already; give as many or more")
         self.check_folders("runs")
-        if self.track is not None and importlib.util.find_spec(self.track) is None:
-            raise UserError(f'--track {self.track}: it is not installed; pip install "tiny_imagenet_tf[track]"')
-        if self.tensorboard and importlib.util.find_spec("tensorboard") is None:
-            raise UserError('--tensorboard: TensorBoard is not installed; pip install "tiny_imagenet_tf[tensorboard]"')
+        if self.track is not None:
+            extras.require("--track", "track", self.track)
+        if self.tensorboard:
+            extras.require("--tensorboard", "tensorboard")
 
     @classmethod
     def starting_point(cls: type[Options], arguments: Sequence[str]) -> Options:

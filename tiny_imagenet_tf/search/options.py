@@ -1,11 +1,11 @@
 """What can be chosen in a search for a head's hyper-parameters."""
 
 import dataclasses
-import importlib.util
 import math
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from tiny_imagenet_tf import extras
 from tiny_imagenet_tf.choices import Sampler, WeightDecayConvention
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments.options import POSITIVE, Rule, flag, option
@@ -66,8 +66,7 @@ class SearchOptions(ClusterOptions):
             raise UserError("--augment: --variant v3 has the augmented views")
         if self.new_views:
             raise UserError("--augmented-views 0: heads are searched on stored views")
-        if importlib.util.find_spec("optuna") is None:
-            raise UserError('the search needs Optuna; pip install "tiny_imagenet_tf[search]"')
+        extras.require("a search", "search")
         if self.study is not None:
             self.check_folders("study")
             if self.study.is_dir() and any(self.study.iterdir()) and not searches.journal(self.study).exists():

@@ -6,7 +6,6 @@ maps become 8-bit integers. The quantized network is kept beside the transfer va
 
 import dataclasses
 import hashlib
-import importlib.util
 import json
 import logging
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from tiny_imagenet_tf import hardware
+from tiny_imagenet_tf import extras, hardware
 from tiny_imagenet_tf.choices import Arithmetic, Engine
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.models.backbones import Trunk
@@ -45,12 +44,10 @@ def resolve(engine: Engine, precision: str, *, free: bool = True) -> Engine:
         if engine == "tensorflow":
             raise UserError("--precision int8: TensorFlow computes nothing in int8; leave out --engine tensorflow")
     elif engine == "auto" and on_tensorflow:
-        return "openvino" if free and _is_faster(precision) and _is_there("openvino") else "tensorflow"
+        return "openvino" if free and _is_faster(precision) and extras.has("openvino") else "tensorflow"
     elif engine != "openvino":
         return engine
-    for package in ("openvino", *(["nncf"] if precision == "int8" else [])):
-        if not _is_there(package):
-            raise UserError(f'--engine openvino: {package} is not installed; pip install "tiny_imagenet_tf[openvino]"')
+    extras.require("--engine openvino", "openvino", "openvino", *(["nncf"] if precision == "int8" else []))
     if not on_tensorflow:
         raise UserError(f"--engine openvino: not with KERAS_BACKEND={keras.backend.backend()}")
     return "openvino"
@@ -59,10 +56,6 @@ def resolve(engine: Engine, precision: str, *, free: bool = True) -> Engine:
 def _is_faster(precision: str) -> bool:
     """Whether it is faster than TensorFlow: in bfloat16, on a CPU that has it, where no GPU computes."""
     return precision in ("auto", "bfloat16") and hardware.cpu_has_bfloat16() and not hardware.has_gpu()
-
-
-def _is_there(package: str) -> bool:
-    return importlib.util.find_spec(package) is not None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
-from tiny_imagenet_tf import cluster
+from tiny_imagenet_tf import extras
 from tiny_imagenet_tf.choices import Engine, Pixels, Precision, Resize, WeightDecayConvention
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments.options import (
@@ -206,7 +206,7 @@ class ClusterOptions(ValueOptions):
         if self.ray is None:
             self.refuse(("cores",), "without --ray a process takes the cores that it finds")
         else:
-            cluster.require()
+            extras.require("--ray", "cluster")
 
 
 @dataclass(frozen=True)
