@@ -53,7 +53,7 @@ class Config:
 
 def main(config: Config) -> Run:
     from tiny_imagenet_tf import hardware  # TensorFlow is loaded when the recipe runs
-    from tiny_imagenet_tf.data import imagenet, splits, views
+    from tiny_imagenet_tf.data import labels, splits, views
     from tiny_imagenet_tf.evaluation.metrics import combine, top_k_accuracy
     from tiny_imagenet_tf.models import backbones
     from tiny_imagenet_tf.transfer import engine
@@ -67,7 +67,8 @@ def main(config: Config) -> Run:
     dtype = engine.trunk_dtype(precision, options.openvino)
     network = backbones.with_head(backbones.find(config.backbone, config.pixels), dtype=dtype)
     found = splits.load_all(splits.prepare(config.source, config.data_dir), config.fraction)
-    columns = imagenet.columns(found["validation"].wnids)
+    wnids = found["validation"].wnids
+    columns = labels.columns(labels.order("imagenet1k", wnids), wnids)
     shown = views.MILANI_TEN_CROP if config.crops == "ten" else (views.WHOLE,)
     extraction = extraction_of(options, network, found["train"], precision)
     extraction = dataclasses.replace(extraction, dtype="float32")

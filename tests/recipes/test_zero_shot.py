@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from tiny_imagenet_tf.data import imagenet, splits, views
+from tiny_imagenet_tf.data import imagenet, labels, splits, views
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import combine
 from tiny_imagenet_tf.evaluation.predict import Predictor
@@ -28,9 +28,10 @@ def test_the_thousand_classes_are_sorted_and_hold_the_two_hundred():
     wnids = imagenet.wnids()
     assert len(set(wnids)) == 1000 and list(wnids) == sorted(wnids)
     assert wnids[0] == "n01440764" and wnids[999] == "n15075141"  # tench, toilet tissue
-    assert imagenet.columns(["n01443537", "n12267677"]).tolist() == [1, 988]  # goldfish, acorn
-    with pytest.raises(UserError, match="n99999999"):
-        imagenet.columns(["n01443537", "n99999999"])
+    two = ["n01443537", "n12267677"]
+    assert labels.columns(labels.order("imagenet1k", two), two).tolist() == [1, 988]  # goldfish, acorn
+    with pytest.raises(UserError, match="imagenet1k: 1 of the dataset's classes are missing, such as n99999999"):
+        labels.order("imagenet1k", ["n01443537", "n99999999"])
 
 
 @pytest.mark.parametrize("crops", ["whole", "ten"])

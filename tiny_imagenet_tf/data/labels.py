@@ -25,9 +25,14 @@ def order(name: str, classes: Sequence[str]) -> tuple[str, ...]:
     """
     if name == "sorted":
         return tuple(classes)
-    if name == "imagenet1k":
-        imagenet.columns(classes)
-        return imagenet.wnids()
+    found = imagenet.wnids() if name == "imagenet1k" else _listed(name)
+    if missing := sorted(set(classes) - set(found)):
+        raise UserError(f"{name}: {len(missing)} of the dataset's classes are missing, such as {missing[0]}")
+    return found
+
+
+def _listed(name: str) -> tuple[str, ...]:
+    """The wnids of a file."""
     path = Path(os.path.expanduser(name))
     if not path.is_file():
         raise UserError(f"{name}: neither sorted, imagenet1k, nor a file with a wnid a line")
@@ -38,9 +43,6 @@ def order(name: str, classes: Sequence[str]) -> tuple[str, ...]:
         raise UserError(f"{path}: {odd[0]!r} is not a wnid such as n01443537, with which each line begins")
     if len(set(found)) != len(found):
         raise UserError(f"{path}: {len(found) - len(set(found))} wnids are listed twice")
-    missing = sorted(set(classes) - set(found))
-    if missing:
-        raise UserError(f"{path}: {len(missing)} of the dataset's classes are missing, such as {missing[0]}")
     return found
 
 

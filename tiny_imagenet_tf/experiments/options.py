@@ -269,8 +269,6 @@ def read(config: type[Options], path: Path, option: str = "--resume") -> Options
         stored = Run(path).config
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(f"{option} {path}: not a run directory") from error
-    if not isinstance(stored, dict) or "recipe" not in stored:
-        raise UserError(f"{option} {path}: its config.json is not that of a run")
     stored.pop("recipe")
     fields = {field.name: field for field in dataclasses.fields(config)}
     if unknown := stored.keys() - fields.keys():  # of an option that is newer than the run it has the default

@@ -122,7 +122,7 @@ def _results_table(title: str, keys: tuple[str, ...], results: Sequence[Record],
     rows, used = [], []
     for key in keys:
         row = published.RESULTS[key]
-        paper = (*_le_yang_columns(key)[: len(extra)], _percent(row.val_accuracy), _percent(row.test_accuracy))
+        paper = (*(_le_yang_columns(key) if extra else ()), _percent(row.val_accuracy), _percent(row.test_accuracy))
         runs = _runs_of(key, results)
         used += runs
         for result in runs:

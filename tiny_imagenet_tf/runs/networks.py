@@ -28,7 +28,12 @@ class Classes:
     @classmethod
     def of(cls, wnids: Sequence[str], words: Mapping[str, str]) -> "Classes":
         """Returns classes with the first of their names."""
-        return cls(tuple(wnids), tuple(words.get(wnid, wnid).split(",")[0] for wnid in wnids))
+        return cls(tuple(wnids), tuple(first_name(wnid, words) for wnid in wnids))
+
+
+def first_name(wnid: str, words: Mapping[str, str]) -> str:
+    """Returns the first of a class's names, separated by commas; of one without any its wnid."""
+    return words.get(wnid, wnid).split(",")[0].strip()
 
 
 def save(write: Callable[[Path], None], path: Path, classes: Classes) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 from collections import Counter
 
 from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.runs.networks import first_name
 
 
 class UnknownClass(UserError):
@@ -25,7 +26,7 @@ class ClassNames:
     @property
     def short(self) -> list[str]:
         """The first name of each class, with the wnid where two classes share it."""
-        first = [self.words.get(wnid, wnid).split(",")[0].strip() for wnid in self.wnids]
+        first = [first_name(wnid, self.words) for wnid in self.wnids]
         shared = Counter(first)
         return [f"{name} ({wnid})" if shared[name] > 1 else name for name, wnid in zip(first, self.wnids, strict=True)]
 

@@ -15,6 +15,7 @@ from tiny_imagenet_tf.reports import thumbnails
 from tiny_imagenet_tf.reports.figures import pictures
 from tiny_imagenet_tf.reports.page import Drawing, Section
 from tiny_imagenet_tf.reports.subject import Subject
+from tiny_imagenet_tf.runs.networks import first_name
 from tiny_imagenet_tf.runs.transfer_values import kept_stores
 
 EXAMPLES = 2  # a class, as in Milani's Fig. 2
@@ -56,7 +57,7 @@ def screened(train: Split) -> Drawing | None:
     if not len(removed):
         return None
     rows = removed[np.linspace(0, len(removed) - 1, min(SCREENED, len(removed))).astype(int)]
-    names = [train.words.get(train.wnids[label], train.wnids[label]).split(",")[0] for label in train.labels[rows]]
+    names = [first_name(train.wnids[label], train.words) for label in train.labels[rows]]
     told = (
         f"{len(rows)} of the {len(removed):,} training images that screening removes, for a 56x56 crop can lose three "
         "quarters of the box: Le & Yang, section 5.2.1."
