@@ -13,6 +13,8 @@ Time: 12 to 22 minutes an epoch on 2 CPU cores with bfloat16; the paper's K80 to
     python recipes/inception_baseline.py --demo
 """
 
+from dataclasses import dataclass
+
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.runs.run import Run
@@ -21,8 +23,16 @@ from tiny_imagenet_tf.training.options import InceptionOptions
 STUDY = Study("inception_baseline", "Baseline", "milani/baseline")
 
 
+@dataclass(frozen=True)
 class Config(InceptionOptions):
-    """The defaults are the Baseline's, sections 3.1 and 3.2."""
+    """Sections 3.1 to 3.3."""
+
+    label_smoothing: float = 0.1
+    dropout_keep: float = 1.0
+    epochs: int = 30
+    learning_rate: float = 1e-3
+    learning_rate_decay: float = 0.9
+    weight_decay: float = 0.08
 
 
 def main(config: Config) -> Run:
