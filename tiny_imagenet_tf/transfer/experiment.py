@@ -16,6 +16,7 @@ from tiny_imagenet_tf.data.views import DrawnView, View
 from tiny_imagenet_tf.evaluation.metrics import combine
 from tiny_imagenet_tf.experiments import data as images
 from tiny_imagenet_tf.experiments import losses, schedules
+from tiny_imagenet_tf.experiments.clock import Clock
 from tiny_imagenet_tf.experiments.data import Data
 from tiny_imagenet_tf.experiments.experiment import Experiment, begin, precision_of
 from tiny_imagenet_tf.experiments.fit import compile_for_training, fit, save_network, steps_together
@@ -215,7 +216,19 @@ def train(
         partial(predictions, values, head), never_compiled.save, measure_every=once, checkpoint_every=pace
     )
     clock = fit(model, batches, keeping, epochs=options.epochs, callbacks=[staircase])
+    _save_and_report(experiment, trunk, values, clock, trunk_in, note)
 
+
+def _save_and_report(
+    experiment: Experiment,
+    trunk: Trunk,
+    values: Values,
+    clock: Clock,
+    trunk_in: Callable[[str], Trunk],
+    note: Callable[[np.ndarray], str] | None,
+) -> None:
+    """Saves trunk and best head as one network of pixels, in float32, and reports it."""
+    options, data = experiment.options, experiment.data
     best = backbones.load(experiment.snapshots.best_path)
     if engine.trunk_dtype(experiment.precision, options.openvino) != "float32":
         trunk = trunk_in("float32")
