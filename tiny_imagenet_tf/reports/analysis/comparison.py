@@ -7,8 +7,7 @@ import numpy as np
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import mcnemar, only_one_right
 from tiny_imagenet_tf.reports.analysis.predictions import Predictions
-
-ABSENT = "–"  # noqa: RUF001 (a dash in a cell)
+from tiny_imagenet_tf.reports.table import NOTHING
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +56,7 @@ def differences(configs: list[dict]) -> dict[str, tuple[str, ...]]:
     """
     flat = [_flatten(config) for config in configs]
     fields = dict.fromkeys(field for config in flat for field in config)
-    rows = {field: tuple(str(config.get(field, ABSENT)) for config in flat) for field in fields}
+    rows = {field: tuple(str(config.get(field, NOTHING)) for config in flat) for field in fields}
     return {field: values for field, values in rows.items() if len(set(values)) > 1}
 
 
