@@ -19,6 +19,7 @@ TITLES = {
     "training_step": "Training",
     "head": "A head",
     "search": "Many heads together",
+    "growth": "How a head's epoch grows",
 }
 MACHINES = {"avx2": ", AVX2", "avx512": ", AVX-512 with VNNI and bfloat16"}
 

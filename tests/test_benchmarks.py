@@ -34,6 +34,11 @@ SMALL = {"images": 40, "width": 6, "classes": 3, "batch_size": 10, "turns": 2}
     [
         ("head", SMALL, ["Keras fit on arrays", "head trainer"]),
         ("search", SMALL | {"heads": (2, 4)}, ["1 head", "2 heads", "4 heads"]),
+        (
+            "growth",
+            SMALL | {"factors": (2,)},
+            [f"{size} classes" for size in ("40 x 6, 3", "80 x 6, 3", "40 x 6, 6", "40 x 12, 3")],
+        ),
         ("pipeline", {"steps": 2, "batch_size": 5, "turns": 2}, None),
         ("training_step", {"precisions": ("float32",), "width_multiplier": 0.05, "batch_size": 4}, ["float32"]),
         (
@@ -42,7 +47,7 @@ SMALL = {"images": 40, "width": 6, "classes": 3, "batch_size": 10, "turns": 2}
             ["float32"],
         ),
     ],
-    ids=["head", "search", "pipeline", "training step", "training steps together"],
+    ids=["head", "search", "growth", "pipeline", "training step", "training steps together"],
 )
 def test_a_benchmark_writes_what_it_measured(benchmark, tmp_path, name, options, contenders):
     module, path = benchmark(name), tmp_path / "made" / "figures.json"
