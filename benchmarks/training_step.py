@@ -148,6 +148,8 @@ def torch_contenders(config: Config, split: splits.Split) -> dict[str, Callable[
 
 def measure(config: Config) -> Measurement:
     """Prints images a second, and the share of the time without a batch."""
+    if config.steps % config.together:
+        raise UserError(f"--together {config.together}: must divide the {config.steps} of --steps")
     with tempfile.TemporaryDirectory() as folder:
         builder = splits.prepare(synthetic.write(Path(folder)), Path(folder) / "datasets")
         split = splits.load(builder, "train")

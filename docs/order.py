@@ -37,11 +37,9 @@ class Config:
 
 def main(config: Config) -> None:
     """Compares, stores and renders."""
-    runs = [Run.finished(path) for path in config.runs]
-    found = []
+    runs, found = sorted(map(Run.finished, config.runs), key=lambda run: ORDER.index(variant(run))), []
     for backbone in dict.fromkeys(run.config["backbone"] for run in runs):
-        of_one = [run for run in runs if run.config["backbone"] == backbone]
-        found += pairs(Path(backbone).stem, sorted(of_one, key=lambda run: ORDER.index(variant(run))))
+        found += pairs(Path(backbone).stem, [run for run in runs if run.config["backbone"] == backbone])
     if not found:
         raise UserError("name two runs of one backbone, or more")
     stored = {**describe_environment(), "pairs": found}

@@ -15,7 +15,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from tiny_imagenet_tf.choices import Pixels, Precision
+from tiny_imagenet_tf.choices import Engine, Pixels, Precision
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.runs.files import check_folder
 from tiny_imagenet_tf.runs.run import Run
@@ -45,6 +45,9 @@ class Config:
     """Share of each class's images to use."""
     store: Path = ValueOptions.store
     """Where scores are kept."""
+    engine: Engine = "auto"
+    """What computes on a CPU: tensorflow, or openvino. auto: openvino for int8, and where it is installed for
+    bfloat16; otherwise tensorflow."""
     precision: Precision | Literal["int8"] = "auto"
     """Of the network's arithmetic: auto, float32, bfloat16, float16, or int8, which OpenVINO computes."""
     runs: Path = Path("runs")
@@ -62,6 +65,8 @@ def main(config: Config) -> Run:
     names = {field.name for field in dataclasses.fields(ValueOptions)}
     options = ValueOptions(**{name: value for name, value in vars(config).items() if name in names})
     options.check()
+    options = options.settled
+    config = dataclasses.replace(config, engine=options.engine)
     check_folder("--runs", config.runs)
     precision = hardware.resolve_precision(config.precision, frozen=True)
     dtype = engine.trunk_dtype(precision, options.openvino)

@@ -20,7 +20,7 @@ from tiny_imagenet_tf import hardware
 )
 def test_auto_is_the_fastest_of_what_does_the_work(monkeypatch, gpu, bfloat16, devices, chosen):
     monkeypatch.setattr(hardware, "has_gpu", lambda: gpu)
-    monkeypatch.setattr(hardware, "gpus_have_bfloat16", lambda: False)
+    monkeypatch.setattr(hardware, "gpus_have_bfloat16", lambda devices: False)
     monkeypatch.setattr(hardware, "cpu_has_bfloat16", lambda: bfloat16)
     assert hardware.resolve_precision("auto", devices) == chosen
     assert hardware.resolve_precision("float32", devices) == "float32"
@@ -143,3 +143,12 @@ def test_cuda_that_does_not_work_is_told_whatever_computes(monkeypatch):
     monkeypatch.setattr(hardware, "gpu_without_cuda", lambda: True)
     for devices in ((), ("CPU:0",)):
         assert "There is an NVIDIA GPU, but no CUDA that works" in hardware.headline("float32", devices)
+
+
+def test_what_the_gpus_that_do_not_compute_can_do_is_no_matter(monkeypatch):
+    config, cards = hardware.tf.config, [{"compute_capability": (8, 9)}, {"compute_capability": (6, 1)}]
+    monkeypatch.setattr(config, "list_physical_devices", lambda kind: cards)
+    monkeypatch.setattr(config.experimental, "get_device_details", lambda each: each)
+    chosen = {devices: hardware.resolve_precision("auto", devices) for devices in ((), ("GPU:1",), ("all",))}
+    assert chosen == {(): "bfloat16", ("GPU:1",): "float32", ("all",): "float32"}
+    assert hardware.resolve_precision("auto", frozen=True) == "float16"

@@ -14,7 +14,7 @@ EXTRAS = {
     "cluster": ("ray",),
     "track": ("mlflow", "wandb"),
 }
-"""The modules of each; of ``track`` one is enough."""
+"""The modules of each."""
 _PACKAGES = {"sklearn": "scikit-learn", "ai_edge_litert": "ai-edge-litert"}
 
 
@@ -24,7 +24,7 @@ def has(*modules: str) -> bool:
 
 
 def installed(extra: str) -> bool:
-    """Whether all of an extra is there; of ``track`` one."""
+    """Whether an extra is there; of ``track`` one module is enough."""
     found = map(has, EXTRAS[extra])
     return any(found) if extra == "track" else all(found)
 

@@ -41,9 +41,17 @@ def cpu_has_bfloat16() -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
-def gpus_have_bfloat16() -> bool:
-    """Whether every GPU multiplies bfloat16 in hardware (compute capability 8.0: Ampere and later), or is a TPU."""
-    return has_gpu() and min(capability for *_, capability in _gpus()) >= 8
+def gpus_have_bfloat16(devices: Sequence[str] = ()) -> bool:
+    """Whether every GPU that computes has bfloat16 (compute capability 8.0: Ampere and later), or is a TPU."""
+    return on_gpu(devices) and min(_capabilities(devices)) >= 8
+
+
+def _capabilities(devices: Sequence[str]) -> list[int]:
+    """Those of the GPUs that compute: of those named, or the one that TensorFlow takes, or all."""
+    gpus, named = _gpus(), _named(devices)
+    if not (named or devices) and _TENSORFLOW:
+        gpus = gpus[:1]
+    return [capability for label, _, capability in gpus if not named or label in named]
 
 
 def has_gpu() -> bool:
@@ -72,8 +80,8 @@ def resolve_precision(
     Args:
         precision: as asked for.
         devices: as :func:`place` takes them.
-        frozen: for a network that does not learn: float16 on every GPU, whose digits are finer and need no scaling of
-            the loss there. A TPU has none.
+        frozen: for a network that does not learn: float16 on a GPU, whose digits are finer and need no scaling of the
+            loss there. A TPU has none.
 
     Raises:
         UserError: float16 was asked for without a GPU, where it is slower than float32, or to train on several of
@@ -93,9 +101,9 @@ def resolve_precision(
     if not on_gpu(devices):
         return "bfloat16" if cpu_has_bfloat16() else "float32"
     half = frozen and not any(label.startswith("TPU:") for label, *_ in _gpus())
-    if gpus_have_bfloat16() and not half:
+    if gpus_have_bfloat16(devices) and not half:
         return "bfloat16"
-    old = any(0 < capability < 7 for *_, capability in _gpus())  # 0 is one that does not tell
+    old = any(0 < capability < 7 for capability in _capabilities(devices))  # 0 is one that does not tell
     return "float32" if old or lossy else "float16"
 
 
@@ -208,7 +216,7 @@ def headline(precision: Arithmetic | None, devices: Sequence[str] = ()) -> str:
     wanted = '"tiny_imagenet_tf[gpu]"' if _TENSORFLOW else '"jax[cuda12]"'
     if gpu_without_cuda():
         return f"{line}\nThere is an NVIDIA GPU, but no CUDA that works: pip install {wanted}"
-    return line if devices or has_gpu() else f"{line}\nCPU only; for an NVIDIA GPU: pip install {wanted}"
+    return line if has_gpu() else f"{line}\nCPU only; for an NVIDIA GPU: pip install {wanted}"
 
 
 def jit_predict() -> bool:

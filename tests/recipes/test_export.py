@@ -24,7 +24,8 @@ def small(policy="float32"):
         x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
         x = keras.layers.GlobalAveragePooling2D()(x)
         spread = keras.initializers.RandomNormal(stddev=20)
-        return keras.Model(images, keras.layers.Dense(4, kernel_initializer=spread, dtype="float32")(x))
+        x = keras.layers.Dense(4, kernel_initializer=spread, dtype="float32")(x)
+        return keras.Model(images, keras.ops.multiply(x, 2.0))  # no layer, and has no dtype
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +107,7 @@ def test_a_folder_that_is_there_is_left_alone(recipe, model, options):
 def test_what_is_not_installed_is_named(recipe, model, options, monkeypatch):
     export = recipe("export")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"tf2onnx is not installed; pip install .*\[export\]"):
+    with pytest.raises(UserError, match=r"tf2onnx, onnx, onnxruntime are not installed; pip install .*\[export\]"):
         export.main(export.Config(model, **options))
     assert not options["output"].exists()
 

@@ -12,7 +12,7 @@ from tiny_imagenet_tf.transfer import openvino
 from tiny_imagenet_tf.transfer.engine import Engine
 from tiny_imagenet_tf.transfer.experiment import run
 from tiny_imagenet_tf.transfer.extraction import Extraction
-from tiny_imagenet_tf.transfer.options import TransferOptions
+from tiny_imagenet_tf.transfer.options import ExtractOptions, TransferOptions
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, 64, 64, 3), dtype=np.uint8)  # one full request, one short
 VIEWS = [views.View(), views.View("bottom_left", mirrored=True), views.DrawnView(views.MILANI_TRANSFER, 0, 1)]
@@ -106,6 +106,12 @@ def test_a_run_that_goes_on_keeps_what_it_was_begun_with(monkeypatch, tmp_path):
     for engine in ("tensorflow", "openvino"):
         assert TransferOptions(resume=tmp_path, engine=engine).settled.engine == engine
     assert TransferOptions(resume=tmp_path, precision="int8").settled.engine == "openvino"
+
+
+def test_actors_of_a_cluster_may_have_gpus(monkeypatch):
+    monkeypatch.setattr(openvino, "_is_faster", lambda precision: True)
+    assert ExtractOptions().settled.engine == "openvino"
+    assert ExtractOptions(ray="local").settled.engine == "tensorflow"
 
 
 def test_auto_needs_no_extra(monkeypatch):

@@ -35,14 +35,24 @@ def require(format: Format) -> None:
 
 
 def in_float32(model: keras.Model) -> keras.Model:
-    """Returns a network with every layer in float32, which ONNX and LiteRT compute in; as it is where that is so."""
+    """Returns a network with every layer in float32, which ONNX and LiteRT compute in; as it is where that is so.
+
+    Raises:
+        UserError: it is no graph of layers that could be built anew.
+    """
     if all(layer.compute_dtype == "float32" for layer in model._flatten_layers()):
         return model
 
-    def layer_of(layer: keras.layers.Layer) -> keras.layers.Layer:
-        return layer.__class__.from_config(layer.get_config() | {"dtype": "float32"})
+    def layer_of(layer: keras.Operation) -> keras.Operation:
+        in_float32 = {"dtype": "float32"} if isinstance(layer, keras.layers.Layer) else {}  # others are keras.ops
+        return layer.__class__.from_config(layer.get_config() | in_float32)
 
-    other = keras.models.clone_model(model, clone_function=layer_of, recursive=True)
+    try:
+        other = keras.models.clone_model(model, clone_function=layer_of, recursive=True)
+    except ValueError as error:
+        raise UserError(
+            f"{model.name}: not all of it computes in float32, and it cannot be built so ({error})"
+        ) from error
     other.set_weights(model.get_weights())
     return other
 

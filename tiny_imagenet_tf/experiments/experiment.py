@@ -270,6 +270,8 @@ def _take_up(run: Run, data: Data, options: RunOptions, machine: dict[str, Any])
     for name, digest in digests.items():  # val decides on snapshots and plateaus
         if digest != data.named[name].digest:
             raise UserError(f"--resume {run.path}: the {name} images are not those the run was begun with")
+    if (before := stored.get("replicas", 1)) != machine["replicas"]:
+        print(f"begun on {before} devices together, goes on on {machine['replicas']}; --devices chooses")
     lengths = {name: getattr(options, name) for name in _LENGTHS if hasattr(options, name)}
     run.write_resumption(lengths, **machine)
 

@@ -316,12 +316,12 @@ def _read(backbone: Backbone, path: Path) -> keras.Model:
     )
 
 
-def _containers(backbone: Backbone, kernels: set[tuple[int, int]]) -> Iterator[tuple[str, keras.Model]]:
+def _containers(backbone: Backbone, kernels: set[tuple[int, ...]]) -> Iterator[tuple[str, keras.Model]]:
     """The networks that a file of weights alone may be of, from the kernels in it: one may be that of a head."""
     shape = {"input_shape": (backbone.input_size, backbone.input_size, 3)}
     build = backbone.donor or backbone.build
     own = {_kernel(weight.shape) for weight in build(weights=None, include_top=False, **shape).weights}
-    for count in sorted({width for _, width in kernels - own})[:3]:
+    for count in sorted({kernel[-1] for kernel in kernels - own})[:3]:
         yield f"with a top of {count} classes", build(weights=None, include_top=True, classes=count, **shape)
         base = build(weights=None, include_top=False, **shape)
         top = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(count)]
@@ -329,15 +329,15 @@ def _containers(backbone: Backbone, kernels: set[tuple[int, int]]) -> Iterator[t
     yield "without its top", build(weights=None, include_top=False, **shape)
 
 
-def _kernels_in(file: h5py.File) -> set[tuple[int, int]]:
-    found: set[tuple[int, int] | None] = set()
+def _kernels_in(file: h5py.File) -> set[tuple[int, ...]]:
+    found: set[tuple[int, ...] | None] = set()
     file.visititems(lambda _, item: found.add(_kernel(getattr(item, "shape", ()))))  # None goes on with the visit
     return {each for each in found if each}
 
 
-def _kernel(shape: tuple[int, ...]) -> tuple[int, int] | None:
-    """Inputs and width of what may be a head's kernel: a matrix, or a convolution of single pixels."""
-    return shape[-2:] if len(shape) == 2 or (len(shape) == 4 and shape[:2] == (1, 1)) else None
+def _kernel(shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The shape of what may be a head's kernel, a matrix or a convolution of single pixels; None of anything else."""
+    return tuple(shape) if len(shape) == 2 or (len(shape) == 4 and tuple(shape[:2]) == (1, 1)) else None
 
 
 def _inside(model: keras.Model) -> Iterator[keras.Model]:

@@ -17,10 +17,13 @@ _SETTINGS = {
 }
 
 
+_POOLINGS = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
+
+
 def copy_by_structure(source: keras.Model, target: keras.Model) -> None:
     """Copies the weights of one network's convolutional part into another's.
 
-    Heads (everything after the last 4D map) are neither compared nor copied.
+    Heads (everything after the last map, which a global pooling reads) are neither compared nor copied.
 
     Args:
         source, target: functional Keras models on images.
@@ -34,14 +37,21 @@ def copy_by_structure(source: keras.Model, target: keras.Model) -> None:
 
 
 def _last_map(model):
-    """The last 4D tensor of a network: its output, or what a head of one chain of layers reads."""
-    tensor = model.outputs[0]
-    while len(tensor.shape) != 4:
-        inputs = _inputs(_layer(tensor))
+    """What the global pooling of a head, a chain of layers, reads; without one the last 4D tensor."""
+    tensor, last = model.outputs[0], None
+    while True:
+        layer = _layer(tensor)
+        inputs = _inputs(layer)
+        if isinstance(layer, _POOLINGS):
+            return inputs[0]
+        if last is None and len(tensor.shape) == 4:
+            last = tensor
         if len(inputs) != 1:
-            raise ValueError(f"{model.name}: found no 4D map behind its output {model.outputs[0].name!r}")
+            break
         (tensor,) = inputs
-    return tensor
+    if last is None:
+        raise ValueError(f"{model.name}: found no 4D map behind its output {model.outputs[0].name!r}")
+    return last
 
 
 def _paired_layers(their_map, our_map):

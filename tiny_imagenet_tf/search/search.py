@@ -33,7 +33,6 @@ from tiny_imagenet_tf.transfer.pool import ValueBatches, ValuePool
 _OTHER = {  # than the stored search has: what no option of that name says
     "train_sha256": "other training images",
     "weights_sha256": "other weights of the backbone",
-    "openvino": "another --engine",
 }
 
 
@@ -45,6 +44,7 @@ def run(options: SearchOptions) -> Path:
     """
     options.check()
     hardware.set_seed(options.seed)
+    asked = options
     data = images.load(dataclasses.replace(options, holdout=0.0) if options.folds else options)
     folds = _folds(options, data)
     # One for all processes of a search: it is part of what the values are.
@@ -63,7 +63,7 @@ def run(options: SearchOptions) -> Path:
                 _round(options, trials, asked, pool, whole, folds)
     finally:
         trials.close()
-    return _report(options, trials, data)
+    return _report(dataclasses.replace(options, engine=asked.engine), trials, data)
 
 
 def _by_actors(options: SearchOptions, trials: Trials) -> None:
@@ -136,6 +136,8 @@ def _check_same(options: SearchOptions, data: Data, trunk: Trunk) -> None:
         now = list(chosen[name]) if isinstance(chosen[name], tuple) else chosen[name]
         if now != before:
             what = _OTHER.get(name) or f"{flag(name)} {before}, not {now}"
+            if name == "openvino":
+                what = f"--engine {'openvino' if before else 'tensorflow'}"
             raise UserError(f"{options.folder}: a search with {what}; choose another --study")
 
 

@@ -90,7 +90,8 @@ def extraction_of(options: ValueOptions, trunk: Trunk, train: Split, precision: 
         train: the whole training split, some of whose images int8 is calibrated on.
         precision: of the arithmetic.
     """
-    print(f"{trunk.backbone.name}, weights {trunk.label}, {trunk.size} pixels, {trunk.description['layer']}")
+    by = ", by OpenVINO" if options.openvino else ""
+    print(f"{trunk.backbone.name}, weights {trunk.label}, {trunk.size} pixels, {trunk.description['layer']}{by}")
     machine, store = Engine(trunk, precision, options.resize), options.values_folder
     if options.openvino:
         machine = machine.under_openvino(train, store)

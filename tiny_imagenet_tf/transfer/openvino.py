@@ -49,7 +49,7 @@ def resolve(engine: Engine, precision: str, *, free: bool = True) -> Engine:
         return engine
     extras.require("--engine openvino", "openvino", "openvino", *(["nncf"] if precision == "int8" else []))
     if not on_tensorflow:
-        raise UserError(f"--engine openvino: not with KERAS_BACKEND={keras.backend.backend()}")
+        raise UserError(f"--engine openvino: with KERAS_BACKEND=tensorflow, not {keras.backend.backend()}")
     return "openvino"
 
 

@@ -58,11 +58,12 @@ class ValueOptions(DataOptions):
 
     engine: Engine = option("auto", departs=False)
     """What computes transfer values on a CPU: tensorflow, or openvino, which is faster (pip install
-    "tiny_imagenet_tf[openvino]"). auto: openvino for int8, and for bfloat16 where it is installed; otherwise
-    tensorflow. Values of the one are no values of the other."""
+    "tiny_imagenet_tf[openvino]"). auto: openvino for int8, and where it is installed and no GPU computes for stored
+    values in bfloat16; otherwise tensorflow. Values of the one are no values of the other."""
     precision: Precision | Literal["int8"] = option("auto", departs=False)
-    """Of the backbone's arithmetic. auto: float16 on a GPU, bfloat16 on a CPU that has it, float32 elsewhere. int8 is
-    the fastest on any CPU: quantized by OpenVINO after 300 training images. The head is always float32."""
+    """Of the backbone's arithmetic. auto: float16 on a GPU (from Volta on), bfloat16 on a CPU that has it, float32
+    elsewhere. int8 is the fastest on any CPU: quantized by OpenVINO after 300 training images. The head is always
+    float32."""
 
     augment: bool = option(False)
     """Train on randomly cropped views with random brightness and contrast (section 4.2, v3)."""
@@ -105,7 +106,8 @@ class ValueOptions(DataOptions):
         """The same options with the engine that ``auto`` takes here: for other processes, and for a run's record."""
         from tiny_imagenet_tf.transfer import openvino  # only now Keras is loaded
 
-        free = not self.new_views and not getattr(self, "resume", None)  # a run goes on with what it was begun with
+        # A run goes on with what it was begun with, and the actors of a cluster may have GPUs.
+        free = not (self.new_views or getattr(self, "resume", None) or getattr(self, "ray", None))
         return dataclasses.replace(self, engine=openvino.resolve(self.engine, self.precision, free=free))
 
     @property
