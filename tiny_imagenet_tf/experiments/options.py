@@ -152,8 +152,8 @@ class RunOptions(DataOptions):
 
     resume: Path | None = option(None, departs=False, resumable=True)
     """A run directory whose training goes on from its checkpoint, with the options it was begun with. Other values may
-    be given of epochs, source, data-dir, tensorboard, track, and where a recipe has them cache, devices, store,
-    weights, stop-after, stop-after-cuts."""
+    be given of epochs, source, data-dir, tensorboard, track, and where a recipe has them cache, devices, distributed,
+    start, store, weights, stop-after, stop-after-cuts."""
 
     # Length and pace
     epochs: int = option(30, POSITIVE, departs=False, resumable=True)

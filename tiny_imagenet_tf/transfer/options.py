@@ -242,7 +242,7 @@ class FinetuneOptions(TransferOptions):
         "dropout_keep", "label_smoothing", "weight_decay", "weight_decay_convention",
     )  # fmt: skip
 
-    start: Path | None = option(None, departs=False)
+    start: Path | None = option(None, departs=False, resumable=True)
     """A finished run of transfer learning, whose backbone and head go on learning, by default on the same images. With
     --demo one is made first."""
     unfreeze: str = option("mixed9")
