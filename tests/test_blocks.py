@@ -245,19 +245,22 @@ def test_sizes_are_height_and_width_when_channels_come_first():
         build(inception_dim, shape=(8, 9, 2), **DIM)
 
 
+def parameters(block, **widths):
+    """Of each kernel of a block, by its size; where all maps have eight channels."""
+    kernels = [layer for layer in convolutions(build(block, (9, 9, 8), **widths)) if layer.kernel_size != (1, 1)]
+    return [(layer.kernel_size, layer.count_params()) for layer in kernels]
+
+
 def test_two_3x3_convolutions_have_28_percent_fewer_parameters_than_a_5x5():
     """Milani section 3.1."""
-    images = keras.Input((9, 9, 8))
-    wide = keras.layers.Conv2D(8, 5, use_bias=False)
-    narrow = [keras.layers.Conv2D(8, 3, use_bias=False) for _ in range(2)]
-    assert wide(images).shape == narrow[1](narrow[0](images)).shape  # they see as much
-    assert sum(layer.count_params() for layer in narrow) / wide.count_params() == 0.72
+    found = parameters(inception_type1, conv1x1=8, single=(8, 8), double=(8, 8, 8), pool=8)
+    (wide,) = [count for size, count in found if size == (5, 5)]
+    narrow = [count for size, count in found if size == (3, 3)]
+    assert len(narrow) == 2 and sum(narrow) / wide == 0.72
 
 
 def test_a_1x7_and_a_7x1_have_two_sevenths_of_the_parameters_of_a_7x7():
     """Milani section 3.1."""
-    images = keras.Input((9, 9, 8))
-    wide = keras.layers.Conv2D(8, 7, use_bias=False)
-    narrow = [keras.layers.Conv2D(8, size, use_bias=False) for size in ((1, 7), (7, 1))]
-    assert wide(images).shape == narrow[1](narrow[0](images)).shape
-    assert 7 * sum(layer.count_params() for layer in narrow) == 2 * wide.count_params()
+    found = parameters(inception_type2, conv1x1=8, single=(8, 8, 8), double=(8, 8, 8, 8, 8), pool=8)
+    assert sorted(size for size, _ in found) == [(1, 7)] * 3 + [(7, 1)] * 3
+    assert {count for _, count in found} == {7 * 8 * 8}  # two are 14 of the 49 weights of a 7x7

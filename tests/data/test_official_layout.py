@@ -64,6 +64,19 @@ def test_the_digest_tells_contents_apart(tree):
     assert before["validation"] == after["validation"]
 
 
+def test_the_digest_tells_labels_and_boxes_apart(tree):
+    before, notes = read(tree).digests, tree / "val/val_annotations.txt"
+    lines = [line.split("\t") for line in notes.read_text().splitlines()]
+    lines[0][1], lines[-1][1] = lines[-1][1], lines[0][1]
+    notes.write_text("".join("\t".join(words) + "\n" for words in lines))
+    after = read(tree).digests
+    assert before["validation"] != after["validation"] and before["train"] == after["train"]
+    boxes = tree / "train/n99990000/n99990000_boxes.txt"
+    (name, *_), *others = (line.split("\t") for line in boxes.read_text().splitlines())
+    boxes.write_text("".join("\t".join(words) + "\n" for words in [[name, "1", "2", "30", "40"], *others]))
+    assert read(tree).digests["train"] != after["train"]
+
+
 def damaged(tree, file, change):
     path = tree / file
     path.write_bytes(change(path.read_bytes()))

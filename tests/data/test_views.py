@@ -48,6 +48,10 @@ def test_crops_and_mirror_images_are_the_very_pixels(view):
 def test_milanis_ten_begin_with_the_whole_and_le_yangs_have_the_centre():
     assert MILANI_TEN_CROP[0] == views.WHOLE and len(set(MILANI_TEN_CROP)) == len(set(LE_YANG_TEN_CROP)) == 10
     assert View("center", mirrored=True) in LE_YANG_TEN_CROP and views.WHOLE not in LE_YANG_TEN_CROP
+    corners = ("top_left", "top_right", "bottom_left", "bottom_right")
+    for crops, five in ((MILANI_TEN_CROP, ("whole", *corners)), (LE_YANG_TEN_CROP, (*corners, "center"))):
+        assert {(view.window, view.mirrored) for view in crops} == {(name, m) for name in five for m in (False, True)}
+    assert RandomViews(("whole", *corners), mirror=False, brightness_contrast=True) == MILANI_TRANSFER
 
 
 @pytest.mark.parametrize("resize", ["half_pixel", "tf1"])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tiny_imagenet_tf.evaluation.metrics import combine, softmax, top_k_accuracy
+from tiny_imagenet_tf.evaluation.metrics import combine, near_chance, p_in_words, softmax, top_k_accuracy
 
 SCORES = np.log([[1.0, 3.0], [9.0, 1.0]])
 
@@ -28,3 +28,8 @@ def test_top_k():
 def test_ties_go_to_the_smaller_index_as_in_argmax():
     assert top_k_accuracy(np.array([[0.5, 0.5]]), np.array([1])) == 0
     assert top_k_accuracy(np.array([[0.5, 0.5]]), np.array([0])) == 1
+
+
+def test_figures_in_words():
+    assert [p_in_words(p) for p in (9e-5, 1e-4, 0.0124)] == ["< 0.0001", "0.0001", "0.0124"]
+    assert near_chance(0.0099, 200) and not near_chance(0.01, 200) and not near_chance(0.1, 5)

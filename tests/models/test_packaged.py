@@ -95,3 +95,8 @@ def test_the_network_of_the_package_names_a_picture(tree, tiny_imagenet):
     assert device and first.endswith("val_0.JPEG (64x64)") and "one picture" in network
     assert all(re.fullmatch(r" +[0-9.]+%  n\d{8}  \w.*", each) for each in answers)
     assert f"right on {packaged.figures()['validation']['top1']:.1%} of 5,000 val images" in told
+
+
+def test_its_card_is_of_its_figures(recipe):
+    module = recipe("package_network")
+    assert module.PAGE.read_text() == module.card(packaged.figures()), "run python recipes/package_network.py RUN"

@@ -161,3 +161,30 @@ def test_to_name_what_is_the_models_own_makes_no_other_experiment(recipe):
 def test_convnets_that_cannot_be(recipe, options, message):
     with pytest.raises(UserError, match=message):
         recipe("convnets").Config(demo=True, **options).check()
+
+
+HEADS = {
+    "vanilla": {"learning_rate": 6.5e-4, "learning_rate_decay_per_epoch": 0.713, "weight_decay": 0.0116},
+    "v2": {
+        "learning_rate": 0.001584, "learning_rate_decay_per_epoch": 0.6227, "weight_decay": 0.0001933,  # of a search
+        "crops": "ten", "dropout_keep": 0.8,
+    },
+    "v3": {
+        "learning_rate": 0.001584, "learning_rate_decay_per_epoch": 0.6227, "weight_decay": 0.0001933,
+        "crops": "ten", "augment": True,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_the_transfer_recipes(recipe, name):
+    module, plain = recipe(f"transfer_{name}"), {"crops": "whole", "dropout_keep": 1.0, "augment": False}
+    alike = {"epochs": 10, "batch_size": 100, "label_smoothing": 0.1, "weight_decay_convention": "l2_loss"}
+    found = vars(module.Config())
+    for option, value in (alike | plain | HEADS[name]).items():
+        assert found[option] == value, option
+    assert published.RESULTS[module.STUDY.row].name == f"TL {name.replace('vanilla', 'Vanilla')}"
+    if name == "vanilla":
+        stated = published.TRAINING["milani/transfer_vanilla"]
+        assert (stated.learning_rate, stated.learning_rate_decay) == (6.5e-4, 0.713)
+        assert (stated.weight_decay, stated.batch_size, stated.epochs) == (0.0116, 100, (10, 10))

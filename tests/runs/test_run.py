@@ -104,3 +104,6 @@ def test_a_repository_around_an_installation_is_not_its_own(tmp_path):
         subprocess.run([*git, *words], check=True)
     head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
     assert installed.describe_environment()["commit"] == head
+    assert installed.describe_environment()["uncommitted_changes"] is False
+    place.write_text(place.read_text() + "\n")
+    assert installed.describe_environment()["uncommitted_changes"] is True

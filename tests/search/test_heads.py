@@ -68,3 +68,12 @@ def test_accuracies_are_those_of_the_weights():
     heads.fit_epoch(BATCHES)
     expected = [top_k_accuracy(VALUES.astype("float32") @ kernel + bias, LABELS) for kernel, bias in heads.weights()]
     assert heads.accuracies(VALUES, LABELS) == pytest.approx(expected)
+
+
+def test_many_rows_are_judged_in_parts():
+    heads = Heads(SETTINGS, 6, 4, seed=5)
+    heads.fit_epoch(BATCHES)
+    rows = np.random.default_rng(0).integers(0, len(VALUES), 2500)
+    values, labels = VALUES[rows], LABELS[rows]
+    expected = [top_k_accuracy(values.astype("float32") @ kernel + bias, labels) for kernel, bias in heads.weights()]
+    assert heads.accuracies(values, labels) == pytest.approx(expected)

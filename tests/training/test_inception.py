@@ -13,6 +13,7 @@ from tiny_imagenet_tf.data.views import MILANI, PLAIN
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments.clock import Clock
 from tiny_imagenet_tf.experiments.options import Study
+from tiny_imagenet_tf.experiments.statistics import normalizations
 from tiny_imagenet_tf.training import inception
 from tiny_imagenet_tf.training.inception import adam, l2
 from tiny_imagenet_tf.training.options import InceptionOptions
@@ -75,8 +76,10 @@ def test_the_learning_rate_falls_as_the_paper_says(trained):
 
 @pytest.mark.parametrize("convention", ["decoupled", "l2_loss", "keras"])
 def test_the_options_reach_the_network(trained, convention):
-    training, _ = trained(dropout_keep=0.7, label_smoothing=0.2, weight_decay=0.06, weight_decay_convention=convention)
+    options = {"dropout_keep": 0.7, "label_smoothing": 0.2, "batch_norm_momentum": 0.8}
+    training, _ = trained(**options, weight_decay=0.06, weight_decay_convention=convention)
     network = training.classifier.layers[-1]
+    assert {layer.momentum for layer in normalizations(network)} == {0.8}
     (dropout,) = [layer for layer in network.layers if isinstance(layer, keras.layers.Dropout)]
     assert dropout.rate == pytest.approx(0.3)
     assert training.model.loss.label_smoothing == 0.2

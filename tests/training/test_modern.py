@@ -1,19 +1,27 @@
 """The compact Inception by today's methods: its schedule, its stages and its teacher."""
 
+import contextlib
 import dataclasses
 import shutil
+from pathlib import Path
+from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
 
+from tiny_imagenet_tf.data.batches import Steps
+from tiny_imagenet_tf.data.views import RandomViews
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.predict import Predictor
 from tiny_imagenet_tf.experiments import data as images
 from tiny_imagenet_tf.experiments.experiment import Experiment
 from tiny_imagenet_tf.experiments.options import Study
+from tiny_imagenet_tf.experiments.statistics import normalizations
 from tiny_imagenet_tf.training import modern, teacher
 from tiny_imagenet_tf.training.modern import optimizer_of
 from tiny_imagenet_tf.training.options import ModernOptions
+from tiny_imagenet_tf.training.scratch import Scratch
 
 STUDY = Study("inception_modern", "Modern")
 
@@ -37,6 +45,40 @@ def test_kernels_decay_and_nothing_else(name):
     for variable, value in zip(network.trainable_variables, before, strict=True):
         expected = value * left if "kernel" in variable.path else value
         np.testing.assert_allclose(variable, expected, rtol=1e-6, err_msg=variable.path)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_the_optimizer_has_momentum_and_keeps_averages(name):
+    optimizer = optimizer_of(ModernOptions(optimizer=name), 10)
+    assert (optimizer.use_ema, optimizer.ema_momentum) == (True, 0.999)
+    assert name == "adamw" or (optimizer.momentum, optimizer.nesterov) == (0.9, True)
+    assert not optimizer_of(ModernOptions(optimizer=name, average=0.0), 10).use_ema
+
+
+@pytest.mark.parametrize("teacher", [None, Path("a run")])
+def test_each_stage_gets_its_size_views_and_targets(monkeypatch, tmp_path, teacher):
+    options = ModernOptions(
+        epochs=6, sizes=(16, 24, 64), shares=(0.5, 0.3, 0.2), mixup=0.2, least_area=0.3, width_multiplier=0.05,
+        batch_norm_momentum=0.8, label_smoothing=0.2, teacher=teacher,
+    )  # fmt: skip
+    stages, words = [], np.eye(4, dtype=np.float32)
+    begun = SimpleNamespace(classes=4, precision="float32", options=options, data=None, steps=Steps(1000, 100, 0))
+    begun.placement = SimpleNamespace(scope=lambda: keras.device("cpu"), replicas=1)
+    begun.run = SimpleNamespace(checkpoint=tmp_path / "checkpoint.npz")
+    monkeypatch.setattr(modern, "begin", lambda *_, **__: contextlib.nullcontext(begun))
+    monkeypatch.setattr(modern, "taught", lambda *_: words)
+    monkeypatch.setattr(Scratch, "fit", lambda stage, epochs: stages.append((stage, epochs)))
+    monkeypatch.setattr(Scratch, "report", lambda *_, **__: None)
+    modern.run(STUDY, options)
+    assert [(stage.model.get_layer("classifier").input_shape[1], epochs) for stage, epochs in stages] == [
+        (16, 3), (24, 5), (64, 6),
+    ]  # fmt: skip
+    for stage, _ in stages:
+        assert stage.views == RandomViews(mirror=True, mixup=0.2, least_area=0.3)
+        assert stage.reestimate and stage.targets is (words if teacher else None)
+        assert stage.model.optimizer.use_ema and stage.model.loss.label_smoothing == 0.2
+        assert {layer.momentum for layer in normalizations(stage.model)} == {0.8}
+        assert stage.classifier.input_shape[1] == 64  # what is measured and saved
 
 
 def test_each_size_has_its_share_of_the_epochs():
@@ -153,3 +195,10 @@ def test_a_student_learns_the_label_and_what_the_teacher_says(small, recipe, tin
     shutil.rmtree(tmp_path / "store")
     with pytest.raises(UserError, match="whose transfer values"):
         teacher.probabilities(taught_by.path, data)
+
+
+def test_mixed_images_are_for_one_device():
+    """An image and its partner may be on two."""
+    begun = SimpleNamespace(placement=SimpleNamespace(replicas=2))
+    with pytest.raises(UserError, match="mixup is for one device"):
+        Scratch.compiled(begun, None, RandomViews(mixup=0.2), None, None)

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -15,6 +16,7 @@ from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
 from tiny_imagenet_tf.evaluation.predict import Predictor
 from tiny_imagenet_tf.experiments import checkpoints
 from tiny_imagenet_tf.experiments.options import Study
+from tiny_imagenet_tf.models import preprocess
 from tiny_imagenet_tf.runs.transfer_values import existing_store
 from tiny_imagenet_tf.transfer import experiment
 from tiny_imagenet_tf.transfer.experiment import run
@@ -204,6 +206,51 @@ def test_a_seed_fixes_the_run(finished, config):
     np.testing.assert_array_equal(a["probabilities"], b["probabilities"])
     for first, second in zip(finished.metrics, again.metrics, strict=True):
         assert {**first, "seconds": 0} == {**second, "seconds": 0}
+
+
+class Enough(Exception):
+    """A run has come as far as it was to."""
+
+
+@pytest.fixture
+def handed_to_fit(monkeypatch):
+    """Runs until a head is fitted, and returns with what."""
+    given = {}
+
+    def fit(model, batches, keeping, **more):
+        given.update(model=model, batches=batches, **more)
+        raise Enough
+
+    monkeypatch.setattr(experiment, "fit", fit)
+
+    def asked(options):
+        with pytest.raises(Enough):
+            run(V3, options)
+        return SimpleNamespace(**given)
+
+    return asked
+
+
+def test_the_settings_reach_head_and_optimizer(config, handed_to_fit):
+    given = handed_to_fit(
+        dataclasses.replace(
+            config, dropout_keep=0.7, label_smoothing=0.2, weight_decay=0.06, learning_rate_decay_per_epoch=0.5
+        )
+    )
+    (dropout,) = [layer for layer in given.model.layers if isinstance(layer, keras.layers.Dropout)]
+    assert dropout.rate == pytest.approx(0.3) and given.model.loss.label_smoothing == 0.2
+    assert given.model.get_layer("logits").kernel_regularizer.l2 == pytest.approx(0.03)  # half: l2_loss
+    assert given.model.optimizer.epsilon == 1e-8
+    (staircase,) = given.callbacks
+    staircase.set_model(given.model)
+    staircase.on_epoch_begin(2)
+    assert float(given.model.optimizer.learning_rate) == pytest.approx(0.05 * 0.25)
+
+
+def test_fresh_views_are_those_of_the_paper(config, handed_to_fit):
+    given = handed_to_fit(dataclasses.replace(config, augmented_views=0, augmented_fraction=1.0))
+    (shown,) = [layer for layer in given.model.layers if isinstance(layer, preprocess.Views)]
+    assert given.batches.views == shown.views == MILANI_TRANSFER
 
 
 def test_fresh_views_every_epoch_leave_the_trunk_alone(config, monkeypatch):

@@ -201,6 +201,12 @@ def test_maps_that_are_stored_need_no_room(options, monkeypatch, capsys):
         finetuning.run(STUDY, dataclasses.replace(options, augment=True, augmented_views=1))
 
 
+def test_what_changed_is_counted():
+    before, labels, found = np.array([0, 1, 0, 0]), np.array([0, 0, 1, 1]), np.eye(2)[[1, 0, 1, 1]]
+    told = "a run before: 25.00%; gained 3, lost 1 images, McNemar's exact test p = 0.62"
+    assert finetuning.compared("a run", before, labels, found) == told
+
+
 def test_new_views_every_epoch_store_no_training_maps(options, monkeypatch):
     """And its network is compiled under the policy of what learns, by which Keras scales losses; on one device."""
     policies, compiled = [], transfer.compile_for_training
