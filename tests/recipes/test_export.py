@@ -10,7 +10,7 @@ from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.data import splits
 from tiny_imagenet_tf.data.batches import in_order
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.evaluation.metrics import softmax
+from tiny_imagenet_tf.evaluation.metrics import softmax, top_k_accuracy
 from tiny_imagenet_tf.models import preprocess
 from tiny_imagenet_tf.runs import networks
 from tiny_imagenet_tf.runs.networks import Classes
@@ -52,8 +52,13 @@ def test_every_format_agrees_with_keras(recipe, model, options, builder, capsys)
     assert list(rows) == ["saved_model", "onnx", "litert", "litert, int8"]
     for name in ("saved_model", "onnx", "litert"):
         assert rows[name]["largest_difference"] < 1e-5
-    assert rows["litert, int8"]["largest_difference"] < 0.1
-    assert rows["litert, int8"]["bytes"] < rows["litert"]["bytes"] * 2
+    assert 1e-5 < rows["litert, int8"]["largest_difference"] < 0.1
+    from ai_edge_litert.interpreter import Interpreter
+
+    details = Interpreter(str(options["output"] / rows["litert, int8"]["file"])).get_tensor_details()
+    assert sum(each["dtype"] is np.int8 for each in details) >= 4  # weights and maps
+    top1 = top_k_accuracy(said, shown.labels)
+    assert [rows[name]["top1"] for name in ("saved_model", "onnx", "litert")] == [top1] * 3
     stored = json.loads((options["output"] / "classes.json").read_text())
     assert len(stored["wnids"]) == 4 and stored["pixels"] == "0..255"
     assert {row["file"] for row in stored["files"]} <= {path.name for path in options["output"].iterdir()}

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tiny_imagenet_tf.data import splits
-from tiny_imagenet_tf.data.views import LE_YANG_TEN_CROP
+from tiny_imagenet_tf.data.views import LE_YANG_TEN_CROP, View
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
 from tiny_imagenet_tf.evaluation.predict import Predictor
@@ -61,7 +61,10 @@ def test_a_run_has_all_that_is_promised(trained, builder):
         stored = run.read_validation_predictions()
         assert top_k_accuracy(stored["probabilities"], validation.labels) == pytest.approx(best["val_accuracy"])
         assert len((run.path / "predictions-test.txt").read_text().splitlines()) == 5
-        assert run.read_features()["features"].shape == (12, 256)
+        best_network = Predictor.load(run.snapshots().best_path)
+        features = best_network.features(validation, View("center"))
+        assert features.shape == (12, 256)
+        np.testing.assert_allclose(run.read_features()["features"], features, atol=1e-5)
         environment = run.environment
         assert environment["precision"] == "float32" and environment["dataset"]["counts"]["train"] == 24
         assert any("24 of the official 100,000" in note for note in summary.notes)

@@ -12,11 +12,12 @@ from tiny_imagenet_tf.data.batches import in_order
 from tiny_imagenet_tf.data.views import MILANI_TRANSFER, RandomViews
 from tiny_imagenet_tf.errors import NonFiniteLoss, UserError
 from tiny_imagenet_tf.evaluation import members
-from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
+from tiny_imagenet_tf.evaluation.metrics import combine, top_k_accuracy
 from tiny_imagenet_tf.evaluation.predict import Predictor
 from tiny_imagenet_tf.experiments import checkpoints
 from tiny_imagenet_tf.experiments.options import Study
-from tiny_imagenet_tf.models import preprocess
+from tiny_imagenet_tf.models import backbones, preprocess
+from tiny_imagenet_tf.models.heads import scores
 from tiny_imagenet_tf.runs.transfer_values import existing_store
 from tiny_imagenet_tf.transfer import experiment
 from tiny_imagenet_tf.transfer.experiment import run
@@ -194,9 +195,10 @@ def test_a_rate_at_which_the_loss_overflows_is_a_clear_error(config):
 
 def test_predictions_of_the_test_split_are_in_the_challenges_form(finished, builder):
     lines = (finished.path / "predictions-test.txt").read_text().splitlines()
-    wnids = splits.load(builder, "test").wnids
-    assert [line.split()[0] for line in lines] == [f"test_{number}.JPEG" for number in range(5)]
-    assert all(line.split()[1] in wnids for line in lines)
+    wnids, head = splits.load(builder, "test").wnids, backbones.load(finished.snapshots().best_path)
+    crops = [scores(head, store.load()) for store in stores_of(finished)["test"]]
+    answers = [wnids[number] for number in combine(crops).argmax(axis=1)]
+    assert lines == [f"test_{number}.JPEG {wnid}" for number, wnid in enumerate(answers)] and len(crops) == 10
 
 
 def test_a_seed_fixes_the_run(finished, config):
