@@ -29,25 +29,21 @@ def test_the_page_is_what_is_stored(benchmark, tmp_path):
 SMALL = {"images": 40, "width": 6, "classes": 3, "batch_size": 10, "turns": 2}
 
 
+TINY = {"precisions": ("float32",), "width_multiplier": 0.05, "batch_size": 4}
+CASES = {
+    "head": ("head", SMALL, ["Keras fit on arrays", "head trainer"]),
+    "search": ("search", SMALL | {"heads": (2, 4)}, ["1 head", "2 heads", "4 heads"]),
+    "growth": ("growth", SMALL | {"factors": (2,)}, GROWN),
+    "pipeline": ("pipeline", {"steps": 2, "batch_size": 5, "turns": 2}, None),
+    "training step": ("training_step", TINY, ["float32"]),
+    "training steps together": ("training_step", TINY | {"steps": 4, "together": 2}, ["float32"]),
+}
+SLOW = ("growth", "pipeline", "training step", "training steps together")
+
+
 @pytest.mark.parametrize(
     ("name", "options", "contenders"),
-    [
-        ("head", SMALL, ["Keras fit on arrays", "head trainer"]),
-        ("search", SMALL | {"heads": (2, 4)}, ["1 head", "2 heads", "4 heads"]),
-        (
-            "growth",
-            SMALL | {"factors": (2,)},
-            [f"{size} classes" for size in ("40 x 6, 3", "80 x 6, 3", "40 x 6, 6", "40 x 12, 3")],
-        ),
-        ("pipeline", {"steps": 2, "batch_size": 5, "turns": 2}, None),
-        ("training_step", {"precisions": ("float32",), "width_multiplier": 0.05, "batch_size": 4}, ["float32"]),
-        (
-            "training_step",
-            {"precisions": ("float32",), "width_multiplier": 0.05, "batch_size": 4, "steps": 4, "together": 2},
-            ["float32"],
-        ),
-    ],
-    ids=["head", "search", "growth", "pipeline", "training step", "training steps together"],
+    [pytest.param(*case, id=id, marks=[pytest.mark.slow] * (id in SLOW)) for id, case in CASES.items()],
 )
 def test_a_benchmark_writes_what_it_measured(benchmark, tmp_path, name, options, contenders):
     module, path = benchmark(name), tmp_path / "made" / "figures.json"

@@ -55,11 +55,10 @@ def test_the_optimizer_has_momentum_and_keeps_averages(name):
     assert not optimizer_of(ModernOptions(optimizer=name, average=0.0), 10).use_ema
 
 
-@pytest.mark.parametrize("teacher", [None, Path("a run")])
-def test_each_stage_gets_its_size_views_and_targets(monkeypatch, tmp_path, teacher):
+def test_each_stage_gets_its_size_views_and_targets(monkeypatch, tmp_path):
     options = ModernOptions(
         epochs=6, sizes=(16, 24, 64), shares=(0.5, 0.3, 0.2), mixup=0.2, least_area=0.3, width_multiplier=0.05,
-        batch_norm_momentum=0.8, label_smoothing=0.2, teacher=teacher,
+        batch_norm_momentum=0.8, label_smoothing=0.2, teacher=Path("a run"),
     )  # fmt: skip
     stages, words = [], np.eye(4, dtype=np.float32)
     begun = SimpleNamespace(classes=4, precision="float32", options=options, data=None, steps=Steps(1000, 100, 0))
@@ -75,7 +74,7 @@ def test_each_stage_gets_its_size_views_and_targets(monkeypatch, tmp_path, teach
     ]  # fmt: skip
     for stage, _ in stages:
         assert stage.views == RandomViews(mirror=True, mixup=0.2, least_area=0.3)
-        assert stage.reestimate and stage.targets is (words if teacher else None)
+        assert stage.reestimate and stage.targets is words
         assert stage.model.optimizer.use_ema and stage.model.loss.label_smoothing == 0.2
         assert {layer.momentum for layer in normalizations(stage.model)} == {0.8}
         assert stage.classifier.input_shape[1] == 64  # what is measured and saved

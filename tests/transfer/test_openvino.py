@@ -8,6 +8,7 @@ from tiny_imagenet_tf.data import splits, views
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments.experiment import precision_of
 from tiny_imagenet_tf.experiments.options import Study
+from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.transfer import openvino
 from tiny_imagenet_tf.transfer.engine import Engine
 from tiny_imagenet_tf.transfer.experiment import run
@@ -104,7 +105,9 @@ def test_a_run_that_goes_on_keeps_what_it_was_begun_with(monkeypatch, tmp_path):
     assert TransferOptions().settled.engine == "openvino"
     assert TransferOptions(resume=tmp_path).settled.engine == "tensorflow"
     for engine in ("tensorflow", "openvino"):
-        assert TransferOptions(resume=tmp_path, engine=engine).settled.engine == engine
+        Run(tmp_path).write_environment(engine=engine)
+        assert TransferOptions(resume=tmp_path).settled.engine == engine
+    (tmp_path / "environment.json").unlink()
     assert TransferOptions(resume=tmp_path, precision="int8").settled.engine == "openvino"
 
 

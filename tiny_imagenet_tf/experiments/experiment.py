@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from tiny_imagenet_tf import hardware, processes, published
-from tiny_imagenet_tf.choices import Arithmetic
+from tiny_imagenet_tf.choices import Arithmetic, Engine
 from tiny_imagenet_tf.data import splits
 from tiny_imagenet_tf.data.batches import Steps
 from tiny_imagenet_tf.data.splits import Split
@@ -183,6 +183,7 @@ def begin(
     screened: bool = False,
     data: Data | None = None,
     learns_in: Arithmetic | None = None,
+    engine: Engine | None = None,
 ) -> Iterator[Experiment]:
     """Reads the images and makes the run directory, or goes back to the one to resume, and keeps others away from it.
 
@@ -195,6 +196,7 @@ def begin(
         screened: leave out training images whose object a crop can lose (Le & Yang section 5.2.1).
         data: the images, where they have been read already, and the options checked.
         learns_in: what computes the training, where the precision is of what is frozen alone.
+        engine: what computes the stored values of what is frozen, for a run that goes on.
 
     Raises:
         UserError: an option makes no sense, the images are not those the run was begun with, or another process is at
@@ -224,6 +226,8 @@ def begin(
         machine["processes"] = processes.count()
     if learns_in:
         machine["learns_in"] = learns_in
+    if engine:
+        machine["engine"] = engine
     if options.devices and not devices:  # OpenVINO's, beside a GPU that trains the head
         machine["values_by"] = hardware.describe_device(options.devices)
     with _directory(study, options) as run, run.locked():

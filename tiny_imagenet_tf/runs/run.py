@@ -60,7 +60,7 @@ _CONFIG = {
 }  # fmt: skip
 _ENVIRONMENT = {
     "device": str | None, "commit": str | None, "seed": int | None, "precision": str | None, "backend": str | None,
-    "dataset": dict[str, Any], "resumed": tuple[dict[str, Any], ...],
+    "engine": str | None, "dataset": dict[str, Any], "resumed": tuple[dict[str, Any], ...],
 }  # fmt: skip
 
 

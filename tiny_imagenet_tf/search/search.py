@@ -44,7 +44,7 @@ def run(options: SearchOptions) -> Path:
     """
     options.check()
     hardware.set_seed(options.seed)
-    asked = options
+    given = options
     data = images.load(dataclasses.replace(options, holdout=0.0) if options.folds else options)
     folds = _folds(options, data)
     # One for all processes of a search: it is part of what the values are.
@@ -63,7 +63,7 @@ def run(options: SearchOptions) -> Path:
                 _round(options, trials, asked, pool, whole, folds)
     finally:
         trials.close()
-    return _report(dataclasses.replace(options, engine=asked.engine), trials, data)
+    return _report(dataclasses.replace(options, engine=given.engine), trials, data)
 
 
 def _by_actors(options: SearchOptions, trials: Trials) -> None:

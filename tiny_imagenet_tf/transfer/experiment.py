@@ -57,10 +57,9 @@ def run(study: Study, options: TransferOptions) -> Run:
         UserError: an option, the images or the weights cannot be used; the message names it.
     """
     options.check()
-    options = options.settled
     data = images.load(options)
     trunk = trunk_of(options, precision_of(options))
-    with begin(study, options, data=data) as experiment:
+    with begin(study, options, data=data, engine=options.settled.engine) as experiment:
         made = extraction_of(options, trunk, data.all_train, experiment.precision)
         # New views every epoch go through the whole network; stored values then serve the statistics alone.
         values = extract(experiment, made, training=options.standardize or not options.new_views)

@@ -54,14 +54,13 @@ def run(study: Study, options: FinetuneOptions) -> Run:
                 f"--unfreeze {options.unfreeze}: nothing stays frozen; leave out --engine and --precision int8"
             )
         options = dataclasses.replace(options, engine="tensorflow")
-    options = options.settled
     frozen, _ = split(trunk, cut)
     # Built anew, for on a CPU what is frozen is built in float32, whatever its engine computes in.
     learns_in = learning_precision(options)
     policy = hardware.training_policy(learns_in)
     _, learning = split(transfer.trunk_of(options, precision, policy), cut)
     maps = math.prod(frozen.model.output_shape[1:])
-    with begin(study, options, data=data, learns_in=learns_in) as experiment:
+    with begin(study, options, data=data, learns_in=learns_in, engine=options.settled.engine) as experiment:
         made = transfer.extraction_of(options, frozen, data.all_train, experiment.precision)
         _tell_size(options, experiment.data, made, maps)
         values = transfer.extract(experiment, made, training=not options.new_views)

@@ -1,5 +1,6 @@
 """What can be chosen in a transfer-learning run. The recipes set the defaults of their paper's paragraph."""
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Sequence
@@ -103,12 +104,15 @@ class ValueOptions(DataOptions):
 
     @property
     def settled(self) -> Self:
-        """The same options with the engine that ``auto`` takes here: for other processes, and for a run's record."""
+        """The same options with the engine that ``auto`` takes here: that of the run to resume, if there is one."""
         from tiny_imagenet_tf.transfer import openvino  # only now Keras is loaded
 
-        # A run goes on with what it was begun with, and the actors of a cluster may have GPUs.
-        free = not (self.new_views or getattr(self, "resume", None) or getattr(self, "ray", None))
-        return dataclasses.replace(self, engine=openvino.resolve(self.engine, self.precision, free=free))
+        engine, resumed = self.engine, getattr(self, "resume", None)
+        if engine == "auto" and resumed:
+            with contextlib.suppress(UserError, OSError):  # which are told when the run is read
+                engine = Run(resumed).environment.get("engine", engine)
+        free = not (self.new_views or resumed or getattr(self, "ray", None))  # actors of a cluster may have GPUs
+        return dataclasses.replace(self, engine=openvino.resolve(engine, self.precision, free=free))
 
     @property
     def openvino(self) -> bool:
