@@ -26,6 +26,7 @@ def test_the_page_is_what_is_stored(benchmark, tmp_path):
     assert page.read_text() == (ROOT / "docs" / "performance.md").read_text(), "run python benchmarks/write_page.py"
 
 
+GROWN = [f"{size} classes" for size in ("40 x 6, 3", "80 x 6, 3", "40 x 6, 6", "40 x 12, 3")]
 SMALL = {"images": 40, "width": 6, "classes": 3, "batch_size": 10, "turns": 2}
 
 
