@@ -170,7 +170,7 @@ HEADS = {
         "crops": "ten", "dropout_keep": 0.8,
     },
     "v3": {
-        "learning_rate": 0.001584, "learning_rate_decay_per_epoch": 0.6227, "weight_decay": 0.0001933,
+        "learning_rate": 0.001774, "learning_rate_decay_per_epoch": 0.6331, "weight_decay": 9.669e-06,
         "crops": "ten", "augment": True,
     },
 }  # fmt: skip
