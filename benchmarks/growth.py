@@ -7,16 +7,11 @@ views, pixels) grows as that does: see extraction.py.
 """
 
 import dataclasses
-from collections.abc import Callable
 
 import head
-import keras
 from measured import Measurement, take_turns
 
 from tiny_imagenet_tf.cli import command
-from tiny_imagenet_tf.experiments.fit import compile_for_training
-from tiny_imagenet_tf.experiments.losses import smoothed_cross_entropy
-from tiny_imagenet_tf.models.heads import transfer_head
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,19 +29,13 @@ def measure(config: Config) -> Measurement:
     sizes = [config]
     for name in ("images", "classes", "width"):
         sizes += [dataclasses.replace(config, **{name: getattr(config, name) * factor}) for factor in config.factors]
-    contenders = {f"{each.images:,} x {each.width:,}, {each.classes:,} classes": epoch(each) for each in sizes}
+    contenders = {}
+    for each in sizes:
+        *_, batches = head.made_up(each)
+        contenders[f"{each.images:,} x {each.width:,}, {each.classes:,} classes"] = head.epoch(each, batches)
     found = take_turns("growth", "values x their number, batches of 100", "epochs", 1, contenders, config.turns)
     found.write(config.output)
     return found
-
-
-def epoch(config: Config) -> Callable[[], object]:
-    """Returns what trains a head for an epoch."""
-    *_, batches = head.made_up(config)
-    model, steps = transfer_head(config.width, config.classes, weight_decay=0.0058), batches.steps.per_epoch
-    adam, loss = keras.optimizers.Adam(6.5e-4), smoothed_cross_entropy(0.1)
-    compile_for_training(model, adam, loss, steps_per_execution=batches.steps_per_execution)
-    return lambda: model.fit(batches.dataset(0, steps), steps_per_epoch=steps, shuffle=False, verbose=0)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Both train the same head on the same made-up values, batch 100, and take turns i
 """
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -15,7 +16,7 @@ from measured import Measurement, take_turns
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.data.batches import Steps
 from tiny_imagenet_tf.experiments.fit import compile_for_training
-from tiny_imagenet_tf.experiments.losses import smoothed_cross_entropy
+from tiny_imagenet_tf.experiments.losses import ADAM_EPSILON, smoothed_cross_entropy
 from tiny_imagenet_tf.models.heads import transfer_head
 from tiny_imagenet_tf.transfer.pool import ValueBatches, ValuePool
 
@@ -47,23 +48,29 @@ def made_up(config: Config) -> tuple[np.ndarray, np.ndarray, ValueBatches]:
     return values, labels, ValueBatches(pool, Steps(config.images, config.batch_size, seed=0), config.classes)
 
 
+def compiled(config: Config, steps_per_execution: int) -> keras.Model:
+    """Returns a head with vanilla's settings, to be fitted."""
+    head = transfer_head(config.width, config.classes, weight_decay=0.0058)
+    adam, loss = keras.optimizers.Adam(6.5e-4, epsilon=ADAM_EPSILON), smoothed_cross_entropy(0.1)
+    compile_for_training(head, adam, loss, steps_per_execution=steps_per_execution)
+    return head
+
+
+def epoch(config: Config, batches: ValueBatches) -> Callable[[], object]:
+    """Returns what trains a head for an epoch, as the recipes do."""
+    head, steps = compiled(config, batches.steps_per_execution), batches.steps.per_epoch
+    return lambda: head.fit(batches.dataset(0, steps), steps_per_epoch=steps, shuffle=False, verbose=0)
+
+
 def measure(config: Config) -> Measurement:
     """Prints the epochs a second and their ratio."""
     values, labels, batches = made_up(config)
-
-    def compiled(steps_per_execution):
-        head = transfer_head(config.width, config.classes, weight_decay=0.0058)
-        loss = smoothed_cross_entropy(0.1)
-        compile_for_training(head, keras.optimizers.Adam(6.5e-4), loss, steps_per_execution=steps_per_execution)
-        return head
-
-    plain, ours = compiled(1), compiled(batches.steps_per_execution)
+    plain = compiled(config, 1)
     targets = keras.utils.to_categorical(labels, config.classes)
     inputs = values.astype(np.float32)
-    epoch = batches.steps.per_epoch
     contenders = {
         "Keras fit on arrays": lambda: plain.fit(inputs, targets, batch_size=config.batch_size, verbose=0),
-        "head trainer": lambda: ours.fit(batches.dataset(0, epoch), steps_per_epoch=epoch, shuffle=False, verbose=0),
+        "head trainer": epoch(config, batches),
     }
     shown = f"{config.images:,} x {config.width} values, batches of {config.batch_size}"
     found = take_turns("head", shown, "epochs", 1, contenders, config.turns)

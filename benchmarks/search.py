@@ -11,13 +11,9 @@ import dataclasses
 import statistics
 
 import head
-import keras
 from measured import Measurement, take_turns
 
 from tiny_imagenet_tf.cli import command
-from tiny_imagenet_tf.experiments.fit import compile_for_training
-from tiny_imagenet_tf.experiments.losses import ADAM_EPSILON, smoothed_cross_entropy
-from tiny_imagenet_tf.models.heads import transfer_head
 from tiny_imagenet_tf.search.heads import Heads, Setting
 
 
@@ -32,12 +28,8 @@ class Config(head.Config):
 def measure(config: Config) -> Measurement:
     """Prints seconds an epoch, in all and a head, and their ratio to a single head's."""
     _, _, batches = head.made_up(config)
-    epoch = batches.steps.per_epoch
-
-    single = transfer_head(config.width, config.classes, weight_decay=0.0058)
-    adam, loss = keras.optimizers.Adam(6.5e-4, epsilon=ADAM_EPSILON), smoothed_cross_entropy(0.1)
-    compile_for_training(single, adam, loss, steps_per_execution=batches.steps_per_execution)
-    contenders = {1: lambda: single.fit(batches.dataset(0, epoch), steps_per_epoch=epoch, shuffle=False, verbose=0)}
+    steps = batches.steps.per_epoch
+    contenders = {1: head.epoch(config, batches)}
     for count in config.heads:
         settings = [Setting(6.5e-4 * (1 + number / count), 0.713, 0.0116) for number in range(count)]
         heads = Heads(settings, config.width, config.classes, steps_per_execution=batches.steps_per_execution)
@@ -49,8 +41,8 @@ def measure(config: Config) -> Measurement:
     weights = config.width * config.classes
     for count, rates in zip(contenders, found.rates.values(), strict=True):
         median = 1 / statistics.median(rates)
-        flops = 4 * config.batch_size * weights * count * epoch / median / 1e9  # forth, and the kernel's gradient
-        moved = 7 * 4 * weights * count * epoch / median / 1e9  # gradient, weight, two moments in; three out
+        flops = 4 * config.batch_size * weights * count * steps / median / 1e9  # forth, and the kernel's gradient
+        moved = 7 * 4 * weights * count * steps / median / 1e9  # gradient, weight, two moments in; three out
         print(f"{count:6}{median:12.2f}{median / count:10.2f}{flops:9.0f}{moved:14.1f}")
     found.write(config.output)
     return found

@@ -15,8 +15,10 @@ import tyro
 
 from tiny_imagenet_tf import cli
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.evaluation.metrics import mcnemar, only_one_right, p_in_words
+from tiny_imagenet_tf.evaluation.metrics import p_in_words
 from tiny_imagenet_tf.reports import markers
+from tiny_imagenet_tf.reports.analysis.comparison import compare
+from tiny_imagenet_tf.reports.analysis.predictions import Predictions
 from tiny_imagenet_tf.runs.environment import describe_environment
 from tiny_imagenet_tf.runs.files import write_json
 from tiny_imagenet_tf.runs.run import Run
@@ -67,20 +69,18 @@ def pairs(backbone: str, runs: Sequence[Run]) -> list[dict]:
     """
     found = []
     for lower, higher in itertools.combinations(runs, 2):
-        answers = [run.read_validation_predictions() for run in (lower, higher)]
         if len({run.environment["dataset"]["digests"]["validation"] for run in (lower, higher)}) > 1:
             raise UserError(f"{higher.path}: its val images are not those of {lower.path}")
-        right = [each["probabilities"].argmax(axis=1) == each["labels"] for each in answers]
-        lost, gained = only_one_right(*right)
+        both = compare(Predictions.of(lower), Predictions.of(higher))
         found.append(
             {
                 "backbone": backbone,
-                "lower": {"variant": variant(lower), "top1": float(right[0].mean()), **told(lower)},
-                "higher": {"variant": variant(higher), "top1": float(right[1].mean()), **told(higher)},
-                "images": len(right[0]),
-                "gained": gained,
-                "lost": lost,
-                "p": mcnemar(lost, gained),
+                "lower": {"variant": variant(lower), "top1": both.accuracies[0], **told(lower)},
+                "higher": {"variant": variant(higher), "top1": both.accuracies[1], **told(higher)},
+                "images": both.images,
+                "gained": both.only_second,
+                "lost": both.only_first,
+                "p": both.p_value,
             }
         )
     return found

@@ -257,6 +257,9 @@ def test_two_3x3_convolutions_have_28_percent_fewer_parameters_than_a_5x5():
     (wide,) = [count for size, count in found if size == (5, 5)]
     narrow = [count for size, count in found if size == (3, 3)]
     assert len(narrow) == 2 and sum(narrow) / wide == 0.72
+    images, five = keras.Input((9, 9, 8)), keras.layers.Conv2D(8, 5, use_bias=False)
+    three = [keras.layers.Conv2D(8, 3, use_bias=False) for _ in range(2)]
+    assert five(images).shape == three[1](three[0](images)).shape  # they see as much
 
 
 def test_a_1x7_and_a_7x1_have_two_sevenths_of_the_parameters_of_a_7x7():

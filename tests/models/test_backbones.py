@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.models import preprocess
 from tiny_imagenet_tf.models.backbones import BACKBONES, Backbone, WeightsError, build, find, pixels_of, with_head
@@ -330,3 +331,14 @@ def test_without_network_the_error_says_what_helps():
     for part in ("URL fetch failure", "--weights PATH", "--source PATH", "~/.keras/models", "--demo"):
         assert part in str(caught.value)
     assert len(str(caught.value).splitlines()) <= 7
+
+
+def test_a_graph_with_operations_is_built_under_a_policy(tmp_path):
+    """They are no layers, and have no policy to change."""
+    x = images = keras.Input((32, 32, 3))
+    x = keras.ops.multiply(keras.layers.Conv2D(4, 3, name="inner")(x), 2.0)
+    keras.Model(images, keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)).save(tmp_path / "own.keras")
+    with hardware.policy("mixed_bfloat16"):
+        model = find(str(tmp_path / "own.keras"), "0..1").build()
+    assert model.get_layer("inner").compute_dtype == "bfloat16"
+    assert model.get_layer("avg_pool").compute_dtype == "float32"

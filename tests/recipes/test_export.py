@@ -53,6 +53,7 @@ def test_every_format_agrees_with_keras(recipe, model, options, builder, capsys)
     for name in ("saved_model", "onnx", "litert"):
         assert rows[name]["largest_difference"] < 1e-5
     assert 1e-5 < rows["litert, int8"]["largest_difference"] < 0.1
+    assert rows["litert, int8"]["bytes"] < rows["litert"]["bytes"] * 2
     from ai_edge_litert.interpreter import Interpreter
 
     details = Interpreter(str(options["output"] / rows["litert, int8"]["file"])).get_tensor_details()

@@ -14,6 +14,7 @@ import numpy as np
 
 from tiny_imagenet_tf import extras
 from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.models.layers import with_dtypes
 from tiny_imagenet_tf.progress import quietly
 from tiny_imagenet_tf.runs.files import save_whole, writing
 
@@ -42,19 +43,12 @@ def in_float32(model: keras.Model) -> keras.Model:
     """
     if all(layer.compute_dtype == "float32" for layer in model._flatten_layers()):
         return model
-
-    def layer_of(layer: keras.Operation) -> keras.Operation:
-        in_float32 = {"dtype": "float32"} if isinstance(layer, keras.layers.Layer) else {}  # others are keras.ops
-        return layer.__class__.from_config(layer.get_config() | in_float32)
-
     try:
-        other = keras.models.clone_model(model, clone_function=layer_of, recursive=True)
+        return with_dtypes(model, lambda layer: "float32")
     except ValueError as error:
         raise UserError(
             f"{model.name}: not all of it computes in float32, and it cannot be built so ({error})"
         ) from error
-    other.set_weights(model.get_weights())
-    return other
 
 
 def write(model: keras.Model, path: Path, format: Format, calibration: np.ndarray | None = None) -> None:

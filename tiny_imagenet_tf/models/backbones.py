@@ -20,6 +20,7 @@ from tiny_imagenet_tf.data.splits import first_line
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.models.graph_weights import copy_by_structure
 from tiny_imagenet_tf.models.inception_v3 import inception_v3
+from tiny_imagenet_tf.models.layers import with_dtypes
 
 
 class WeightsError(UserError):
@@ -401,15 +402,10 @@ def _under_policy(model: keras.Model) -> keras.Model:
         return model
     last = [tensor._keras_history.operation for tensor in model.outputs]
 
-    def layer_of(layer: keras.layers.Layer) -> keras.layers.Layer:
-        config = layer.get_config()
-        if layer.dtype_policy.name == "float32" and layer not in last:
-            config["dtype"] = policy.name
-        return layer.__class__.from_config(config)
+    def dtype_of(layer: keras.layers.Layer) -> str | None:
+        return policy.name if layer.dtype_policy.name == "float32" and layer not in last else None
 
-    other = keras.models.clone_model(model, clone_function=layer_of, recursive=True)
-    other.set_weights(model.get_weights())
-    return other
+    return with_dtypes(model, dtype_of)
 
 
 def _at_size(model: keras.Model, shape: tuple[int, int, int]) -> keras.Model:

@@ -1,5 +1,7 @@
 """The two ends of every network: images in, logits out."""
 
+from collections.abc import Callable
+
 import keras
 from keras import KerasTensor, layers
 
@@ -67,3 +69,23 @@ def valid_rate(rate: float) -> float:
 def l2(weight_decay: float) -> keras.regularizers.L2 | None:
     """Keras' `L2(weight_decay)`, or None for 0: ValueError when negative."""
     return keras.regularizers.L2(weight_decay) if weight_decay else None
+
+
+def with_dtypes(model: keras.Model, dtype_of: Callable[[layers.Layer], str | None]) -> keras.Model:
+    """Returns the same network with its weights, some of its layers under another dtype policy.
+
+    Args:
+        model: a graph of layers; what of it is no layer, but one of `keras.ops`, has no policy.
+        dtype_of: the name of a layer's new policy; None where it keeps its own.
+
+    Raises:
+        ValueError: it is no graph that Keras can build anew.
+    """
+
+    def layer_of(layer: keras.Operation) -> keras.Operation:
+        dtype = dtype_of(layer) if isinstance(layer, layers.Layer) else None
+        return layer.__class__.from_config(layer.get_config() | ({"dtype": dtype} if dtype else {}))
+
+    other = keras.models.clone_model(model, clone_function=layer_of, recursive=True)
+    other.set_weights(model.get_weights())
+    return other
