@@ -11,7 +11,6 @@ needs torchvision too, runs its own Inception-v3, eager and compiled, and is lef
 import collections
 import dataclasses
 import functools
-import importlib.util
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +20,7 @@ import keras
 import numpy as np
 from measured import Measurement, take_turns
 
+from tiny_imagenet_tf import extras
 from tiny_imagenet_tf.choices import Precision
 from tiny_imagenet_tf.data import splits, synthetic, views
 from tiny_imagenet_tf.data.batches import in_order
@@ -78,7 +78,7 @@ def _measure(config: Config, split: splits.Split, folder: Path) -> Measurement:
     plain = backbones.build(backbones.find(config.backbone), **options)
     fast = backbones.build(backbones.find(config.backbone), **options, dtype=engine.trunk_dtype(precision))
     engines = {f"{'TensorFlow' if _ON_TENSORFLOW else 'JAX'} engine, {precision}": engine.Engine(fast, precision)}
-    if importlib.util.find_spec("openvino") and engine.freezes():
+    if extras.has("openvino") and engine.freezes():
         for each in (precision, "int8"):
             ready = engine.Engine(plain, each).under_openvino(split, folder)
             engines[f"OpenVINO engine, {each}"] = ready
@@ -96,7 +96,7 @@ def _measure(config: Config, split: splits.Split, folder: Path) -> Measurement:
         np.asarray(begun.popleft())
 
     def pass_others(run: Callable[[np.ndarray], object]) -> None:
-        shown = engine._fixed(plain, views.WHOLE, "half_pixel")
+        shown = engine.fixed(plain, views.WHOLE, "half_pixel")
         for batch in in_order(split, config.batch_size):
             run(np.asarray(shown(batch, table)))
 
@@ -110,22 +110,17 @@ def _measure(config: Config, split: splits.Split, folder: Path) -> Measurement:
 
 
 def _onnx(trunk: Trunk, folder: Path) -> dict[str, Callable[[np.ndarray], object]]:
-    found = all(importlib.util.find_spec(each) for each in ("onnxruntime", "tf2onnx"))
-    if not found or not _ON_TENSORFLOW or has_gpu():  # Keras exports from there alone; this one computes on the CPU
+    # Keras exports from TensorFlow alone, and this runtime computes on the CPU.
+    if not extras.has("onnxruntime", "tf2onnx") or not _ON_TENSORFLOW or has_gpu():
         return {}
-    import onnxruntime
-
     from tiny_imagenet_tf.deployment import formats
 
-    formats.write(trunk.model, folder / "trunk.onnx", "onnx", None)
-    session = onnxruntime.InferenceSession(str(folder / "trunk.onnx"), providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return {"ONNX Runtime, float32": lambda images: session.run(None, {name: images})}
+    formats.write(trunk.model, folder / "trunk.onnx", "onnx")
+    return {"ONNX Runtime, float32": formats.read(folder / "trunk.onnx", "onnx")}
 
 
 def _torch(backbone: str, trunk: Trunk) -> dict[str, Callable[[np.ndarray], object]]:
-    found = all(importlib.util.find_spec(each) for each in ("torch", "torchvision"))
-    if not found or not backbone.startswith("inception_v3") or trunk.size != 299:
+    if not extras.has("torch", "torchvision") or not backbone.startswith("inception_v3") or trunk.size != 299:
         return {}
     import torch
     import torchvision

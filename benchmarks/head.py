@@ -9,11 +9,11 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+from tiny_imagenet_tf.cli import command  # isort: skip  # first: it quiets TensorFlow's log
 import keras
 import numpy as np
 from measured import Measurement, take_turns
 
-from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.data.batches import Steps
 from tiny_imagenet_tf.experiments.fit import compile_for_training
 from tiny_imagenet_tf.experiments.losses import ADAM_EPSILON, smoothed_cross_entropy

@@ -10,7 +10,6 @@ and layers, takes its turns in PyTorch, eager and compiled, on the same batches.
 """
 
 import dataclasses
-import importlib.util
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,7 +21,7 @@ import keras
 import numpy as np
 from measured import Measurement, take_turns
 
-from tiny_imagenet_tf import hardware
+from tiny_imagenet_tf import extras, hardware
 from tiny_imagenet_tf.choices import Arithmetic, Precision
 from tiny_imagenet_tf.data import splits, synthetic, views
 from tiny_imagenet_tf.data.batches import ImageBatches
@@ -101,7 +100,7 @@ def torch_contenders(config: Config, split: splits.Split) -> dict[str, Callable[
     """
     if config.augment:
         raise UserError("--beside torch: the views of --augment are not written for PyTorch")
-    if not importlib.util.find_spec("torch"):
+    if not extras.has("torch"):
         raise UserError("--beside torch: torch is not installed")
     import torch
     from torch_twin import Twin

@@ -109,7 +109,7 @@ def _told(test: stats.pearsonr) -> dict[str, float]:
 
 def section(found: dict) -> str:
     """Returns the table and what it comes to."""
-    lines = ["| the box covers | val images | top-1 error | 95 % interval |", "|---|---:|---:|---:|"]
+    lines = ["| the box covers | val images | top-1 error | 95% interval |", "|---|---:|---:|---:|"]
     for band in found["bands"]:
         if band["images"]:
             low, high = wilson(band["wrong"], band["images"])

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from tiny_imagenet_tf import cli
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.reports import markers
-from tiny_imagenet_tf.reports.analysis.intervals import wilson
+from tiny_imagenet_tf.reports.analysis.intervals import of_accuracy
 from tiny_imagenet_tf.reports.figures.style import BLUE, GREY, in_house_style, percent_axis, to_bytes
 from tiny_imagenet_tf.runs.environment import describe_environment
 from tiny_imagenet_tf.runs.files import write_json
@@ -56,7 +56,7 @@ def measured(run: Run) -> dict:
     if not stores or stores[0] is None:
         raise UserError(f"{run.path}: the transfer values of its training images are not stored")
     store, validation = stores[0], run.summary.validation
-    low, high = wilson(round(validation.top1 * validation.images), validation.images)
+    low, high = of_accuracy(validation.top1, validation.images)
     return {
         "run": run.summary.title,
         "size": store.key["input_size"],
@@ -72,7 +72,7 @@ def measured(run: Run) -> dict:
 
 def section(sizes: list[dict]) -> str:
     """Returns the table."""
-    lines = ["| pixels | images/s | times the largest | top-1 of val | 95 % interval |", "|---:|---:|---:|---:|---:|"]
+    lines = ["| pixels | images/s | times the largest | top-1 of val | 95% interval |", "|---:|---:|---:|---:|---:|"]
     for each in sizes:
         low, high = each["interval"]
         times = each["images_a_second"] / sizes[-1]["images_a_second"]

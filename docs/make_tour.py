@@ -58,7 +58,8 @@ def main() -> None:
         for title, command in STEPS:
             command = command.format(**made)
             print(command)
-            options = {"cwd": folder, "env": environment, "text": True, "stdout": -1, "stderr": subprocess.STDOUT}
+            options = {"cwd": folder, "env": environment, "text": True}
+            options |= {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
             done = subprocess.run(command.split(), **options)
             expected = 2 if "--epoch " in command else 0
             if done.returncode != expected:

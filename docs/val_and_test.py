@@ -185,7 +185,7 @@ def section(found: dict) -> str:
         lines.append(f"| {what} | {a:{form}} | {b:{form}} | |")
     told = found["told apart"]
     errors = (told["accuracy"] - 0.5) / told["standard_error"]
-    lines.append(f"| told apart, {told['images']:,} images | {told['accuracy']:.1%}, chance 50 % | | {errors:+.1f} |")
+    lines.append(f"| told apart, {told['images']:,} images | {told['accuracy']:.1%}, chance 50% | | {errors:+.1f} |")
     lines += ["", "| run | val | confidence on val | on test | standard errors apart | test, estimated |"]
     lines.append("|---|---:|---:|---:|---:|---:|")
     for run in found["runs"]:

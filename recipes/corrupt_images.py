@@ -1,7 +1,7 @@
 """Makes Tiny-ImageNet-C of the val images at hand: corruptions of five severities each, for robustness.
 
-Fourteen of the fifteen corruptions of Hendrycks and Dietterich (2019), with their constants for 64x64 pixels; frost is
-left out, which takes photographs. Their published set is of other pictures of the same 200 classes, larger ones of
+Fourteen of the fifteen corruptions of Hendrycks and Dietterich (2019), with their constants for 64x64 pixels; frost,
+which needs photographs, is left out. Their published set is of other pictures of the same 200 classes, larger ones of
 ImageNet's val that were made smaller. Groups that are there already are kept: the same command goes on where it was
 stopped. Needs the extra: pip install "tiny_imagenet_tf[corrupt]"
 

@@ -27,8 +27,8 @@ class Config:
     """What to look at."""
 
     source: Path | None = None
-    """A tiny-imagenet-200 folder, zip or tar; it is prepared, if it has not been. Without it, the records of the
-    download that there are."""
+    """A tiny-imagenet-200 folder, zip or tar; it is prepared, if it has not been. Default: the prepared records of the
+    download, if there are any."""
     data_dir: Path | None = None
     """Where prepared datasets are kept. Default: TFDS's own, $TFDS_DATA_DIR or ~/tensorflow_datasets."""
     model: Path | None = None

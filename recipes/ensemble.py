@@ -5,8 +5,8 @@ the best on val first; the size of the highest val accuracy is marked (Fig. 6), 
 the order and the size are chosen on the images that the accuracy is reported on, as in the papers. With --all nothing
 is chosen: every member is in.
 
-Paper: Baseline from 48.5 % to 52.2 % val accuracy with 9 of 20 snapshots, Regularized from 46.1 % to 46.8 %; Le &
-Yang's models 8 and 9 together 61.23 %, all their models 54 %. Time: a pass over val and test a network, half a minute
+Paper: Baseline from 48.5% to 52.2% val accuracy with 9 of 20 snapshots, Regularized from 46.1% to 46.8%; Le &
+Yang's models 8 and 9 together 61.23%, all their models 54%. Time: a pass over val and test a network, half a minute
 for 10,000 images.
 
     python recipes/ensemble.py runs/inception_baseline-20260101-120000
@@ -16,15 +16,16 @@ for 10,000 images.
 import dataclasses
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tyro
 
 from tiny_imagenet_tf import published
-from tiny_imagenet_tf.choices import Pixels, Which
+from tiny_imagenet_tf.choices import Which
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.evaluation.options import NetworkOptions
 from tiny_imagenet_tf.runs.files import check_folder
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.summary import Crops, Ensemble, Summary, Validation
@@ -35,32 +36,18 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(NetworkOptions):
     """What to join."""
-
-    COMPUTES: ClassVar[bool] = True
 
     members: tyro.conf.Positional[tuple[Path, ...]]
     """Run directories, .keras files. A run without networks joins by its stored val predictions."""
     snapshots: Which = "all"
     """Which of a run's snapshots."""
     all: bool = False
-    """Join all members, not the best so many (Le & Yang section 5.3.5)."""
-    pixels: Pixels | None = None
-    """Pixels that models from elsewhere expect, where they do not scale them themselves: -1..1 (write --pixels=-1..1),
-    0..1, 0..255, or caffe. A run's model knows its own."""
-    labels: str | None = None
-    """The order of the scores of models that do not hold their classes: sorted (the default), imagenet1k, or a file
-    with a wnid a line such as the dataset's wnids.txt."""
+    """Join all members, not only the best few (Le & Yang section 5.3.5)."""
     crops: Crops | None = None
-    """At test time; mirror is the mirror image, too. Default: as the run of transfer learning, or else as the network's
-    paper: whole for whole images, center for networks of crops."""
-    source: Path | None = None
-    """A tiny-imagenet-200 folder, zip or tar. Default: the run's own images, or else the official archive, which is
-    downloaded."""
-    data_dir: Path | None = None
-    """Where prepared datasets are kept. Default: the run's, or else TFDS's own, $TFDS_DATA_DIR or
-    ~/tensorflow_datasets."""
+    """How each image is shown at test time; mirror adds its mirror image. Default: as the transfer run did, otherwise
+    as the network's paper did: whole for networks of whole images, center for those of crops."""
     fraction: float = 1.0
     """Share of each class's val images to use."""
     runs: Path = Path("runs")

@@ -18,49 +18,35 @@ takes ten minutes there.
 
 import dataclasses
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 import tyro
 
 from tiny_imagenet_tf import progress
-from tiny_imagenet_tf.choices import Pixels
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.evaluation.options import NetworkOptions
 from tiny_imagenet_tf.runs.files import check_output, replacing
 from tiny_imagenet_tf.runs.run import prediction_lines
 from tiny_imagenet_tf.runs.summary import Crops
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(NetworkOptions):
     """What to evaluate, and on what."""
-
-    COMPUTES: ClassVar[bool] = True
 
     model: tyro.conf.Positional[Path | None] = None
     """A .keras file, or a run directory for its best snapshot. Default: the network that comes with the package."""
     split: Literal["train", "validation", "test"] = "validation"
     """The images."""
     crops: Crops | None = None
-    """At test time; mirror is the mirror image, too. Default: as the run of transfer learning, or else as the network's
-    paper: whole for whole images, center for networks of crops."""
-    pixels: Pixels | None = None
-    """Pixels that a model from elsewhere expects, where it does not scale them itself: -1..1 (write --pixels=-1..1),
-    0..1, 0..255, or caffe. A run's model knows its own."""
-    labels: str | None = None
-    """The order of a model's scores: sorted (the default), imagenet1k, or a file with a wnid a line such as the
-    dataset's wnids.txt."""
+    """How each image is shown at test time; mirror adds its mirror image. Default: as the transfer run did, otherwise
+    as the network's paper did: whole for networks of whole images, center for those of crops."""
     corrupted: Path | None = None
     """A folder of Tiny-ImageNet-C, as its authors publish it or the command corrupt makes it: the error under each
     corruption and severity, beside that of val."""
     output: Path | None = None
     """Where to write a line an image, "val_0.JPEG n01443537"."""
-    source: Path | None = None
-    """A tiny-imagenet-200 folder, zip or tar. Default: the run's own images, or else the official archive, which is
-    downloaded."""
-    data_dir: Path | None = None
-    """Where prepared datasets are kept. Default: the run's, or else TFDS's own, $TFDS_DATA_DIR or
-    ~/tensorflow_datasets."""
     fraction: float = 1.0
     """Share of each class to use."""
 

@@ -12,44 +12,30 @@ images. Needs the extra: pip install "tiny_imagenet_tf[export]"
 import dataclasses
 import shutil
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 import tyro
 
-from tiny_imagenet_tf.choices import Pixels
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.evaluation.options import NetworkOptions
 from tiny_imagenet_tf.runs.files import check_folder, part_of, write_json, writing
 
 CALIBRATION_IMAGES = 100
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(NetworkOptions):
     """What to write."""
-
-    COMPUTES: ClassVar[bool] = True
 
     model: tyro.conf.Positional[Path]
     """A run directory, for its best network, or a .keras file of this package."""
     formats: tuple[Literal["saved_model", "onnx", "litert"], ...] = ("saved_model", "onnx", "litert")
     """Some of the three."""
-    pixels: Pixels | None = None
-    """Pixels that a model from elsewhere expects, where it does not scale them itself: -1..1 (write --pixels=-1..1),
-    0..1, 0..255, or caffe. A run's model knows its own."""
-    labels: str | None = None
-    """The order of the scores of a model that does not hold its classes: sorted (the default), imagenet1k, or a file
-    with a wnid a line such as the dataset's wnids.txt."""
     int8: bool = False
     """Write a LiteRT file in int8, too; needs training images."""
     output: Path = Path("exported")
     """A new folder."""
-    source: Path | None = None
-    """A tiny-imagenet-200 folder, zip or tar, to measure and to calibrate on. Default: the run's own images, or else
-    the official archive, which is downloaded."""
-    data_dir: Path | None = None
-    """Where prepared datasets are kept. Default: the run's, or else TFDS's own, $TFDS_DATA_DIR or
-    ~/tensorflow_datasets."""
     images: int = 500
     """Val images to compare on."""
 
@@ -68,16 +54,10 @@ def main(config: Config) -> list[dict]:
     from tiny_imagenet_tf.runs import networks
     from tiny_imagenet_tf.runs.networks import Classes
 
-    if config.images < 1:
-        raise UserError(f"--images {config.images}: must be at least 1")
+    _check(config)
     chosen = [(each, False) for each in dict.fromkeys(config.formats)] + [("litert", True)] * config.int8
     for format, _ in chosen:
         formats.require(format)
-    if not config.formats and not config.int8:
-        raise UserError("--formats: name one at least, or --int8")
-    if config.output.exists():
-        raise UserError(f"--output {config.output}: is there already; name a new folder")
-    check_folder("--output", config.output)
     (member,) = find([config.model], "best", config.pixels, config.labels)
     network = member.network()
     builder = splits.prepare(*images_of([member], config.source, config.data_dir))
@@ -137,6 +117,17 @@ def main(config: Config) -> list[dict]:
         shutil.rmtree(part, ignore_errors=True)
     print(f"written to {config.output}, with classes.json")
     return found
+
+
+def _check(config: Config) -> None:
+    """Raises UserError where an option makes no sense."""
+    if config.images < 1:
+        raise UserError(f"--images {config.images}: must be at least 1")
+    if not config.formats and not config.int8:
+        raise UserError("--formats: name one at least, or --int8")
+    if config.output.exists():
+        raise UserError(f"--output {config.output}: is there already; name a new folder")
+    check_folder("--output", config.output)
 
 
 if __name__ == "__main__":

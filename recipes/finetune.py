@@ -15,13 +15,10 @@ import dataclasses
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.runs.run import Run
-from tiny_imagenet_tf.transfer.options import FinetuneOptions, TransferOptions, inherited
+from tiny_imagenet_tf.transfer.options import FinetuneOptions as Config
+from tiny_imagenet_tf.transfer.options import TransferOptions, inherited
 
 STUDY = Study("finetune", "Fine-tuning")
-
-
-class Config(FinetuneOptions):
-    """The defaults are for Inception-v3."""
 
 
 def main(config: Config) -> Run:
@@ -29,9 +26,7 @@ def main(config: Config) -> Run:
 
     if config.demo and config.start is None:
         config.check_own()
-        demo = dataclasses.replace(
-            TransferOptions(), demo=True, **TransferOptions.DEMO, runs=config.runs, seed=config.seed
-        )
+        demo = TransferOptions(demo=True, **TransferOptions.DEMO, runs=config.runs, seed=config.seed)
         start = experiment.run(Study("transfer_vanilla", "Transfer Learning vanilla"), demo).path
         config = dataclasses.replace(config, start=start, **inherited(start))
     return finetuning.run(STUDY, config)

@@ -15,13 +15,9 @@ Time: of 30 epochs, about 10 hours on 2 CPU cores, half of that where they have 
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.runs.run import Run
-from tiny_imagenet_tf.training.options import ModernOptions
+from tiny_imagenet_tf.training.options import ModernOptions as Config
 
 STUDY = Study("inception_modern", "Compact Inception by today's methods")
-
-
-class Config(ModernOptions):
-    """The defaults are those of docs/beyond.md."""
 
 
 def main(config: Config) -> Run:

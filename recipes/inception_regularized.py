@@ -1,12 +1,12 @@
 """Regularized: the Baseline with dropout and augmented images (Milani section 3.3).
 
-Two changes against overfitting: dropout before the fully connected layer that keeps 80 %, and training images that
+Two changes against overfitting: dropout before the fully connected layer that keeps 80%, and training images that
 are mirrored at random and changed in brightness and contrast. The rest is the Baseline's, but for the learning rate,
 which begins doubled, at 2e-3, and falls by 0.9 every two epochs. The paper gives no ranges for brightness and
 contrast; those of data/views.py are assumed. Nor does it say for how many epochs: 60 is twice the Baseline's, since
 the rate falls half as fast.
 
-Paper: 53.9 % val error (46.1 % accuracy), over 30 hours on one GPU; 53.2 % as an ensemble of snapshots.
+Paper: 53.9% val error (46.1% accuracy), over 30 hours on one GPU; 53.2% as an ensemble of snapshots.
 Time: 12 to 22 minutes an epoch on 2 CPU cores with bfloat16.
 
     python recipes/inception_regularized.py

@@ -1,7 +1,7 @@
 """Brings a model's scores, or an array of predictions, into another order of the classes.
 
-Two orders of Tiny ImageNet's 200 classes are about: sorted wnids, as folders of classes, TFDS and this package have
-them, and that of the dataset's wnids.txt. A network trained in one and read in the other is at chance, 0.5 %. The
+Two orders of Tiny ImageNet's 200 classes are in use: sorted wnids, as folders of classes, TFDS and this package have
+them, and that of the dataset's wnids.txt. A network trained in one and read in the other is at chance, 0.5%. The
 third, imagenet1k, are the 1,000 classes of ImageNet networks; cut to the 200, or filled up with nothing.
 
     tiny-imagenet labels mine.keras --from wnids.txt --to sorted --output mine-sorted.keras

@@ -1,7 +1,7 @@
 """Puts a run's best compact Inception into the package, for ``predict`` and ``evaluate`` without a model.
 
 For maintainers, in a checkout. The weights are rounded to half precision (5 MB), measured anew on val as they are then,
-and stored with their sha256, the run's record and what it was told. Time: a minute.
+and stored with their sha256, the run's record and its options. Time: a minute.
 
     python recipes/package_network.py runs/inception_modern-20260101-120000
 """

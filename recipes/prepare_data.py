@@ -1,7 +1,7 @@
 """Downloads or imports Tiny ImageNet, verifies every file, and prints what was found.
 
 The recipes do this by themselves when they need to. Run it first to see that the data is whole, or to have it on a
-machine that will be without a network later (transfer learning needs its trunk's weights there, too: --weights).
+machine that will be without a network later (transfer learning needs its backbone's weights there, too: --weights).
 
     python recipes/prepare_data.py                                    # from the CS231n server, 248 MB
     python recipes/prepare_data.py --source tiny-imagenet-200.zip     # from disk: folder, zip or tar

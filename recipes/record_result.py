@@ -37,7 +37,7 @@ class Config:
     """Folder of the records."""
     tables: bool = True
     """Write the tables, too; --no-tables for a record that none shows."""
-    pages: tuple[Path, ...] = (ROOT / "README.md", ROOT / "docs" / "results.md")
+    pages: tuple[Path, ...] = (ROOT / "README.md", ROOT / "docs" / "index.md", ROOT / "docs" / "results.md")
     """Pages with tables of results between their markers."""
     networks: Path = ROOT / "docs" / "networks.json"
     """Parameters of each network, as recipes/list_models.py writes them."""

@@ -13,9 +13,9 @@ Time, once the transfer values are stored: 60 trials in a quarter of an hour to 
     python recipes/search_head.py --demo
 """
 
-import importlib.util
 from pathlib import Path
 
+from tiny_imagenet_tf import extras
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.runs.files import read_object, replacing
 from tiny_imagenet_tf.search.options import SearchOptions as Config
@@ -25,7 +25,7 @@ def main(config: Config) -> Path:
     from tiny_imagenet_tf.search.search import run  # TensorFlow is loaded when the recipe runs
 
     stored = run(config)
-    if importlib.util.find_spec("matplotlib"):
+    if extras.has("matplotlib"):
         draw(stored, config.variant)
     return stored
 

@@ -1,11 +1,11 @@
 """Transfer Learning v2: vanilla with ten-crop testing and dropout (Milani section 4.2).
 
-The head is trained on whole images as in vanilla, with dropout that keeps 80 % of the transfer values. At test time
+The head is trained on whole images as in vanilla, with dropout that keeps 80% of the transfer values. At test time
 an image is shown ten times: the whole 64x64, its four 56x56 corners, and the mirror images of these; the softmax
 probabilities are summed (Eq. 2). The paper tuned the learning rate, its decay and L2 anew and does not print them;
 those here are the best of sixty trials on held-out training images (``search --variant v2``). L2 matters most.
 
-Paper: 23.89 % val error, 31.4 % test error. Time: beyond vanilla, nine more passes over val and test.
+Paper: 23.89% val error, 31.4% test error. Time: beyond vanilla, nine more passes over val and test.
 
     python recipes/transfer_v2.py
     python recipes/transfer_v2.py --demo

@@ -4,7 +4,7 @@ Each 64x64 image is resized to 299x299 and passed once through the frozen networ
 fully connected layer is trained on them with Adam, label smoothing 0.1 and L2: learning rate 6.5e-4, times 0.713
 each epoch, L2 strength 0.0116, ten epochs of batches of 100.
 
-Paper: 25.25 % val error, 33.2 % test error. Time: the pass through the trunk for 100,000 images is half an hour to
+Paper: 25.25% val error, 33.2% test error. Time: the pass through the backbone for 100,000 images is half an hour to
 an hour on two CPU cores with bfloat16; the head takes half a minute.
 
     python recipes/transfer_vanilla.py

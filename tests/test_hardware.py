@@ -81,7 +81,7 @@ def test_what_jax_tells_of_a_gpu(monkeypatch, told, chosen):
 @pytest.mark.parametrize(("gpu", "devices"), [(False, ()), (True, ("CPU:0",))])
 def test_float16_is_refused_without_a_gpu(monkeypatch, gpu, devices):
     monkeypatch.setattr(hardware, "has_gpu", lambda: gpu)
-    with pytest.raises(ValueError, match="needs a GPU that computes"):
+    with pytest.raises(ValueError, match="--precision float16 needs a GPU; a CPU takes"):
         hardware.resolve_precision("float16", devices)
 
 
@@ -108,6 +108,12 @@ def test_several_gpus_are_used_where_they_are_asked_for(monkeypatch, gpus, devic
         hardware.tf.distribute, "get_strategy", lambda: SimpleNamespace(num_replicas_in_sync=1, scope=None)
     )
     assert hardware.place(devices).scope == chosen
+
+
+def test_a_gpu_that_is_not_there_is_refused_by_its_name():
+    assert hardware.resolve_precision("auto", ["GPU:7"]) == "float16" and hardware.describe_device(["GPU:7"]) == "GPU:7"
+    with pytest.raises(ValueError, match="--devices GPU:7"):
+        hardware.place(["GPU:7"])
 
 
 @pytest.mark.parametrize(("devices", "calls"), [((), 0), (("GPU:0",), 0), (("CPU:0",), 1)])

@@ -1,4 +1,4 @@
-"""What options can be chosen of. Types alone, so that a command line is read, and explained, without TensorFlow."""
+"""The values that options can take. Types only, so that a command line is read and explained without TensorFlow."""
 
 from typing import Literal
 

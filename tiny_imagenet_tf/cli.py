@@ -50,8 +50,7 @@ def command(
         config: a dataclass; its fields become options, in groups by the ``GROUP`` of the class that has them, and
             their comments the help. Its ``starting_point``, if it has one, turns the command line into the config of
             what is not named there. Its ``look_first``, if it has one, says what is wrong before anything is loaded.
-            Where it has a ``precision``, or ``COMPUTES`` is true, the first line names the
-            device.
+            Where it has a ``precision``, or ``COMPUTES`` is true, the first line names the device.
         run: called with the config.
         description: heads ``--help``.
         arguments: the command line; default: the process'.
@@ -71,24 +70,7 @@ def command(
         chosen = _with_homes(_parsed(config, arguments, program))
         if hasattr(chosen, "look_first"):
             chosen.look_first()
-        _load_quietly()
-        if getattr(chosen, "distributed", False):
-            from tiny_imagenet_tf import processes  # before anything is computed
-
-            processes.join(chosen.seed)
-        if hasattr(chosen, "precision") or getattr(config, "COMPUTES", False):
-            from tiny_imagenet_tf import hardware  # only now Keras is loaded
-
-            if getattr(chosen, "ray", None):
-                hardware.share_gpus()  # before it is asked which there are
-            devices = getattr(chosen, "devices", ())
-            precision = getattr(chosen, "precision", None)
-            if resumed := getattr(chosen, "resume", None):  # it keeps its own, as a saved network does
-                precision = _precision_of(resumed)
-            elif precision:
-                frozen = getattr(chosen, "FROZEN", False)
-                precision = hardware.resolve_precision(precision, devices, frozen=frozen)
-            print(hardware.headline(precision, devices))
+        _load(chosen)
         done = run(chosen)
         if getattr(chosen, "demo", False) and hasattr(done, "has_predictions"):
             again = [*getattr(config, "REAL", ()), *(word for word in arguments if word != "--demo")]
@@ -106,6 +88,28 @@ def command(
         sys.exit(2)
 
 
+def _load(chosen: object) -> None:
+    """Loads what a command needs, and prints in its first line what computes it."""
+    _load_quietly()
+    if getattr(chosen, "distributed", False):
+        from tiny_imagenet_tf import processes  # before anything is computed
+
+        processes.join(chosen.seed)
+    if not (hasattr(chosen, "precision") or getattr(chosen, "COMPUTES", False)):
+        return
+    from tiny_imagenet_tf import hardware  # only now Keras is loaded
+
+    if getattr(chosen, "ray", None):
+        hardware.share_gpus()  # before it is asked which there are
+    devices = getattr(chosen, "devices", ())
+    precision = getattr(chosen, "precision", None)
+    if resumed := getattr(chosen, "resume", None):  # it keeps its own, as a saved network does
+        precision = _precision_of(resumed)
+    elif precision:
+        precision = hardware.resolve_precision(precision, devices, frozen=getattr(chosen, "FROZEN", False))
+    print(hardware.headline(precision, devices))
+
+
 def _line(program: str | None, words: Sequence[str]) -> str:
     """A command line of this program."""
     return shlex.join([*(program.split() if program else ["python", sys.argv[0]]), *words])
@@ -121,15 +125,15 @@ def _precision_of(run: Path) -> str | None:
         return None
 
 
-def _end_demo(run: Path, program: str) -> None:
+def _end_demo(run: Path, again: str) -> None:
     """Reports a demo's run, where the extra is installed, and says what comes next."""
     report = importlib.import_module("tiny_imagenet_tf.recipes.report")  # a recipe, like the one that has run
     try:
         report.main(report.Config((run,)))
     except UserError as error:
         print(f"No report: {error}; then\n  tiny-imagenet report {run}")
-    if "--resume" not in program.split():
-        print(f"On the real images, next:\n  {program}")
+    if "--resume" not in again.split():
+        print(f"On the real images, next:\n  {again}")
 
 
 def _parsed(config: type[Config], arguments: Sequence[str], program: str | None) -> Config:
@@ -148,10 +152,10 @@ def _parsed(config: type[Config], arguments: Sequence[str], program: str | None)
 
 
 def _with_homes(config: Config) -> Config:
-    """A config in whose paths ~ is the home that it stands for.
+    """Returns the config with ~ expanded in its paths.
 
     Raises:
-        UserError: a path can be none of this machine.
+        UserError: a path is not UTF-8, is a URL, or cannot be resolved on this machine.
     """
 
     def with_home(name: str, value: Any) -> Any:

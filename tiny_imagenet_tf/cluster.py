@@ -1,4 +1,4 @@
-"""The actors of a Ray cluster (extra ``[cluster]``): processes of many machines that share a work."""
+"""The actors of a Ray cluster (extra ``[cluster]``): processes on many machines that share one job."""
 
 import contextlib
 import os
@@ -9,14 +9,14 @@ from typing import Any
 from tiny_imagenet_tf.errors import UserError
 
 SHARED = "--store, --data-dir, --source and files of weights must be on a file system that all its machines share"
-_RESTARTS = 10  # of an actor, and tries of what it was at: machines of a cluster come and go
+_RESTARTS = 10  # of an actor, and tries of each call: machines of a cluster come and go
 
 
 @contextlib.contextmanager
 def actors(address: str, cores: int, most: int, kind: type, *arguments: Any) -> Iterator[list[Any]]:
     """Starts as many actors as a cluster has room for: one a GPU, or one a group of cores where there is none.
 
-    Ray starts one that dies anew, and calls it again with what it was at.
+    Ray restarts one that dies, and calls it again with what it was doing.
 
     Args:
         address: ``auto`` for the cluster of this machine, ``local`` for a new one, or where it is.

@@ -2,7 +2,7 @@
 
 
 class UserError(ValueError):
-    """An option, a file or a machine does not do; the message says what was found, where, and what to do."""
+    """An option, a file or a machine is unsuitable; the message says what was found, where, and what to do."""
 
 
 class NonFiniteLoss(UserError):

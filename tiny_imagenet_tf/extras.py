@@ -33,9 +33,9 @@ def require(what: str, extra: str, *modules: str) -> None:
     """Raises UserError where a module is missing.
 
     Args:
-        what: needs it: an option, or what is to be made.
-        extra: that brings it.
-        *modules: all that are needed; by default the extra's.
+        what: the option or product that needs it, for the message.
+        extra: the extra that installs it.
+        *modules: the modules needed; by default all of the extra's.
     """
     lacking = [_PACKAGES.get(module, module) for module in modules or EXTRAS[extra] if not has(module)]
     if lacking:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import keras
+import psutil
 import tensorflow as tf
 
 from tiny_imagenet_tf.choices import Arithmetic, Precision
@@ -43,7 +44,7 @@ def cpu_has_bfloat16() -> bool:
 
 def gpus_have_bfloat16(devices: Sequence[str] = ()) -> bool:
     """Whether every GPU that computes has bfloat16 (compute capability 8.0: Ampere and later), or is a TPU."""
-    return on_gpu(devices) and min(_capabilities(devices)) >= 8
+    return on_gpu(devices) and min(_capabilities(devices), default=0) >= 8
 
 
 def _capabilities(devices: Sequence[str]) -> list[int]:
@@ -88,7 +89,7 @@ def resolve_precision(
             TensorFlow's devices.
     """
     if precision == "float16" and not on_gpu(devices):
-        raise UserError("--precision float16 needs a GPU that computes; a CPU takes bfloat16 or float32")
+        raise UserError("--precision float16 needs a GPU; a CPU takes bfloat16 or float32")
     several = (len(_named(devices)) or len(_gpus() if devices else ())) > 1
     lossy = _TENSORFLOW and several and not frozen
     if precision == "float16" and lossy:
@@ -237,7 +238,7 @@ def describe_device(devices: Sequence[str] = (), *, alone: bool = False) -> str:
     if on_gpu(devices):
         gpus = {label: name for label, name, _ in _gpus()}
         names = [gpus[name] for name in _named(devices) or gpus if name in gpus]
-        return ", ".join(names[:1] if alone or (_TENSORFLOW and not devices) else names)
+        return ", ".join(names[:1] if alone or (_TENSORFLOW and not devices) else names) or ", ".join(devices)
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "CPU")
@@ -265,8 +266,6 @@ def _gpus() -> list[tuple[str, str, int]]:
     return found
 
 
-def free_memory() -> int | None:
-    """Returns the bytes of memory that a program may still take; None where it is not told."""
-    info = Path("/proc/meminfo")
-    lines = dict(line.split(":", 1) for line in info.read_text().splitlines()) if info.exists() else {}
-    return int(lines["MemAvailable"].split()[0]) * 1024 if "MemAvailable" in lines else None
+def free_memory() -> int:
+    """Returns the bytes of memory that a program may still take."""
+    return psutil.virtual_memory().available

@@ -64,7 +64,7 @@ def end() -> None:
 
 @contextlib.contextmanager
 def waiting(wait: bool = True) -> Iterator[None]:
-    """Lets a signal wait until :func:`end` is called, or within that raises it at once; a second one never waits."""
+    """Delays a signal until :func:`end`, or with ``wait=False`` lets it through; a second one is never delayed."""
     before, _State.waits = _State.waits, wait
     if not wait:
         end()

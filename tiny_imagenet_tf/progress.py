@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import BinaryIO
 
 from tqdm import tqdm
 
@@ -34,16 +34,16 @@ def bar(
         over: an iterable to go through; otherwise ``update`` counts.
     """
     every = 0.1 if sys.stderr.isatty() else 60
+    columns = min(COLUMNS, shutil.get_terminal_size().columns)
     return tqdm(
-        over, what, total, initial=done, unit=f" {unit}", leave=False, bar_format=_FORMAT, ncols=min(COLUMNS, _width()),
+        over, what, total, initial=done, unit=f" {unit}", leave=False, bar_format=_FORMAT, ncols=columns,
         mininterval=every, delay=every, file=sys.stderr, disable=_silent,
     )  # fmt: skip
 
 
-def say(*lines: Any) -> None:
-    """Prints lines above a bar that is on the screen."""
-    for line in lines:
-        tqdm.write(str(line), file=sys.stdout)
+def say(line: str) -> None:
+    """Prints a line above a bar that is on the screen."""
+    tqdm.write(line, file=sys.stdout)
 
 
 def duration(seconds: float) -> str:
@@ -54,23 +54,26 @@ def duration(seconds: float) -> str:
 
 
 @contextlib.contextmanager
+def stderr_to(file: BinaryIO) -> Iterator[None]:
+    """Sends what is written to stderr, also by C++, to a file."""
+    sys.stderr.flush()
+    screen = os.dup(2)
+    os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(screen, 2)
+        os.close(screen)
+
+
+@contextlib.contextmanager
 def quietly() -> Iterator[None]:
     """Keeps what is written to stderr, also by C++, and writes it only after an error."""
     with tempfile.TemporaryFile() as kept:
-        sys.stderr.flush()
-        screen = os.dup(2)
-        os.dup2(kept.fileno(), 2)
         try:
-            yield
+            with stderr_to(kept):
+                yield
         except Exception:
-            os.dup2(screen, 2)
             kept.seek(0)
             os.write(2, kept.read())
             raise
-        finally:
-            os.dup2(screen, 2)
-            os.close(screen)
-
-
-def _width() -> int:
-    return shutil.get_terminal_size((COLUMNS, 24)).columns

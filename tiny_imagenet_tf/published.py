@@ -40,8 +40,8 @@ RESULTS = {
     "milani/baseline_ensemble": PublishedResult(MILANI, "Baseline ens.", 47.8, 52.3),
     "milani/regularized": PublishedResult(MILANI, "Regularized", 53.9),
     "milani/regularized_ensemble": PublishedResult(MILANI, "Regularized ens.", 53.2, 57.2),
-    # Milani, Table 2, which repeats the baseline ensemble. Section 4.2 says 74.7 % accuracy for TL Vanilla; the
-    # table's 25.25 % makes 74.75 %, cut, not rounded.
+    # Milani, Table 2, which repeats the baseline ensemble. Section 4.2 says 74.7% accuracy for TL Vanilla; the
+    # table's 25.25% makes 74.75%, cut, not rounded.
     "milani/kim_best": PublishedResult(MILANI, "Best from Kim", 24.99, 31.1),
     "milani/transfer_vanilla": PublishedResult(MILANI, "TL Vanilla", 25.25, 33.2),
     "milani/transfer_v2": PublishedResult(MILANI, "TL v2", 23.89, 31.4),

@@ -155,7 +155,7 @@ FIGURES = {
     "seven": ("validation", "top1", 7),
     "percent": ("validation", "top1", 70.9),
     "negative": ("validation", "top1", -0.1),
-    "text": ("validation", "top1", "70.9 %"),
+    "text": ("validation", "top1", "70.9%"),
     "nothing": ("validation", "top1", None),
     "top-5 below top-1": ("validation", "top5", 0.1),
     "top-5 of seven": ("validation", "top5", 7),

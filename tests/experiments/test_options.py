@@ -116,13 +116,14 @@ def test_every_option_that_must_not_change_is_checked():
 class Switched(Config):
     augment: bool = False
     momentum: float | None = None
+    sizes: tuple[int, ...] = (64,)
 
 
 def test_what_makes_it_another_experiment_is_said_as_on_the_command_line():
     same = Switched(epochs=1, fraction=0.5, holdout=0.1, seed=3, devices=("GPU:0",), precision="float32")
     assert Switched().departures == same.departures == ""
-    other = dataclasses.replace(same, learning_rate=0.3, batch_size=50, augment=True, momentum=0.5)
-    assert other.departures == "--batch-size 50 --learning-rate 0.3 --augment --momentum 0.5"
+    other = dataclasses.replace(same, learning_rate=0.3, batch_size=50, augment=True, momentum=0.5, sizes=(32, 48))
+    assert other.departures == "--batch-size 50 --learning-rate 0.3 --augment --momentum 0.5 --sizes 32 48"
 
 
 @pytest.mark.parametrize(

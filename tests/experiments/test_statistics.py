@@ -2,7 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from tiny_imagenet_tf.experiments.statistics import Reestimation, normalizations
+from tiny_imagenet_tf.experiments.statistics import Reestimation
+from tiny_imagenet_tf.models.layers import normalizations
 
 IMAGES = np.random.default_rng(0).normal(3, 2, (4, 50, 5)).astype("float32")  # four batches
 

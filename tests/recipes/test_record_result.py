@@ -47,7 +47,7 @@ def test_a_finished_run_is_recorded_and_the_page_follows(run, record_result, tmp
     assert json.loads((tmp_path / "results" / "vanilla.json").read_text())["config"]["epochs"] == 10
     readme = (tmp_path / "page.md").read_text()
     assert readme.startswith(f"# Title\n\n{BEGIN}\n") and readme.endswith(f"{END}\n\nThe end.\n")
-    assert "30.00 % (70.00 %)" in readme and "old" not in readme
+    assert "30.00% (70.00%)" in readme and "old" not in readme
     assert record_result().returncode == 0
     assert (tmp_path / "page.md").read_text() == readme
 

@@ -47,7 +47,7 @@ def test_the_best_ensemble_is_marked():
     axes = curves.ensemble_curves({"A": [0.48, 0.52, 0.51]}).axes[0]
     assert points(axes.lines[0]) == [[1, 0.48], [2, 0.52], [3, 0.51]]
     assert points(axes.lines[1]) == [[2, 0.52]]
-    assert texts(axes) == ["2 networks: 52.00 %"]
+    assert texts(axes) == ["2 networks: 52.00%"]
     assert axes.get_title("left") == "A"
 
 
@@ -70,7 +70,7 @@ def test_worst_and_best_classes():
 def test_all_class_errors_are_sorted_and_marked_at_their_rank():
     axes = errors.all_class_errors(np.array([0.1, 0.5, 0.3]), {"b": 0.5, "c": 0.3}).axes[0]
     assert {(*points(line)[0],) for line in axes.lines[1:]} == {(1, 0.5), (2, 0.3)}
-    assert sorted(texts(axes)) == ["b 50 %", "c 30 %"]
+    assert sorted(texts(axes)) == ["b 50%", "c 30%"]
 
 
 def test_pairs_stack_both_directions():
@@ -85,7 +85,7 @@ def test_reliability_draws_filled_bins_only():
     upper, lower = errors.reliability(measured).axes
     assert [bar.get_height() for bar in upper.patches] == [0, 0, 1]
     assert [bar.get_height() for bar in lower.patches] == [1, 0, 1, 1]
-    assert upper.get_title("left") == f"Calibration error {100 * measured.error:.1f} %"
+    assert upper.get_title("left") == f"Calibration error {100 * measured.error:.1f}%"
 
 
 @pytest.mark.parametrize("classes", [3, 20])
@@ -124,7 +124,7 @@ def test_boxes_surround_their_pixels():
 def test_misclassified_tells_truth_guess_and_probability():
     image = np.zeros((1, 4, 4, 3), np.uint8)
     figure = pictures.misclassified(image, ["plunger"], ["a name that is rather long"], np.array([0.876]))
-    assert figure.axes[0].get_title() == "plunger\nas a name that is rath…\n88 %"
+    assert figure.axes[0].get_title() == "plunger\nas a name that is rath…\n88%"
 
 
 def test_rescaling_shows_both_sizes():

@@ -55,7 +55,7 @@ def test_the_report_has_all_figures_and_one_small_page(report_folder):
 def test_the_tables_are_written_as_markdown_too(report_folder):
     text = (report_folder / "tables.md").read_text(encoding="utf-8")
     assert text.startswith("# Made up 1 · Made up 2: Tiny ImageNet\n\n### Runs\n\n")
-    assert "| Top-1 accuracy | **75.00 %** | **66.67 %** |" in text and "### Nearest neighbours" in text
+    assert "| Top-1 accuracy | **75.00%** | **66.67%** |" in text and "### Nearest neighbours" in text
 
 
 def test_other_val_images_of_the_same_names_are_not_shown_as_the_runs(bare):
@@ -77,21 +77,21 @@ def test_classes_that_would_be_ignored_are_refused(subject):
 def test_key_figures_have_a_column_a_run(made_up, subject):
     (table,) = tables(runs.key_figures([subject, Subject(made_up.second, None)]))
     assert table.columns == ("", "Made up 1", "Made up 2")
-    assert table.rows[0] == ("Top-1 accuracy", "**75.00 %**", "**66.67 %**")
+    assert table.rows[0] == ("Top-1 accuracy", "**75.00%**", "**66.67%**")
 
 
 def test_the_comparison_names_the_field_that_differs(made_up, subject):
     configs, tests = tables(runs.compared([subject, Subject(made_up.second, None)]))
     assert configs.rows == (("`recipe`", "made_up_1", "made_up_2"), ("`learning_rate`", "0.001", "0.002"))
     # Of 48 images every 4th or every 3rd is wrong; every 12th is wrong in both.
-    assert tests.rows[0][:7] == ("Made up 2", "48", "75.00 %", "66.67 %", "-8.33 points", "12", "8")
+    assert tests.rows[0][:7] == ("Made up 2", "48", "75.00%", "66.67%", "-8.33 points", "12", "8")
 
 
 def test_an_ensemble_is_compared_by_its_answers_alone(made_up, subject, bare):
     write_json(bare.path / "config.json", {"recipe": "ensemble", "members": []})
     shutil.copy(made_up.second.path / "predictions-validation.npz", bare.path)
     (tests,) = tables(runs.compared([subject, Subject(bare, None)]))
-    assert tests.title == "Answers, image by image" and tests.rows[0][1:4] == ("48", "75.00 %", "66.67 %")
+    assert tests.title == "Answers, image by image" and tests.rows[0][1:4] == ("48", "75.00%", "66.67%")
 
 
 def test_one_run_is_not_compared(subject):

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 def record(key="milani/transfer_v3", *, title="Transfer Learning v3", train=100_000, epochs=20, screened=0, **more):
     defaults = {
         "trunk": "inception_v3_2015.weights.h5", "selection": "the last epoch", "hours": 0.9,
-        "notes": ("one more thing.",), "train": Training(train, screened=screened),
+        "notes": ("one more thing.",), "train": Training(train, more.pop("views", None), screened=screened),
     }  # fmt: skip
     validation = more.pop("validation", Validation(5000, 0.74, 0.91, "ten"))
     summary = Summary(title, validation, published=key, epochs=epochs, **defaults | more)
@@ -49,14 +49,14 @@ def test_all_published_results_have_a_row():
 
 
 def test_the_papers_numbers_are_printed_as_error_and_accuracy():
-    assert row(tables.all_tables([], {})[1], "TL Vanilla")["Paper: val"] == "25.25 % (74.75 %)"
-    assert row(tables.all_tables([], {})[1], "TL v3")["Paper: test"] == "30.90 % (69.10 %)"
+    assert row(tables.all_tables([], {})[1], "TL Vanilla")["Paper: val"] == "25.25% (74.75%)"
+    assert row(tables.all_tables([], {})[1], "TL v3")["Paper: test"] == "30.90% (69.10%)"
     assert row(tables.all_tables([], {})[3], "Model 9") == {
         "Le & Yang 2015": "Model 9",
         "Depth": "16",
         "Nonlinear": "ReLU",
         "Screen": "yes",
-        "Paper: val": "40.50 % (59.50 %)",
+        "Paper: val": "40.50% (59.50%)",
         "Paper: test": NOTHING,
         **dict.fromkeys(tables.OURS, NOTHING),
         "Here: val": tables.NOT_RUN,
@@ -67,20 +67,32 @@ def test_a_run_stands_beside_its_row_with_what_it_was_measured_on():
     table = tables.all_tables([record()], {})[1]
     assert row(table, "TL v3") == {
         "Milani 2017": "TL v3",
-        "Paper: val": "23.30 % (76.70 %)",
-        "Paper: test": "30.90 % (69.10 %)",
-        "Here: val": "26.00 % (74.00 %)",
-        "95 % interval of accuracy": "72.8 to 75.2 %",
-        "Here: top-5 accuracy": "91.00 %",
+        "Paper: val": "23.30% (76.70%)",
+        "Paper: test": "30.90% (69.10%)",
+        "Here: val": "26.00% (74.00%)",
+        "95% interval of accuracy": "72.8 to 75.2%",
+        "Here: top-5 accuracy": "91.00%",
         "Data": "100,000 train, 5,000 val, ten-crop",
-        "Trunk": "`inception_v3_2015.weights.h5`",
         "Device": "a CPU",
         "Hours": "0.9",
+        "Record": "`v3`",
         "Commit": "`0123456`",
     }
     (note,) = table.notes
-    assert note.startswith("Transfer Learning v3 (`results/v3.json`): the last epoch; one more thing; the trunk is")
+    assert note.startswith("`v3`: the last epoch; one more thing; they are those of Google's Inception-v3")
     assert note.endswith("not a reproduction of its number.")
+
+
+def test_augmented_views_stand_beside_the_number_of_images():
+    drawn = record(views="whole image; 2 augmented views of all images")
+    shown = row(tables.all_tables([drawn], {})[1], "TL v3")["Data"]
+    assert shown == "100,000 train (whole image; 2 augmented views of all images), 5,000 val, ten-crop"
+
+
+def test_a_commit_with_changes_of_its_own_is_marked():
+    changed = record()
+    changed.environment["uncommitted_changes"] = True
+    assert row(tables.all_tables([changed], {})[1], "TL v3")["Commit"] == "`0123456+`"
 
 
 @pytest.mark.parametrize(
@@ -121,7 +133,7 @@ def test_two_runs_of_one_row_both_stand():
 def test_a_run_of_no_row_goes_into_a_table_of_its_own():
     others = tables.all_tables([record(None, title="Something else")], {})[4]
     assert others.title == "Other runs"
-    assert others.rows[0][:2] == ("Something else", "26.00 % (74.00 %)")
+    assert others.rows[0][:2] == ("Something else", "26.00% (74.00%)")
     short = record(None, title="Something else", epochs=3, recipe_epochs=30)
     label = "Something else (**partial**: 3 of the recipe's 30 epochs)"
     assert tables.all_tables([short], {})[4].rows[0][0] == label
@@ -137,7 +149,7 @@ def test_counts_of_the_networks_stand_beside_the_printed_ones():
 def test_what_did_all_of_it_stands_before_what_did_less():
     quarter, whole = record(train=25_000), record(validation=Validation(5000, 0.75, 0.91, "ten"))
     found = tables.section("short", [quarter, whole], {})
-    assert "| Milani 2017: TL v3 | 76.70 % | 75.00 % | 5,000 of 10,000 | complete |" in found
+    assert "| Milani 2017: TL v3 | 76.70% | 75.00% | 5,000 of 10,000 | complete |" in found
     names = [cells[0] for cells in tables.all_tables([quarter, whole], {})[1].rows]
     assert names.index("TL v3") < names.index("TL v3 (**partial**: 25,000 of 100,000 train images)")
 
@@ -147,13 +159,13 @@ def test_of_several_that_did_all_of_it_the_newest_stands_first():
     for started, top1 in (("2026-11-02", 0.74), ("2026-11-03", 0.72), ("2026-11-01", 0.76)):
         each = record(validation=Validation(5000, top1, 0.91, "ten"))
         runs.append(dataclasses.replace(each, environment=each.environment | {"started": started}))
-    assert "| 76.70 % | 72.00 % |" in tables.section("short", runs, {})
+    assert "| 76.70% | 72.00% |" in tables.section("short", runs, {})
 
 
 def test_the_short_table_has_seven_rows_and_says_what_is_missing():
     lines = tables.section("short", [record(partial="half of it")], {}).splitlines()
     assert len(lines) == 2 + 7 and all(line.count("|") == 6 for line in lines)
-    assert lines[2] == "| Milani 2017: TL v3 | 76.70 % | 74.00 % | 5,000 of 10,000 | half of it |"
+    assert lines[2] == "| Milani 2017: TL v3 | 76.70% | 74.00% | 5,000 of 10,000 | half of it |"
     assert lines[3].endswith("| not run | – | – |")  # noqa: RUF001
 
 
@@ -201,7 +213,7 @@ def test_the_docs_quote_the_runs_that_chose_the_weight_decay(name, row):
     (record,) = (record for record in records.read(ROOT / "results" / "weight_decay") if record.name == name)
     last = record.metrics[-1]
     best = record.summary.validation.top1
-    quoted = f"| {row} | {last['loss']:.3f} | {100 * last['accuracy']:.1f} % | {100 * best:.1f} % |"
+    quoted = f"| {row} | {last['loss']:.3f} | {100 * last['accuracy']:.1f}% | {100 * best:.1f}% |"
     assert quoted in (ROOT / "docs" / "from_scratch.md").read_text(encoding="utf-8")
     assert record.config["weight_decay"] == (0 if name == "none" else 0.08)
     if name != "none":
@@ -218,4 +230,4 @@ def test_the_analysis_quotes_the_runs_that_tell_l2_from_ten_crops():
     text = (ROOT / "docs" / "analysis.md").read_text(encoding="utf-8")
     for row, recipe in (("vanilla: whole image", "transfer_vanilla"), ("v2: ten-crop and dropout", "transfer_v2")):
         strong, weak = (100 * found[recipe, l2] for l2 in (0.0116, 0.0002))
-        assert f"| {row} | {strong:.2f} % | {weak:.2f} % |" in text
+        assert f"| {row} | {strong:.2f}% | {weak:.2f}% |" in text

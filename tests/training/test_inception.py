@@ -13,7 +13,7 @@ from tiny_imagenet_tf.data.views import MILANI, PLAIN
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments.clock import Clock
 from tiny_imagenet_tf.experiments.options import Study
-from tiny_imagenet_tf.experiments.statistics import normalizations
+from tiny_imagenet_tf.models.layers import normalizations
 from tiny_imagenet_tf.training import inception
 from tiny_imagenet_tf.training.inception import adam, l2
 from tiny_imagenet_tf.training.options import InceptionOptions

@@ -17,7 +17,7 @@ from tiny_imagenet_tf.evaluation.predict import Predictor
 from tiny_imagenet_tf.experiments import data as images
 from tiny_imagenet_tf.experiments.experiment import Experiment
 from tiny_imagenet_tf.experiments.options import Study
-from tiny_imagenet_tf.experiments.statistics import normalizations
+from tiny_imagenet_tf.models.layers import normalizations
 from tiny_imagenet_tf.training import modern, teacher
 from tiny_imagenet_tf.training.modern import optimizer_of
 from tiny_imagenet_tf.training.options import ModernOptions

@@ -18,7 +18,7 @@ from scipy import ndimage
 
 from tiny_imagenet_tf.published import IMAGE_SIZE
 
-Corruption = Callable[[np.ndarray, tuple, np.random.Generator], np.ndarray]
+Corruption = Callable[..., np.ndarray]  # of an image, what a severity sets, and a random generator
 
 SEVERITIES = range(1, 6)
 
@@ -42,36 +42,32 @@ def corrupt(image: np.ndarray, corruption: str, severity: int, rng: np.random.Ge
     apply, settings = CORRUPTIONS[corruption]
     if severity not in SEVERITIES:
         raise IndexError(severity)
-    return np.uint8(np.clip(apply(image / 255.0, settings[severity - 1], rng), 0, 1) * 255)
+    return np.uint8(np.clip(apply(image / 255.0, *settings[severity - 1], rng), 0, 1) * 255)
 
 
 def rng_of(seed: int, corruption: str, severity: int, name: str) -> np.random.Generator:
-    """Returns the random numbers of one image, which hang on no other image."""
+    """Returns the random numbers of one image, independent of every other image."""
     return np.random.default_rng((seed, zlib.crc32(f"{corruption} {severity} {name}".encode())))
 
 
-def gaussian_noise(x: np.ndarray, setting: tuple, rng: np.random.Generator) -> np.ndarray:
+def gaussian_noise(x: np.ndarray, deviation: float, rng: np.random.Generator) -> np.ndarray:
     """Adds noise of a standard deviation, as low light does."""
-    (deviation,) = setting
     return x + rng.normal(size=x.shape, scale=deviation)
 
 
-def shot_noise(x: np.ndarray, setting: tuple, rng: np.random.Generator) -> np.ndarray:
+def shot_noise(x: np.ndarray, photons: float, rng: np.random.Generator) -> np.ndarray:
     """Counts photons, so many of a white pixel."""
-    (photons,) = setting
     return rng.poisson(x * photons) / photons
 
 
-def impulse_noise(x: np.ndarray, setting: tuple, rng: np.random.Generator) -> np.ndarray:
+def impulse_noise(x: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
     """Sets a share of the values to black or white."""
-    (share,) = setting
     struck, white = rng.random(x.shape) <= share, rng.random(x.shape) <= 0.5
     return np.where(struck, white, x)
 
 
-def defocus_blur(x: np.ndarray, setting: tuple, rng: np.random.Generator) -> np.ndarray:
+def defocus_blur(x: np.ndarray, radius: float, softening: float, rng: np.random.Generator) -> np.ndarray:
     """Spreads each pixel over a disk of a radius, whose edge is softened by a 3x3 Gaussian."""
-    radius, softening = setting
     across = np.arange(-8, 9)
     disk = (across**2 + across[:, None] ** 2 <= radius**2).astype(np.float64)
     edge = np.exp(-(np.arange(-1, 2) ** 2) / (2 * softening**2))
@@ -79,12 +75,11 @@ def defocus_blur(x: np.ndarray, setting: tuple, rng: np.random.Generator) -> np.
     return ndimage.correlate(x, kernel[..., None], mode="mirror")
 
 
-def glass_blur(x: np.ndarray, setting: tuple, rng: np.random.Generator) -> np.ndarray:
+def glass_blur(x: np.ndarray, deviation: float, reach: int, rounds: int, rng: np.random.Generator) -> np.ndarray:
     """Looks through frosted glass: pixels take the color of one nearby, between two Gaussian blurs.
 
     The authors' program means to exchange two pixels, but copies one: numpy assigns views. So do we.
     """
-    deviation, reach, rounds = setting
     pixels = np.uint8(_blurred(x, deviation) * 255)
     places = range(IMAGE_SIZE - reach, reach, -1)
     for _ in range(rounds):
@@ -95,21 +90,29 @@ def glass_blur(x: np.ndarray, setting: tuple, rng: np.random.Generator) -> np.nd
     return _blurred(pixels / 255.0, deviation)
 
 
-def motion_blur(x: np.ndarray, setting: tuple, rng: np.random.Generator) -> np.ndarray:
+def motion_blur(x: np.ndarray, radius: float, deviation: float, rng: np.random.Generator) -> np.ndarray:
     """Drags the image along a line within 45 degrees of the horizontal."""
-    return _dragged(x, *setting, angle=rng.uniform(-45, 45))
+    return _dragged(x, radius, deviation, angle=rng.uniform(-45, 45))
 
 
-def zoom_blur(x: np.ndarray, setting: tuple, rng: np.random.Generator) -> np.ndarray:
+def zoom_blur(x: np.ndarray, end: float, rng: np.random.Generator) -> np.ndarray:
     """Moves towards the image: the mean of it and of enlargements, the first by 1."""
-    (end,) = setting
     factors = np.arange(1, end, 0.01)
     return (x + sum(_zoomed(x.astype(np.float32), factor) for factor in factors)) / (len(factors) + 1)
 
 
-def snow(x: np.ndarray, setting: tuple, rng: np.random.Generator) -> np.ndarray:
+def snow(
+    x: np.ndarray,
+    mean: float,
+    deviation: float,
+    zoom: float,
+    least: float,
+    radius: float,
+    drag: float,
+    share: float,
+    rng: np.random.Generator,
+) -> np.ndarray:
     """Lets flakes fall, twice, over an image that is whitened."""
-    mean, deviation, zoom, least, radius, drag, share = setting
     flakes = _zoomed(rng.normal(size=x.shape[:2], loc=mean, scale=deviation)[..., None], zoom)
     flakes = np.where(flakes < least, 0, np.clip(flakes, 0, 1))
     flakes = _dragged(np.uint8(flakes * 255) / 255.0, radius, drag, angle=rng.uniform(-135, -45))
@@ -118,31 +121,30 @@ def snow(x: np.ndarray, setting: tuple, rng: np.random.Generator) -> np.ndarray:
     return x + flakes + np.rot90(flakes, 2)
 
 
-def fog(x: np.ndarray, setting: tuple, rng: np.random.Generator) -> np.ndarray:
+def fog(x: np.ndarray, amount: float, smoothness: float, rng: np.random.Generator) -> np.ndarray:
     """Lays a plasma fractal over the image, which keeps its highest value."""
-    amount, smoothness = setting
     highest = x.max()
     return (x + amount * _plasma(smoothness, rng)[..., None]) * highest / (highest + amount)
 
 
-def brightness(x: np.ndarray, setting: tuple, rng: np.random.Generator) -> np.ndarray:
+def brightness(x: np.ndarray, amount: float, rng: np.random.Generator) -> np.ndarray:
     """Adds to the value of each color, of hue, saturation and value."""
-    (amount,) = setting
     value = x.max(axis=-1, keepdims=True)
     brighter = np.minimum(value + amount, 1)
     return np.where(value > 0, x / np.where(value > 0, value, 1), 1) * brighter
 
 
-def contrast(x: np.ndarray, setting: tuple, rng: np.random.Generator) -> np.ndarray:
+def contrast(x: np.ndarray, kept: float, rng: np.random.Generator) -> np.ndarray:
     """Draws colors towards the image's mean color."""
-    (kept,) = setting
     mean = x.mean(axis=(0, 1), keepdims=True)
     return (x - mean) * kept + mean
 
 
-def elastic_transform(x: np.ndarray, setting: tuple, rng: np.random.Generator) -> np.ndarray:
+def elastic_transform(
+    x: np.ndarray, reach: float, smoothness: float, shift: float, rng: np.random.Generator
+) -> np.ndarray:
     """Stretches the image by a random affine map, and then each place by a smooth random field."""
-    reach, smoothness, shift = (each * IMAGE_SIZE for each in setting)
+    reach, smoothness, shift = (share * IMAGE_SIZE for share in (reach, smoothness, shift))
     middle, third = IMAGE_SIZE // 2, IMAGE_SIZE // 3
     corners = middle + third * np.array([(1, 1), (1, -1), (-1, -1)], np.float32)
     moved = corners + rng.uniform(-shift, shift, size=corners.shape).astype(np.float32)
@@ -157,17 +159,15 @@ def elastic_transform(x: np.ndarray, setting: tuple, rng: np.random.Generator) -
     return _at(x, rows + down, columns + right, "reflect")
 
 
-def pixelate(x: np.ndarray, setting: tuple, rng: np.random.Generator) -> np.ndarray:
+def pixelate(x: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
     """Makes the image smaller and large again, each by the mean of boxes."""
-    (share,) = setting
     small = (int(IMAGE_SIZE * share),) * 2
     picture = _picture(x).resize(small, Image.Resampling.BOX)
     return np.asarray(picture.resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BOX)) / 255.0
 
 
-def jpeg_compression(x: np.ndarray, setting: tuple, rng: np.random.Generator) -> np.ndarray:
+def jpeg_compression(x: np.ndarray, quality: int, rng: np.random.Generator) -> np.ndarray:
     """Stores the image as a JPEG of low quality."""
-    (quality,) = setting
     stored = io.BytesIO()
     _picture(x).save(stored, "JPEG", quality=quality)
     return np.asarray(Image.open(stored)) / 255.0

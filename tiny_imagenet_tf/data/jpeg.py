@@ -1,15 +1,14 @@
 """Tells a whole JPEG file from a broken one, and says what is wrong."""
 
 import contextlib
-import os
-import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from tiny_imagenet_tf.data.untuned import untuned
+from tiny_imagenet_tf.progress import stderr_to
+from tiny_imagenet_tf.published import IMAGE_SIZE
 
 _START, _END = b"\xff\xd8", b"\xff\xd9"
 _FILLER = b"\x5a\xc3" * 32  # more of a scan: there is no marker in it
@@ -33,7 +32,7 @@ def verify(data: bytes) -> tuple[int, int, int]:
     end = _end_of(data)
     if end is None:
         raise JpegError(f"truncated JPEG: {len(data)} bytes and no end-of-image marker")
-    with _decoder_says():
+    with tempfile.TemporaryFile() as said, stderr_to(said):
         try:
             image = tf.io.decode_jpeg(data)
         except tf.errors.InvalidArgumentError as error:
@@ -67,7 +66,7 @@ def verify_all(images: Sequence[bytes]) -> list[tuple[int, int, int] | JpegError
     Most images are whole, and of a broken one the decoder says so on standard error, at least once for all.
     """
     if images and all(data.startswith(_START) and _END in data for data in images):
-        with _decoder_says() as said:
+        with tempfile.TemporaryFile() as said, stderr_to(said):
             files = untuned(tf.data.Dataset.from_tensor_slices(list(images)))
             shapes = files.map(_shape, num_parallel_calls=tf.data.AUTOTUNE)
             with contextlib.suppress(tf.errors.InvalidArgumentError):
@@ -75,6 +74,16 @@ def verify_all(images: Sequence[bytes]) -> list[tuple[int, int, int] | JpegError
                 if not said.tell():
                     return found
     return [_or_error(data) for data in images]
+
+
+def fault_of(found: tuple[int, int, int] | JpegError) -> str | None:
+    """Returns what is wrong with an image, by what :func:`verify_all` returned; None where it is whole and 64x64."""
+    if isinstance(found, JpegError):
+        return str(found)
+    height, width, _ = found
+    if (height, width) != (IMAGE_SIZE, IMAGE_SIZE):
+        return f"{width}x{height} pixels, expected {IMAGE_SIZE}x{IMAGE_SIZE}"
+    return None
 
 
 def _or_error(data: bytes) -> tuple[int, int, int] | JpegError:
@@ -86,17 +95,3 @@ def _or_error(data: bytes) -> tuple[int, int, int] | JpegError:
 
 def _shape(data: tf.Tensor) -> tf.Tensor:
     return tf.shape(tf.io.decode_jpeg(data))
-
-
-@contextlib.contextmanager
-def _decoder_says() -> Iterator[BinaryIO]:
-    """Yields the file that gets what the decoder, which is not Python, would write to standard error."""
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as said:
-        kept = os.dup(2)
-        os.dup2(said.fileno(), 2)
-        try:
-            yield said
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)

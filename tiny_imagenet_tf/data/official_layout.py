@@ -78,13 +78,13 @@ class Layout:
 
 
 def find_root(path: Path) -> Path:
-    """Returns the folder that holds ``wnids.txt``: ``path`` itself, or one at most two floors down.
+    """Returns the folder that holds ``wnids.txt``: ``path`` itself, or a folder at most two levels down.
 
     Raises:
         DatasetError: there is none, or more than one.
     """
-    for floor in ("", "*/", "*/*/"):
-        found = [file.parent for file in sorted(path.glob(f"{floor}wnids.txt")) if file.is_file()]
+    for level in ("", "*/", "*/*/"):
+        found = [file.parent for file in sorted(path.glob(f"{level}wnids.txt")) if file.is_file()]
         if len(found) > 1:
             raise DatasetError(f"{path} holds several datasets: {found[0]}, {found[1]}; point to one of them")
         if found:
@@ -275,10 +275,8 @@ def _verify(examples: list[Example], faults: list[str], on_file: Callable[[int],
         some = examples[first : first + _AT_A_TIME]
         files = [example.path.read_bytes() for example in some]
         for example, data, found in zip(some, files, jpeg.verify_all(files), strict=True):
-            if isinstance(found, jpeg.JpegError):
-                faults.append(f"{example.path}: {found}")
-            elif found[:2] != (IMAGE_SIZE, IMAGE_SIZE):
-                faults.append(f"{example.path}: {found[1]}x{found[0]} pixels, expected {IMAGE_SIZE}x{IMAGE_SIZE}")
+            if fault := jpeg.fault_of(found):
+                faults.append(f"{example.path}: {fault}")
             else:
                 grayscale += found[2] == 1
             content = hashlib.sha256(data).hexdigest()

@@ -29,7 +29,7 @@ from tiny_imagenet_tf.data.untuned import untuned
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs.files import check_folder, locked, part_of, room, settle, sweep, writing
 
-Records = tfds.core.DatasetBuilder  # what knows the prepared records of a dataset
+Prepared = tfds.core.DatasetBuilder  # what knows the prepared records of a dataset
 
 _EMPTY = hashlib.sha256().hexdigest()  # of a split without images
 # What TFDS raises for damaged files.
@@ -103,17 +103,17 @@ class Split:
         rows = np.arange(len(self))
         kept = self.fraction_rows(1 - share) if share else rows
         if share and len(kept) == len(rows):
-            raise UserError(f"--holdout {share}: less than half an image a class of {len(rows):,} training images")
+            raise UserError(f"--holdout {share}: too small, no class of the {len(rows):,} training images gives one up")
         return kept, np.setdiff1d(rows, kept)
 
 
 def check_fraction(fraction: float) -> None:
-    """Raises UserError where a share of each class is none."""
+    """Raises UserError unless a share of each class is above 0 and at most 1."""
     if not 0 < fraction <= 1:
         raise UserError(f"--fraction {fraction}: must be above 0 and at most 1")
 
 
-def prepare(source: Path | None = None, data_dir: Path | None = None) -> tfds.core.DatasetBuilder:
+def prepare(source: Path | None = None, data_dir: Path | None = None) -> Prepared:
     """Returns the builder with its records on disk, preparing them at the first call.
 
     Records belong to what they were made from: those of a source lie in a folder named after its files' names, sizes
@@ -156,7 +156,7 @@ def root_of(data_dir: Path | None) -> Path:
     return Path(wanted).expanduser()
 
 
-def _made_once(kept: Path, lock: Path, what: str, make: Callable[[], None]) -> tfds.core.DatasetBuilder:
+def _made_once(kept: Path, lock: Path, what: str, make: Callable[[], None]) -> Prepared:
     """Returns the records of a folder, made by one process while others wait."""
     if (found := _existing(kept)) is None:
         with writing(lock.parent):
@@ -169,7 +169,7 @@ def _made_once(kept: Path, lock: Path, what: str, make: Callable[[], None]) -> t
     return found
 
 
-def _existing(kept: Path) -> tfds.core.DatasetBuilder | None:
+def _existing(kept: Path) -> Prepared | None:
     try:
         builder = Builder(data_dir=kept)
         if not builder.data_path.exists():
@@ -250,7 +250,7 @@ def _quiet() -> Iterator[None]:
         bars.display_progress_bar(before)
 
 
-def existing_download(data_dir: Path | None = None) -> tfds.core.DatasetBuilder | None:
+def existing_download(data_dir: Path | None = None) -> Prepared | None:
     """Returns the builder of the official archive's records, if they are there; nothing is downloaded.
 
     Raises:
@@ -260,7 +260,7 @@ def existing_download(data_dir: Path | None = None) -> tfds.core.DatasetBuilder 
     return found and _of_download(found)
 
 
-def verify(builder: tfds.core.DatasetBuilder) -> None:
+def verify(builder: Prepared) -> None:
     """Compares prepared records with the digests that were stored when every file was looked at.
 
     Raises:
@@ -279,7 +279,7 @@ def verify(builder: tfds.core.DatasetBuilder) -> None:
             raise _damaged(builder.data_path.parents[1], f"the {name} records are not those that were verified")
 
 
-def load(builder: tfds.core.DatasetBuilder, split: str) -> Split:
+def load(builder: Prepared, split: str) -> Split:
     """Reads a split into memory, images still encoded.
 
     Args:
@@ -312,7 +312,7 @@ def load(builder: tfds.core.DatasetBuilder, split: str) -> Split:
     )
 
 
-def load_all(builder: tfds.core.DatasetBuilder, fraction: float = 1) -> dict[str, Split]:
+def load_all(builder: Prepared, fraction: float = 1) -> dict[str, Split]:
     """Reads every split that the dataset has, or a fraction of each of their classes.
 
     Raises:
@@ -340,12 +340,12 @@ def shortfalls(data: dict[str, Split], screened: int = 0) -> list[str]:
     ]
 
 
-def _prepare_download(root: Path) -> tfds.core.DatasetBuilder:
+def _prepare_download(root: Path) -> Prepared:
     lock = root / ".tiny_imagenet.lock"
     return _of_download(_made_once(root, lock, f"the download to {root}", lambda: _download(root)))
 
 
-def _of_download(found: tfds.core.DatasetBuilder) -> tfds.core.DatasetBuilder:
+def _of_download(found: Prepared) -> Prepared:
     if (made_from := found.info.metadata.get("source", DOWNLOAD)) != DOWNLOAD:
         raise DatasetError(
             f"{found.data_path} was made from a folder ({made_from}), not from the official archive; "

@@ -71,11 +71,9 @@ def read(folder: Path, corruption: str, severity: int, clean: Split, fraction: f
         files += found[: max(1, round(fraction * len(found)))]
         labels += [label] * (len(files) - len(labels))
     data = [file.read_bytes() for file in files]
-    for file, shape in zip(files, jpeg.verify_all(data), strict=True):
-        if isinstance(shape, jpeg.JpegError):
-            raise DatasetError(f"{file}: {shape}")
-        if shape[:2] != (64, 64):
-            raise DatasetError(f"{file}: {shape[1]}x{shape[0]} pixels, expected 64x64")
+    for file, found in zip(files, jpeg.verify_all(data), strict=True):
+        if fault := jpeg.fault_of(found):
+            raise DatasetError(f"{file}: {fault}")
     digest = hashlib.sha256(b"".join(hashlib.sha256(each).digest() for each in data)).hexdigest()
     names = np.array([file.name for file in files])
     boxes = np.full((len(files), 4), -1, np.int32)

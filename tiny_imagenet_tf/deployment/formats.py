@@ -22,8 +22,6 @@ Format = Literal["saved_model", "onnx", "litert"]
 SUFFIXES: dict[Format, str] = {"saved_model": "", "onnx": ".onnx", "litert": ".tflite"}
 _NEEDED = {"saved_model": (), "onnx": ("tf2onnx", "onnx", "onnxruntime"), "litert": ("ai_edge_litert",)}
 
-Run = Callable[[np.ndarray], np.ndarray]
-
 
 def require(format: Format) -> None:
     """Raises UserError where what a format needs is not installed."""
@@ -81,7 +79,7 @@ def write(model: keras.Model, path: Path, format: Format, calibration: np.ndarra
             save_whole(lambda part: model.export(part, format=format, **options), path)
 
 
-def read(path: Path, format: Format) -> Run:
+def read(path: Path, format: Format) -> Callable[[np.ndarray], np.ndarray]:
     """Returns what a written model computes, by the format's own runtime."""
     if format == "saved_model":
         layer = keras.layers.TFSMLayer(path, call_endpoint="serve")

@@ -39,7 +39,7 @@ def machine(data_dir: Path | None = None) -> list[str]:
     return wrong
 
 
-def data(source: Path | None, data_dir: Path | None) -> tuple[splits.Records | None, list[str]]:
+def data(source: Path | None, data_dir: Path | None) -> tuple[splits.Prepared | None, list[str]]:
     """Prints what the records are; returns their builder, None where there is nothing to measure on, and the findings.
 
     Args:
@@ -69,7 +69,7 @@ def data(source: Path | None, data_dir: Path | None) -> tuple[splits.Records | N
 
 
 def network(
-    member: Member, builder: splits.Records, images: int, pixels: Pixels | None = None, labels: str | None = None
+    member: Member, builder: splits.Prepared, images: int, pixels: Pixels | None = None, labels: str | None = None
 ) -> list[str]:
     """Prints a model's accuracy as it is said to work, and at its best; returns what keeps it from that.
 
@@ -97,7 +97,7 @@ def network(
     return [f"{member.name}: {finding}" for finding in found.findings(len(split.wnids))]
 
 
-def _orders(wnids: Sequence[str], builder: splits.Records) -> dict[str, tuple[str, ...]]:
+def _orders(wnids: Sequence[str], builder: splits.Prepared) -> dict[str, tuple[str, ...]]:
     """Orders that somebody's scores may have, beside the sorted one."""
     orders = {"imagenet1k": imagenet.wnids()} if set(wnids) <= set(imagenet.wnids()) else {}
     if listed := builder.info.metadata.get("listed"):  # of records that were prepared by this version

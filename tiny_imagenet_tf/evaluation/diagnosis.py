@@ -17,6 +17,7 @@ from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
 from tiny_imagenet_tf.evaluation.predict import Predictor, check
 from tiny_imagenet_tf.models import backbones, preprocess
+from tiny_imagenet_tf.models.layers import normalizations
 from tiny_imagenet_tf.runs import networks
 
 BATCH = 50  # images
@@ -151,7 +152,7 @@ def diagnose(
         key=lambda each: (_changes(first, each), -each.accuracy),
     )
     by_batch = None
-    if any(isinstance(layer, keras.layers.BatchNormalization) for layer in model._flatten_layers()):
+    if normalizations(model):
         by_batch = top_k_accuracy(subject.scores_by_batch()[:, columns[told_order]], split.labels)
     return Diagnosis(first, best, len(split), *regular, by_batch)
 

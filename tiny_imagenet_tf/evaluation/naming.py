@@ -54,7 +54,7 @@ def name(
         for (file, _, (width, height)), found in zip(read, probabilities, strict=True):
             answers = [
                 {"wnid": classes.wnids[each], "name": classes.names[each], "probability": float(found[each])}
-                for each in found.argsort()[::-1][:top]
+                for each in (-found).argsort(kind="stable")[:top]
             ]
             yield {"file": str(file), "width": width, "height": height, "answers": answers}
 

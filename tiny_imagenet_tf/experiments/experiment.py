@@ -134,7 +134,9 @@ class Experiment:
         if options.demo:
             notes, row = ["made-up images: this says nothing of real ones"], None
         # of its whole epoch: a part of one, which began with better weights, has a higher mean
-        accuracy = next(row["accuracy"] for row in self.run.metrics if row["epoch"] == math.ceil(best.epoch))
+        accuracy = next(
+            measured["accuracy"] for measured in self.run.metrics if measured["epoch"] == math.ceil(best.epoch)
+        )
         summary = Summary(
             title=title,
             published=row,
@@ -217,19 +219,17 @@ def begin(
         )
     data = data or images.load(options, screened=screened)
     Steps(len(data.rows), options.batch_size, options.seed)  # refuses a batch that is larger than the set
+    values_by = options.devices if not devices else ()  # OpenVINO's, beside a GPU that trains the head
     machine = {
         "device": hardware.describe_device(devices, alone=placement.replicas == 1),
         "replicas": placement.replicas,
         "backend": keras.backend.backend(),
+        "processes": processes.count() if processes.count() > 1 else None,
+        "learns_in": learns_in,
+        "engine": engine,
+        "values_by": hardware.describe_device(values_by) if values_by else None,
     }
-    if processes.count() > 1:
-        machine["processes"] = processes.count()
-    if learns_in:
-        machine["learns_in"] = learns_in
-    if engine:
-        machine["engine"] = engine
-    if options.devices and not devices:  # OpenVINO's, beside a GPU that trains the head
-        machine["values_by"] = hardware.describe_device(options.devices)
+    machine = {name: told for name, told in machine.items() if told is not None}
     with _directory(study, options) as run, run.locked():
         try:
             if options.resume:
@@ -275,7 +275,7 @@ def _take_up(run: Run, data: Data, options: RunOptions, machine: dict[str, Any])
         if digest != data.named[name].digest:
             raise UserError(f"--resume {run.path}: the {name} images are not those the run was begun with")
     if (before := stored.get("replicas", 1)) != machine["replicas"]:
-        print(f"begun on {before} devices together, goes on on {machine['replicas']}; --devices chooses")
+        print(f"begun on {before} device(s), continuing on {machine['replicas']}; --devices selects them")
     lengths = {name: getattr(options, name) for name in _LENGTHS if hasattr(options, name)}
     run.write_resumption(lengths, **machine)
 

@@ -20,7 +20,7 @@ from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments import checkpoints
 from tiny_imagenet_tf.experiments.clock import Clock
 from tiny_imagenet_tf.experiments.lines import Lines
-from tiny_imagenet_tf.experiments.statistics import normalizations
+from tiny_imagenet_tf.models.layers import normalizations
 from tiny_imagenet_tf.runs import networks
 from tiny_imagenet_tf.runs.networks import Classes
 from tiny_imagenet_tf.runs.run import Run
@@ -66,7 +66,7 @@ def steps_together(run: Run, per_epoch: int, *pauses: int, devices: Sequence[str
     Args:
         run: that a CPU may have been stopped in at any step.
         per_epoch: steps an epoch.
-        pauses: so many steps apart something has to be done.
+        pauses: intervals, in steps, after which Python must act: measure, or write a checkpoint.
         devices: as :func:`hardware.place` takes them.
     """
     if not hardware.on_gpu(devices):

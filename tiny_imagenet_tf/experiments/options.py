@@ -125,12 +125,12 @@ class DataOptions:
     def starting_point(cls: type[Options], arguments: Sequence[str]) -> Options:
         """Returns the options that a command line does not name: the recipe's own, or with ``--demo`` small ones."""
         demo = given(arguments, "--demo", action="store_true")
-        return dataclasses.replace(cls(), demo=True, **cls.DEMO) if demo else cls()
+        return cls(demo=True, **cls.DEMO) if demo else cls()
 
     @property
     def own(self: Options) -> Options:
         """What the recipe takes where nothing is said."""
-        return dataclasses.replace(type(self)(), **(self.DEMO if self.demo else {}))
+        return type(self)(**(self.DEMO if self.demo else {}))
 
     def refuse(self, names: Sequence[str], because: str) -> None:
         """Raises UserError where one of some options was given that would be ignored.
@@ -151,8 +151,8 @@ class RunOptions(DataOptions):
     GROUP: ClassVar[str] = "run"
 
     resume: Path | None = option(None, departs=False, resumable=True)
-    """A run directory whose training goes on from its checkpoint, with the options it was begun with. Other values may
-    be given of epochs, source, data-dir, tensorboard, track, and where a recipe has them cache, devices, distributed,
+    """A run directory whose training goes on from its checkpoint, with the options it was begun with. These may have
+    new values: epochs, source, data-dir, tensorboard, track, and where a recipe has them cache, devices, distributed,
     start, store, weights, stop-after, stop-after-cuts."""
 
     # Length and pace
@@ -193,7 +193,7 @@ class RunOptions(DataOptions):
     @classmethod
     def starting_point(cls: type[Options], arguments: Sequence[str]) -> Options:
         """Returns the options that a command line does not name: of the run that goes on, or the recipe's own."""
-        path = given(arguments, "--resume", type=place)
+        path = given(arguments, "--resume", type=path_of)
         if path:
             return dataclasses.replace(read(cls, path), resume=path)
         return super().starting_point(arguments)
@@ -219,13 +219,19 @@ class RunOptions(DataOptions):
             if isinstance(value, bool):
                 found.append(flag(field.name if value else f"no_{field.name}"))
             else:
-                found.append(f"{flag(field.name)} {Path(value).name if isinstance(value, str | Path) else value}")
+                found.append(f"{flag(field.name)} {in_words(value)}")
         return " ".join(found)
 
 
 def flag(name: str) -> str:
     """Returns a field's name as it stands on the command line."""
     return f"--{name.replace('_', '-')}"
+
+
+def in_words(value: Any) -> str:
+    """Returns an option's value as it stands on the command line; of a path, the last part."""
+    values = value if isinstance(value, tuple) else (value,)
+    return " ".join(Path(each).name if isinstance(each, str | Path) else str(each) for each in values)
 
 
 def rule_of(config: type, name: str) -> Rule:
@@ -247,7 +253,7 @@ def given(arguments: Sequence[str], option: str, **kind: Any) -> Any:
         return None  # the whole command line is parsed next, and tells
 
 
-def place(word: str) -> Path:
+def path_of(word: str) -> Path:
     """Returns the path that a word of a command line means; the shell leaves the ~ of ``--resume=~/run`` alone.
 
     Raises:

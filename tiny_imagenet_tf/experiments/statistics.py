@@ -12,11 +12,7 @@ import keras
 import numpy as np
 
 from tiny_imagenet_tf import hardware
-
-
-def normalizations(model: keras.Model) -> list[keras.layers.BatchNormalization]:
-    """Returns all layers of batch normalization, those of networks inside the model as well."""
-    return [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+from tiny_imagenet_tf.models.layers import normalizations
 
 
 class Reestimation:

@@ -1,6 +1,6 @@
 """Networks whose features are transferred (Milani section 4.1), each a record; and where their weights come from.
 
-To add one of ``keras.applications``, add a row to :data:`BACKBONES`.
+To add one of ``keras.applications``, add it to :func:`_rows`.
 """
 
 import dataclasses
@@ -129,7 +129,7 @@ def find(name: str, pixels: Pixels | None = None) -> Backbone:
 
 
 def pixels_of(network: keras.Model, name: str, told: Pixels | None) -> Pixels:
-    """Returns what a network of somebody's expects: what was told, or 0..255 where its own layers scale that.
+    """Returns the pixels that a user's network expects: what was told, or 0..255 where its own layers scale that.
 
     Raises:
         UserError: neither is known; it is never guessed.

@@ -43,7 +43,7 @@ def compact_inception(
         input_shape: (height, width, channels) in any data format; height and width 15 or more, or None.
         classes: number of classes.
         width_multiplier: factor on the width of every convolution, rounded to the nearest, at least 1.
-        dropout_rate: before the fully connected layer: 0 for "Baseline", 0.2 for "Regularized" (keep 80 %).
+        dropout_rate: before the fully connected layer: 0 for "Baseline", 0.2 for "Regularized" (keep 80%).
         scale: batch normalization with a gamma.
         weight_decay: c of Keras' `L2(c)`.
         decayed: on every kernel, or on the last layer's alone.

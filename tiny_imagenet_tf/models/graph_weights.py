@@ -90,4 +90,4 @@ def _layer(tensor):
 def _inputs(layer):
     if isinstance(layer, keras.layers.InputLayer):
         return []
-    return layer.input if isinstance(layer.input, list) else [layer.input]
+    return keras.tree.flatten(layer.input)

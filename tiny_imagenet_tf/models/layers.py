@@ -1,4 +1,4 @@
-"""The two ends of every network: images in, logits out."""
+"""The two ends of every network, images in and logits out, and what is done to layers of any."""
 
 from collections.abc import Callable
 
@@ -89,3 +89,8 @@ def with_dtypes(model: keras.Model, dtype_of: Callable[[layers.Layer], str | Non
     other = keras.models.clone_model(model, clone_function=layer_of, recursive=True)
     other.set_weights(model.get_weights())
     return other
+
+
+def normalizations(model: keras.Model) -> list[layers.BatchNormalization]:
+    """Returns all layers of batch normalization, those of networks inside the model as well."""
+    return [layer for layer in model._flatten_layers() if isinstance(layer, layers.BatchNormalization)]

@@ -6,7 +6,7 @@ A row of the papers with no run of ours says "not run"; the paper's number never
 from collections.abc import Sequence
 
 from tiny_imagenet_tf import published
-from tiny_imagenet_tf.reports.analysis.intervals import wilson
+from tiny_imagenet_tf.reports.analysis.intervals import of_accuracy
 from tiny_imagenet_tf.reports.table import NOTHING, Table, inline
 from tiny_imagenet_tf.runs.records import Record
 
@@ -14,12 +14,12 @@ NOT_RUN = "not run"
 NOT_OURS = "another group's, not ours to run"
 STAND_IN_TRUNKS = {
     "inception_v3_2015.weights.h5": (
-        "the trunk is Google's Inception-v3 of December 2015 with three of its 94 kernels learned again on Tiny "
+        "they are those of Google's Inception-v3 of December 2015, three of its 94 kernels learned again on Tiny "
         "ImageNet's train split: not the paper's weights, so not a reproduction of its number"
     )
 }
 PAPER = ("Paper: val", "Paper: test")
-OURS = ("Here: val", "95 % interval of accuracy", "Here: top-5 accuracy", "Data", "Trunk", "Device", "Hours", "Commit")
+OURS = ("Here: val", "95% interval of accuracy", "Here: top-5 accuracy", "Data", "Device", "Hours", "Record", "Commit")
 
 
 ERRORS = "Top-1 error, accuracy in brackets. Test errors are the course server's: its labels are not public."
@@ -106,8 +106,8 @@ def short_table(results: Sequence[Record]) -> str:
         ours = (NOT_RUN, NOTHING, NOTHING)
         if runs:
             val, did = runs[0].summary.validation, inline("; ".join(runs[0].summary.shortfalls))
-            ours = (f"{100 * val.top1:.2f} %", f"{val.images:,} of {published.VAL_IMAGES:,}", did or "complete")
-        lines.append(f"| {row.paper}: {row.name} | {100 * row.val_accuracy:.2f} % | {' | '.join(ours)} |")
+            ours = (f"{100 * val.top1:.2f}%", f"{val.images:,} of {published.VAL_IMAGES:,}", did or "complete")
+        lines.append(f"| {row.paper}: {row.name} | {100 * row.val_accuracy:.2f}% | {' | '.join(ours)} |")
     return "\n".join(lines)
 
 
@@ -141,7 +141,7 @@ def _labelled(name: str, result: Record) -> str:
 def _le_yang_columns(key: str) -> tuple[str, ...]:
     """Depth, nonlinearity and screening as Table 2 prints them."""
     if not key.startswith("le_yang/model_"):
-        return ("8 and 9", NOTHING, "yes")
+        return (NOTHING, NOTHING, "yes")
     row = int(key.removeprefix("le_yang/model_")) - 1
     screened = "yes" if published.LE_YANG_TABLE_2_SCREENED[row] else "no"
     return str(published.LE_YANG_TABLE_1_DEPTH[row]), published.LE_YANG_TABLE_2_NONLINEARITY[row], screened
@@ -150,19 +150,22 @@ def _le_yang_columns(key: str) -> tuple[str, ...]:
 def _ours(result: Record) -> tuple[str, ...]:
     summary, environment = result.summary, result.environment
     val = summary.validation
-    low, high = wilson(round(val.top1 * val.images), val.images)
-    top5 = NOTHING if val.top5 is None else f"{100 * val.top5:.2f} %"
-    train = "" if summary.train.images is None else f"{summary.train.images:,} train, "
+    low, high = of_accuracy(val.top1, val.images)
+    top5 = NOTHING if val.top5 is None else f"{100 * val.top5:.2f}%"
+    train = "" if summary.train.images is None else f"{summary.train.images:,} train"
+    if train and "augmented" in (summary.train.views or ""):
+        train += f" ({summary.train.views})"
+    changed = "+" if environment.get("uncommitted_changes") else ""
     hours = NOTHING if summary.hours is None else f"{summary.hours:.2g}"
     return (
         _percent(val.top1),
-        f"{100 * low:.1f} to {100 * high:.1f} %",
+        f"{100 * low:.1f} to {100 * high:.1f}%",
         top5,
-        f"{train}{val.images:,} val, {val.shown}",
-        f"`{summary.trunk}`" if summary.trunk else NOTHING,
+        ", ".join(part for part in (train, f"{val.images:,} val", val.shown) if part),
         environment.get("device") or NOTHING,
         hours,
-        f"`{environment['commit'][:7]}`" if environment.get("commit") else NOTHING,
+        f"`{result.name}`",
+        f"`{environment['commit'][:7]}{changed}`" if environment.get("commit") else NOTHING,
     )
 
 
@@ -189,9 +192,9 @@ def _notes(results: Sequence[Record]) -> tuple[str, ...]:
         of_run += summary.notes
         if summary.trunk in STAND_IN_TRUNKS:
             of_run.append(STAND_IN_TRUNKS[summary.trunk])
-        said[f"{summary.title} (`results/{result.name}.json`)"] = of_run
+        said[f"`{result.name}`"] = of_run
     return notes_of_runs(said)
 
 
 def _percent(accuracy: float | None) -> str:
-    return NOTHING if accuracy is None else f"{100 - 100 * accuracy:.2f} % ({100 * accuracy:.2f} %)"
+    return NOTHING if accuracy is None else f"{100 - 100 * accuracy:.2f}% ({100 * accuracy:.2f}%)"

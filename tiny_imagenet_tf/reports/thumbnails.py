@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from tiny_imagenet_tf.data import splits
-from tiny_imagenet_tf.data.batches import decode as decode_jpeg
+from tiny_imagenet_tf.data.batches import decoded
 from tiny_imagenet_tf.data.splits import Split
 
 
@@ -78,7 +78,7 @@ class Images:
 
 def decode(split: Split, rows: np.ndarray) -> np.ndarray:
     """Returns images as uint8 (n, 64, 64, 3), in the order of ``rows``."""
-    return np.stack([decode_jpeg(split.jpegs[int(row)]).numpy() for row in rows])
+    return decoded(split.take(np.asarray(rows)))
 
 
 def sprite(images: np.ndarray, cell: int, quality: int = 60) -> Sprite:

@@ -344,7 +344,7 @@ def locked(path: Path, what: str = "", *, wait: bool) -> Iterator[None]:
 
 
 class Shares:
-    """Parts of one work that several processes share: each part is done by one of them.
+    """Parts of one job that several processes share: each part is done by one of them.
 
     Args:
         path: of a file whose byte n is locked by the process that does part n.

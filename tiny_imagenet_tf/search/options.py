@@ -24,7 +24,7 @@ class SearchOptions(ClusterOptions):
     DEMO: ClassVar[dict[str, Any]] = ClusterOptions.DEMO | {"trials": 6, "together": 3, "epochs": 3, "batch_size": 20}
 
     variant: Literal["vanilla", "v2", "v3"] = option("vanilla")
-    """Whose head: v2 has dropout that keeps 80 %, v3 is trained on augmented views, too."""
+    """Whose head: v2 has dropout that keeps 80%, v3 is trained on augmented views, too."""
     study: Path | None = option(None)
     """Folder of the search. Rerun the command to resume; several processes can share the folder. Default:
     runs/search_head-VARIANT."""

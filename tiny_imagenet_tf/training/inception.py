@@ -49,7 +49,9 @@ def adam(options: InceptionOptions, network: keras.Model) -> keras.optimizers.Ad
     """Returns Adam as TensorFlow 1 had it, with the decoupled weight decay of kernels if it is chosen."""
     decay = options.weight_decay if options.decoupled else None
     optimizer = keras.optimizers.Adam(options.rate, epsilon=ADAM_EPSILON, weight_decay=decay)
-    last = options.weight_decay_on == "last"  # by paths: on JAX a variable's name does not hold its layer's
-    kept = [each for each in network.trainable_variables if last and not each.path.endswith("logits/kernel")]
-    optimizer.exclude_from_weight_decay(var_list=kept, var_names=["beta", "bias"])
+    if options.weight_decay_on == "last":  # by paths: on JAX a variable's name does not hold its layer's
+        others = [each for each in network.trainable_variables if not each.path.endswith("logits/kernel")]
+        optimizer.exclude_from_weight_decay(var_list=others)
+    else:
+        optimizer.exclude_from_weight_decay(var_names=["beta", "bias"])
     return optimizer

@@ -33,17 +33,17 @@ def run(study: Study, options: ModernOptions) -> Run:
         trained = reached(experiment.run.checkpoint, steps).epoch
         views = RandomViews(mirror=True, mixup=options.mixup, least_area=options.least_area)
         targets = taught(options, experiment.data) if options.teacher else None
+        network = partial(
+            compact_inception,
+            (None, None, 3),
+            experiment.classes,
+            width_multiplier=options.width_multiplier,
+            momentum=options.batch_norm_momentum,
+        )
+        loss = smoothed_cross_entropy(options.label_smoothing)
         for size, began, until in zip(options.sizes, (0, *options.ends), options.ends, strict=False):
             if until == began or until <= min(trained, options.until - 1):
                 continue  # too few epochs for all sizes, or a stage that is over
-            network = partial(
-                compact_inception,
-                (None, None, 3),
-                experiment.classes,
-                width_multiplier=options.width_multiplier,
-                momentum=options.batch_norm_momentum,
-            )
-            loss = smoothed_cross_entropy(options.label_smoothing)
             stage = Scratch.compiled(experiment, network, views, lambda _: optimizer_of(options, steps), loss, size)
             stage = dataclasses.replace(stage, targets=targets, reestimate=experiment.placement.replicas == 1)
             print(f"images of {size} pixels until epoch {until}")

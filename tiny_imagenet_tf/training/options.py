@@ -255,7 +255,7 @@ class ConvnetOptions(ScratchOptions):
     """Of the first epoch. Paper, and default: 0.01 for model 9, 0.02 for the others. With --loss svm the default is
     a 199th of that, since the loss sums over the 199 wrong classes; at the paper's rate it diverges."""
     stop_after_cuts: int = option(SCHEDULE, POSITIVE, departs=False, resumable=True)
-    """Cuts of the learning rate after which training ends, if there are so many before the last epoch. Paper: not
+    """Training ends after this many cuts of the learning rate, or with the last epoch if that comes first. Paper: not
     given."""
     patience: int = option(3, POSITIVE)
     """Epochs without a better val accuracy after which the learning rate is divided by 10. Paper: not given."""

@@ -18,8 +18,9 @@ from tiny_imagenet_tf.evaluation.predict import Predictor
 from tiny_imagenet_tf.experiments.clock import Clock
 from tiny_imagenet_tf.experiments.experiment import Experiment
 from tiny_imagenet_tf.experiments.fit import compile_for_training, fit, save_network, steps_together
-from tiny_imagenet_tf.experiments.statistics import Reestimation, normalizations
+from tiny_imagenet_tf.experiments.statistics import Reestimation
 from tiny_imagenet_tf.models import preprocess
+from tiny_imagenet_tf.models.layers import normalizations
 from tiny_imagenet_tf.published import IMAGE_SIZE
 from tiny_imagenet_tf.runs.summary import Training
 

@@ -80,7 +80,7 @@ class Engine:
         sample = images.take(images.spread_rows(openvino.CALIBRATION_IMAGES))
 
         def pixels() -> np.ndarray:
-            shown = _fixed(self.trunk, views.WHOLE, self.resize)
+            shown = fixed(self.trunk, views.WHOLE, self.resize)
             return np.concatenate([shown(each, np.empty(0)) for each in batches.in_order(sample, batch_size())])
 
         network = openvino.quantized(self.trunk, pixels, f"{sample.digest} {self.resize}", folder)
@@ -91,7 +91,7 @@ class Engine:
         trunk, drawn = self.trunk, view.views if isinstance(view, DrawnView) else views.PLAIN
         if self.network or freezes():
             extract = self._frozen
-            shown = _fixed(trunk, view, self.resize) if isinstance(view, View) else _drawn(trunk, drawn, self.resize)
+            shown = fixed(trunk, view, self.resize) if isinstance(view, View) else _drawn(trunk, drawn, self.resize)
             return lambda images, table: extract(shown(images, table))
         if drawn not in self._calls:  # traced once for all fixed views and once for all drawn ones
             classifier = preprocess.classifier(trunk.model, trunk.backbone.pixels)
@@ -148,7 +148,7 @@ def batch_size() -> int:
     return 256 if hardware.has_gpu() else 50
 
 
-def _fixed(trunk: Trunk, view: View, resize: Resize) -> Callable[[tf.Tensor, np.ndarray], tf.Tensor]:
+def fixed(trunk: Trunk, view: View, resize: Resize) -> Callable[[tf.Tensor, np.ndarray], tf.Tensor]:
     """All images in one view: slices and one resizing, half the time of the products that they equal."""
     top, left, size = views.WINDOWS[view.window]
     scale = _scale(trunk)

@@ -21,9 +21,9 @@ from tiny_imagenet_tf.evaluation.metrics import mcnemar, only_one_right
 from tiny_imagenet_tf.experiments import data as images
 from tiny_imagenet_tf.experiments.experiment import begin, begun_in, precision_of
 from tiny_imagenet_tf.experiments.options import Study
-from tiny_imagenet_tf.experiments.statistics import normalizations
 from tiny_imagenet_tf.models import backbones
 from tiny_imagenet_tf.models.backbones import Trunk
+from tiny_imagenet_tf.models.layers import normalizations
 from tiny_imagenet_tf.runs.files import room
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.transfer_values import kept_stores
@@ -128,16 +128,16 @@ def cuts(model: keras.Model) -> list[str]:
     needed_by: dict[int, int] = {}
     order = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
     for number, layer in enumerate(order):
-        for tensor in _tensors(layer.input):
+        for tensor in keras.tree.flatten(layer.input):
             needed_by[id(tensor)] = number
     for tensor in model.outputs:
         needed_by[id(tensor)] = len(order)
     open_until, found = [needed_by.get(id(model.inputs[0]), 0)], []
     for number, layer in enumerate(order):
         open_until = [until for until in open_until if until > number]
-        if not open_until and len(_tensors(layer.output)) == 1:
+        if not open_until and len(keras.tree.flatten(layer.output)) == 1:
             found.append(layer.name)
-        open_until += [needed_by.get(id(tensor), number) for tensor in _tensors(layer.output)]
+        open_until += [needed_by.get(id(tensor), number) for tensor in keras.tree.flatten(layer.output)]
     return found
 
 
@@ -157,10 +157,6 @@ def _behind(cut: keras.KerasTensor, trunk: Trunk) -> keras.Model:
     for layer in inner.layers:  # one by one, as the trunk was frozen
         layer.trainable = True
     return keras.Model(rows, inner(x), name="learning")
-
-
-def _tensors(value: object) -> list:
-    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def learning_precision(options: FinetuneOptions) -> Arithmetic:
@@ -198,7 +194,7 @@ def _tell_size(options: FinetuneOptions, data: images.Data, made: Extraction, wi
     advice = "unfreeze from a later layer on, or take a --fraction"
     if training:
         advice += "; on a GPU --augment --augmented-views 0 stores no training maps"
-    if memory and times * held > memory:
+    if times * held > memory:
         many = "three times" if times == 3 else "twice"
         raise UserError(f"{held:,} bytes of maps: memory holds them {many}, and {memory:,} are free; {advice}")
     folder, free = room(options.values_folder)

@@ -21,7 +21,7 @@ from tiny_imagenet_tf.experiments.options import (
     flag,
     given,
     option,
-    place,
+    path_of,
     read,
 )
 from tiny_imagenet_tf.runs.run import Run
@@ -39,7 +39,8 @@ class ValueOptions(DataOptions):
     DEMO: ClassVar[dict[str, Any]] = {"weights": "random", "input_size": 107, "layer": "mixed0"}
 
     backbone: str = option("inception_v3")
-    """A network of keras.applications, see README, this package's inception_v3_blocks, or a .keras file."""
+    """inception_v3, inception_resnet_v2, xception, resnet50, resnet50_v2, efficientnet_v2_b0, efficientnet_v2_s,
+    convnext_tiny or mobilenet_v3_large of keras.applications, this package's inception_v3_blocks, or a .keras file."""
     weights: str = option("imagenet", departs=False, resumable=True)
     """Weights of the backbone: imagenet (Keras' own, downloaded), random, or a .h5, .weights.h5 or .keras file that
     holds the network, under any head. Paper: TensorFlow's Inception-v3 of December 2015."""
@@ -68,7 +69,7 @@ class ValueOptions(DataOptions):
 
     augment: bool = option(False)
     """Train on randomly cropped views with random brightness and contrast (section 4.2, v3)."""
-    augmented_views: int = option(3, departs=False)
+    augmented_views: int = option(2, departs=False)
     """With augment: random views stored of each image beside the whole one; each epoch draws one of these or the whole.
     Paper: 0, new views every epoch, which is a pass through the backbone an epoch and made for GPUs."""
     augmented_fraction: float = option(1.0, SHARE, departs=False)
@@ -283,7 +284,7 @@ class FinetuneOptions(TransferOptions):
     @classmethod
     def starting_point(cls, arguments: Sequence[str]) -> "FinetuneOptions":
         """Returns the options that a command line does not name: the start's, where they are the start's to say."""
-        found, start = super().starting_point(arguments), given(arguments, "--start", type=place)
+        found, start = super().starting_point(arguments), given(arguments, "--start", type=path_of)
         if start is None:
             return found
         images = {} if found.resume else inherited(start, ("source", "data_dir", "fraction"))

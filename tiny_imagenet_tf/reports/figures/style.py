@@ -60,7 +60,7 @@ def to_bytes(figure: Figure, kind: Literal["svg", "png"]) -> bytes:
 
 def percent_axis(axis: Axis) -> None:
     """Labels an axis of fractions in percent."""
-    axis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
+    axis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
 
 
 def bare(axes: Axes) -> None:

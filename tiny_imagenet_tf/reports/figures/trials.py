@@ -13,12 +13,13 @@ AXES = {"weight_decay": ("L2", (1,)), "learning_rate": ("learning rate", (1, 3))
 
 
 @in_house_style
-def accuracy_of_trials(searches: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
+def accuracy_of_trials(searches: Mapping[str, Sequence[Mapping[str, Any]]], least: float | None = None) -> Figure:
     """Draws the accuracy of each trial against its L2 and its learning rate; the best of a search has a ring.
 
     Args:
         searches: title to trials: a value of each hyper-parameter, ``accuracy`` as a fraction, and ``state``, which
             is ``complete`` where a trial was not given up early.
+        least: accuracy at the foot of the figure, which leaves out what is below; None for that of the worst trial.
     """
     figure = Figure(figsize=(6.4, 3.4))
     places = figure.subplots(1, len(AXES), sharey=True)
@@ -34,6 +35,7 @@ def accuracy_of_trials(searches: Mapping[str, Sequence[Mapping[str, Any]]]) -> F
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0e}".replace("e-0", "e-"))  # no formula
         axes.xaxis.set_minor_formatter(NullFormatter())
     places[0].set(ylabel="held-out training images")
+    places[0].set_ylim(bottom=least)
     percent_axis(places[0].yaxis)
     columns = len(searches) if len(searches) < 4 else 2  # more would not fit beside each other
     figure.legend(*places[0].get_legend_handles_labels(), loc="outside upper center", ncols=columns, labelcolor=GREY)

@@ -134,7 +134,7 @@ def _neighbours(values: np.ndarray, place: np.ndarray, names: list[str]) -> tupl
     """Which classes are next to which before t-SNE lays them out."""
     count = min(10, len(values) - 2)
     shares = embedding.neighbour_shares(values, place, len(names), count)
-    rows = tuple((name, *(f"{100 * share:.1f} %" for share in row)) for name, row in zip(names, shares, strict=True))
+    rows = tuple((name, *(f"{100 * share:.1f}%" for share in row)) for name, row in zip(names, shares, strict=True))
     caption = (
         f"Of the {count} images nearest to an image of the row's class, by cosine similarity of the activations "
         "themselves, the share that is of the column's class."
@@ -147,7 +147,7 @@ def _neighbours(values: np.ndarray, place: np.ndarray, names: list[str]) -> tupl
 def colours_of(names: list[str]) -> list[str]:
     """The paper's colours for its classes, the house's for others; hues where there are more than eight classes."""
     if len(names) > len(style.COLOURS):
-        hues = [colorsys.hls_to_rgb(i * 0.618 % 1, 0.35 + 0.1 * (i % 3), 0.65) for i in range(len(names))]
+        hues = [colorsys.hls_to_rgb(i * 0.618 % 1, 0.3 + 0.17 * (i // 21 % 3), 0.65) for i in range(len(names))]
         return ["#" + "".join(f"{round(255 * part):02x}" for part in hue) for hue in hues]
     taken = {COLOURS_BY_NAME[name] for name in names if name in COLOURS_BY_NAME}
     free = (colour for colour in style.COLOURS if colour not in taken)

@@ -27,24 +27,24 @@ def about_errors(by_name: dict[str, ClassErrors], names: list[str]) -> Table:
         rows += [
             (
                 "plunger has the most mistakes",
-                "56 % of 50, the worst class",
+                "56% of 50, the worst class",
                 f"{_error(plunger)}; {_rank(plunger, by_name)}{other}",
             ),
             ("its errors are spread over many classes", "28 errors in 20 classes", _spread(plunger)),
         ]
     if convertible := by_name.get("convertible"):
         told = published.MILANI_CONVERTIBLE_TAKEN_FOR
-        shares = [f"{name} {100 * _share(convertible, name, names):.0f} %" for name in told if name in names]
+        shares = [f"{name} {100 * _share(convertible, name, names):.0f}%" for name in told if name in names]
         rows += [
-            ("convertible is often wrong", "42 % of 50", f"{_error(convertible)}; {_rank(convertible, by_name)}"),
+            ("convertible is often wrong", "42% of 50", f"{_error(convertible)}; {_rank(convertible, by_name)}"),
             ("its errors are in few classes", "21 errors in 8 classes", _spread(convertible)),
-            ("it is taken for sports car or beach wagon", "14 % each", ", ".join(shares)),
+            ("it is taken for sports car or beach wagon", "14% each", ", ".join(shares)),
         ]
     if bullet_train := by_name.get("bullet train"):
         seen = f"{_error(bullet_train)}; {_rank(bullet_train, by_name)}"
-        rows.append(("bullet train is the most accurate", "2 % of 50, the best class", seen))
+        rows.append(("bullet train is the most accurate", "2% of 50, the best class", seen))
     caption = (
-        "Errors are top-1 on the class's validation images, with the 95 % interval of so few. Rank 1 is the class "
+        "Errors are top-1 on the class's validation images, with the 95% interval of so few. Rank 1 is the class "
         "with the highest error; equal errors share a rank."
     )
     return Table("Errors, claim by claim", caption, COLUMNS, tuple(rows))
@@ -60,7 +60,7 @@ def about_clusters(shares: np.ndarray, names: list[str]) -> Table:
 
     def told(one: str, others: tuple[str, ...]) -> str:
         return ", ".join(
-            f"{one} to {other} {100 * shares[names.index(one), names.index(other)]:.1f} %" for other in others
+            f"{one} to {other} {100 * shares[names.index(one), names.index(other)]:.1f}%" for other in others
         )
 
     cats = ("Egyptian cat", "Persian cat")
@@ -82,7 +82,7 @@ def about_clusters(shares: np.ndarray, names: list[str]) -> Table:
 
 def _error(errors: ClassErrors) -> str:
     low, high = wilson(errors.images - errors.right, errors.images)
-    return f"{100 * errors.error:.0f} % of {errors.images} ({100 * low:.0f} to {100 * high:.0f})"
+    return f"{100 * errors.error:.0f}% of {errors.images} ({100 * low:.0f} to {100 * high:.0f})"
 
 
 def _rank(errors: ClassErrors, by_name: dict[str, ClassErrors]) -> str:

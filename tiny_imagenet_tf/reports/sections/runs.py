@@ -7,7 +7,7 @@ from tiny_imagenet_tf.evaluation.metrics import p_in_words, top_k_accuracy
 from tiny_imagenet_tf.reports import tables
 from tiny_imagenet_tf.reports.analysis import comparison
 from tiny_imagenet_tf.reports.analysis.calibration import calibration
-from tiny_imagenet_tf.reports.analysis.intervals import wilson
+from tiny_imagenet_tf.reports.analysis.intervals import of_accuracy
 from tiny_imagenet_tf.reports.figures import curves
 from tiny_imagenet_tf.reports.page import Drawing, Section, Tabulated
 from tiny_imagenet_tf.reports.subject import Subject
@@ -36,20 +36,20 @@ def key_figures(subjects: list[Subject]) -> Section:
 def _key_figures(subject: Subject) -> dict[str, str]:
     summary, environment = subject.summary, subject.run.environment
     val, answers = summary.validation, subject.predictions
-    low, high = wilson(round(val.top1 * val.images), val.images)
+    low, high = of_accuracy(val.top1, val.images)
     top5 = val.top5 or (top_k_accuracy(answers.probabilities, answers.labels, 5) if answers else None)
     return {
-        "Top-1 accuracy": f"**{100 * val.top1:.2f} %**",
-        "95 % interval": f"{100 * low:.2f} to {100 * high:.2f} %",
-        "Top-5 accuracy": f"{100 * top5:.2f} %" if top5 else NOTHING,
-        "Calibration error": f"{100 * calibration(answers.confidence, answers.right).error:.1f} %"
+        "Top-1 accuracy": f"**{100 * val.top1:.2f}%**",
+        "95% interval": f"{100 * low:.2f} to {100 * high:.2f}%",
+        "Top-5 accuracy": f"{100 * top5:.2f}%" if top5 else NOTHING,
+        "Calibration error": f"{100 * calibration(answers.confidence, answers.right).error:.1f}%"
         if answers
         else NOTHING,
         "Validation": f"{val.images:,} images, {val.shown}",
         "Training": NOTHING if summary.train.images is None else f"{summary.train.images:,} images",
         "Chosen": summary.selection or NOTHING,
         "Backbone": f"`{summary.backbone}`" if summary.backbone else NOTHING,
-        "Trunk": f"`{summary.trunk}`" if summary.trunk else NOTHING,
+        "Its weights": f"`{summary.trunk}`" if summary.trunk else NOTHING,
         "Device": environment.get("device") or NOTHING,
         "Hours": f"{summary.hours:.2g}" if summary.hours else NOTHING,
         "Seed": str(environment.get("seed", NOTHING)),
@@ -150,5 +150,5 @@ def _answers(first: Subject, second: Subject, title: str) -> tuple[str, ...]:
     found = comparison.compare(first.predictions, second.predictions)
     a, b = found.accuracies
     p = p_in_words(found.p_value)
-    percents = f"{100 * a:.2f} %", f"{100 * b:.2f} %", f"{100 * (b - a):+.2f} points"
+    percents = f"{100 * a:.2f}%", f"{100 * b:.2f}%", f"{100 * (b - a):+.2f} points"
     return (title, f"{found.images:,}", *percents, str(found.only_first), str(found.only_second), p)

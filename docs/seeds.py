@@ -1,0 +1,61 @@
+"""What another seed changes: the searched heads five times each, for docs/beyond.md.
+
+A seed draws a head's first weights, its dropout and the order of the images; the transfer values are the same. Reads
+the records in results/ and writes the table between the page's markers.
+
+python docs/seeds.py
+"""
+
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+
+from tiny_imagenet_tf.reports import markers
+from tiny_imagenet_tf.reports.analysis.comparison import differences
+from tiny_imagenet_tf.runs import records
+from tiny_imagenet_tf.runs.records import Record
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = ("results", "results/cpus", "results/seeds")
+FIRST = (  # of each group the run of seed 0
+    "transfer_vanilla_searched",
+    "transfer_v2_searched",
+    "lite2_vanilla_searched_vnni",
+    "lite2_v2_searched_vnni_seed_0",  # its ten epochs; the other record of this run has fifteen
+)
+OTHERS = (1, 2, 3, 4)
+PLACES = ("runs", "source", "data_dir", "store")
+
+
+def groups() -> Iterator[list[Record]]:
+    """Gives the runs of each head, by seed.
+
+    Raises:
+        ValueError: they differ in more than their seed.
+    """
+    found = {record.name: record for folder in FOLDERS for record in records.read(ROOT / folder)}
+    for first in FIRST:
+        name = first.removesuffix("_seed_0")
+        runs = [found[first], *(found[f"{name}_seed_{seed}"] for seed in OTHERS)]
+        if [run.config["seed"] for run in runs] != [0, *OTHERS]:
+            raise ValueError(f"{first}: its runs are of other seeds than 0 to {OTHERS[-1]}")
+        if odd := set(differences([run.config for run in runs])) - {"seed", *PLACES}:
+            raise ValueError(f"{first}: its runs differ in {', '.join(sorted(odd))}")
+        yield runs
+
+
+def section() -> str:
+    """Returns the table."""
+    lines = ["| backbone | head | seed 0 | mean of five | sd | lowest, highest |", "| --- | --- |" + " ---: |" * 4]
+    for runs in groups():
+        found = [run.summary.validation.top1 for run in runs]
+        head = runs[0].config["recipe"].removeprefix("transfer_")
+        lines.append(
+            f"| {Path(runs[0].config['backbone']).stem} | {head} | {found[0]:.2%} | {statistics.mean(found):.2%} "
+            f"| {100 * statistics.stdev(found):.2f} | {min(found):.2%}, {max(found):.2%} |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    markers.replace(ROOT / "docs/beyond.md", "seeds", lambda _: section())

@@ -1,0 +1,44 @@
+"""What another seed changes: the page shows what the stored runs come to."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def script(docs_script):
+    return docs_script("seeds")
+
+
+def test_the_page_shows_what_stored_runs_come_to(script):
+    assert script.section() in (ROOT / "docs/beyond.md").read_text(encoding="utf-8"), "run python docs/seeds.py"
+
+
+def test_each_row_is_of_five_seeds_and_of_them_alone(script):
+    shown = script.section().splitlines()[2:]
+    for runs, row in zip(script.groups(), shown, strict=True):
+        assert [run.environment["seed"] for run in runs] == [0, 1, 2, 3, 4]
+        found = np.array([run.summary.validation.top1 for run in runs])
+        assert f"{found.mean():.2%} | {100 * found.std(ddof=1):.2f} |" in row
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"), [({"seed": 3}, "other seeds"), ({"seed": 2, "learning_rate": 0.1}, "differ in learning_rate")]
+)
+def test_runs_that_are_no_seeds_of_one_are_refused(script, monkeypatch, changed, said):
+    first = script.FIRST[0]
+    read = script.records.read
+
+    def odd(folder):
+        return [
+            dataclasses.replace(each, config=each.config | changed) if each.name == f"{first}_seed_2" else each
+            for each in read(folder)
+        ]
+
+    monkeypatch.setattr(script.records, "read", odd)
+    with pytest.raises(ValueError, match=f"{first}: its runs .*{said}"):
+        next(script.groups())
