@@ -18,6 +18,7 @@ from tiny_imagenet_tf.experiments import data as images
 from tiny_imagenet_tf.experiments.experiment import Experiment
 from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.models.layers import normalizations
+from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.training import modern, teacher
 from tiny_imagenet_tf.training.modern import optimizer_of
 from tiny_imagenet_tf.training.options import ModernOptions
@@ -191,6 +192,15 @@ def test_a_student_learns_the_label_and_what_the_teacher_says(small, recipe, tin
     halved = dataclasses.replace(small, fraction=0.5)
     with pytest.raises(UserError, match="other images"):
         teacher.probabilities(taught_by.path, images.load(halved))
+    begun = Run.create(tmp_path, STUDY.recipe, student)
+    (tmp_path / "elsewhere").mkdir()
+    moved = taught_by.path.rename(tmp_path / "elsewhere" / taught_by.path.name)
+    goes_on = ModernOptions.starting_point(["--resume", str(begun.path)])
+    dataclasses.replace(goes_on, teacher=moved).check()
+    for other in (tmp_path / "another", None):
+        with pytest.raises(UserError, match=f"was taught by {moved.name}"):
+            dataclasses.replace(goes_on, teacher=other).check()
+    moved.rename(taught_by.path)
     shutil.rmtree(tmp_path / "store")
     with pytest.raises(UserError, match="whose transfer values"):
         teacher.probabilities(taught_by.path, data)

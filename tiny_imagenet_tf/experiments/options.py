@@ -83,7 +83,8 @@ class DataOptions:
     """Whether the precision is that of a network that does not learn."""
 
     demo: bool = option(False, departs=False)
-    """Run the whole recipe in minutes on made-up images of ten shapes. Its accuracy says nothing about real images."""
+    """Run the whole recipe on a few made-up images of ten shapes, in seconds to minutes. Its accuracy says nothing of
+    real images."""
     source: Path | None = option(None, departs=False, resumable=True)
     """A tiny-imagenet-200 folder, zip or tar. Without it the official archive is downloaded."""
     data_dir: Path | None = option(None, departs=False, resumable=True)
@@ -153,7 +154,7 @@ class RunOptions(DataOptions):
     resume: Path | None = option(None, departs=False, resumable=True)
     """A run directory whose training goes on from its checkpoint, with the options it was begun with. These may have
     new values: epochs, source, data-dir, tensorboard, track, and where a recipe has them cache, devices, distributed,
-    start, store, weights, stop-after, stop-after-cuts."""
+    start, store, teacher, weights, stop-after, stop-after-cuts."""
 
     # Length and pace
     epochs: int = option(30, POSITIVE, departs=False, resumable=True)

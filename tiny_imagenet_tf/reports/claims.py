@@ -63,4 +63,5 @@ def _row(claims: Path, claim: dict[str, str], found: dict[str, Record]) -> tuple
         figure = claim.get("figure", NOTHING).format(**found)
     except (KeyError, AttributeError, TypeError, ValueError, IndexError) as error:
         raise UserError(f"{place}: no stored record has what its figure asks for: {error}") from error
-    return *said, figure, f"`{by}`"
+    page = (claims.parents[1] / by).parent == claims.parent and by.endswith(".md")  # beside the page of claims
+    return *said, figure, f"[{Path(by).name}]({Path(by).name})" if page else f"`{by}`"

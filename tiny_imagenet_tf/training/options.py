@@ -9,7 +9,7 @@ from tyro.conf import FlagCreatePairsOff
 from tiny_imagenet_tf import published
 from tiny_imagenet_tf.choices import Blocks, Decayed, WeightDecayConvention
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.experiments.options import PART, POSITIVE, SHARE, Rule, RunOptions, option
+from tiny_imagenet_tf.experiments.options import PART, POSITIVE, SHARE, Rule, RunOptions, option, read
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.training import staged
 
@@ -170,7 +170,7 @@ class ModernOptions(ScratchOptions):
     """Of batch normalization's moving averages, by which several devices measure; one device estimates them anew."""
     width_multiplier: float = option(1.0, WIDTH)
     """Factor on the width of every convolution; below 1 for a quick try."""
-    teacher: Path | None = option(None)
+    teacher: Path | None = option(None, resumable=True)
     """A finished run of transfer learning or fine-tuning, of the same images, whose probabilities are learned, too."""
     teacher_share: float = option(0.5, SHARE)
     """Weight of the teacher's probabilities in the target; the labels get the rest."""
@@ -188,6 +188,8 @@ class ModernOptions(ScratchOptions):
             raise UserError(f"--warmup-epochs {self.warmup_epochs}: must be below the {self.epochs} of --epochs")
         if self.until > self.epochs:
             raise UserError(f"--stop-after {self.stop_after}: the schedule ends with the {self.epochs} of --epochs")
+        if self.resume and _name(self.teacher) != (begun := _name(read(type(self), self.resume).teacher)):
+            raise UserError(f"--teacher {self.teacher}: the run to resume was taught by {begun}, wherever that is now")
         if self.teacher is None:
             self.refuse(("teacher_share",), "there is no --teacher")
         elif not Run.finished(self.teacher).config["recipe"].startswith(("transfer_", "finetune")):
@@ -213,6 +215,10 @@ class ModernOptions(ScratchOptions):
     def decay(self) -> float:
         """The weight decay."""
         return {"sgd": 0.005, "adamw": 0.05}[self.optimizer] if self.weight_decay is None else self.weight_decay
+
+
+def _name(run: Path | None) -> str | None:
+    return run and run.name
 
 
 @dataclasses.dataclass(frozen=True)
