@@ -65,6 +65,9 @@ def main(config: Config) -> Run:
     splits.check_fraction(config.fraction)
     if not config.members:
         raise UserError("no run directory or .keras file was given")
+    places = [path.expanduser().resolve() for path in config.members]
+    if twice := [path for path, place in zip(config.members, places, strict=True) if places.count(place) > 1]:
+        raise UserError(f"{twice[0]}: was named twice")
     found = find(config.members, config.snapshots, config.pixels, config.labels)
     for member in found:
         if member.run is None:

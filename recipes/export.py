@@ -10,6 +10,7 @@ images. Needs the extra: pip install "tiny_imagenet_tf[export]"
 """
 
 import dataclasses
+import errno
 import shutil
 from pathlib import Path
 from typing import Literal
@@ -19,9 +20,10 @@ import tyro
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.options import NetworkOptions
-from tiny_imagenet_tf.runs.files import check_folder, part_of, write_json, writing
+from tiny_imagenet_tf.runs.files import check_folder, part_of, sweep, write_json, writing
 
 CALIBRATION_IMAGES = 100
+MUCH = 0.1  # of accuracy, that a format loses
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,6 +102,8 @@ def main(config: Config) -> list[dict]:
             "top1": top_k_accuracy(answers, labels),
         }
         print(f"{row['format']:28}{row['bytes'] / 1e6:8.1f}{row['largest_difference']:20.1e}{row['top1']:9.2%}")
+        if row["top1"] < top1 - MUCH:
+            print(f"  far below Keras: do not use {path.name} for this network")
         return row
 
     part, found = part_of(config.output), []
@@ -112,7 +116,12 @@ def main(config: Config) -> list[dict]:
             found.append(compared(path, format, int8))
         taken = {"pixels": "0..255", "size": 64, "images": len(rows), "files": found}
         write_json(part / networks.FILE, dataclasses.asdict(classes) | taken)
-        part.rename(config.output)
+        try:
+            part.rename(config.output)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+            raise UserError(f"--output {config.output}: another process has made it meanwhile") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
     print(f"written to {config.output}, with classes.json")
@@ -128,6 +137,7 @@ def _check(config: Config) -> None:
     if config.output.exists():
         raise UserError(f"--output {config.output}: is there already; name a new folder")
     check_folder("--output", config.output)
+    sweep(config.output.absolute().parent, config.output)
 
 
 if __name__ == "__main__":

@@ -87,7 +87,9 @@ def _model(config: Config, before: tuple[str, ...], after: tuple[str, ...], colu
     if stored is not None and stored.wnids != before:
         raise UserError(f"{config.file}: it holds its classes, in another order than {config.start}")
     probable = backbones.ends_in_softmax(model)
-    picked = keras.layers.EinsumDense("bc,cd->bd", len(after), bias_axes="d", trainable=False)
+    others = [layer.name for layer in model._flatten_layers()]  # it may have been brought into another order before
+    name = next(f"order_{number}" for number in range(1, len(others) + 2) if f"order_{number}" not in others)
+    picked = keras.layers.EinsumDense("bc,cd->bd", len(after), bias_axes="d", trainable=False, name=name)
     if preprocess.is_deployed(model):  # the classifier is what others take out of it
         inner = model.get_layer("classifier")
         ordered = keras.Model(inner.inputs, picked(inner.outputs[0]), name="classifier")

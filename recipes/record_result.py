@@ -61,10 +61,10 @@ def main(config: Config) -> None:
         raise UserError(f"--results {config.results}: the pages show {Config.results}; name --pages, or --no-tables")
     check_folder("--results", config.results)
     run, record = config.run and Run.finished(config.run), None
+    if run is not None and run.config.get("demo"):
+        raise UserError(f"{run.path}: a demo's, of made-up images, which are in no table")
     config.results.mkdir(parents=True, exist_ok=True)
     with locked(config.results / ".lock", str(config.results), wait=True):
-        if run is not None and run.config.get("demo"):
-            raise UserError(f"{run.path}: a demo's, of made-up images, which are in no table")
         found = records.read(config.results)
         if run is not None:
             record = records.from_run(run, config.name or run.config["recipe"])
@@ -81,6 +81,8 @@ def main(config: Config) -> None:
         written = [(page, name, markers.replaced(page, name, make)) for page, name, make in parts if config.tables]
         if record is not None:
             print(f"wrote {records.write(config.results, record)}")
+        if config.tables and not written:
+            print("no page with markers of results is here; --pages names one")
         for page, name, text in written:
             with replacing(page) as file:
                 file.write(text)

@@ -38,6 +38,14 @@ def test_what_a_user_can_cure_is_a_message(monkeypatch, capsys, tmp_path):
     assert "nowhere" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("words", "named"), [(["--size", ""], "--size"), (["--size="], "--size=")])
+def test_an_empty_word_is_refused(capsys, words, named):
+    with pytest.raises(SystemExit) as ended:
+        command(Config, lambda config: None, "A recipe.", words)
+    assert ended.value.code == 2
+    assert f"error: {named}: an empty word; is a variable of the shell not set?" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("error", [ValueError, RuntimeError, KeyError])
 def test_a_defect_keeps_its_traceback(monkeypatch, error):
     def run(config):

@@ -73,10 +73,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(2)
 
 
-def _as_commands(text: str) -> str:
-    """A recipe's docstring, its examples as one who has no checkout types them."""
+def _as_commands(text: str | None) -> str:
+    """A recipe's docstring, its examples as one who has no checkout types them; python -OO has none."""
     names = {recipe: name for name, recipe in COMMANDS.items()}
-    return re.sub(r"python recipes/(\w+)\.py", lambda found: f"tiny-imagenet {names[found[1]]}", text)
+    return re.sub(r"python recipes/(\w+)\.py", lambda found: f"tiny-imagenet {names[found[1]]}", text or "")
 
 
 def _line(name: str) -> str:

@@ -67,14 +67,18 @@ def command(
     if {"-h", "--help"} & set(arguments):
         print(wrapped(description or ""), end="\n\n")
     try:
+        for before, word in itertools.pairwise(["", *arguments]):
+            if not word or re.fullmatch(r"--[\w-]+=", word):
+                raise UserError(f"{word or before}: an empty word; is a variable of the shell not set?")
         chosen = _with_homes(_parsed(config, arguments, program))
         if hasattr(chosen, "look_first"):
             chosen.look_first()
         _load(chosen)
         done = run(chosen)
         if getattr(chosen, "demo", False) and hasattr(done, "has_predictions"):
-            again = [*getattr(config, "REAL", ()), *(word for word in arguments if word != "--demo")]
-            _end_demo(done.path, _line(program, again))
+            given = [word for word in arguments if word != "--demo"]
+            real = getattr(config, "REAL", ())  # an option and its value, unless it was named
+            _end_demo(done.path, _line(program, given if {*real[:1]} & {*given} else [*real, *given]))
     except KeyboardInterrupt as error:
         print(f"\n{error if isinstance(error, interrupts.Interrupted) else 'SIGINT: ended.'}", file=sys.stderr)
         if then := getattr(error, "then", ()):
@@ -131,7 +135,7 @@ def _end_demo(run: Path, again: str) -> None:
     try:
         report.main(report.Config((run,)))
     except UserError as error:
-        print(f"No report: {error}; then\n  tiny-imagenet report {run}")
+        print(f"No report: {error}; then\n  tiny-imagenet report {shlex.quote(str(run))}")
     if "--resume" not in again.split():
         print(f"On the real images, next:\n  {again}")
 

@@ -47,7 +47,7 @@ IGNORED = [
     ("transfer_vanilla", {"demo": True, "data_dir": "."}, "--data-dir . would be ignored: --demo"),
     ("transfer_vanilla", {"demo": True, "store": "."}, "--store . would be ignored: --demo"),
     ("inception_baseline", {"demo": True, "source": "."}, "--source . would be ignored: --demo"),
-    ("transfer_vanilla", {"augmented_views": 2}, "--augmented-views 2 would be ignored"),
+    ("transfer_vanilla", {"augmented_views": 3}, "--augmented-views 3 would be ignored"),
     ("transfer_vanilla", {"augmented_fraction": 0.5}, "--augmented-fraction 0.5 would be ignored"),
     ("transfer_v2", {"augmented_views": 1}, "--augmented-views 1 would be ignored"),
     ("transfer_v3", {"augmented_views": 0, "augmented_fraction": 0.5}, "--augmented-fraction 0.5 would be ignored"),

@@ -7,7 +7,7 @@ import pytest
 from tiny_imagenet_tf.data import splits, synthetic
 from tiny_imagenet_tf.data.batches import in_order
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.evaluation.diagnosis import diagnose
+from tiny_imagenet_tf.evaluation.diagnosis import Diagnosis, Trial, diagnose
 from tiny_imagenet_tf.runs import networks
 from tiny_imagenet_tf.runs.networks import Classes
 
@@ -118,6 +118,13 @@ def test_a_network_that_has_learned_nothing(good, images, tmp_path):
     fresh.get_layer("logits").set_weights([np.zeros_like(each) for each in fresh.get_layer("logits").get_weights()])
     _, words = told(fresh, tmp_path, images)
     assert len(words) == 1 and words[0].startswith("it is at chance (25.0%)")
+
+
+@pytest.mark.parametrize(("classes", "accuracy", "alone"), [(2, 0.875, True), (2, 0.55, False), (200, 0.02, True)])
+def test_chance_is_what_so_many_classes_and_images_make_it(classes, accuracy, alone):
+    trial = Trial("0..255", False, "sorted", accuracy)
+    found = Diagnosis(trial, trial, 40 if classes == 2 else 5000, 0, 0.0, None).findings(classes)
+    assert (found == []) == alone
 
 
 def test_a_number_of_scores_that_no_order_has(good, images, tmp_path):

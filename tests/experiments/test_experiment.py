@@ -165,10 +165,20 @@ def test_a_run_does_not_go_on_with_other_val_images(config, tree, tmp_path):
 def test_a_run_keeps_its_figures_until_all_that_it_goes_on_from_was_read(config):
     run = begin(config).run
     run.write_summary(Summary("shorter", Validation(12, 0.5)))
+    run.checkpoint.write_bytes(b"damaged")
     begin(dataclasses.replace(config, resume=run.path))
     assert run.ended, "a checkpoint that cannot be read must not cost them"
     run.reopen()
     assert not run.ended
+
+
+def test_a_run_without_its_checkpoint_is_left_as_it_is(config):
+    run = begin(config).run
+    run.write_summary(Summary("ended", Validation(12, 0.5)))
+    before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
+    with pytest.raises(UserError, match="checkpoint.npz is gone: the run cannot go on, and is left as it is"):
+        begin(dataclasses.replace(config, resume=run.path, epochs=config.epochs + 1))
+    assert before == {path: path.read_bytes() for path in before}
 
 
 def test_a_run_goes_on_by_its_own_recipe_and_on_a_gpu_if_it_was_begun_in_float16(config):

@@ -31,7 +31,9 @@ def chosen(monkeypatch, *arguments) -> Config:
 @pytest.fixture
 def begun(tmp_path) -> tuple[Path, Config]:
     (tmp_path / "tree").mkdir()
-    config = Config(source=tmp_path / "tree", epochs=7, batch_size=50, learning_rate=0.3, devices=("CPU:0",))
+    config = Config(
+        source=tmp_path / "tree", runs=tmp_path, epochs=7, batch_size=50, learning_rate=0.3, devices=("CPU:0",)
+    )
     return Run.create(tmp_path, "recipe", config).path, config
 
 
@@ -68,6 +70,29 @@ def test_nothing_else_may_change(monkeypatch, capsys, begun, value):
     assert f"{option} {value}: the run to resume was begun with" in capsys.readouterr().err
 
 
+def test_a_default_that_was_another_is_not_taken_for_a_choice(tmp_path):
+    """A run that was begun when recipes stored three views goes on, though it has none."""
+    begun = Run.create(tmp_path, "transfer_vanilla", TransferOptions(augmented_views=3))
+    goes_on = TransferOptions.starting_point(["--resume", str(begun.path)])
+    goes_on.check()
+    with pytest.raises(ValueError, match="--augmented-views 4"):
+        dataclasses.replace(goes_on, augmented_views=4).check()
+
+
+def test_paths_of_a_run_are_those_of_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("net.keras").touch()
+    run = Run.create(Path("runs"), "transfer_vanilla", TransferOptions(backbone="net.keras", store=Path("values")))
+    assert run.config["backbone"] == str(tmp_path / "net.keras")
+    assert (run.config["store"], run.config["runs"]) == (str(tmp_path / "values"), str(tmp_path / "runs"))
+    assert (run.config["weights"], run.config["source"]) == ("imagenet", None)
+
+
+@pytest.mark.parametrize(("words", "small"), [(["--demo"], True), (["--demo", "--no-demo"], False)])
+def test_the_last_word_on_a_demo_counts(words, small):
+    assert TransferOptions.starting_point(words).demo == small
+
+
 def test_it_cannot_become_shorter_than_it_is(monkeypatch, capsys, begun):
     Run(begun[0]).write_metrics([{"epoch": epoch, "step": epoch} for epoch in (1, 2, 3)])
     assert chosen(monkeypatch, "--resume", begun[0], "--epochs", 3).epochs == 3
@@ -102,6 +127,7 @@ def test_every_option_that_must_not_change_is_checked():
             "data_dir",
             "cache",
             "devices",
+            "runs",
             "tensorboard",
             "track",
             "distributed",

@@ -199,12 +199,12 @@ def test_pixel_ranges_are_those_of_keras_own_preprocessing(name, monkeypatch):
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
-def small_file(path, scales=False, dtype="float32"):
+def small_file(path, scales=False, dtype="float32", activation=None):
     """A network of one's own with a head."""
     x = images = keras.Input((40, 40, 3), dtype=dtype)
     if scales:
         x = keras.layers.Rescaling(1 / 255)(x)
-    x = keras.layers.Conv2D(6, 3, padding="same", name="convolution")(x)
+    x = keras.layers.Conv2D(6, 3, padding="same", activation=activation, name="convolution")(x)
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
     model = keras.Model(images, keras.layers.Dense(5, activation="softmax")(x))
     model.save(path)
@@ -222,6 +222,17 @@ def test_any_keras_file_is_a_backbone_up_to_what_its_head_reads(tmp_path):
     assert other.model.input_shape == (None, 32, 32, 3)
     for mine, theirs in zip(other.model.get_weights(), trunk.model.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
+
+
+def test_the_same_weights_in_other_layers_are_another_backbone(tmp_path):
+    """So values of the one are not taken for the other's."""
+    described = []
+    for activation in ("relu", "tanh", "tanh"):
+        keras.utils.set_random_seed(0)
+        small_file(tmp_path / "mine.keras", activation=activation)
+        described.append(build(find(str(tmp_path / "mine.keras"), "0..1")).description)
+    relu, tanh, _ = described
+    assert {name for name in relu if relu[name] != tanh[name]} == {"config_sha256"}
 
 
 def test_a_file_saved_in_float32_computes_in_the_precision_that_is_asked_for(tmp_path):

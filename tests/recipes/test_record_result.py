@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from tiny_imagenet_tf.runs.files import write_json
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.summary import Summary, Training, Validation
 
@@ -92,8 +93,23 @@ def test_a_record_of_another_experiment_is_kept(run, record_result, tmp_path):
 def test_a_run_that_did_not_end_is_refused(run, record_result, tmp_path):
     done = record_result(run.path)
     assert done.returncode == 2
-    assert "only a finished run can be recorded" in done.stderr
+    assert "only a finished run has figures" in done.stderr
     assert not (tmp_path / "results").exists()
+
+
+def test_a_demo_is_not_recorded_and_nothing_is_made(run, record_result, tmp_path):
+    finish(run)
+    write_json(run.path / "config.json", run.config | {"demo": True})
+    done = record_result(run.path)
+    assert done.returncode == 2 and "a demo's, of made-up images" in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_page_that_asks_for_what_there_is_not_is_named(run, record_result, tmp_path):
+    finish(run)
+    (tmp_path / "page.md").write_text("<!-- results:begin shortest -->\n<!-- results:end -->\n")
+    done = record_result(run.path)
+    assert done.returncode == 2 and "results:begin shortest: a page can ask for short" in done.stderr
 
 
 def test_a_page_without_markers_is_named(run, record_result, tmp_path):

@@ -52,7 +52,7 @@ def test_without_a_run_nothing_is_reported(tiny_imagenet):
 def test_an_unfinished_run_is_named(tmp_path, tiny_imagenet):
     done = tiny_imagenet("report", tmp_path)
     assert done.returncode == 2
-    assert f"{tmp_path} has no summary.json: only a finished run can be recorded or reported" in done.stderr
+    assert f"{tmp_path} has no summary.json: only a finished run has figures" in done.stderr
 
 
 def test_a_page_of_somebodys_is_not_overwritten(tmp_path, recipe):
@@ -65,7 +65,7 @@ def test_a_page_of_somebodys_is_not_overwritten(tmp_path, recipe):
         module.main(module.Config((tmp_path / "run",), site))
     assert (site / "index.html").read_text() == "my page"
     (site / "index.html").write_text(f"<html>{page.GENERATOR}</html>")
-    with pytest.raises(UserError, match="has no summary"):  # next
+    with pytest.raises(UserError, match="no such folder"):  # next
         module.main(module.Config((tmp_path / "run",), site))
 
 

@@ -212,6 +212,15 @@ def test_a_models_scores_are_brought_in_order_with_their_names(recipe, orders, m
     assert networks.classes_of(made) == Classes(("n00000003", "n00000001", "n00000002"), ("blue", "red", "green"))
 
 
+def test_a_model_is_brought_back_into_the_order_that_it_had(recipe, orders, model, tmp_path):
+    labels = recipe("labels")
+    made = labels.main(labels.Config(model, "sorted", str(orders), tmp_path / "out.keras"))
+    back = labels.main(labels.Config(made, str(orders), "sorted", tmp_path / "back.keras"))
+    images = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), np.uint8)
+    before, after = (keras.saving.load_model(path).predict(images, verbose=0) for path in (model, back))
+    np.testing.assert_allclose(after, before, rtol=1e-5)
+
+
 def test_a_model_in_order_still_has_no_score_for_pixels_that_nobody_knows(recipe, orders, tmp_path):
     x = images = keras.Input((64, 64, 3))
     x = keras.layers.Conv2D(8, 3, strides=2, activation="relu")(x)  # which may turn NaN into 0

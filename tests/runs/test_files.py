@@ -81,8 +81,25 @@ def test_what_a_dead_process_left_is_swept_and_nothing_else(tmp_path):
     (left[1] / "file").touch()
     for path in (left[0], *others):
         path.touch()
+    sweep(tmp_path, tmp_path / "folder")
+    assert left[0].exists() and not left[1].exists(), "what was to become something else is not asked for"
     sweep(tmp_path)
     assert sorted(tmp_path.iterdir()) == sorted(others)
+
+
+def test_what_a_link_points_to_is_written_and_the_link_stays(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "page.md").write_text("old")
+    link = tmp_path / "link.md"
+    link.symlink_to("there/page.md")
+    with replacing(link) as file:
+        file.write(b"new")
+    assert link.is_symlink() and (tmp_path / "there" / "page.md").read_text() == "new"
+
+
+def test_a_name_that_is_too_long_is_told_in_time(tmp_path):
+    with pytest.raises(UserError, match="--csv .* bytes too long"):
+        files.check_output("--csv", tmp_path / f"{'a' * 240}.csv")
 
 
 def test_two_processes_have_names_of_their_own(tmp_path):
@@ -91,7 +108,7 @@ def test_two_processes_have_names_of_their_own(tmp_path):
     assert len(names) == 6 and all(name.strip().endswith(".keras") for name in names)
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EFBIG])
 @pytest.mark.parametrize("how", ["replacing", "save_whole"])
 def test_a_disk_that_refuses_is_named_and_the_old_file_stays(tmp_path, number, how):
     path = tmp_path / "x.keras"

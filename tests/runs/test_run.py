@@ -10,7 +10,7 @@ import pytest
 
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs import environment
-from tiny_imagenet_tf.runs.files import replacing
+from tiny_imagenet_tf.runs.files import replacing, write_json
 from tiny_imagenet_tf.runs.run import Run
 
 
@@ -107,3 +107,13 @@ def test_a_repository_around_an_installation_is_not_its_own(tmp_path):
     assert installed.describe_environment()["uncommitted_changes"] is False
     place.write_text(place.read_text() + "\n")
     assert installed.describe_environment()["uncommitted_changes"] is True
+
+
+def test_a_demo_that_was_moved_finds_its_images_where_it_was_begun(tmp_path):
+    run = Run.create(tmp_path / "runs", "recipe", Config())
+    begun_in = {"demo": True, "seed": 0, "runs": str(tmp_path / "runs")}
+    write_json(run.path / "config.json", run.config | begun_in)
+    moved = Run(run.path.rename(tmp_path / "moved"))
+    assert moved.images[0] == tmp_path / ".demo-0" / "tiny-imagenet-200", "neither is there"
+    (tmp_path / "runs" / ".demo-0").mkdir()
+    assert moved.images[0] == tmp_path / "runs" / ".demo-0" / "tiny-imagenet-200"

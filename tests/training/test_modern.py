@@ -104,7 +104,7 @@ def test_what_makes_no_sense_is_refused(options, message):
 
 
 def test_a_teacher_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(UserError, match="no summary.json"):
+    with pytest.raises(UserError, match="--teacher .*gone: no such folder"):
         ModernOptions(teacher=tmp_path / "gone").check()
 
 

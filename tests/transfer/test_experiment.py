@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,6 +19,8 @@ from tiny_imagenet_tf.experiments import checkpoints
 from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.models import backbones, preprocess
 from tiny_imagenet_tf.models.heads import scores
+from tiny_imagenet_tf.runs.files import write_json
+from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.transfer_values import existing_store
 from tiny_imagenet_tf.transfer import experiment
 from tiny_imagenet_tf.transfer.experiment import run
@@ -184,6 +187,23 @@ def test_a_head_that_was_stopped_ends_as_one_that_was_not(finished, config, monk
         with np.load(path / name) as mine, np.load(finished.path / name) as theirs:
             for array in set(theirs.files) - {"position"}:
                 np.testing.assert_array_equal(mine[array], theirs[array], err_msg=array)
+
+
+def test_a_head_does_not_go_on_with_another_backbone(finished, config, tmp_path):
+    """Not even one in the same place; the run is left as it was."""
+    begun = Run(shutil.copytree(finished.path, tmp_path / "begun"))
+    trunk = keras.saving.load_model(config.backbone)
+    trunk.set_weights([1 + weight for weight in trunk.get_weights()])
+    trunk.save(tmp_path / "tiny.keras")
+    before = {path: path.read_bytes() for path in begun.path.rglob("*") if path.is_file()}
+    changed = dataclasses.replace(config, backbone=str(tmp_path / "tiny.keras"), resume=begun.path, epochs=3)
+    for stored in ("environment.json", "the stores' keys"):
+        with pytest.raises(UserError, match=r"--resume .*begun: its backbone has the weights"):
+            run(V3, changed)
+        if stored == "environment.json":  # an early run has it in its stores alone
+            assert before == {path: path.read_bytes() for path in before}
+            environment = begun.environment
+            write_json(begun.path / "environment.json", environment | {"weights_sha256": None})
 
 
 def test_a_rate_at_which_the_loss_overflows_is_a_clear_error(config):

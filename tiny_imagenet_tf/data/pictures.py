@@ -34,7 +34,7 @@ def read(path: Path) -> tuple[np.ndarray, tuple[int, int]]:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # up to twice that, as phones make them
+            warnings.simplefilter("ignore")  # of odd EXIF, or up to twice the size that Pillow calls a bomb
             with Image.open(path) as opened:
                 picture = _in_bytes(ImageOps.exif_transpose(opened), opened.format).convert("RGB")
     except (UnidentifiedImageError, OSError, *_DAMAGED, Image.DecompressionBombError) as error:

@@ -68,7 +68,8 @@ class Diagnosis:
         chance, ways = 1 / classes, {"shown": self.best.accuracy, "batch": self.by_batch or 0, "mapped": self.mapped}
         most = max(ways, key=ways.get)  # the first of equals: what is simplest to cure
         if not self._better(ways[most]):
-            told = self.told.accuracy < 3 * chance
+            error = (chance * (1 - chance) / self.images) ** 0.5
+            told = self.told.accuracy < chance + max(min(2 * chance, _MUCH), 3 * error)
             return [f"it is at chance ({chance:.1%}) in every way that was tried: it has not learned this"] * told
         if most == "batch":
             return [

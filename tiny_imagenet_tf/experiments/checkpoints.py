@@ -20,6 +20,7 @@ import numpy as np
 from tiny_imagenet_tf.errors import NonFiniteLoss, UserError
 from tiny_imagenet_tf.experiments.clock import Clock
 from tiny_imagenet_tf.runs.files import read_arrays, read_object, replacing
+from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.typed import misfits
 
 LEARNING_RATE = "learning_rate"
@@ -47,6 +48,12 @@ def save(path: Path, arrays: dict[str, np.ndarray], clock: Clock) -> None:
     position = {"step": clock.step, "per_epoch": clock.per_epoch, "seconds": clock.seconds}
     with replacing(path) as file:
         np.savez(file, position=json.dumps(position), **arrays)
+
+
+def check_there(run: Run) -> None:
+    """Raises UserError where a run has come further than its checkpoint can tell, which is gone."""
+    if not run.checkpoint.exists() and (run.ended or len(run.metrics) > 1):  # the first is followed by a checkpoint
+        raise UserError(f"{run.checkpoint} is gone: the run cannot go on, and is left as it is")
 
 
 def reached(path: Path, per_epoch: int) -> Clock:

@@ -6,6 +6,7 @@ The two differ in the network, and in where batches and predictions come from; a
 import contextlib
 import dataclasses
 import math
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from tiny_imagenet_tf.data.batches import Steps
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import negative_log_likelihood, top_k_accuracy
+from tiny_imagenet_tf.experiments import checkpoints
 from tiny_imagenet_tf.experiments import data as images
 from tiny_imagenet_tf.experiments.clock import Clock
 from tiny_imagenet_tf.experiments.data import Data
@@ -173,7 +175,7 @@ class Experiment:
             print(f"  note: {note}")
         print(f"Written to {self.run.path}", end="\n" if self.options.demo else "; next:\n")
         if not self.options.demo:  # whose report is made at once
-            print(f"  tiny-imagenet report {self.run.path}")
+            print(f"  tiny-imagenet report {shlex.quote(str(self.run.path))}")
 
 
 @contextlib.contextmanager
@@ -186,6 +188,7 @@ def begin(
     data: Data | None = None,
     learns_in: Arithmetic | None = None,
     engine: Engine | None = None,
+    weights_sha256: str | None = None,
 ) -> Iterator[Experiment]:
     """Reads the images and makes the run directory, or goes back to the one to resume, and keeps others away from it.
 
@@ -199,6 +202,7 @@ def begin(
         data: the images, where they have been read already, and the options checked.
         learns_in: what computes the training, where the precision is of what is frozen alone.
         engine: what computes the stored values of what is frozen, for a run that goes on.
+        weights_sha256: digest of the backbone's weights, likewise.
 
     Raises:
         UserError: an option makes no sense, the images are not those the run was begun with, or another process is at
@@ -227,6 +231,7 @@ def begin(
         "processes": processes.count() if processes.count() > 1 else None,
         "learns_in": learns_in,
         "engine": engine,
+        "weights_sha256": weights_sha256,
         "values_by": hardware.describe_device(values_by) if values_by else None,
     }
     machine = {name: told for name, told in machine.items() if told is not None}
@@ -254,7 +259,7 @@ def begin(
                 if isinstance(error, Interrupted):
                     error.then = ("--resume", str(run.path))  # who knows the command tells
                 else:
-                    print(f"\nThis run can go on: --resume {run.path}", file=sys.stderr)
+                    print(f"\nThis run can go on: --resume {shlex.quote(str(run.path))}", file=sys.stderr)
             raise
 
 
@@ -274,6 +279,7 @@ def _take_up(run: Run, data: Data, options: RunOptions, machine: dict[str, Any])
     for name, digest in digests.items():  # val decides on snapshots and plateaus
         if digest != data.named[name].digest:
             raise UserError(f"--resume {run.path}: the {name} images are not those the run was begun with")
+    checkpoints.check_there(run)
     if (before := stored.get("replicas", 1)) != machine["replicas"]:
         print(f"begun on {before} device(s), continuing on {machine['replicas']}; --devices selects them")
     lengths = {name: getattr(options, name) for name in _LENGTHS if hasattr(options, name)}

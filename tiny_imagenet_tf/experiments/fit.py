@@ -179,13 +179,10 @@ def fit(
 def take_up(model: keras.Model, keeping: Keeping, per_epoch: int) -> Clock:
     """Takes model, rows and snapshots back to the checkpoint, or to the beginning where there is none."""
     run, path = keeping.run, keeping.run.checkpoint
+    checkpoints.check_there(run)
+    clock = checkpoints.reached(path, per_epoch)
     if path.exists():
-        clock = checkpoints.read_clock(path, per_epoch)
         checkpoints.restore(path, model)
-    elif run.ended or len(run.metrics) > 1:  # the first is followed by a checkpoint
-        raise UserError(f"{path} is gone: the run cannot go on, and is left as it is")
-    else:
-        clock = Clock(per_epoch)
     rows = [row for row in run.metrics if row.get("step", 0) <= clock.step]
     if lost := {entry.step for entry in keeping.snapshots.entries if entry.step <= clock.step} - {
         row.get("step") for row in rows

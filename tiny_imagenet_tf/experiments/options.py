@@ -125,7 +125,7 @@ class DataOptions:
     @classmethod
     def starting_point(cls: type[Options], arguments: Sequence[str]) -> Options:
         """Returns the options that a command line does not name: the recipe's own, or with ``--demo`` small ones."""
-        demo = given(arguments, "--demo", action="store_true")
+        demo = given(arguments, "--demo", action=argparse.BooleanOptionalAction)
         return cls(demo=True, **cls.DEMO) if demo else cls()
 
     @property
@@ -140,8 +140,11 @@ class DataOptions:
             names: of fields.
             because: of what.
         """
+        usual = [self.own]
+        if resumed := getattr(self, "resume", None):  # defaults were others, perhaps, when it was begun
+            usual.append(read(type(self), resumed))
         for name in names:
-            if getattr(self, name) != getattr(self.own, name):
+            if getattr(self, name) not in [getattr(each, name) for each in usual]:
                 raise UserError(f"{flag(name)} {getattr(self, name)} would be ignored: {because}")
 
 
@@ -153,8 +156,9 @@ class RunOptions(DataOptions):
 
     resume: Path | None = option(None, departs=False, resumable=True)
     """A run directory whose training goes on from its checkpoint, with the options it was begun with. These may have
-    new values: epochs, source, data-dir, tensorboard, track, and where a recipe has them cache, devices, distributed,
-    start, store, teacher, weights, stop-after, stop-after-cuts."""
+    new values: source, data-dir, tensorboard, track, epochs (but not those of train modern, whose schedule they are),
+    and where a recipe has them backbone, cache, devices, distributed, start, store, teacher, weights, stop-after,
+    stop-after-cuts. A path may be another one to the same thing."""
 
     # Length and pace
     epochs: int = option(30, POSITIVE, departs=False, resumable=True)
@@ -168,7 +172,7 @@ class RunOptions(DataOptions):
     precision: Precision = option("auto", departs=False)
     """auto: bfloat16 on a GPU (from Ampere on) or CPU that has it, float16 on a GPU before (from Volta on), float32
     elsewhere. Scores and loss are float32."""
-    runs: Path = option(Path("runs"), departs=False)
+    runs: Path = option(Path("runs"), departs=False, resumable=True)
     """Where run directories are made."""
     tensorboard: bool = option(False, departs=False, resumable=True)
     """Write TensorBoard logs into the run directory (needs the extra: pip install "tiny_imagenet_tf[tensorboard]")."""

@@ -21,6 +21,7 @@ from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.models.graph_weights import copy_by_structure
 from tiny_imagenet_tf.models.inception_v3 import inception_v3
 from tiny_imagenet_tf.models.layers import with_dtypes
+from tiny_imagenet_tf.runs import networks
 
 
 class WeightsError(UserError):
@@ -40,6 +41,7 @@ class Backbone:
         smallest: that it takes.
         last: the layer of the transfer values; ``avg_pool`` for the averaged last map.
         has_weights: it is a file, with weights of its own.
+        config_sha256: of such a file's layers and how they are wired; None for what is known by name.
         donor: builds the network of the same structure whose weights it takes; None for itself.
     """
 
@@ -50,6 +52,7 @@ class Backbone:
     smallest: int
     last: str = "avg_pool"
     has_weights: bool = False
+    config_sha256: str | None = None
     donor: Callable[..., keras.Model] | None = None
 
 
@@ -125,7 +128,8 @@ def find(name: str, pixels: Pixels | None = None) -> Backbone:
         model = _under_policy(load(path))
         return model if model.input_shape[1:] == tuple(input_shape) else _at_size(model, tuple(input_shape))
 
-    return Backbone(path.name, build, pixels, size, 32, _last_features(network), has_weights=True)
+    last, digest = _last_features(network), networks.config_digest(path)
+    return Backbone(path.name, build, pixels, size, 32, last, has_weights=True, config_sha256=digest)
 
 
 def pixels_of(network: keras.Model, name: str, told: Pixels | None) -> Pixels:
@@ -276,6 +280,8 @@ def _trunk(
         "input_size": size,
         "pixels": backbone.pixels,
     }
+    if backbone.config_sha256:
+        description["config_sha256"] = backbone.config_sha256
     return Trunk(model, backbone, description, backbone.name if backbone.has_weights else weights)
 
 

@@ -6,6 +6,7 @@ A row of the papers with no run of ours says "not run"; the paper's number never
 from collections.abc import Sequence
 
 from tiny_imagenet_tf import published
+from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.reports.analysis.intervals import of_accuracy
 from tiny_imagenet_tf.reports.table import NOTHING, Table, inline
 from tiny_imagenet_tf.runs.records import Record
@@ -91,6 +92,8 @@ def section(asked: str, results: Sequence[Record], network_sizes: dict[str, int]
     """Returns what stands between a page's ``results`` markers: all tables, or where it asks for ``short`` one."""
     if asked == "short":
         return short_table(results)
+    if asked:
+        raise UserError(f"results:begin {asked}: a page can ask for short, or for nothing, which is all tables")
     tables = "\n\n".join(table.markdown() for table in all_tables(results, network_sizes))
     return f"<!-- Written by recipes/record_result.py; edits here are overwritten. -->\n\n{tables}"
 

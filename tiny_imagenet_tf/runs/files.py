@@ -6,6 +6,7 @@ import datetime
 import errno
 import fcntl
 import functools
+import glob
 import hashlib
 import json
 import os
@@ -31,7 +32,7 @@ _UNREADABLE = (  # of NumPy and zipfile, for damaged or strange archives
 )  # fmt: skip
 _DATASET = ("train/n[0-9]*", "val/n[0-9]*", "val/images", "val/val_annotations.txt")  # beside wnids.txt
 _REMEDY = "put back a whole copy, or make it anew"
-_REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+_REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def part_of(path: Path) -> Path:
@@ -39,12 +40,18 @@ def part_of(path: Path) -> Path:
     return path.with_name(f".{path.stem}.{_machine()}-{os.getpid()}-{secrets.token_hex(3)}{path.suffix}")
 
 
-def sweep(folder: Path) -> None:
-    """Removes what processes of this machine that are dead have left half-written in a folder."""
-    for path in folder.glob(f".*.{_machine()}-*-*"):
+def sweep(folder: Path, of: Path | None = None) -> None:
+    """Removes what processes of this machine that are dead have left half-written in a folder.
+
+    Args:
+        folder: where to look; one that is read-only is left as it is.
+        of: the file or folder that it was to become; None for any.
+    """
+    for path in folder.glob(f".{glob.escape(of.stem) if of else '*'}.{_machine()}-*-*"):
         process = path.name.split(f".{_machine()}-")[1].split("-")[0]
         if process.isdecimal() and not _lives(int(process)):
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _lives(process: int) -> bool:
@@ -58,7 +65,11 @@ def _lives(process: int) -> bool:
 
 @contextlib.contextmanager
 def _whole(path: Path, size: Callable[[], int] = lambda: 0) -> Iterator[Path]:
-    """Yields the name of a file that takes another's place once it is whole, and its mode; on an error it is gone."""
+    """Yields the name of a file that takes another's place once it is whole, and its mode; on an error it is gone.
+
+    Of a link, what it points to is replaced.
+    """
+    path = path.resolve() if path.is_symlink() else path
     part = part_of(path)
     try:
         with writing(path, size):
@@ -143,6 +154,8 @@ def room(path: Path) -> tuple[Path, int]:
 def check_output(option: str, path: Path | None, inputs: Sequence[Path] = ()) -> None:
     """Raises UserError where a file that an option names could not be written, or is one of a command's inputs.
 
+    What a dead process has left of an earlier try is removed.
+
     Args:
         option: for the message.
         path: of the file; None where none was named.
@@ -158,6 +171,9 @@ def check_output(option: str, path: Path | None, inputs: Sequence[Path] = ()) ->
         raise UserError(f"{option} {path}: is there already, and is no ordinary file; name another one")
     if not os.access(folder, os.W_OK):
         raise UserError(f"{option} {path}: there is no permission to write in {folder}")
+    if (over := len(os.fsencode(part_of(path).name)) - os.pathconf(folder, "PC_NAME_MAX")) > 0:
+        raise UserError(f"{option} {path}: its name is {over} bytes too long; choose a shorter one")
+    sweep(folder, path)
     if path.exists() and all((path.parent / name).exists() for name in ("config.json", "environment.json")):
         raise UserError(f"{option} {path}: is a file of the run in {path.parent}; name another one")
     for each in inputs:

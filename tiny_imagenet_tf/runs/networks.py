@@ -1,6 +1,7 @@
-"""The classes of a saved network, in the file itself: a member of the .keras archive that Keras leaves alone."""
+"""What a ``.keras`` file tells without Keras: its classes, which Keras leaves alone, and a digest of its layers."""
 
 import dataclasses
+import hashlib
 import json
 import zipfile
 import zlib
@@ -64,3 +65,14 @@ def classes_of(path: Path) -> Classes | None:
     if len(wnids) != len(names):
         raise UserError(f"{path} is damaged: {len(wnids)} classes with {len(names)} names")
     return Classes(wnids, names)
+
+
+def config_digest(path: Path) -> str:
+    """Returns the sha256 over the layers of a network and how they are wired, whatever it was compiled with.
+
+    Args:
+        path: a ``.keras`` file that Keras can load.
+    """
+    with zipfile.ZipFile(path) as archive:
+        config = json.loads(archive.read("config.json"))["config"]
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()

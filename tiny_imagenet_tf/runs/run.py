@@ -53,14 +53,16 @@ from tiny_imagenet_tf.runs.snapshots import Snapshots
 from tiny_imagenet_tf.runs.summary import Summary
 from tiny_imagenet_tf.runs.typed import misfits
 
-_PLACES = {"source", "data_dir"}  # options that are paths, and may be others when a run goes on
+_PLACES = {"source", "data_dir", "store", "teacher", "start", "runs"}  # paths, which a run is read with from elsewhere
+_FILES = {"backbone", "weights"}  # paths, or names
 _CONFIG = {
     "recipe": str, "demo": bool, "seed": int, "source": str | None, "data_dir": str | None, "fraction": float,
     "epochs": float, "input_size": int | None, "resize": str,
 }  # fmt: skip
 _ENVIRONMENT = {
     "device": str | None, "commit": str | None, "seed": int | None, "precision": str | None, "backend": str | None,
-    "engine": str | None, "dataset": dict[str, Any], "resumed": tuple[dict[str, Any], ...],
+    "engine": str | None, "weights_sha256": str | None, "dataset": dict[str, Any],
+    "resumed": tuple[dict[str, Any], ...],
 }  # fmt: skip
 
 
@@ -128,8 +130,10 @@ class Run:
                 path = root / f"{recipe}-{started:%Y%m%d-%H%M%S}-{number}"
         run = cls(path)
         stored = {"recipe": recipe, **dataclasses.asdict(config)}
-        for name in _PLACES & stored.keys():  # the run is read from other folders, too
-            stored[name] = stored[name] and Path(stored[name]).expanduser().absolute()
+        for name in (_PLACES | _FILES) & stored.keys():
+            place = stored[name] and Path(stored[name]).expanduser()
+            if place and (name in _PLACES or place.is_file()):
+                stored[name] = place.absolute()
         try:
             run.make()
             write_json(path / "config.json", stored)
@@ -139,15 +143,21 @@ class Run:
         return run
 
     @classmethod
-    def finished(cls, path: Path) -> "Run":
+    def finished(cls, path: Path, option: str = "") -> "Run":
         """Returns the run of a directory that has its figures.
+
+        Args:
+            path: of the directory.
+            option: that names it, for the message.
 
         Raises:
             UserError: the run did not end, or there is none.
         """
-        run = cls(path)
+        run, told = cls(path), f"{option} {path}".lstrip()
+        if not path.is_dir():
+            raise UserError(f"{told}: no such folder; if the run was moved, name its new place")
         if not run.ended:
-            raise UserError(f"{path} has no summary.json: only a finished run can be recorded or reported")
+            raise UserError(f"{told} has no summary.json: only a finished run has figures")
         return run
 
     @classmethod
@@ -214,12 +224,17 @@ class Run:
         if not self.begun:
             return None, None
         if self.config.get("demo"):
-            folder = demo_folder(self.path.parent, self.config["seed"])
+            folders = [demo_folder(runs, self.config["seed"]) for runs in (self.path.parent, self._begun_in)]
+            folder = next((each for each in folders if each.is_dir()), folders[0])  # it may have been moved
             return folder / "tiny-imagenet-200", folder / "datasets"
         named = (self.config.get(name) for name in ("source", "data_dir"))
         found = (Path(each).expanduser() if each else None for each in named)
         source, data_dir = (each if each and each.exists() else None for each in found)
         return source, data_dir
+
+    @property
+    def _begun_in(self) -> Path:
+        return Path(self.config.get("runs") or self.path.parent)
 
     @property
     def ended(self) -> bool:

@@ -124,15 +124,19 @@ def _check_same(options: SearchOptions, data: Data, trunk: Trunk) -> None:
         "trials", "together", "study", "store", "source", "data_dir", "sampler", "weights", "engine", "ray", "cores",
     )  # fmt: skip
     chosen = {name: value for name, value in dataclasses.asdict(options).items() if name not in free}
+    if not options.augments:
+        del chosen["augmented_views"]  # it has none
     chosen |= {
         "openvino": options.openvino,
         "train_sha256": data.all_train.digest,
         "weights_sha256": trunk.description["weights_sha256"],
     }
     stored = searches.begin(options.folder, chosen)
-    if odd := (stored.keys() ^ chosen.keys()) - {"weights_sha256", "openvino", "seed"}:  # early searches lack those
+    if odd := (stored.keys() ^ chosen.keys()) - {"weights_sha256", "openvino", "seed", "augmented_views"}:
         raise UserError(f"{options.folder}: a search of another version; they differ in {', '.join(sorted(odd))}")
     for name, before in stored.items():
+        if name not in chosen:
+            continue  # of another version, which did not matter
         now = list(chosen[name]) if isinstance(chosen[name], tuple) else chosen[name]
         if now != before:
             what = _OTHER.get(name) or f"{flag(name)} {before}, not {now}"

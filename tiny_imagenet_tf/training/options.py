@@ -192,7 +192,7 @@ class ModernOptions(ScratchOptions):
             raise UserError(f"--teacher {self.teacher}: the run to resume was taught by {begun}, wherever that is now")
         if self.teacher is None:
             self.refuse(("teacher_share",), "there is no --teacher")
-        elif not Run.finished(self.teacher).config["recipe"].startswith(("transfer_", "finetune")):
+        elif not Run.finished(self.teacher, "--teacher").config["recipe"].startswith(("transfer_", "finetune")):
             raise UserError(f"--teacher {self.teacher}: not a run of transfer learning or fine-tuning")
 
     @property

@@ -25,7 +25,7 @@ def probabilities(path: Path, data: Data) -> np.ndarray:
     Raises:
         UserError: it is no such run, or one of other images or classes, or its transfer values are gone.
     """
-    run = Run.finished(path)
+    run = Run.finished(path, "--teacher")
     store = next(iter(kept_stores(run.summary, "train")), None)  # the whole images come first
     if store is None:
         raise UserError(f"--teacher {path}: not a transfer run whose transfer values of the training images are there")

@@ -8,7 +8,6 @@ head of a finished transfer run, at a small rate; batch normalization keeps its 
 import dataclasses
 import math
 from functools import partial
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -26,7 +25,6 @@ from tiny_imagenet_tf.models.backbones import Trunk
 from tiny_imagenet_tf.models.layers import normalizations
 from tiny_imagenet_tf.runs.files import room
 from tiny_imagenet_tf.runs.run import Run
-from tiny_imagenet_tf.runs.transfer_values import kept_stores
 from tiny_imagenet_tf.transfer import experiment as transfer
 from tiny_imagenet_tf.transfer.extraction import Extraction
 from tiny_imagenet_tf.transfer.options import FinetuneOptions
@@ -46,7 +44,9 @@ def run(study: Study, options: FinetuneOptions) -> Run:
         )
     precision = precision_of(options)
     trunk = transfer.trunk_of(options, precision)
-    _check_same_weights(options.start, trunk)
+    transfer.check_same_weights(Run(options.start), trunk, "--start")
+    if options.resume:
+        transfer.check_same_weights(Run(options.resume), trunk, "--resume")
     cut = place_of_cut(trunk, options.unfreeze)
     if not cut and options.openvino:
         if options.engine == "openvino" or options.precision == "int8":
@@ -60,7 +60,8 @@ def run(study: Study, options: FinetuneOptions) -> Run:
     policy = hardware.training_policy(learns_in)
     _, learning = split(transfer.trunk_of(options, precision, policy), cut)
     maps = math.prod(frozen.model.output_shape[1:])
-    with begin(study, options, data=data, learns_in=learns_in, engine=options.settled.engine) as experiment:
+    facts = {"engine": options.settled.engine, "weights_sha256": trunk.description["weights_sha256"]}
+    with begin(study, options, data=data, learns_in=learns_in, **facts) as experiment:
         made = transfer.extraction_of(options, frozen, data.all_train, experiment.precision)
         _tell_size(options, experiment.data, made, maps)
         values = transfer.extract(experiment, made, training=not options.new_views)
@@ -167,14 +168,6 @@ def learning_precision(options: FinetuneOptions) -> Arithmetic:
     """
     begun = begun_in(options, "learns_in", "what learns was ")
     return begun or hardware.resolve_precision("auto" if options.precision == "int8" else options.precision)
-
-
-def _check_same_weights(start: Path, trunk: Trunk) -> None:
-    """Raises UserError where a backbone is not the one that the head of a finished run was trained on."""
-    ours, summary = trunk.description.get("weights_sha256"), Run(start).summary
-    stores = [store for split in ("validation", "train") for store in kept_stores(summary, split) if store]
-    if stores and (theirs := stores[0].key.get("weights_sha256")) != ours:  # all of a run are of one backbone
-        raise UserError(f"--start {start}: its head is for a backbone of the weights {theirs}, this one has {ours}")
 
 
 def _tell_size(options: FinetuneOptions, data: images.Data, made: Extraction, width: int) -> None:

@@ -38,7 +38,7 @@ class ValueOptions(DataOptions):
 
     DEMO: ClassVar[dict[str, Any]] = {"weights": "random", "input_size": 107, "layer": "mixed0"}
 
-    backbone: str = option("inception_v3")
+    backbone: str = option("inception_v3", resumable=True)
     """inception_v3, inception_resnet_v2, xception, resnet50, resnet50_v2, efficientnet_v2_b0, efficientnet_v2_s,
     convnext_tiny or mobilenet_v3_large of keras.applications, this package's inception_v3_blocks, or a .keras file."""
     weights: str = option("imagenet", departs=False, resumable=True)
@@ -268,7 +268,7 @@ class FinetuneOptions(TransferOptions):
         self.check_own()
         if self.start is None:
             raise UserError("--start: name a finished run of transfer_vanilla, transfer_v2 or transfer_v3")
-        began = Run.finished(self.start)
+        began = Run.finished(self.start, "--start")
         if not began.config["recipe"].startswith("transfer_"):
             raise UserError(f"--start {self.start}: a run of {began.config['recipe']}, not of transfer learning")
         for name, value in inherited(self.start).items():

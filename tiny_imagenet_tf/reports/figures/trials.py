@@ -30,7 +30,10 @@ def accuracy_of_trials(searches: Mapping[str, Sequence[Mapping[str, Any]]], leas
             axes.scatter(*points, s=14, color=colour, lw=0, alpha=0.8, label=title)
             best = points[:, points[1].argmax()]
             axes.scatter(*best, s=70, facecolor="none", edgecolor=colour, lw=1.5)
-        axes.set(xscale="log", xlabel=label)
+        axes.set_xlabel(label)
+        if not all(each[name] > 0 for trials in searches.values() for each in trials):
+            continue  # no logarithm of nothing
+        axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=ticks))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0e}".replace("e-0", "e-"))  # no formula
         axes.xaxis.set_minor_formatter(NullFormatter())
