@@ -19,6 +19,11 @@ OTHERS = ("openvino", "nncf", "onnxruntime", "torch", "torchvision")
 """Packages that are measured, too."""
 
 
+def in_words(rate: float) -> str:
+    """Returns a rate with four digits, or all of them before the point."""
+    return f"{rate:,.0f}" if rate >= 1000 else f"{rate:.4g}"
+
+
 @dataclasses.dataclass(frozen=True)
 class Measurement:
     """Rates of some contenders.
@@ -57,7 +62,7 @@ class Measurement:
         width = max(map(len, self.rates))
         print(f"{'':{width}}{self.unit + '/s':>12}{'ratio':>8}   turn by turn")
         for name, rate, ratio, spread in self.lines:
-            print(f"{name:{width}}{rate:12.4g}{ratio:>8}   {spread}")
+            print(f"{name:{width}}{in_words(rate):>12}{ratio:>8}   {spread}")
 
     def write(self, path: Path | None) -> None:
         """Writes it, with machine, versions and commit, if there is a path."""
@@ -91,7 +96,7 @@ def take_turns(
             started = time.perf_counter()
             run()
             rates[each].append(amount / (time.perf_counter() - started))
-        print(f"turn {turn + 1}: " + ", ".join(f"{each} {rate[-1]:.4g}" for each, rate in rates.items()), flush=True)
+        print(f"turn {turn + 1}: " + ", ".join(f"{each} {in_words(rate[-1])}" for each, rate in rates.items()), flush=True)
     found = Measurement(name, shown, unit, rates)
     found.show()
     return found

@@ -6,7 +6,7 @@ python benchmarks/write_page.py
 import json
 from pathlib import Path
 
-from measured import Measurement
+from measured import Measurement, in_words
 
 from tiny_imagenet_tf.reports import markers
 from tiny_imagenet_tf.reports.table import Table
@@ -37,7 +37,7 @@ def section(_: str) -> str:
             f"{found.turns} turns; {versions}."
         )
         columns = ("", f"{found.unit} a second", "ratio to the first", "turn by turn")
-        rows = tuple((name, f"{rate:.4g}", *words) for name, rate, *words in found.lines)
+        rows = tuple((name, in_words(rate), *words) for name, rate, *words in found.lines)
         tables.append(Table(f"{TITLES[found.name]}: {found.shown}", caption, columns, rows).markdown())
     return "\n\n".join(tables)
 
