@@ -36,7 +36,11 @@ STEPS = (
         "A model in another order of classes",
         f"tiny-imagenet labels {{run}}/best.keras --from sorted --to {TREE}/wnids.txt --output other.keras",
     ),
-    ("The backbone's last block learns, too", "tiny-imagenet finetune --demo"),
+    (
+        "The backbone's last block learns, too; the start is measured again, from maps in half precision, in which an "
+        "image of forty can come out otherwise",
+        "tiny-imagenet finetune --demo",
+    ),
     ("A search on training images alone", "tiny-imagenet search --demo --trials 4"),
     ("Nine networks from scratch; this is the first", "tiny-imagenet train convnet --model 1 --demo --epochs 2"),
     ("Its snapshots, joined", "tiny-imagenet ensemble {convnets}"),
