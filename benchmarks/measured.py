@@ -96,7 +96,8 @@ def take_turns(
             started = time.perf_counter()
             run()
             rates[each].append(amount / (time.perf_counter() - started))
-        print(f"turn {turn + 1}: " + ", ".join(f"{each} {in_words(rate[-1])}" for each, rate in rates.items()), flush=True)
+        latest = ", ".join(f"{each} {in_words(rate[-1])}" for each, rate in rates.items())
+        print(f"turn {turn + 1}: {latest}", flush=True)
     found = Measurement(name, shown, unit, rates)
     found.show()
     return found

@@ -39,7 +39,7 @@ def section() -> str:
     found = runs()
     epoch = until(found)
     lines = [
-        f"| 0.08 read as, after epoch {epoch:g} | training | val | val, statistics estimated anew | best val until then |",
+        f"| 0.08 read as, after epoch {epoch:g} | training | val | val, statistics anew | best val until then |",
         "|---|---:|---:|---:|---:|",
     ]
     for words, run in found.items():

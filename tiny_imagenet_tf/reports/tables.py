@@ -20,7 +20,7 @@ STAND_IN_TRUNKS = {
     )
 }
 PAPER = ("Paper: val", "Paper: test")
-OURS = ("Here: val", "95% interval of accuracy", "Here: top-5 accuracy", "Data", "Device", "Hours", "Record", "Commit")
+OURS = ("Here: val", "95% interval of accuracy", "Here: top-5 accuracy", "Data", "Hours", "Record", "Commit")
 
 
 ERRORS = "Top-1 error, accuracy in brackets. Test errors are the course server's: its labels are not public."
@@ -165,7 +165,6 @@ def _ours(result: Record) -> tuple[str, ...]:
         f"{100 * low:.1f} to {100 * high:.1f}%",
         top5,
         ", ".join(part for part in (train, f"{val.images:,} val", val.shown) if part),
-        environment.get("device") or NOTHING,
         hours,
         f"`{result.name}`",
         f"`{environment['commit'][:7]}{changed}`" if environment.get("commit") else NOTHING,
