@@ -23,7 +23,7 @@ from tiny_imagenet_tf.runs.files import write_json
 from tiny_imagenet_tf.runs.run import Run
 
 ROOT = Path(__file__).parents[1]
-SAME = ("recipe", "runs", "source", "data_dir", "resume", "cache", "track", "tensorboard")
+SAME = ("recipe", "resume", "cache", "track", "tensorboard")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -37,8 +37,8 @@ STEPS = (
         f"tiny-imagenet labels {{run}}/best.keras --from sorted --to {TREE}/wnids.txt --output other.keras",
     ),
     (
-        "The backbone's last block learns, too; the start is measured again, from maps in half precision, in which an "
-        "image of forty can come out otherwise",
+        "The backbone's last block learns, too; the start is measured again, from maps in half precision, so "
+        "one image in forty may be classified differently",
         "tiny-imagenet finetune --demo",
     ),
     ("A search on training images alone", "tiny-imagenet search --demo --trials 4"),

@@ -38,7 +38,9 @@ def test_what_a_user_can_cure_is_a_message(monkeypatch, capsys, tmp_path):
     assert "nowhere" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("words", "named"), [(["--size", ""], "--size"), (["--size="], "--size=")])
+@pytest.mark.parametrize(
+    ("words", "named"), [(["--size", ""], "--size"), (["--size="], "--size="), ([""], "the command line")]
+)
 def test_an_empty_word_is_refused(capsys, words, named):
     with pytest.raises(SystemExit) as ended:
         command(Config, lambda config: None, "A recipe.", words)

@@ -69,7 +69,8 @@ def command(
     try:
         for before, word in itertools.pairwise(["", *arguments]):
             if not word or re.fullmatch(r"--[\w-]+=", word):
-                raise UserError(f"{word or before}: an empty word; is a variable of the shell not set?")
+                where = word or before or "the command line"
+                raise UserError(f"{where}: an empty word; is a variable of the shell not set?")
         chosen = _with_homes(_parsed(config, arguments, program))
         if hasattr(chosen, "look_first"):
             chosen.look_first()
@@ -78,7 +79,8 @@ def command(
         if getattr(chosen, "demo", False) and hasattr(done, "has_predictions"):
             given = [word for word in arguments if word != "--demo"]
             real = getattr(config, "REAL", ())  # an option and its value, unless it was named
-            _end_demo(done.path, _line(program, given if {*real[:1]} & {*given} else [*real, *given]))
+            named = any(word.split("=")[0] in real[:1] for word in given)
+            _end_demo(done.path, _line(program, given if named else [*real, *given]))
     except KeyboardInterrupt as error:
         print(f"\n{error if isinstance(error, interrupts.Interrupted) else 'SIGINT: ended.'}", file=sys.stderr)
         if then := getattr(error, "then", ()):

@@ -65,7 +65,7 @@ def test_images_that_had_to_be_prepared_first_change_no_number_of_a_run(tree, tm
 
 
 def test_a_holdout_without_an_image_is_refused(config):
-    with pytest.raises(ValueError, match="--holdout 0.05: too small, no class of the 24 training images"):
+    with pytest.raises(ValueError, match="--holdout 0.05: too small, no image of any class is held out"):
         begin(dataclasses.replace(config, holdout=0.05))
 
 

@@ -86,6 +86,9 @@ def test_paths_of_a_run_are_those_of_any_folder(tmp_path, monkeypatch):
     assert run.config["backbone"] == str(tmp_path / "net.keras")
     assert (run.config["store"], run.config["runs"]) == (str(tmp_path / "values"), str(tmp_path / "runs"))
     assert (run.config["weights"], run.config["source"]) == ("imagenet", None)
+    Path("imagenet").touch()  # no file of weights, whatever it is
+    usual = Run.create(Path("runs"), "transfer_vanilla", TransferOptions()).config
+    assert usual["weights"] == "imagenet" and usual["store"].startswith("~"), "another user's home is another one"
 
 
 @pytest.mark.parametrize(("words", "small"), [(["--demo"], True), (["--demo", "--no-demo"], False)])

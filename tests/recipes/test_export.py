@@ -9,7 +9,9 @@ import pytest
 from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.data import splits
 from tiny_imagenet_tf.data.batches import in_order
+from tiny_imagenet_tf.deployment import formats
 from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.evaluation import metrics
 from tiny_imagenet_tf.evaluation.metrics import softmax, top_k_accuracy
 from tiny_imagenet_tf.models import preprocess
 from tiny_imagenet_tf.runs import networks
@@ -100,6 +102,29 @@ def test_an_onnx_file_takes_any_number_of_images(recipe, model, options):
     (found,) = session.run(None, {session.get_inputs()[0].name: images})
     expected = keras.saving.load_model(model).predict(images, verbose=0)
     np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(("left", "lost"), [(0.6, True), (0.75, False)])
+def test_a_format_that_loses_the_network_is_told(recipe, model, options, monkeypatch, capsys, left, lost):
+    measured = iter((0.8, left))  # by Keras, and by the format
+    monkeypatch.setattr(metrics, "top_k_accuracy", lambda *_: next(measured))
+    export = recipe("export")
+    export.main(export.Config(model, formats=("onnx",), **options))
+    assert ("far below Keras: do not use small.onnx" in capsys.readouterr().out) == lost
+
+
+def test_two_exports_to_one_folder_end_in_a_message(recipe, model, options, monkeypatch):
+    export, write = recipe("export"), formats.write
+
+    def meanwhile(*arguments):
+        write(*arguments)
+        options["output"].mkdir()
+        (options["output"] / "classes.json").touch()
+
+    monkeypatch.setattr(formats, "write", meanwhile)
+    with pytest.raises(UserError, match="another process has made it meanwhile"):
+        export.main(export.Config(model, formats=("onnx",), **options))
+    assert [path.name for path in options["output"].parent.iterdir() if "out" in path.name] == ["out"]
 
 
 def test_a_folder_that_is_there_is_left_alone(recipe, model, options):

@@ -78,7 +78,7 @@ def test_a_run_stands_beside_its_row_with_what_it_was_measured_on():
         "Commit": "`0123456`",
     }
     (note,) = table.notes
-    assert note.startswith("`v3`: the last epoch; one more thing; they are those of Google's Inception-v3")
+    assert note.startswith("`v3`: the last epoch; one more thing; the backbone's weights are those of Google's")
     assert note.endswith("not a reproduction of its number.")
 
 

@@ -97,6 +97,19 @@ def test_what_a_link_points_to_is_written_and_the_link_stays(tmp_path):
     assert link.is_symlink() and (tmp_path / "there" / "page.md").read_text() == "new"
 
 
+def test_a_link_to_a_file_of_a_run_or_to_nowhere_is_refused(tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    for name in ("config.json", "environment.json", "metrics.jsonl"):
+        (run / name).touch()
+    (tmp_path / "out.txt").symlink_to("run/metrics.jsonl")
+    with pytest.raises(UserError, match="out.txt: is a file of the run in"):
+        files.check_output("--output", tmp_path / "out.txt")
+    (tmp_path / "lost.txt").symlink_to("gone/there.txt")
+    with pytest.raises(UserError, match="lost.txt: must be a file in a folder that is there"):
+        files.check_output("--output", tmp_path / "lost.txt")
+
+
 def test_a_name_that_is_too_long_is_told_in_time(tmp_path):
     with pytest.raises(UserError, match="--csv .* bytes too long"):
         files.check_output("--csv", tmp_path / f"{'a' * 240}.csv")

@@ -81,6 +81,11 @@ def test_another_searchs_folder_is_refused(options):
     (options.study / "options.json").write_text(json.dumps(stored | {"train_sha256": "0"}))
     with pytest.raises(UserError, match="a search with other training images; choose another --study"):
         search.run(options)
+    early = stored | {"augmented_views": 3}  # of when three were stored, if any
+    (options.study / "options.json").write_text(json.dumps(early))
+    search.run(options)
+    with pytest.raises(UserError, match="a search with --variant vanilla, not v3"):
+        search.run(dataclasses.replace(options, variant="v3"))
     (options.study / "options.json").write_text(json.dumps(stored))
 
 

@@ -263,7 +263,7 @@ def test_a_head_is_not_put_on_another_backbone(options, start, tmp_path):
     began = Run(shutil.copytree(start.path, tmp_path / "start"))
     config = began.config | {"backbone": str(other)}
     (began.path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(UserError, match="--start .*: its backbone has the weights"):
+    with pytest.raises(UserError, match="--start .*: its head is for another backbone, of "):
         finetuning.run(STUDY, dataclasses.replace(options, start=began.path, backbone=str(other)))
 
 

@@ -103,7 +103,9 @@ class Split:
         rows = np.arange(len(self))
         kept = self.fraction_rows(1 - share) if share else rows
         if share and len(kept) == len(rows):
-            raise UserError(f"--holdout {share}: too small, no class of the {len(rows):,} training images gives one up")
+            raise UserError(
+                f"--holdout {share}: too small, no image of any class is held out ({len(rows):,} training images)"
+            )
         return kept, np.setdiff1d(rows, kept)
 
 

@@ -188,7 +188,7 @@ def begin(
     data: Data | None = None,
     learns_in: Arithmetic | None = None,
     engine: Engine | None = None,
-    weights_sha256: str | None = None,
+    backbone: dict[str, str] | None = None,
 ) -> Iterator[Experiment]:
     """Reads the images and makes the run directory, or goes back to the one to resume, and keeps others away from it.
 
@@ -202,7 +202,7 @@ def begin(
         data: the images, where they have been read already, and the options checked.
         learns_in: what computes the training, where the precision is of what is frozen alone.
         engine: what computes the stored values of what is frozen, for a run that goes on.
-        weights_sha256: digest of the backbone's weights, likewise.
+        backbone: digests of the backbone, likewise.
 
     Raises:
         UserError: an option makes no sense, the images are not those the run was begun with, or another process is at
@@ -231,7 +231,7 @@ def begin(
         "processes": processes.count() if processes.count() > 1 else None,
         "learns_in": learns_in,
         "engine": engine,
-        "weights_sha256": weights_sha256,
+        "backbone": backbone,
         "values_by": hardware.describe_device(values_by) if values_by else None,
     }
     machine = {name: told for name, told in machine.items() if told is not None}

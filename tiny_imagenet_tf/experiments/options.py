@@ -120,7 +120,8 @@ class DataOptions:
     @property
     def demo_folder(self) -> Path:
         """Where a demo's images, records and transfer values are."""
-        return demo_folder(getattr(self, "runs", Path("runs")), self.seed)
+        resumed = getattr(self, "resume", None)
+        return Run(resumed).demo_folder if resumed else demo_folder(getattr(self, "runs", Path("runs")), self.seed)
 
     @classmethod
     def starting_point(cls: type[Options], arguments: Sequence[str]) -> Options:
@@ -158,7 +159,7 @@ class RunOptions(DataOptions):
     """A run directory whose training goes on from its checkpoint, with the options it was begun with. These may have
     new values: source, data-dir, tensorboard, track, epochs (but not those of train modern, whose schedule they are),
     and where a recipe has them backbone, cache, devices, distributed, start, store, teacher, weights, stop-after,
-    stop-after-cuts. A path may be another one to the same thing."""
+    stop-after-cuts. A path may change if it still leads to the same thing."""
 
     # Length and pace
     epochs: int = option(30, POSITIVE, departs=False, resumable=True)
@@ -189,7 +190,8 @@ class RunOptions(DataOptions):
             if self.until < trained:
                 name = flag("epochs" if self.until == self.epochs else "stop_after")
                 raise UserError(f"{name} {self.until}: the run to resume has {trained:g} already; give as many or more")
-        self.check_folders("runs")
+        else:
+            self.check_folders("runs")
         if self.track is not None:
             extras.require("--track", "track", self.track)
         if self.tensorboard:

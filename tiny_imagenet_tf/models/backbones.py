@@ -100,6 +100,11 @@ class Trunk:
         """Height and width of its input in pixels."""
         return self.description["input_size"]
 
+    @property
+    def digests(self) -> dict[str, str]:
+        """Of its weights, and of the layers of one that is a file, by name."""
+        return {name: value for name, value in self.description.items() if name.endswith("_sha256")}
+
 
 def find(name: str, pixels: Pixels | None = None) -> Backbone:
     """Returns a backbone by its name, or makes a record of a ``.keras`` file.

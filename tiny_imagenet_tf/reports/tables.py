@@ -15,8 +15,8 @@ NOT_RUN = "not run"
 NOT_OURS = "another group's, not ours to run"
 STAND_IN_TRUNKS = {
     "inception_v3_2015.weights.h5": (
-        "they are those of Google's Inception-v3 of December 2015, three of its 94 kernels learned again on Tiny "
-        "ImageNet's train split: not the paper's weights, so not a reproduction of its number"
+        "the backbone's weights are those of Google's Inception-v3 of December 2015, three of its 94 kernels learned "
+        "again on Tiny ImageNet's train split: not the paper's weights, so not a reproduction of its number"
     )
 }
 PAPER = ("Paper: val", "Paper: test")

@@ -164,18 +164,19 @@ def check_output(option: str, path: Path | None, inputs: Sequence[Path] = ()) ->
     if path is None:
         return
     check_apart(option, path)
-    folder = path.absolute().parent
-    if path.is_dir() or not folder.is_dir():
+    place = path.resolve() if path.is_symlink() else path.absolute()  # of a link, what it points to is written
+    folder = place.parent
+    if place.is_dir() or not folder.is_dir():
         raise UserError(f"{option} {path}: must be a file in a folder that is there")
     if path.exists() and not path.is_file():
         raise UserError(f"{option} {path}: is there already, and is no ordinary file; name another one")
     if not os.access(folder, os.W_OK):
         raise UserError(f"{option} {path}: there is no permission to write in {folder}")
-    if (over := len(os.fsencode(part_of(path).name)) - os.pathconf(folder, "PC_NAME_MAX")) > 0:
+    if (over := len(os.fsencode(part_of(place).name)) - os.pathconf(folder, "PC_NAME_MAX")) > 0:
         raise UserError(f"{option} {path}: its name is {over} bytes too long; choose a shorter one")
-    sweep(folder, path)
-    if path.exists() and all((path.parent / name).exists() for name in ("config.json", "environment.json")):
-        raise UserError(f"{option} {path}: is a file of the run in {path.parent}; name another one")
+    sweep(folder, place)
+    if path.exists() and all((folder / name).exists() for name in ("config.json", "environment.json")):
+        raise UserError(f"{option} {path}: is a file of the run in {folder}; name another one")
     for each in inputs:
         if path.exists() and path.resolve().is_relative_to(each.expanduser().resolve()):
             raise UserError(f"{option} {path}: is there already, and this command reads it; name another file")

@@ -7,11 +7,14 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs.files import read_object
 
 FILE = "classes.json"
+SUFFIXES = (".keras", ".h5", ".hdf5")
+"""Of files that hold a network, or its weights."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +70,10 @@ def classes_of(path: Path) -> Classes | None:
     return Classes(wnids, names)
 
 
+_OF_A_SESSION = ("shared_object_id", "compile_config", "build_config", "trainable", "module")
+"""Of a config: what changes when a network is loaded and saved again, and not what it computes."""
+
+
 def config_digest(path: Path) -> str:
     """Returns the sha256 over the layers of a network and how they are wired, whatever it was compiled with.
 
@@ -75,4 +82,10 @@ def config_digest(path: Path) -> str:
     """
     with zipfile.ZipFile(path) as archive:
         config = json.loads(archive.read("config.json"))["config"]
-    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(_lasting(config), sort_keys=True).encode()).hexdigest()
+
+
+def _lasting(config: Any) -> Any:
+    if isinstance(config, dict):
+        return {name: _lasting(value) for name, value in config.items() if name not in _OF_A_SESSION}
+    return [_lasting(each) for each in config] if isinstance(config, list) else config

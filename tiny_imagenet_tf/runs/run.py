@@ -36,6 +36,7 @@ from typing import Any
 import numpy as np
 
 from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.runs import networks
 from tiny_imagenet_tf.runs.environment import describe_environment
 from tiny_imagenet_tf.runs.files import (
     locked,
@@ -53,15 +54,15 @@ from tiny_imagenet_tf.runs.snapshots import Snapshots
 from tiny_imagenet_tf.runs.summary import Summary
 from tiny_imagenet_tf.runs.typed import misfits
 
-_PLACES = {"source", "data_dir", "store", "teacher", "start", "runs"}  # paths, which a run is read with from elsewhere
-_FILES = {"backbone", "weights"}  # paths, or names
+_PLACES = {"source", "data_dir", "store", "teacher", "start", "runs"}  # made absolute: a run is read from any folder
+_FILES = {"backbone", "weights"}  # likewise, where they are no names
 _CONFIG = {
     "recipe": str, "demo": bool, "seed": int, "source": str | None, "data_dir": str | None, "fraction": float,
     "epochs": float, "input_size": int | None, "resize": str,
 }  # fmt: skip
 _ENVIRONMENT = {
     "device": str | None, "commit": str | None, "seed": int | None, "precision": str | None, "backend": str | None,
-    "engine": str | None, "weights_sha256": str | None, "dataset": dict[str, Any],
+    "engine": str | None, "backbone": dict[str, str] | None, "dataset": dict[str, Any],
     "resumed": tuple[dict[str, Any], ...],
 }  # fmt: skip
 
@@ -131,8 +132,8 @@ class Run:
         run = cls(path)
         stored = {"recipe": recipe, **dataclasses.asdict(config)}
         for name in (_PLACES | _FILES) & stored.keys():
-            place = stored[name] and Path(stored[name]).expanduser()
-            if place and (name in _PLACES or place.is_file()):
+            place = stored[name] and Path(stored[name])
+            if place and place.parts[:1] != ("~",) and (name in _PLACES or place.suffix in networks.SUFFIXES):
                 stored[name] = place.absolute()
         try:
             run.make()
@@ -224,17 +225,24 @@ class Run:
         if not self.begun:
             return None, None
         if self.config.get("demo"):
-            folders = [demo_folder(runs, self.config["seed"]) for runs in (self.path.parent, self._begun_in)]
-            folder = next((each for each in folders if each.is_dir()), folders[0])  # it may have been moved
-            return folder / "tiny-imagenet-200", folder / "datasets"
+            return self.demo_folder / "tiny-imagenet-200", self.demo_folder / "datasets"
         named = (self.config.get(name) for name in ("source", "data_dir"))
         found = (Path(each).expanduser() if each else None for each in named)
         source, data_dir = (each if each and each.exists() else None for each in found)
         return source, data_dir
 
     @property
-    def _begun_in(self) -> Path:
-        return Path(self.config.get("runs") or self.path.parent)
+    def demo_folder(self) -> Path:
+        """Where the images of a demo are: beside the run, or where it was begun, from which it may have been moved."""
+        begun_in = Path(self.config.get("runs") or self.path.parent)
+        folders = [demo_folder(runs, self.config["seed"]) for runs in (self.path.parent, begun_in)]
+        return next((each for each in folders if each.is_dir()), folders[0])
+
+    @property
+    def backbone(self) -> dict[str, str]:
+        """Digests of the backbone that its head is for, as stored at its beginning or last resumption."""
+        stored = self.environment
+        return next((each["backbone"] for each in (stored, *stored.get("resumed", ())) if each.get("backbone")), {})
 
     @property
     def ended(self) -> bool:

@@ -118,6 +118,10 @@ def _space(options: SearchOptions) -> dict[str, Any]:
     }
 
 
+_NOT_ALWAYS = {"weights_sha256", "config_sha256", "openvino", "seed", "augmented_views"}
+"""Of what a search is known by: what early ones lack, or ones without augmented views."""
+
+
 def _check_same(options: SearchOptions, data: Data, trunk: Trunk) -> None:
     """Trials of other images or options must not be compared."""
     free = (
@@ -126,17 +130,13 @@ def _check_same(options: SearchOptions, data: Data, trunk: Trunk) -> None:
     chosen = {name: value for name, value in dataclasses.asdict(options).items() if name not in free}
     if not options.augments:
         del chosen["augmented_views"]  # it has none
-    chosen |= {
-        "openvino": options.openvino,
-        "train_sha256": data.all_train.digest,
-        "weights_sha256": trunk.description["weights_sha256"],
-    }
+    chosen |= {"openvino": options.openvino, "train_sha256": data.all_train.digest, **trunk.digests}
     stored = searches.begin(options.folder, chosen)
-    if odd := (stored.keys() ^ chosen.keys()) - {"weights_sha256", "openvino", "seed", "augmented_views"}:
+    if odd := (stored.keys() ^ chosen.keys()) - _NOT_ALWAYS:
         raise UserError(f"{options.folder}: a search of another version; they differ in {', '.join(sorted(odd))}")
     for name, before in stored.items():
         if name not in chosen:
-            continue  # of another version, which did not matter
+            continue  # one of those, which does not matter here
         now = list(chosen[name]) if isinstance(chosen[name], tuple) else chosen[name]
         if now != before:
             what = _OTHER.get(name) or f"{flag(name)} {before}, not {now}"

@@ -218,7 +218,7 @@ class ModernOptions(ScratchOptions):
 
 
 def _name(run: Path | None) -> str | None:
-    return run and run.name
+    return run and run.expanduser().resolve().name
 
 
 @dataclasses.dataclass(frozen=True)

@@ -61,8 +61,8 @@ def run(study: Study, options: TransferOptions) -> Run:
     data = images.load(options)
     trunk = trunk_of(options, precision_of(options))
     if options.resume:
-        check_same_weights(Run(options.resume), trunk, "--resume")
-    facts = {"engine": options.settled.engine, "weights_sha256": trunk.description["weights_sha256"]}
+        check_same_backbone(Run(options.resume), trunk, "--resume")
+    facts = {"engine": options.settled.engine, "backbone": trunk.digests}
     with begin(study, options, data=data, **facts) as experiment:
         made = extraction_of(options, trunk, data.all_train, experiment.precision)
         # New views every epoch go through the whole network; stored values then serve the statistics alone.
@@ -84,7 +84,7 @@ def trunk_of(options: ValueOptions, precision: Arithmetic, dtype: str | None = N
     )
 
 
-def check_same_weights(run: Run, trunk: Trunk, option: str) -> None:
+def check_same_backbone(run: Run, trunk: Trunk, option: str) -> None:
     """Raises UserError where a backbone is not the one that the head of a run was trained on.
 
     Args:
@@ -92,13 +92,17 @@ def check_same_weights(run: Run, trunk: Trunk, option: str) -> None:
         trunk: the backbone at hand.
         option: that names the run.
     """
-    theirs, ours = run.environment.get("weights_sha256"), trunk.description["weights_sha256"]
-    if theirs is None and run.ended:  # an early run: all of its stores are of one backbone
+    theirs, ours = run.backbone, trunk.digests
+    if not theirs and run.ended:  # an early run: all of its stores are of one backbone
         stores = [store for split in ("validation", "train") for store in kept_stores(run.summary, split) if store]
-        theirs = stores[0].key.get("weights_sha256") if stores else None
-    if theirs not in (None, ours):
-        hint = "; random weights differ from one KERAS_BACKEND to another" if trunk.label == "random" else ""
-        raise UserError(f"{option} {run.path}: its backbone has the weights {theirs}, this one {ours}{hint}")
+        theirs = stores[0].key if stores else {}
+    for name in ours.keys() & theirs.keys():
+        if theirs[name] != ours[name]:
+            hint = "; random weights differ from one KERAS_BACKEND to another" if trunk.label == "random" else ""
+            raise UserError(
+                f"{option} {run.path}: its head is for another backbone, of {name} {theirs[name]}; this one has "
+                f"{ours[name]}{hint}"
+            )
 
 
 def extraction_of(options: ValueOptions, trunk: Trunk, train: Split, precision: Arithmetic) -> Extraction:

@@ -44,9 +44,9 @@ def run(study: Study, options: FinetuneOptions) -> Run:
         )
     precision = precision_of(options)
     trunk = transfer.trunk_of(options, precision)
-    transfer.check_same_weights(Run(options.start), trunk, "--start")
+    transfer.check_same_backbone(Run(options.start), trunk, "--start")
     if options.resume:
-        transfer.check_same_weights(Run(options.resume), trunk, "--resume")
+        transfer.check_same_backbone(Run(options.resume), trunk, "--resume")
     cut = place_of_cut(trunk, options.unfreeze)
     if not cut and options.openvino:
         if options.engine == "openvino" or options.precision == "int8":
@@ -60,7 +60,7 @@ def run(study: Study, options: FinetuneOptions) -> Run:
     policy = hardware.training_policy(learns_in)
     _, learning = split(transfer.trunk_of(options, precision, policy), cut)
     maps = math.prod(frozen.model.output_shape[1:])
-    facts = {"engine": options.settled.engine, "weights_sha256": trunk.description["weights_sha256"]}
+    facts = {"engine": options.settled.engine, "backbone": trunk.digests}
     with begin(study, options, data=data, learns_in=learns_in, **facts) as experiment:
         made = transfer.extraction_of(options, frozen, data.all_train, experiment.precision)
         _tell_size(options, experiment.data, made, maps)

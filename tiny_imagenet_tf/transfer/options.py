@@ -24,6 +24,7 @@ from tiny_imagenet_tf.experiments.options import (
     path_of,
     read,
 )
+from tiny_imagenet_tf.runs.networks import SUFFIXES
 from tiny_imagenet_tf.runs.run import Run
 
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
@@ -191,6 +192,10 @@ class TransferOptions(ValueOptions, RunOptions):
             self.refuse(("hidden_units",), "a linear head has no hidden layer")
         if not self.weight_decay:
             self.refuse(("weight_decay_convention",), "there is no weight decay")
+        if self.resume:
+            begun = read(type(self), self.resume).backbone
+            if self.backbone != begun and not in_files(self.backbone, begun):
+                raise UserError(f"--backbone {self.backbone}: the run to resume was begun with {begun}")
 
 
 @dataclass(frozen=True)
@@ -272,8 +277,9 @@ class FinetuneOptions(TransferOptions):
         if not began.config["recipe"].startswith("transfer_"):
             raise UserError(f"--start {self.start}: a run of {began.config['recipe']}, not of transfer learning")
         for name, value in inherited(self.start).items():
-            if getattr(self, name) != value:
-                raise UserError(f"{flag(name)} {getattr(self, name)}: the run to start from has {value}")
+            now = getattr(self, name)
+            if now != value and not (name in ("backbone", "weights") and in_files(now, value)):
+                raise UserError(f"{flag(name)} {now}: the run to start from has {value}")
         if self.weights == "random" and self.seed != began.config["seed"]:
             raise UserError(f"--seed {self.seed}: the random backbone to start from is of seed {began.config['seed']}")
 
@@ -294,6 +300,11 @@ class FinetuneOptions(TransferOptions):
     def own(self) -> "FinetuneOptions":
         """What the recipe takes where nothing is said: of backbone and head, what the start had."""
         return dataclasses.replace(super().own, **{name: getattr(self, name) for name in self.INHERITED})
+
+
+def in_files(*words: str) -> bool:
+    """Whether backbones, or weights, are files and not names; what they hold is compared by their digests."""
+    return all(Path(word).suffix in SUFFIXES for word in words)
 
 
 def inherited(start: Path, names: Sequence[str] = FinetuneOptions.INHERITED) -> dict[str, Any]:

@@ -48,6 +48,10 @@ def compare(first: Predictions, second: Predictions) -> Comparison:
     return Comparison(len(names), (float(right.mean()), float(other.mean())), *alone, mcnemar(*alone))
 
 
+PLACES = ("runs", "source", "data_dir", "store")
+"""Options that say where something is, and not what a run does."""
+
+
 def differences(configs: list[dict]) -> dict[str, tuple[str, ...]]:
     """Returns the config fields in which the runs differ, with each run's value as text, in the order met.
 
@@ -55,7 +59,7 @@ def differences(configs: list[dict]) -> dict[str, tuple[str, ...]]:
         configs: one a run; nested objects are compared field by field, ``outer.inner``.
     """
     flat = [_flatten(config) for config in configs]
-    fields = dict.fromkeys(field for config in flat for field in config)
+    fields = dict.fromkeys(field for config in flat for field in config if field not in PLACES)
     rows = {field: tuple(str(config.get(field, NOTHING)) for config in flat) for field in fields}
     return {field: values for field, values in rows.items() if len(set(values)) > 1}
 
