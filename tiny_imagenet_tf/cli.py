@@ -145,13 +145,14 @@ def _end_demo(run: Path, again: str) -> None:
 def _parsed(config: type[Config], arguments: Sequence[str], program: str | None) -> Config:
     """A config from the command line, whose help shows the options in groups."""
     default = config.starting_point(arguments) if hasattr(config, "starting_point") else None
-    hints, groups = typing.get_type_hints(config, include_extras=True), {}
+    hints, groups = typing.get_type_hints(config, include_extras=True), {"command": []}  # its own come first
     for field in dataclasses.fields(config):
         value = getattr(default, field.name, field.default)
         given = {} if value is dataclasses.MISSING else {"default": value}
         hint = Annotated[hints[field.name], tyro.conf.arg(help=_comment(config, field.name))]
         groups.setdefault(_group(config, field.name), []).append((field.name, hint, dataclasses.field(**given)))
-    parts = [(name, dataclasses.make_dataclass(name, fields, kw_only=True)) for name, fields in groups.items()]
+    filled = [(name, fields) for name, fields in groups.items() if fields]
+    parts = [(name, dataclasses.make_dataclass(name, fields, kw_only=True)) for name, fields in filled]
     whole = dataclasses.make_dataclass("Options", parts)
     found = tyro.cli(tyro.conf.OmitArgPrefixes[whole], args=list(arguments), description="", prog=program)
     return config(**{key: value for part, _ in parts for key, value in vars(getattr(found, part)).items()})

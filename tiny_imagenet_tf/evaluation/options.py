@@ -12,7 +12,7 @@ class NetworkOptions:
     """How a network from elsewhere reads images, and which images it is shown."""
 
     COMPUTES: ClassVar[bool] = True
-    GROUP: ClassVar[str] = "network"
+    GROUP: ClassVar[str] = "network_and_images"
 
     pixels: Pixels | None = None
     """Pixels that a model from elsewhere expects, where it does not scale them itself: -1..1 (write --pixels=-1..1),
