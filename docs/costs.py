@@ -13,7 +13,7 @@ from tiny_imagenet_tf.models.convnets import le_yang
 from tiny_imagenet_tf.models.cost import forward_flop
 from tiny_imagenet_tf.published import TRAIN_IMAGES, VAL_IMAGES
 from tiny_imagenet_tf.reports import markers
-from tiny_imagenet_tf.reports.table import NOTHING
+from tiny_imagenet_tf.reports.table import NOTHING, grid
 from tiny_imagenet_tf.runs import records
 
 ROOT = Path(__file__).parents[1]
@@ -66,11 +66,11 @@ def told(seconds: float) -> str:
 def section() -> str:
     """Returns the table."""
     heads = ["work", "2 cores", *(f"{count} GPU{'s' * (count > 1)}" for count in GPUS)]
-    lines = [f"| {' | '.join(heads)} |", f"| --- |{' ---: |' * (len(heads) - 1)}"]
+    lines = []
     for name, cores, gpu in rows():
         cells = [told(cores), *(NOTHING if name == ALONE and count > 1 else told(gpu / count) for count in GPUS)]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        lines.append((name, *cells))
+    return grid(heads, lines)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from tiny_imagenet_tf.published import IMAGE_SIZE
 from tiny_imagenet_tf.reports import markers
 from tiny_imagenet_tf.reports.analysis.intervals import wilson
 from tiny_imagenet_tf.reports.analysis.predictions import Predictions
+from tiny_imagenet_tf.reports.table import grid
 from tiny_imagenet_tf.runs.environment import describe_environment
 from tiny_imagenet_tf.runs.files import write_json
 from tiny_imagenet_tf.runs.run import Run
@@ -109,14 +110,14 @@ def _told(test: stats.pearsonr) -> dict[str, float]:
 
 def section(found: dict) -> str:
     """Returns the table and what it comes to."""
-    lines = ["| the box covers | val images | top-1 error | 95% interval |", "|---|---:|---:|---:|"]
+    rows = []
     for band in found["bands"]:
         if band["images"]:
             low, high = wilson(band["wrong"], band["images"])
             covers = f"{band['above']:.0%} to {band['to']:.0%} of the image"
-            lines.append(
-                f"| {covers} | {band['images']:,} | {band['wrong'] / band['images']:.1%} | {low:.1%} to {high:.1%} |"
-            )
+            error = f"{band['wrong'] / band['images']:.1%}"
+            rows.append((covers, f"{band['images']:,}", error, f"{low:.1%} to {high:.1%}"))
+    lines = [grid(("the box covers", "val images", "top-1 error", "95% interval"), rows)]
     within, among = found["within_a_class"], found["among_classes"]
     lines += [
         "",

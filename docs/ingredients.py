@@ -18,6 +18,7 @@ from tiny_imagenet_tf.evaluation.metrics import mcnemar, only_one_right, p_in_wo
 from tiny_imagenet_tf.experiments.options import flag
 from tiny_imagenet_tf.reports import markers
 from tiny_imagenet_tf.reports.analysis.comparison import differences
+from tiny_imagenet_tf.reports.table import grid
 from tiny_imagenet_tf.runs.environment import describe_environment
 from tiny_imagenet_tf.runs.files import write_json
 from tiny_imagenet_tf.runs.run import Run
@@ -87,17 +88,13 @@ def changed(first: Run, run: Run) -> str:
 
 def section(stored: dict) -> str:
     """Returns the table."""
-    lines = ["| | top-1 of val | against the first | gained, lost | p |", "| --- | ---: | ---: | ---: | ---: |"]
     first, *others = stored["runs"]
-    lines.append(f"| {first['epochs']:g} epochs at 32 pixels, all else the defaults | {first['top1']:.2%} | | | |")
+    rows = [(f"{first['epochs']:g} epochs at 32 pixels, all else the defaults", f"{first['top1']:.2%}", "", "", "", "")]
     for each in others:
-        p = p_in_words(each["p"])
-        points = 100 * (each["top1"] - first["top1"])
-        lines.append(
-            f"| `{each['changed']}` | {each['top1']:.2%} | {points:+.2f} points "
-            f"| {each['gained']}, {each['lost']} | {p} |"
-        )
-    return "\n".join(lines)
+        points = f"{100 * (each['top1'] - first['top1']):+.2f} points"
+        told = (f"{each['gained']}", f"{each['lost']}", p_in_words(each["p"]))
+        rows.append((f"`{each['changed']}`", f"{each['top1']:.2%}", points, *told))
+    return grid(("", "top-1 of val", "against the first", "gained", "lost", "p"), rows)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.reports import markers
 from tiny_imagenet_tf.reports.analysis.intervals import of_accuracy
 from tiny_imagenet_tf.reports.figures.style import BLUE, GREY, in_house_style, percent_axis, to_bytes
+from tiny_imagenet_tf.reports.table import grid
 from tiny_imagenet_tf.runs.environment import describe_environment
 from tiny_imagenet_tf.runs.files import write_json
 from tiny_imagenet_tf.runs.run import Run
@@ -72,15 +73,13 @@ def measured(run: Run) -> dict:
 
 def section(sizes: list[dict]) -> str:
     """Returns the table."""
-    lines = ["| pixels | images/s | times the largest | top-1 of val | 95% interval |", "|---:|---:|---:|---:|---:|"]
+    rows = []
     for each in sizes:
         low, high = each["interval"]
-        times = each["images_a_second"] / sizes[-1]["images_a_second"]
-        lines.append(
-            f"| {each['size']} | {each['images_a_second']:.0f} | {times:.1f} "
-            f"| {each['top1']:.1%} | {low:.1%} to {high:.1%} |"
-        )
-    return "\n".join(lines)
+        rate = each["images_a_second"]
+        times, interval = f"{rate / sizes[-1]['images_a_second']:.1f}", f"{low:.1%} to {high:.1%}"
+        rows.append((f"{each['size']}", f"{rate:,.0f}", times, f"{each['top1']:.1%}", interval))
+    return grid(("pixels", "images/s", "times the largest", "top-1 of val", "95% interval"), rows)
 
 
 @in_house_style

@@ -19,6 +19,7 @@ from tiny_imagenet_tf.evaluation.metrics import p_in_words
 from tiny_imagenet_tf.reports import markers
 from tiny_imagenet_tf.reports.analysis.comparison import compare
 from tiny_imagenet_tf.reports.analysis.predictions import Predictions
+from tiny_imagenet_tf.reports.table import grid
 from tiny_imagenet_tf.runs.environment import describe_environment
 from tiny_imagenet_tf.runs.files import write_json
 from tiny_imagenet_tf.runs.run import Run
@@ -93,12 +94,11 @@ def told(run: Run) -> dict[str, str | None]:
 
 def section(stored: dict) -> str:
     """Returns the table."""
-    lines = ["| backbone | | | gained, lost | p |", "| --- | --- | --- | ---: | ---: |"]
+    rows = []
     for each in stored["pairs"]:
         lower, higher = (f"{each[name]['variant']} {each[name]['top1']:.2%}" for name in ("lower", "higher"))
-        p = p_in_words(each["p"])
-        lines.append(f"| {each['backbone']} | {lower} | {higher} | {each['gained']}, {each['lost']} | {p} |")
-    return "\n".join(lines)
+        rows.append((each["backbone"], lower, higher, f"{each['gained']}", f"{each['lost']}", p_in_words(each["p"])))
+    return grid(("backbone", "one", "the other", "gained", "lost", "p"), rows)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tiny_imagenet_tf.reports import markers
 from tiny_imagenet_tf.reports.analysis.comparison import differences
+from tiny_imagenet_tf.reports.table import grid
 from tiny_imagenet_tf.runs import records
 from tiny_imagenet_tf.runs.records import Record
 
@@ -45,15 +46,14 @@ def groups() -> Iterator[list[Record]]:
 
 def section() -> str:
     """Returns the table."""
-    lines = ["| backbone | head | seed 0 | mean of five | sd | lowest, highest |", "| --- | --- |" + " ---: |" * 4]
+    rows = []
     for runs in groups():
         found = [run.summary.validation.top1 for run in runs]
         head = runs[0].config["recipe"].removeprefix("transfer_")
-        lines.append(
-            f"| {Path(runs[0].config['backbone']).stem} | {head} | {found[0]:.2%} | {statistics.mean(found):.2%} "
-            f"| {100 * statistics.stdev(found):.2f} | {min(found):.2%}, {max(found):.2%} |"
-        )
-    return "\n".join(lines)
+        mean, sd = f"{statistics.mean(found):.2%}", f"{100 * statistics.stdev(found):.2f}"
+        ends = (f"{end(found):.2%}" for end in (min, max))
+        rows.append((Path(runs[0].config["backbone"]).stem, head, f"{found[0]:.2%}", mean, sd, *ends))
+    return grid(("backbone", "head", "seed 0", "mean of five", "sd", "lowest", "highest"), rows)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from tiny_imagenet_tf.evaluation.predict import Predictor
 from tiny_imagenet_tf.models import backbones
 from tiny_imagenet_tf.models.heads import scores
 from tiny_imagenet_tf.reports import markers
+from tiny_imagenet_tf.reports.table import grid
 from tiny_imagenet_tf.runs.environment import describe_environment
 from tiny_imagenet_tf.runs.files import write_json
 from tiny_imagenet_tf.runs.run import Run
@@ -170,32 +171,35 @@ def raw_scores(run: Run, split: splits.Split) -> list[np.ndarray]:
 
 def section(found: dict) -> str:
     """Returns the three tables."""
-    lines = ["| | train | val | test | val above train | test above train | test above val |"]
-    lines.append("|---|---:|---:|---:|---:|---:|---:|")
+    pixels = []
     for name, each in found["pixels"].items():
-        means = " | ".join(f"{each[of]:.3g}" for of in ("train", *NAMES))
+        means = (f"{each[of]:.3g}" for of in ("train", *NAMES))
         between = (each[pair] for pair in ("train to validation", "train to test", "validation to test"))
-        lines.append(f"| {name} | {means} | {' | '.join(f'{z:+.1f}' for z in between)} |")
-    lines += ["", "The last three columns count standard errors.", ""]
-    lines += ["| | val | test | standard errors apart |", "|---|---:|---:|---:|"]
+        pixels.append((name, *means, *(f"{z:+.1f}" for z in between)))
+    near = []
     for name in found["nearest"]["test"]:
-        a, b = (found["nearest"][each][name] for each in NAMES)
         form = ".3f" if name == "mean" else ".2%"
         what = "similarity to the nearest training image" if name == "mean" else f"images whose nearest is {name}"
-        lines.append(f"| {what} | {a:{form}} | {b:{form}} | |")
+        near.append((what, *(f"{found['nearest'][each][name]:{form}}" for each in NAMES), ""))
     told = found["told apart"]
     errors = (told["accuracy"] - 0.5) / told["standard_error"]
-    lines.append(f"| told apart, {told['images']:,} images | {told['accuracy']:.1%}, chance 50% | | {errors:+.1f} |")
-    lines += ["", "| run | val | confidence on val | on test | standard errors apart | test, estimated |"]
-    lines.append("|---|---:|---:|---:|---:|---:|")
+    near.append(
+        (f"told apart, {told['images']:,} images; chance is 50%", f"{told['accuracy']:.1%}", "", f"{errors:+.1f}")
+    )
+    runs = []
     for run in found["runs"]:
         title = re.sub(r" with --backbone (\S+)\.keras --pixels \S+", r", \1,", run["title"])
-        title = title.replace(" --", " ").strip(",")
-        lines.append(
-            f"| {title} | {run['accuracy']:.2%} | {run['confidence']:.2%} | {run['test_confidence']:.2%} "
-            f"| {run['z']:+.1f} | {run['test_estimate']:.2%} |"
+        shares = (f"{run[name]:.2%}" for name in ("accuracy", "confidence", "test_confidence"))
+        runs.append((title.replace(" --", " ").strip(","), *shares, f"{run['z']:+.1f}", f"{run['test_estimate']:.2%}"))
+    apart = "standard errors apart"
+    return "\n\n".join(
+        (
+            grid(("", "train", "val", "test", "val above train", "test above train", "test above val"), pixels),
+            "The last three columns count standard errors.",
+            grid(("", "val", "test", apart), near),
+            grid(("run", "val", "confidence on val", "on test", apart, "test, estimated"), runs),
         )
-    return "\n".join(lines)
+    )
 
 
 if __name__ == "__main__":

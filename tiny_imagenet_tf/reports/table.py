@@ -26,19 +26,27 @@ class Table:
 
     def markdown(self) -> str:
         """The table in GitHub's Markdown, with its title, caption and notes."""
-        rest = ([row[number] for row in self.rows] for number in range(1, len(self.columns)))
-        rules = ("---", *("---:" if _are_numbers(cells) else "---" for cells in rest))
-        lines = [self.columns, rules, *self.rows]
-        body = "\n".join(f"| {' | '.join(map(inline, cells))} |" for cells in lines)
         notes = "\n".join(f"- {inline(note)}" for note in self.notes)
-        parts = (f"### {inline(self.title)}", inline(self.caption), body, notes)
+        parts = (f"### {inline(self.title)}", inline(self.caption), grid(self.columns, self.rows), notes)
         return "\n\n".join(part for part in parts if part)
+
+
+def grid(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Returns a table in GitHub's Markdown; columns of numbers, but for the first, stand on the right.
+
+    Args:
+        columns: headings.
+        rows: cells, as many as there are columns.
+    """
+    rest = ([row[number] for row in rows] for number in range(1, len(columns)))
+    rules = ("---", *("---:" if _are_numbers(cells) else "---" for cells in rest))
+    return "\n".join(f"| {' | '.join(map(inline, cells))} |" for cells in (columns, rules, *rows))
 
 
 def _are_numbers(cells: Sequence[str]) -> bool:
     """Whether a column holds numbers, some with a unit, which stand on the right."""
     told = [cell for cell in cells if cell not in ("", NOTHING, "not run")]
-    return all(cell[0] in "+-0123456789" and len(cell.split()) <= 2 for cell in told)
+    return all(cell[0] in "+-<0123456789" and len(cell.split()) <= 2 for cell in told)
 
 
 def inline(text: str) -> str:

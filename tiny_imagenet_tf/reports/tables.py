@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tiny_imagenet_tf import published
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.reports.analysis.intervals import of_accuracy
-from tiny_imagenet_tf.reports.table import NOTHING, Table, inline
+from tiny_imagenet_tf.reports.table import NOTHING, Table, grid
 from tiny_imagenet_tf.runs.records import Record
 
 NOT_RUN = "not run"
@@ -100,18 +100,15 @@ def section(asked: str, results: Sequence[Record], network_sizes: dict[str, int]
 
 def short_table(results: Sequence[Record]) -> str:
     """Seven rows of five columns: what most readers come for."""
-    lines = [
-        "| accuracy on val | paper | here | val images here | training here |",
-        "| --- | ---: | ---: | ---: | --- |",
-    ]
+    rows = []
     for key in SHORT:
         row, runs = published.RESULTS[key], _runs_of(key, results)
         ours = (NOT_RUN, NOTHING, NOTHING)
         if runs:
-            val, did = runs[0].summary.validation, inline("; ".join(runs[0].summary.shortfalls))
-            ours = (f"{100 * val.top1:.2f}%", f"{val.images:,} of {published.VAL_IMAGES:,}", did or "complete")
-        lines.append(f"| {row.paper}: {row.name} | {100 * row.val_accuracy:.2f}% | {' | '.join(ours)} |")
-    return "\n".join(lines)
+            val, did = runs[0].summary.validation, "; ".join(runs[0].summary.shortfalls)
+            ours = (f"{val.top1:.2%}", f"{val.images:,} of {published.VAL_IMAGES:,}", did or "complete")
+        rows.append((f"{row.paper}: {row.name}", f"{row.val_accuracy:.2%}", *ours))
+    return grid(("accuracy on val", "paper", "here", "val images here", "training here"), rows)
 
 
 def _runs_of(key: str, results: Sequence[Record]) -> list[Record]:
