@@ -1,9 +1,9 @@
 """Makes Tiny-ImageNet-C of the val images at hand: corruptions of five severities each, for robustness.
 
 Fourteen of the fifteen corruptions of Hendrycks and Dietterich (2019), with their constants for 64x64 pixels; frost,
-which needs photographs, is left out. Their published set is of other pictures of the same 200 classes, larger ones of
-ImageNet's val that were made smaller. Groups that are there already are kept: the same command goes on where it was
-stopped. Needs the extra: pip install "tiny_imagenet_tf[corrupt]"
+which needs photographs, is left out. Their published set shows other pictures of the same 200 classes, scaled down from
+ImageNet's val. Groups that already exist are kept: the same command continues where it was stopped. Needs the extra:
+pip install "tiny_imagenet_tf[corrupt]"
 
 Time: one or two minutes a corruption and severity for 10,000 images on a CPU core, zoom_blur and glass_blur five. Room:
 2 KB an image.

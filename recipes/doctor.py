@@ -1,9 +1,9 @@
 """Looks at the machine, the data and a model, and says in words what is wrong.
 
-The machine: versions, devices, precision, room on the disk. The data: is the tree whole, or what is wrong with it; are
-the prepared records still what was verified. A model: its accuracy on a few hundred val images as it is said to work,
-and where another pixel range, channel order, order of classes or batch normalization by the batch gives much more, that
-is what was wrong.
+The machine: versions, devices, precision, room on the disk. The data: whether the tree is whole, or what is wrong with
+it; whether the prepared records are still what was verified. A model: its accuracy on a few hundred val images, read as
+the options say; if another pixel range, channel order, class order, or batch normalization by the batch gives much
+more, that is what was wrong.
 
     tiny-imagenet doctor
     tiny-imagenet doctor --source tiny-imagenet-200

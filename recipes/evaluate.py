@@ -1,8 +1,8 @@
 """Evaluates a saved network on any split: one crop, the centre crop, both mirror images, or ten.
 
 One crop is the whole 64x64 image (Milani section 3), the centre crop is Le & Yang's 56x56 (section 5.2.2), ten crops
-are summed as probabilities (Milani section 4.2 and Eq. 2). A crop that has not the network's size is resized
-bilinearly. Test has no labels: there the predictions are written, as the challenge takes them.
+are summed as probabilities (Milani section 4.2 and Eq. 2). A crop that is not of the network's size is resized
+bilinearly. Test has no labels: for it the predictions are written in the challenge's format.
 
 Time: half a minute for 10,000 images and one crop of the compact Inception on 2 CPU cores; a crop of Inception-v3
 takes ten minutes there.

@@ -1,9 +1,9 @@
 """Writes a trained network for other runtimes: SavedModel, ONNX and LiteRT, with int8 if asked for.
 
-What is written takes float32 images (batch, 64, 64, 3) with pixels in 0..255 and gives a score a class; the classes lie
-beside it. Each file is read back by its own runtime and compared with Keras on val images: its size, the largest
-difference of a probability, and top-1. int8 is LiteRT's: weights and maps in 8 bits, by the range of some training
-images. Needs the extra: pip install "tiny_imagenet_tf[export]"
+What is written takes float32 images (batch, 64, 64, 3) with pixels in 0..255 and gives one score per class; the classes
+are stored next to it. Each file is read back by its own runtime and compared with Keras on val images: its size, the
+largest difference of a probability, and top-1. int8 is LiteRT's: weights and maps in 8 bits, by the range of some
+training images. Needs the extra: pip install "tiny_imagenet_tf[export]"
 
     tiny-imagenet export runs/inception_baseline-20260101-120000 --source tiny-imagenet-200
     tiny-imagenet export best.keras --formats litert --int8 --output phone/

@@ -1,8 +1,8 @@
 """Transfer values alone: what a run of transfer learning reads, made beforehand, by one process or by many.
 
 A shard of 2,000 images is the unit of work. Start the same command as often as there are machines, GPUs or jobs of an
-array: each takes shards that no other is at work on, and does those of one that dies. With --ray the actors of a Ray
-cluster do them. Transfer runs and searches with the same options then find everything stored.
+array: each takes shards that no other is working on, and takes over those of one that dies. With --ray the actors of a
+Ray cluster do the work. Transfer runs and searches with the same options then find everything stored.
 
     python recipes/extract.py --crops ten
     CUDA_VISIBLE_DEVICES=1 python recipes/extract.py --crops ten          # beside another on GPU 0

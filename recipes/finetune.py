@@ -1,9 +1,10 @@
 """Fine-tuning, Milani's future work (section 5): the last blocks of the backbone learn, too.
 
 Begins with a finished run of transfer learning: its head, and the backbone from --unfreeze on, go on learning at a
-small rate; batch normalization keeps its statistics. The maps before the cut are stored once, so an epoch costs the
-last blocks alone; their size is told first. With --augment there are stored views of each image as in v3, and with
---augmented-views 0, on a GPU, new ones every epoch through the whole network; all of it learns with --unfreeze all.
+small rate; batch normalization keeps its statistics. The maps before the cut are stored once, so an epoch costs only
+the last blocks; the size of the maps is reported first. With --augment, views of each image are stored as in v3; with
+--augmented-views 0, on a GPU, new ones pass through the whole network every epoch. With --unfreeze all, every layer
+learns.
 
     python recipes/finetune.py --start runs/transfer_v2-20260101-120000
     python recipes/finetune.py --start runs/transfer_v2-20260101-120000 --unfreeze mixed8 --augment

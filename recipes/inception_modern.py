@@ -1,4 +1,4 @@
-"""The compact Inception by today's methods: how far the network of the Baseline goes. Of no paper.
+"""The compact Inception by today's methods: how far the Baseline's network goes. From neither paper.
 
 The same 2.58 million parameters, trained with SGD with Nesterov momentum (or AdamW), a rate that warms up and falls
 with a cosine, a decoupled weight decay, random crops and mirror images, label smoothing, averaged weights, and images

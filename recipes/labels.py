@@ -1,8 +1,9 @@
 """Brings a model's scores, or an array of predictions, into another order of the classes.
 
 Two orders of Tiny ImageNet's 200 classes are in use: sorted wnids, as folders of classes, TFDS and this package have
-them, and that of the dataset's wnids.txt. A network trained in one and read in the other is at chance, 0.5%. The
-third, imagenet1k, are the 1,000 classes of ImageNet networks; cut to the 200, or filled up with nothing.
+them, and that of the dataset's wnids.txt. A network trained in one and read in the other is at chance, 0.5%. The third,
+imagenet1k, is that of the 1,000 classes of ImageNet networks; scores are cut to the 200, or padded for the missing
+classes.
 
     tiny-imagenet labels mine.keras --from wnids.txt --to sorted --output mine-sorted.keras
     tiny-imagenet labels probabilities.npy --from imagenet1k --to sorted --output cut.npy

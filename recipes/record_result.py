@@ -42,7 +42,8 @@ class Config:
     networks: Path = ROOT / "docs" / "networks.json"
     """Parameters of each network, as recipes/list_models.py writes them."""
     claims: Path | None = None
-    """The papers' claims, for the page beside; default: docs/claims.toml, where the results are the project's own."""
+    """The papers' claims, for the page next to them; default: docs/claims.toml, where the results are the project's
+    own."""
 
 
 def main(config: Config) -> None:

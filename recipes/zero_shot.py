@@ -46,8 +46,8 @@ class Config:
     store: Path = ValueOptions.store
     """Where scores are kept."""
     engine: Engine = "auto"
-    """What computes on a CPU: tensorflow, or openvino. auto: openvino for int8, and where it is installed for
-    bfloat16; otherwise tensorflow."""
+    """What computes on a CPU: tensorflow, or openvino. auto: openvino for int8, and for bfloat16 where it is installed;
+    otherwise tensorflow."""
     precision: Precision | Literal["int8"] = "auto"
     """Of the network's arithmetic: auto, float32, bfloat16, float16, or int8, which OpenVINO computes."""
     runs: Path = Path("runs")

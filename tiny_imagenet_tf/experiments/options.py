@@ -157,8 +157,8 @@ class RunOptions(DataOptions):
 
     resume: Path | None = option(None, departs=False, resumable=True)
     """A run directory whose training goes on from its checkpoint, with the options it was begun with. These may have
-    new values: source, data-dir, tensorboard, track, epochs (but not those of train modern, whose schedule they are),
-    and where a recipe has them backbone, cache, devices, distributed, start, store, teacher, weights, stop-after,
+    new values: source, data-dir, tensorboard, track, epochs (except in train modern, where they set the schedule), and,
+    where a recipe has them, backbone, cache, devices, distributed, start, store, teacher, weights, stop-after,
     stop-after-cuts. A path may change if it still leads to the same thing."""
 
     # Length and pace

@@ -85,15 +85,15 @@ class InceptionOptions(ScratchOptions):
     augment: bool = option(False)
     """Random mirror images, brightness and contrast. Paper: for Regularized."""
     weight_decay: float = option(0.08)
-    """Strength, as printed; on which kernels says weight_decay_on. Paper: 0.08."""
+    """Strength, as printed; weight_decay_on says on which kernels. Paper: 0.08."""
     weight_decay_convention: Literal["decoupled", "l2_loss", "keras"] = option("decoupled")
     """What weight_decay multiplies: in the loss, l2_loss is sum(w^2)/2, as tf.nn.l2_loss, and keras is sum(w^2);
     decoupled shrinks w by itself, each step by learning_rate * weight_decay * w. Paper: not said."""
     weight_decay_on: Decayed = option("all")
     """Which kernels it is for: all, or the last layer's alone. Paper: not said."""
     cross_entropy: Literal["mean", "sum"] = option("mean")
-    """Whether l2_loss or keras stands beside the mean cross-entropy of a batch, or its sum: with l2_loss, 0.08 beside
-    the sum of 100 images is 0.0008 beside the mean, since Adam does not see how large a loss is. Paper: not said."""
+    """Whether l2_loss or keras is added to a batch's mean cross-entropy or to its sum: with l2_loss, 0.08 added to the
+    sum of 100 images is 0.0008 added to the mean, since Adam does not see how large a loss is. Paper: not said."""
     blocks: Blocks = option("released")
     """Of the released Inception-v3 (5x5 in type-1, two kinds of dim), or as Fig. 4 draws them (3x3, one dim)."""
     batch_norm_momentum: float = option(0.99, PART)
@@ -244,7 +244,7 @@ class ConvnetOptions(ScratchOptions):
     loss: Literal["softmax", "svm"] = option("softmax")
     """Multinomial logistic, or multiclass SVM (section 4.1). Paper: its nine results are softmax's."""
     staged: Literal["deep", "always", "never"] = option("deep")
-    """When to train a shallow network first, of the first convolution of each stage and the fully connected layers.
+    """When to train a shallow network first, made of each stage's first convolution and the fully connected layers.
     Paper: for deep networks, that is models 8 and 9."""
     staged_epochs: int = option(5, POSITIVE, departs=False)
     """Of the shallow network. Paper: not given."""

@@ -61,8 +61,8 @@ class ValueOptions(DataOptions):
 
     engine: Engine = option("auto", departs=False)
     """What computes transfer values on a CPU: tensorflow, or openvino, which is faster (pip install
-    "tiny_imagenet_tf[openvino]"). auto: openvino for int8, and where it is installed and no GPU computes for stored
-    values in bfloat16; otherwise tensorflow. Values of the one are no values of the other."""
+    "tiny_imagenet_tf[openvino]"). auto: openvino for int8, and for stored values in bfloat16 where it is installed and
+    no GPU computes; otherwise tensorflow. The two do not share stored values."""
     precision: Precision | Literal["int8"] = option("auto", departs=False)
     """Of the backbone's arithmetic. auto: float16 on a GPU (from Volta on), bfloat16 on a CPU that has it, float32
     elsewhere. int8 is the fastest on any CPU: quantized by OpenVINO after 300 training images. The head is always
@@ -71,8 +71,8 @@ class ValueOptions(DataOptions):
     augment: bool = option(False)
     """Train on randomly cropped views with random brightness and contrast (section 4.2, v3)."""
     augmented_views: int = option(2, departs=False)
-    """With augment: random views stored of each image beside the whole one; each epoch draws one of these or the whole.
-    Paper: 0, new views every epoch, which is a pass through the backbone an epoch and made for GPUs."""
+    """With augment: random views of each image stored besides the whole one; each epoch draws one of these or the
+    whole. Paper: 0, new views every epoch, which takes a pass through the backbone each epoch and is meant for GPUs."""
     augmented_fraction: float = option(1.0, SHARE, departs=False)
     """With augment: share of each class that has stored augmented views; the rest is trained on whole images."""
 
@@ -256,7 +256,7 @@ class FinetuneOptions(TransferOptions):
     """A finished run of transfer learning, whose backbone and head go on learning, by default on the same images. With
     --demo one is made first."""
     unfreeze: str = option("mixed9")
-    """The layer from which on the backbone learns: mixed9, the last but one block of Inception-v3, or another's. A
+    """The layer from which the backbone learns: mixed9, the last block but one of Inception-v3, or another. A
     block that ends in a layer of that name learns as a whole. all: every layer, for a GPU, with --augment
     --augmented-views 0 and --crops whole."""
     epochs: int = 3
