@@ -42,8 +42,9 @@ def main(config: Config) -> None:
     if not config.runs:
         raise UserError("no run was named")
     sizes = sorted((measured(Run.finished(path)) for path in config.runs), key=lambda each: each["size"])
-    write_json(config.output, {**describe_environment(), "sizes": sizes})
-    markers.replace(ROOT / "docs/beyond.md", "input_sizes", lambda _: section(sizes))
+    stored = {**describe_environment(), "sizes": sizes}
+    write_json(config.output, stored)
+    markers.replace(ROOT / "docs/beyond.md", "input_sizes", lambda _: section(stored))
     (ROOT / "docs/figures/beyond_input_sizes.svg").write_bytes(to_bytes(draw(sizes), "svg"))
 
 
@@ -71,9 +72,9 @@ def measured(run: Run) -> dict:
     }
 
 
-def section(sizes: list[dict]) -> str:
+def section(stored: dict) -> str:
     """Returns the table."""
-    rows = []
+    rows, sizes = [], stored["sizes"]
     for each in sizes:
         low, high = each["interval"]
         rate = each["images_a_second"]

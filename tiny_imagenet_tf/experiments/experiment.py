@@ -279,11 +279,31 @@ def _take_up(run: Run, data: Data, options: RunOptions, machine: dict[str, Any])
     for name, digest in digests.items():  # val decides on snapshots and plateaus
         if digest != data.named[name].digest:
             raise UserError(f"--resume {run.path}: the {name} images are not those the run was begun with")
+    check_same_backbone(run, machine.get("backbone", {}), "--resume")
     checkpoints.check_there(run)
     if (before := stored.get("replicas", 1)) != machine["replicas"]:
         print(f"begun on {before} device(s), continuing on {machine['replicas']}; --devices selects them")
     lengths = {name: getattr(options, name) for name in _LENGTHS if hasattr(options, name)}
     run.write_resumption(lengths, **machine)
+
+
+def check_same_backbone(run: Run, backbone: dict[str, str], option: str) -> None:
+    """Raises UserError where a backbone is not the one that the head of a run was trained on.
+
+    Args:
+        run: begun or finished.
+        backbone: digests of the one at hand; none for a network from scratch.
+        option: that names the run.
+    """
+    stored = run.backbone if backbone else {}
+    for name in backbone.keys() & stored.keys():
+        if stored[name] != backbone[name]:
+            random = run.config.get("weights") == "random"
+            hint = "; random weights differ from one KERAS_BACKEND to another" if random else ""
+            raise UserError(
+                f"{option} {run.path}: its head is for another backbone, of {name} {stored[name]}; this one has "
+                f"{backbone[name]}{hint}"
+            )
 
 
 def precision_of(options: RunOptions) -> Arithmetic:

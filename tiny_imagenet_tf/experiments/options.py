@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -120,8 +121,7 @@ class DataOptions:
     @property
     def demo_folder(self) -> Path:
         """Where a demo's images, records and transfer values are."""
-        resumed = getattr(self, "resume", None)
-        return Run(resumed).demo_folder if resumed else demo_folder(getattr(self, "runs", Path("runs")), self.seed)
+        return demo_folder(getattr(self, "runs", Path("runs")), self.seed)
 
     @classmethod
     def starting_point(cls: type[Options], arguments: Sequence[str]) -> Options:
@@ -134,6 +134,11 @@ class DataOptions:
         """What the recipe takes where nothing is said."""
         return type(self)(**(self.DEMO if self.demo else {}))
 
+    @property
+    def usual(self: Options) -> tuple[Options, ...]:
+        """Options that nobody has to have given."""
+        return (self.own,)
+
     def refuse(self, names: Sequence[str], because: str) -> None:
         """Raises UserError where one of some options was given that would be ignored.
 
@@ -141,11 +146,8 @@ class DataOptions:
             names: of fields.
             because: of what.
         """
-        usual = [self.own]
-        if resumed := getattr(self, "resume", None):  # defaults were others, perhaps, when it was begun
-            usual.append(read(type(self), resumed))
         for name in names:
-            if getattr(self, name) not in [getattr(each, name) for each in usual]:
+            if getattr(self, name) not in [getattr(each, name) for each in self.usual]:
                 raise UserError(f"{flag(name)} {getattr(self, name)} would be ignored: {because}")
 
 
@@ -185,7 +187,7 @@ class RunOptions(DataOptions):
         """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
         super().check()
         if self.resume:
-            check_unchanged(read(type(self), self.resume), self)
+            check_unchanged(self.begun, self)
             trained = max((row["epoch"] for row in Run(self.resume).metrics), default=0)
             if self.until < trained:
                 name = flag("epochs" if self.until == self.epochs else "stop_after")
@@ -204,6 +206,21 @@ class RunOptions(DataOptions):
         if path:
             return dataclasses.replace(read(cls, path), resume=path)
         return super().starting_point(arguments)
+
+    @functools.cached_property
+    def begun(self: Options) -> Options | None:
+        """What the run that goes on was begun with; None where one begins."""
+        return read(type(self), self.resume) if self.resume else None
+
+    @property
+    def usual(self: Options) -> tuple[Options, ...]:
+        """Options that nobody has to have given; when a run was begun the defaults were others, perhaps."""
+        return (*super().usual, *filter(None, [self.begun]))
+
+    @property
+    def demo_folder(self) -> Path:
+        """Where a demo's images, records and transfer values are; one that goes on may have been moved."""
+        return Run(self.resume).demo_folder if self.resume else super().demo_folder
 
     @property
     def devices(self) -> tuple[str, ...]:

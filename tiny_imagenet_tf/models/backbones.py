@@ -303,7 +303,7 @@ def _digest(model: keras.Model) -> str:
 
 def _read(backbone: Backbone, path: Path) -> keras.Model:
     """The network that a file stores: a whole model (``.keras``, ``.h5``), or one that takes its weights."""
-    if path.suffix not in (".keras", ".h5", ".hdf5"):
+    if not networks.in_files(str(path)):
         raise WeightsError(f"--weights {path}: must end in .keras, .weights.h5 or .h5")
     if path.suffix == ".keras":
         return load(path)

@@ -151,7 +151,7 @@ def _ours(result: Record) -> tuple[str, ...]:
     summary, environment = result.summary, result.environment
     val = summary.validation
     low, high = of_accuracy(val.top1, val.images)
-    top5 = NOTHING if val.top5 is None else f"{100 * val.top5:.2f}%"
+    top5 = NOTHING if val.top5 is None else f"{val.top5:.2%}"
     train = "" if summary.train.images is None else f"{summary.train.images:,} train"
     if train and "augmented" in (summary.train.views or ""):
         train += f" ({summary.train.views})"
@@ -159,7 +159,7 @@ def _ours(result: Record) -> tuple[str, ...]:
     hours = NOTHING if summary.hours is None else f"{summary.hours:.2g}"
     return (
         _percent(val.top1),
-        f"{100 * low:.1f} to {100 * high:.1f}%",
+        f"{100 * low:.1f} to {high:.1%}",
         top5,
         ", ".join(part for part in (train, f"{val.images:,} val", val.shown) if part),
         hours,
@@ -196,4 +196,4 @@ def _notes(results: Sequence[Record]) -> tuple[str, ...]:
 
 
 def _percent(accuracy: float | None) -> str:
-    return NOTHING if accuracy is None else f"{100 - 100 * accuracy:.2f}% ({100 * accuracy:.2f}%)"
+    return NOTHING if accuracy is None else f"{1 - accuracy:.2%} ({accuracy:.2%})"

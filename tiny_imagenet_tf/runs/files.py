@@ -63,13 +63,15 @@ def _lives(process: int) -> bool:
     return True
 
 
+def _behind(path: Path) -> Path:
+    """What a link points to, which is what gets written; another path as it is."""
+    return path.resolve() if path.is_symlink() else path
+
+
 @contextlib.contextmanager
 def _whole(path: Path, size: Callable[[], int] = lambda: 0) -> Iterator[Path]:
-    """Yields the name of a file that takes another's place once it is whole, and its mode; on an error it is gone.
-
-    Of a link, what it points to is replaced.
-    """
-    path = path.resolve() if path.is_symlink() else path
+    """Yields the name of a file that takes another's place once it is whole, and its mode; on an error it is gone."""
+    path = _behind(path)
     part = part_of(path)
     try:
         with writing(path, size):
@@ -164,7 +166,7 @@ def check_output(option: str, path: Path | None, inputs: Sequence[Path] = ()) ->
     if path is None:
         return
     check_apart(option, path)
-    place = path.resolve() if path.is_symlink() else path.absolute()  # of a link, what it points to is written
+    place = _behind(path).absolute()
     folder = place.parent
     if place.is_dir() or not folder.is_dir():
         raise UserError(f"{option} {path}: must be a file in a folder that is there")

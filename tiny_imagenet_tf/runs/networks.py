@@ -89,3 +89,8 @@ def _lasting(config: Any) -> Any:
     if isinstance(config, dict):
         return {name: _lasting(value) for name, value in config.items() if name not in _OF_A_SESSION}
     return [_lasting(each) for each in config] if isinstance(config, list) else config
+
+
+def in_files(*words: str) -> bool:
+    """Whether backbones, or their weights, are files and not names; what they hold is compared by its digests."""
+    return all(Path(word).suffix in SUFFIXES for word in words)

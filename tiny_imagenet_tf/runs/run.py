@@ -52,6 +52,7 @@ from tiny_imagenet_tf.runs.files import (
 )
 from tiny_imagenet_tf.runs.snapshots import Snapshots
 from tiny_imagenet_tf.runs.summary import Summary
+from tiny_imagenet_tf.runs.transfer_values import kept_stores
 from tiny_imagenet_tf.runs.typed import misfits
 
 _PLACES = {"source", "data_dir", "store", "teacher", "start", "runs"}  # made absolute: a run is read from any folder
@@ -133,7 +134,7 @@ class Run:
         stored = {"recipe": recipe, **dataclasses.asdict(config)}
         for name in (_PLACES | _FILES) & stored.keys():
             place = stored[name] and Path(stored[name])
-            if place and place.parts[:1] != ("~",) and (name in _PLACES or place.suffix in networks.SUFFIXES):
+            if place and place.parts[:1] != ("~",) and (name in _PLACES or networks.in_files(str(place))):
                 stored[name] = place.absolute()
         try:
             run.make()
@@ -240,9 +241,14 @@ class Run:
 
     @property
     def backbone(self) -> dict[str, str]:
-        """Digests of the backbone that its head is for, as stored at its beginning or last resumption."""
-        stored = self.environment
-        return next((each["backbone"] for each in (stored, *stored.get("resumed", ())) if each.get("backbone")), {})
+        """Digests of the backbone that its head is for; of an early run those of its stores, if they are there."""
+        environment = self.environment
+        told = (each.get("backbone") for each in (environment, *environment.get("resumed", ())))
+        if found := next(filter(None, told), None):
+            return found
+        splits = ("validation", "train") if self.ended else ()
+        stores = (store for split in splits for store in kept_stores(self.summary, split) if store)
+        return next((store.key for store in stores), {})  # all are of one backbone
 
     @property
     def ended(self) -> bool:

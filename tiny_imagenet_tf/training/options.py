@@ -9,7 +9,7 @@ from tyro.conf import FlagCreatePairsOff
 from tiny_imagenet_tf import published
 from tiny_imagenet_tf.choices import Blocks, Decayed, WeightDecayConvention
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.experiments.options import PART, POSITIVE, SHARE, Rule, RunOptions, option, read
+from tiny_imagenet_tf.experiments.options import PART, POSITIVE, SHARE, Rule, RunOptions, option
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.training import staged
 
@@ -188,8 +188,10 @@ class ModernOptions(ScratchOptions):
             raise UserError(f"--warmup-epochs {self.warmup_epochs}: must be below the {self.epochs} of --epochs")
         if self.until > self.epochs:
             raise UserError(f"--stop-after {self.stop_after}: the schedule ends with the {self.epochs} of --epochs")
-        if self.resume and _name(self.teacher) != (begun := _name(read(type(self), self.resume).teacher)):
-            raise UserError(f"--teacher {self.teacher}: the run to resume was taught by {begun}, wherever that is now")
+        if self.begun and _name(self.teacher) != (taught_by := _name(self.begun.teacher)):
+            raise UserError(
+                f"--teacher {self.teacher}: the run to resume was taught by {taught_by}, wherever that is now"
+            )
         if self.teacher is None:
             self.refuse(("teacher_share",), "there is no --teacher")
         elif not Run.finished(self.teacher, "--teacher").config["recipe"].startswith(("transfer_", "finetune")):

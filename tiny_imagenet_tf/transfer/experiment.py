@@ -13,7 +13,6 @@ from tiny_imagenet_tf.data import views
 from tiny_imagenet_tf.data.batches import ImageBatches
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.data.views import DrawnView, View
-from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import combine
 from tiny_imagenet_tf.experiments import data as images
 from tiny_imagenet_tf.experiments import losses, schedules
@@ -27,7 +26,7 @@ from tiny_imagenet_tf.models.backbones import Trunk
 from tiny_imagenet_tf.models.heads import scores, transfer_head
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.summary import Crops, StoredView, Training
-from tiny_imagenet_tf.runs.transfer_values import Store, kept_stores
+from tiny_imagenet_tf.runs.transfer_values import Store
 from tiny_imagenet_tf.transfer import engine
 from tiny_imagenet_tf.transfer.engine import Engine
 from tiny_imagenet_tf.transfer.extraction import Extraction
@@ -60,10 +59,7 @@ def run(study: Study, options: TransferOptions) -> Run:
     options.check()
     data = images.load(options)
     trunk = trunk_of(options, precision_of(options))
-    if options.resume:
-        check_same_backbone(Run(options.resume), trunk, "--resume")
-    facts = {"engine": options.settled.engine, "backbone": trunk.digests}
-    with begin(study, options, data=data, **facts) as experiment:
+    with begin(study, options, data=data, engine=options.settled.engine, backbone=trunk.digests) as experiment:
         made = extraction_of(options, trunk, data.all_train, experiment.precision)
         # New views every epoch go through the whole network; stored values then serve the statistics alone.
         values = extract(experiment, made, training=options.standardize or not options.new_views)
@@ -82,27 +78,6 @@ def trunk_of(options: ValueOptions, precision: Arithmetic, dtype: str | None = N
         seed=options.seed,
         dtype=dtype or engine.trunk_dtype(precision, options.openvino),
     )
-
-
-def check_same_backbone(run: Run, trunk: Trunk, option: str) -> None:
-    """Raises UserError where a backbone is not the one that the head of a run was trained on.
-
-    Args:
-        run: begun or finished.
-        trunk: the backbone at hand.
-        option: that names the run.
-    """
-    theirs, ours = run.backbone, trunk.digests
-    if not theirs and run.ended:  # an early run: all of its stores are of one backbone
-        stores = [store for split in ("validation", "train") for store in kept_stores(run.summary, split) if store]
-        theirs = stores[0].key if stores else {}
-    for name in ours.keys() & theirs.keys():
-        if theirs[name] != ours[name]:
-            hint = "; random weights differ from one KERAS_BACKEND to another" if trunk.label == "random" else ""
-            raise UserError(
-                f"{option} {run.path}: its head is for another backbone, of {name} {theirs[name]}; this one has "
-                f"{ours[name]}{hint}"
-            )
 
 
 def extraction_of(options: ValueOptions, trunk: Trunk, train: Split, precision: Arithmetic) -> Extraction:

@@ -18,7 +18,7 @@ from tiny_imagenet_tf.data import views
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import mcnemar, only_one_right
 from tiny_imagenet_tf.experiments import data as images
-from tiny_imagenet_tf.experiments.experiment import begin, begun_in, precision_of
+from tiny_imagenet_tf.experiments.experiment import begin, begun_in, check_same_backbone, precision_of
 from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.models import backbones
 from tiny_imagenet_tf.models.backbones import Trunk
@@ -44,9 +44,7 @@ def run(study: Study, options: FinetuneOptions) -> Run:
         )
     precision = precision_of(options)
     trunk = transfer.trunk_of(options, precision)
-    transfer.check_same_backbone(Run(options.start), trunk, "--start")
-    if options.resume:
-        transfer.check_same_backbone(Run(options.resume), trunk, "--resume")
+    check_same_backbone(Run(options.start), trunk.digests, "--start")
     cut = place_of_cut(trunk, options.unfreeze)
     if not cut and options.openvino:
         if options.engine == "openvino" or options.precision == "int8":
@@ -60,8 +58,8 @@ def run(study: Study, options: FinetuneOptions) -> Run:
     policy = hardware.training_policy(learns_in)
     _, learning = split(transfer.trunk_of(options, precision, policy), cut)
     maps = math.prod(frozen.model.output_shape[1:])
-    facts = {"engine": options.settled.engine, "backbone": trunk.digests}
-    with begin(study, options, data=data, learns_in=learns_in, **facts) as experiment:
+    facts = {"learns_in": learns_in, "engine": options.settled.engine, "backbone": trunk.digests}
+    with begin(study, options, data=data, **facts) as experiment:
         made = transfer.extraction_of(options, frozen, data.all_train, experiment.precision)
         _tell_size(options, experiment.data, made, maps)
         values = transfer.extract(experiment, made, training=not options.new_views)

@@ -24,7 +24,7 @@ from tiny_imagenet_tf.experiments.options import (
     path_of,
     read,
 )
-from tiny_imagenet_tf.runs.networks import SUFFIXES
+from tiny_imagenet_tf.runs.networks import in_files
 from tiny_imagenet_tf.runs.run import Run
 
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
@@ -192,10 +192,9 @@ class TransferOptions(ValueOptions, RunOptions):
             self.refuse(("hidden_units",), "a linear head has no hidden layer")
         if not self.weight_decay:
             self.refuse(("weight_decay_convention",), "there is no weight decay")
-        if self.resume:
-            begun = read(type(self), self.resume).backbone
-            if self.backbone != begun and not in_files(self.backbone, begun):
-                raise UserError(f"--backbone {self.backbone}: the run to resume was begun with {begun}")
+        before = self.begun.backbone if self.begun else self.backbone
+        if self.backbone != before and not in_files(self.backbone, before):
+            raise UserError(f"--backbone {self.backbone}: the run to resume was begun with {before}")
 
 
 @dataclass(frozen=True)
@@ -300,11 +299,6 @@ class FinetuneOptions(TransferOptions):
     def own(self) -> "FinetuneOptions":
         """What the recipe takes where nothing is said: of backbone and head, what the start had."""
         return dataclasses.replace(super().own, **{name: getattr(self, name) for name in self.INHERITED})
-
-
-def in_files(*words: str) -> bool:
-    """Whether backbones, or weights, are files and not names; what they hold is compared by their digests."""
-    return all(Path(word).suffix in SUFFIXES for word in words)
 
 
 def inherited(start: Path, names: Sequence[str] = FinetuneOptions.INHERITED) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def ensemble_curves(ensembles: dict[str, list[float]]) -> Figure:
         axes.plot(sizes, accuracies, marker="o", color=colour, label=title)
         axes.plot(sizes[best], accuracies[best], "o", color=colour, ms=9, mfc="none", mew=1.7)
         axes.annotate(
-            f"{sizes[best]} networks: {100 * accuracies[best]:.2f}%",
+            f"{sizes[best]} networks: {accuracies[best]:.2%}",
             (sizes[best], accuracies[best]),
             xytext=(0, 9),
             textcoords="offset points",

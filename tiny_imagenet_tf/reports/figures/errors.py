@@ -71,7 +71,7 @@ def all_class_errors(errors: np.ndarray, marked: dict[str, float]) -> Figure:
         side, shift = ("right", -4) if rank > 0.7 * len(ranked) else ("left", 8)
         axes.plot(rank, error, "o", color=VERMILLION, ms=6)
         axes.annotate(
-            f"{name} {100 * error:.0f}%", (rank, error), (shift, 5 + 12 * level), textcoords="offset points", ha=side
+            f"{name} {error:.0%}", (rank, error), (shift, 5 + 12 * level), textcoords="offset points", ha=side
         )
     axes.set(xlabel="class, by its error", ylabel="top-1 error", xlim=(0.5, len(ranked) + 0.5), ylim=(0, None))
     percent_axis(axes.yaxis)
@@ -112,7 +112,7 @@ def reliability(measured: Calibration) -> Figure:
     upper.plot([0, 1], [0, 1], color=GREY, ls=":", lw=1)
     upper.bar(middle[filled], measured.accuracy[filled], width=0.92 * width[filled], color=BLUE, label="accuracy")
     upper.plot(measured.confidence[filled], measured.confidence[filled], "_", color=VERMILLION, ms=11, mew=2)
-    upper.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1), title=f"Calibration error {100 * measured.error:.1f}%")
+    upper.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1), title=f"Calibration error {measured.error:.1%}")
     lower.bar(middle, measured.images, width=0.92 * width, color=GREY)
     lower.set(xlabel="probability of the predicted class", ylabel="images")
     percent_axis(upper.yaxis)

@@ -81,7 +81,7 @@ def misclassified(images: np.ndarray, truths: list[str], guesses: list[str], pro
         probabilities: float (n,), of the guesses.
     """
     told = zip(truths, guesses, probabilities, strict=True)
-    captions = [f"{_short(truth)}\nas {_short(guess)}\n{100 * share:.0f}%" for truth, guess, share in told]
+    captions = [f"{_short(truth)}\nas {_short(guess)}\n{share:.0%}" for truth, guess, share in told]
     return grid(list(images), captions, columns=6)
 
 

@@ -134,7 +134,7 @@ def _neighbours(values: np.ndarray, place: np.ndarray, names: list[str]) -> tupl
     """Which classes are next to which before t-SNE lays them out."""
     count = min(10, len(values) - 2)
     shares = embedding.neighbour_shares(values, place, len(names), count)
-    rows = tuple((name, *(f"{100 * share:.1f}%" for share in row)) for name, row in zip(names, shares, strict=True))
+    rows = tuple((name, *(f"{share:.1%}" for share in row)) for name, row in zip(names, shares, strict=True))
     caption = (
         f"Of the {count} images nearest to an image of the row's class, by cosine similarity of the activations "
         "themselves, the share that is of the column's class."

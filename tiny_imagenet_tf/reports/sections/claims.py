@@ -34,7 +34,7 @@ def about_errors(by_name: dict[str, ClassErrors], names: list[str]) -> Table:
         ]
     if convertible := by_name.get("convertible"):
         told = published.MILANI_CONVERTIBLE_TAKEN_FOR
-        shares = [f"{name} {100 * _share(convertible, name, names):.0f}%" for name in told if name in names]
+        shares = [f"{name} {_share(convertible, name, names):.0%}" for name in told if name in names]
         rows += [
             ("convertible is often wrong", "42% of 50", f"{_error(convertible)}; {_rank(convertible, by_name)}"),
             ("its errors are in few classes", "21 errors in 8 classes", _spread(convertible)),
@@ -59,9 +59,7 @@ def about_clusters(shares: np.ndarray, names: list[str]) -> Table:
     """
 
     def told(one: str, others: tuple[str, ...]) -> str:
-        return ", ".join(
-            f"{one} to {other} {100 * shares[names.index(one), names.index(other)]:.1f}%" for other in others
-        )
+        return ", ".join(f"{one} to {other} {shares[names.index(one), names.index(other)]:.1%}" for other in others)
 
     cats = ("Egyptian cat", "Persian cat")
     claims = (
@@ -82,7 +80,7 @@ def about_clusters(shares: np.ndarray, names: list[str]) -> Table:
 
 def _error(errors: ClassErrors) -> str:
     low, high = wilson(errors.images - errors.right, errors.images)
-    return f"{100 * errors.error:.0f}% of {errors.images} ({100 * low:.0f} to {100 * high:.0f})"
+    return f"{errors.error:.0%} of {errors.images} ({100 * low:.0f} to {100 * high:.0f})"
 
 
 def _rank(errors: ClassErrors, by_name: dict[str, ClassErrors]) -> str:

@@ -42,7 +42,7 @@ def errors(subject: Subject) -> Section:
     if marked:
         blocks.append(Tabulated(claims.about_errors(by_name, names)))
     blocks.append(_class_table(subject, found, names))
-    spread = f"from {100 * shares.min():.0f} to {100 * shares.max():.0f}%"
+    spread = f"from {100 * shares.min():.0f} to {shares.max():.0%}"
     images_a_class = len(answers) / len(found)
     text = (
         f"{subject.title}: {int((~answers.right).sum()):,} of {len(answers):,} validation images are wrong. The error "

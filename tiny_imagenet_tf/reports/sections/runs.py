@@ -39,12 +39,10 @@ def _key_figures(subject: Subject) -> dict[str, str]:
     low, high = of_accuracy(val.top1, val.images)
     top5 = val.top5 or (top_k_accuracy(answers.probabilities, answers.labels, 5) if answers else None)
     return {
-        "Top-1 accuracy": f"**{100 * val.top1:.2f}%**",
-        "95% interval": f"{100 * low:.2f} to {100 * high:.2f}%",
-        "Top-5 accuracy": f"{100 * top5:.2f}%" if top5 else NOTHING,
-        "Calibration error": f"{100 * calibration(answers.confidence, answers.right).error:.1f}%"
-        if answers
-        else NOTHING,
+        "Top-1 accuracy": f"**{val.top1:.2%}**",
+        "95% interval": f"{100 * low:.2f} to {high:.2%}",
+        "Top-5 accuracy": f"{top5:.2%}" if top5 else NOTHING,
+        "Calibration error": f"{calibration(answers.confidence, answers.right).error:.1%}" if answers else NOTHING,
         "Validation": f"{val.images:,} images, {val.shown}",
         "Training": NOTHING if summary.train.images is None else f"{summary.train.images:,} images",
         "Chosen": summary.selection or NOTHING,
@@ -150,5 +148,5 @@ def _answers(first: Subject, second: Subject, title: str) -> tuple[str, ...]:
     found = comparison.compare(first.predictions, second.predictions)
     a, b = found.accuracies
     p = p_in_words(found.p_value)
-    percents = f"{100 * a:.2f}%", f"{100 * b:.2f}%", f"{100 * (b - a):+.2f} points"
+    percents = f"{a:.2%}", f"{b:.2%}", f"{100 * (b - a):+.2f} points"
     return (title, f"{found.images:,}", *percents, str(found.only_first), str(found.only_second), p)
