@@ -70,3 +70,27 @@ def test_without_a_gpu_that_is_said(benchmark, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="there is no GPU here"):
         gpu.main(gpu.Config(output=tmp_path / "gpu"))
     assert not (tmp_path / "gpu").exists()
+
+
+@pytest.fixture
+def on_a_gpu(benchmark, monkeypatch):
+    """The benchmark of a GPU with measurements that take no time: the first fails, each of the others writes."""
+    gpu = benchmark("gpu")
+    monkeypatch.setattr(gpu.hardware, "has_gpu", lambda: True)
+    for name in ("extraction", "head", "pipeline", "search"):
+        monkeypatch.setattr(getattr(gpu, name), "measure", lambda config: config.output.write_text("{}"))
+    monkeypatch.setattr(gpu.training_step, "measure", lambda config: 1 // 0)
+    return gpu
+
+
+def test_on_a_gpu_one_that_fails_costs_no_other(on_a_gpu, tmp_path, capsys):
+    with pytest.raises(ValueError, match=r"training_step: integer.*; training_step_float32: integer"):
+        on_a_gpu.main(on_a_gpu.Config(output=tmp_path))
+    assert sorted(path.stem for path in tmp_path.iterdir()) == ["extraction", "head", "pipeline", "search"]
+    assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_on_a_gpu_none_begins_when_the_time_is_up(on_a_gpu, tmp_path):
+    with pytest.raises(ValueError, match="extraction: no time left; .*training_step_float32: no time left"):
+        on_a_gpu.main(on_a_gpu.Config(output=tmp_path, seconds=-1))
+    assert not any(tmp_path.iterdir())

@@ -44,8 +44,9 @@ def actors(address: str, cores: int, most: int, kind: type, *arguments: Any) -> 
             raise UserError(f"--cores {cores}: no machine of the cluster has so many; the largest has {most_cores}")
         free = int(ray.available_resources().get("GPU" if gpus else "CPU", 0)) // (1 if gpus else cores)
         room = max(1, min(room, free))  # the first waits where others have all
-        actor = ray.remote(max_restarts=_RESTARTS, max_task_retries=_RESTARTS, **needs)(_in_folder(kind))
-        yield [actor.remote(os.getcwd(), *arguments) for _ in range(min(room, most))]
+        actor = ray.remote(max_restarts=_RESTARTS, max_task_retries=_RESTARTS, **needs)(_in_place(kind))
+        place = (os.getcwd(), None if gpus else cores)
+        yield [actor.remote(*place, *arguments) for _ in range(min(room, most))]
     except ray.exceptions.RayError as error:
         told = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
         if found := re.findall(r"(?:tiny_imagenet_tf[\w.]*Error|OSError|FileNotFoundError): (.*)", told):
@@ -60,11 +61,15 @@ def actors(address: str, cores: int, most: int, kind: type, *arguments: Any) -> 
         ray.shutdown()
 
 
-def _in_folder(kind: type) -> type:
-    """A class whose objects are made, and work, in a folder: relative paths mean the same everywhere."""
+def _in_place(kind: type) -> type:
+    """A class whose objects work in a folder, since relative paths mean the same everywhere, and on their cores."""
 
-    def begin(self, folder: str, *arguments: Any) -> None:
+    def begin(self, folder: str, cores: int | None, *arguments: Any) -> None:
         os.chdir(folder)
+        if cores:  # Ray counts them, and binds nobody to his
+            from tiny_imagenet_tf import hardware  # only now Keras is loaded
+
+            hardware.keep_to(cores)
         kind.__init__(self, *arguments)
 
     return type(kind.__name__, (kind,), {"__init__": begin})

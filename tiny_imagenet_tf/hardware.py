@@ -266,6 +266,21 @@ def _gpus() -> list[tuple[str, str, int]]:
     return found
 
 
+def keep_to(cores: int) -> None:
+    """Computes on so many cores at a time, of which a machine may have more; before TensorFlow has begun."""
+    tf.config.threading.set_intra_op_parallelism_threads(cores)
+
+
+def kept_to() -> int:
+    """Returns the cores of :func:`keep_to`, 0 for all."""
+    return tf.config.threading.get_intra_op_parallelism_threads()
+
+
+def cores() -> int:
+    """Returns how many cores compute."""
+    return kept_to() or os.cpu_count() or 1
+
+
 def free_memory() -> int:
     """Returns the bytes of memory that a program may still take."""
     return psutil.virtual_memory().available

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tiny_imagenet_tf.data import batches
-from tiny_imagenet_tf.data.batches import ImageBatches, Steps, decode, in_order, in_view
+from tiny_imagenet_tf.data.batches import ImageBatches, Steps, decode, in_order, in_view, of_rows
 from tiny_imagenet_tf.data.views import LE_YANG, MILANI, PLAIN, RandomViews, View
 
 
@@ -51,6 +51,8 @@ def test_an_image_goes_to_the_device_as_bytes(train):
     assert (images.dtype, images.shape.as_list()) == ("uint8", [8, 64, 64, 3])
     assert sum(np.prod(each.shape[1:]) * each.dtype.size for each in (images, table, truth)) == 12_288 + 7 * 4 + 4 * 4
     images = in_order(train, 8).element_spec
+    assert images.dtype == "uint8"
+    images, _ = of_rows(train, iter([np.arange(8)])).element_spec  # to be extracted
     assert images.dtype == "uint8"
 
 

@@ -12,8 +12,10 @@ from tiny_imagenet_tf.data.batches import Steps
 from tiny_imagenet_tf.data.views import MILANI, PLAIN
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments.clock import Clock
+from tiny_imagenet_tf.experiments.fit import steps_together
 from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.models.layers import normalizations
+from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.training import inception
 from tiny_imagenet_tf.training.inception import adam, l2
 from tiny_imagenet_tf.training.options import InceptionOptions
@@ -134,6 +136,11 @@ def test_on_a_gpu_several_steps_are_run_together(trained, monkeypatch):
     monkeypatch.setattr("tiny_imagenet_tf.hardware.on_gpu", lambda devices=(): True)
     training, _ = trained(measure_every=12, checkpoint_every=6)  # 24 steps an epoch
     assert training.model.steps_per_execution == 6
+
+
+def test_a_pause_that_no_epoch_reaches_cuts_nothing_short(tmp_path, monkeypatch):
+    monkeypatch.setattr("tiny_imagenet_tf.hardware.on_gpu", lambda devices=(): True)
+    assert steps_together(Run(tmp_path), 492, 500, 500) == 12  # Le & Yang's screened images
 
 
 def test_steps_together_end_an_epoch_that_a_cpu_was_stopped_in(trained, monkeypatch, tmp_path):

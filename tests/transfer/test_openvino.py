@@ -10,7 +10,7 @@ from tiny_imagenet_tf.experiments.experiment import precision_of
 from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.transfer import openvino
-from tiny_imagenet_tf.transfer.engine import Engine
+from tiny_imagenet_tf.transfer.engine import Engine, batch_size
 from tiny_imagenet_tf.transfer.experiment import run
 from tiny_imagenet_tf.transfer.extraction import Extraction
 from tiny_imagenet_tf.transfer.options import ExtractOptions, TransferOptions
@@ -52,6 +52,26 @@ def test_what_computes_the_values_is_in_the_key_of_their_store(small_trunk, trai
     engines += [Engine(small_trunk, "int8").under_openvino(train.take(rows), tmp_path) for rows in ([0, 1], [2, 3])]
     folders = {Extraction(engine, tmp_path).store(train, views.WHOLE).folder for engine in engines}
     assert len(folders) == 4
+
+
+def test_it_keeps_to_the_cores_of_an_actor(small_trunk, train, tmp_path, monkeypatch):
+    for cores in (0, 1):
+        monkeypatch.setattr(hardware, "kept_to", lambda cores=cores: cores)
+        queue = Engine(small_trunk, "float32").under_openvino(train, tmp_path).network.compiled()._queue
+        used = queue[0].get_compiled_model().get_property("INFERENCE_NUM_THREADS")
+        assert used == 1 if cores else used >= 1
+
+
+def test_a_batch_has_work_for_all_cores(monkeypatch):
+    for cores, images in ((2, 50), (64, 640)):
+        monkeypatch.setattr(hardware, "cores", lambda cores=cores: cores)
+        assert batch_size() == images
+
+
+def test_a_backend_that_computes_for_itself_is_not_tensorflow(monkeypatch):
+    monkeypatch.setattr("keras.backend.backend", lambda: "jax")
+    with pytest.raises(UserError, match="KERAS_BACKEND=tensorflow; jax computes for itself"):
+        TransferOptions(demo=True, engine="tensorflow").check()
 
 
 def test_a_damaged_network_is_named(small_trunk, train, tmp_path):

@@ -72,7 +72,8 @@ def steps_together(run: Run, per_epoch: int, *pauses: int, devices: Sequence[str
     if not hardware.on_gpu(devices):
         return 1
     begun = checkpoints.reached(run.checkpoint, per_epoch)
-    return largest_divisor(math.gcd(per_epoch, *pauses, begun.step), 20)
+    within = (pause for pause in pauses if pause < per_epoch)  # each epoch's end is a pause anyway
+    return largest_divisor(math.gcd(per_epoch, *within, begun.step), 20)
 
 
 def largest_divisor(number: int, most: int) -> int:

@@ -130,8 +130,11 @@ def _compiled(model: keras.Model) -> Extractor:
         import jax
 
         program = jax.jit(lambda *given: model.stateless_call(*given, training=False)[0])
-        variables = [[each.value for each in of] for of in (model.trainable_variables, model.non_trainable_variables)]
-        run = functools.partial(program, *variables)
+        variables = model.trainable_variables, model.non_trainable_variables
+
+        def run(inputs: list[np.ndarray]) -> Any:
+            return program(*([each.value for each in of] for of in variables), inputs)  # predict gives them new arrays
+
     else:
         run = tf.function(lambda inputs: model(inputs, training=False), jit_compile=True)
 
@@ -144,8 +147,8 @@ def _compiled(model: keras.Model) -> Extractor:
 
 
 def batch_size() -> int:
-    """Images a batch that keep the device busy."""
-    return 256 if hardware.has_gpu() else 50
+    """Images a batch that keep the device busy: on a CPU two of OpenVINO's requests for each core."""
+    return 256 if hardware.has_gpu() else max(50, 2 * openvino.BATCH * hardware.cores())
 
 
 def fixed(trunk: Trunk, view: View, resize: Resize) -> Callable[[tf.Tensor, np.ndarray], tf.Tensor]:

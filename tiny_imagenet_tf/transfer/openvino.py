@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     import openvino
 
 CALIBRATION_IMAGES = 300
-_BATCH = 5  # images a request; more of them only wait for memory
+BATCH = 5
+"""Images a request; more of them only wait for memory."""
 
 
 def resolve(engine: Engine, precision: str, *, free: bool = True) -> Engine:
@@ -53,6 +54,12 @@ def resolve(engine: Engine, precision: str, *, free: bool = True) -> Engine:
     return "openvino"
 
 
+def check_backend(engine: Engine) -> None:
+    """Raises UserError where TensorFlow is asked for and another backend of Keras' computes."""
+    if engine == "tensorflow" and (backend := keras.backend.backend()) != "tensorflow":
+        raise UserError(f"--engine tensorflow: with KERAS_BACKEND=tensorflow; {backend} computes for itself")
+
+
 def _is_faster(precision: str) -> bool:
     """Whether it is faster than TensorFlow: in bfloat16, on a CPU that has it, where no GPU computes."""
     return precision in ("auto", "bfloat16") and hardware.cpu_has_bfloat16() and not hardware.has_gpu()
@@ -73,13 +80,14 @@ class Network:
     description: dict[str, Any]
 
     def compiled(self) -> "Requests":
-        """Returns it ready to run, on all cores."""
+        """Returns it ready to run, on the cores that TensorFlow computes on: all, or those of a cluster's actor."""
         import openvino
 
         hints = {
             "PERFORMANCE_HINT": "THROUGHPUT",  # as many streams as the cores can serve
             # Left to itself OpenVINO takes bfloat16 where there is any, also for the floats of an int8 network.
             "INFERENCE_PRECISION_HINT": "bf16" if self.precision == "bfloat16" else "f32",
+            "INFERENCE_NUM_THREADS": hardware.kept_to(),
         }
         return Requests(openvino.AsyncInferQueue(openvino.Core().compile_model(self.model, "CPU", hints)))
 
@@ -93,10 +101,10 @@ class Requests:
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Returns the values, float32 (n, width), of float32 images (n, size, size, 3)."""
-        pieces = range(0, len(images), _BATCH)
+        pieces = range(0, len(images), BATCH)
         self._values = [np.empty(0)] * len(pieces)
         for number, first in enumerate(pieces):
-            self._queue.start_async({0: images[first : first + _BATCH]}, number)
+            self._queue.start_async({0: images[first : first + BATCH]}, number)
         self._queue.wait_all()
         return np.concatenate(self._values)
 
