@@ -21,7 +21,7 @@ import numpy as np
 from measured import Measurement, take_turns
 
 from tiny_imagenet_tf import extras
-from tiny_imagenet_tf.choices import Precision
+from tiny_imagenet_tf.choices import Pixels, Precision
 from tiny_imagenet_tf.data import splits, synthetic, views
 from tiny_imagenet_tf.data.batches import in_order
 from tiny_imagenet_tf.hardware import cpu_has_bfloat16, has_gpu, resolve_precision
@@ -43,6 +43,8 @@ class Config:
     """Where prepared datasets are kept."""
     backbone: str = "inception_v3"
     """A network of keras.applications, or a .keras file."""
+    pixels: Pixels | None = None
+    """What a .keras file expects, where it does not scale pixels itself: -1..1 (write --pixels=-1..1), 0..255, ..."""
     weights: str = "random"
     """Of the trunk; they do not change the speed."""
     images: int = 200
@@ -75,8 +77,10 @@ def measure(config: Config) -> Measurement:
 def _measure(config: Config, split: splits.Split, folder: Path) -> Measurement:
     precision = resolve_precision(config.precision, frozen=True)
     options = {"weights": config.weights, "input_size": config.input_size}
-    plain = backbones.build(backbones.find(config.backbone), **options)
-    fast = backbones.build(backbones.find(config.backbone), **options, dtype=engine.trunk_dtype(precision))
+    plain = backbones.build(backbones.find(config.backbone, config.pixels), **options)
+    fast = backbones.build(
+        backbones.find(config.backbone, config.pixels), **options, dtype=engine.trunk_dtype(precision)
+    )
     engines = {f"{'TensorFlow' if _ON_TENSORFLOW else 'JAX'} engine, {precision}": engine.Engine(fast, precision)}
     if extras.has("openvino") and engine.freezes():
         for each in (precision, "int8"):

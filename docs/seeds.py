@@ -1,4 +1,4 @@
-"""What another seed changes: the searched heads five times each, for docs/beyond.md.
+"""What another seed changes: the searched heads five times each, for docs/searches.md.
 
 A seed draws a head's first weights, its dropout and the order of the images; the transfer values are the same. Reads
 the records in results/ and writes the table between the page's markers.
@@ -17,12 +17,12 @@ from tiny_imagenet_tf.runs import records
 from tiny_imagenet_tf.runs.records import Record
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("results", "results/cpus", "results/seeds")
+FOLDERS = ("results", "results/seeds")
 FIRST = (  # of each group the run of seed 0
     "transfer_vanilla_searched",
     "transfer_v2_searched",
-    "lite2_vanilla_searched_vnni",
-    "lite2_v2_searched_vnni_seed_0",  # its ten epochs; the other record of this run has fifteen
+    "lite2_vanilla_searched",
+    "lite2_v2_searched",
 )
 OTHERS = (1, 2, 3, 4)
 
@@ -35,8 +35,7 @@ def groups() -> Iterator[list[Record]]:
     """
     found = {record.name: record for folder in FOLDERS for record in records.read(ROOT / folder)}
     for first in FIRST:
-        name = first.removesuffix("_seed_0")
-        runs = [found[first], *(found[f"{name}_seed_{seed}"] for seed in OTHERS)]
+        runs = [found[first], *(found[f"{first}_seed_{seed}"] for seed in OTHERS)]
         if [run.config["seed"] for run in runs] != [0, *OTHERS]:
             raise ValueError(f"{first}: its runs are of other seeds than 0 to {OTHERS[-1]}")
         if odd := set(differences([run.config for run in runs])) - {"seed"}:
@@ -57,4 +56,4 @@ def section() -> str:
 
 
 if __name__ == "__main__":
-    markers.replace(ROOT / "docs/beyond.md", "seeds", lambda _: section())
+    markers.replace(ROOT / "docs/searches.md", "seeds", lambda _: section())

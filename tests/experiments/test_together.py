@@ -49,6 +49,25 @@ def test_tensorflow_is_told_that_only_jax_does_it(monkeypatch):
         processes.join(0)
 
 
+def test_where_the_others_are_follows_from_slurm():
+    """Two processes as ``srun`` starts them, each told of itself by its environment alone."""
+    program = "import sys; from tiny_imagenet_tf import processes; processes.join(0); "
+    program += "print(processes.number(), 'of', processes.count(), file=sys.stderr)"
+    step = {"SLURM_JOB_ID": str(os.getpid()), "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "2"}
+    step |= {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", program],
+            env=os.environ | step | {"SLURM_PROCID": str(number), "SLURM_LOCALID": str(number)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(2)
+    ]
+    said = [each.communicate(timeout=300)[1] for each in both]
+    assert [words.splitlines()[-1] for words in said] == ["0 of 2", "1 of 2"], said
+
+
 def started(runs, count, *more):
     """A small network in training, by so many processes, in epochs of ten steps."""
     with socket.socket() as found:

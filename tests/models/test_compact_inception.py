@@ -47,6 +47,29 @@ def test_maps_are_those_of_the_figure(model, name, shape):
     assert model.get_layer(name).output.shape == (None, *shape)
 
 
+def test_every_convolution_is_normalized_and_then_rectified(model):
+    layers = {layer.name: layer for layer in model.layers}
+    convolutions = [name for name, layer in layers.items() if isinstance(layer, keras.layers.Conv2D)]
+    assert len(convolutions) == 66
+    for name in convolutions:
+        normalized = next_to(layers[name])
+        assert isinstance(normalized, keras.layers.BatchNormalization)
+        rectified = next_to(normalized)
+        assert isinstance(rectified, keras.layers.Activation) and rectified.activation is keras.activations.relu
+
+
+def next_to(layer):
+    """The one layer that reads another's output."""
+    (node,) = layer._outbound_nodes
+    return node.operation
+
+
+def test_there_is_no_side_classifier(model):
+    (scores,) = model.outputs
+    assert scores.shape == (None, 200)
+    assert [layer.name for layer in model.layers if isinstance(layer, keras.layers.Dense)] == ["logits"]
+
+
 def test_gamma_adds_one_weight_a_channel():
     assert compact_inception(scale=True).count_params() == 2_582_660 + 4_772
 

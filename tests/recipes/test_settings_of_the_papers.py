@@ -12,9 +12,12 @@ from tiny_imagenet_tf.data.views import LE_YANG, MILANI, PLAIN
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.hardware import Placement
 from tiny_imagenet_tf.published import LE_YANG_TABLE_1
+from tiny_imagenet_tf.runs.files import read_object
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.training import convnets, inception
 from tiny_imagenet_tf.training.scratch import Scratch
+
+ROOT = Path(__file__).parents[2]
 
 
 class Begun:
@@ -163,17 +166,19 @@ def test_convnets_that_cannot_be(recipe, options, message):
         recipe("convnets").Config(demo=True, **options).check()
 
 
+def searched(name: str) -> dict[str, float]:
+    """The settings of the best trial of a stored search on Inception-v3's values, to four digits."""
+    trials = read_object(ROOT / f"results/search/inception_{name}.json")["trials"]
+    best = max((trial for trial in trials if trial["state"] == "complete"), key=lambda trial: trial["accuracy"])
+    names = ("learning_rate", "learning_rate_decay_per_epoch", "weight_decay")
+    return {name: float(f"{best[name]:.4g}") for name in names}
+
+
 HEADS = {
     "vanilla": {"learning_rate": 6.5e-4, "learning_rate_decay_per_epoch": 0.713, "weight_decay": 0.0116},
-    "v2": {
-        "learning_rate": 0.001584, "learning_rate_decay_per_epoch": 0.6227, "weight_decay": 0.0001933,  # of a search
-        "crops": "ten", "dropout_keep": 0.8,
-    },
-    "v3": {
-        "learning_rate": 0.001774, "learning_rate_decay_per_epoch": 0.6331, "weight_decay": 9.669e-06,
-        "crops": "ten", "augment": True,
-    },
-}  # fmt: skip
+    "v2": {"crops": "ten", "dropout_keep": 0.8} | searched("v2"),
+    "v3": {"crops": "ten", "augment": True} | searched("v3"),
+}
 
 
 @pytest.mark.parametrize("name", HEADS)

@@ -1,9 +1,11 @@
-"""Pages of docs/ that scripts write show what is stored."""
+"""Pages of docs/ that scripts write, or that name records, show what is stored."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from tiny_imagenet_tf.runs import records
 from tiny_imagenet_tf.runs.files import read_object
 
 ROOT = Path(__file__).parents[2]
@@ -12,8 +14,9 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize(
     ("name", "page"),
     [
-        ("costs", "scale"), ("seeds", "beyond"), ("order", "beyond"), ("ingredients", "beyond"),
-        ("input_sizes", "beyond"), ("errors_and_boxes", "analysis"), ("val_and_test", "analysis"),
+        ("costs", "scale"), ("seeds", "searches"), ("searches", "searches"), ("order", "beyond"),
+        ("backbones", "beyond"), ("ingredients", "beyond"), ("input_sizes", "beyond"), ("ten_crops", "section4"),
+        ("errors_and_boxes", "analysis"), ("val_and_test", "analysis"),
     ],
 )  # fmt: skip
 def test_a_page_shows_what_is_stored(docs_script, name, page):
@@ -21,3 +24,12 @@ def test_a_page_shows_what_is_stored(docs_script, name, page):
     stored = [read_object(path)] if path.exists() else []
     shown = (ROOT / f"docs/{page}.md").read_text(encoding="utf-8")
     assert docs_script(name).section(*stored) in shown, f"run python docs/{name}.py"
+
+
+def test_each_row_of_section_4_has_the_accuracy_of_the_record_that_it_names():
+    found = {record.name: record.summary.validation.top1 for record in records.read(ROOT / "results")}
+    page = (ROOT / "docs/section4.md").read_text(encoding="utf-8")
+    rows = [row for row in re.findall(r"\| ([\d.]+)% \| `(\w+)` \|", page)]
+    assert len(rows) >= 15
+    for accuracy, name in rows:
+        assert f"{100 * found[name]:.2f}" == accuracy, name

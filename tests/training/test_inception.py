@@ -111,6 +111,12 @@ def test_beside_the_sum_over_a_batch_the_decay_is_a_batch_size_smaller():
         InceptionOptions(cross_entropy="sum", demo=True).check()
 
 
+def test_a_penalty_on_the_last_layer_alone(trained):
+    training, _ = trained(weight_decay=0.06, weight_decay_convention="l2_loss", weight_decay_on="last")
+    kernel = training.classifier.layers[-1].get_layer("logits").kernel
+    assert float(sum(training.model.losses)) == pytest.approx(0.03 * float(np.square(kernel).sum()), rel=1e-4)
+
+
 def test_decoupled_decay_of_the_last_layer_alone(trained):
     training, _ = trained(learning_rate=0.5, weight_decay=0.08, weight_decay_on="last")
     shrunk = [path for path, values in after_a_step_without_gradient(training).items() if not (values == 1).all()]

@@ -1,0 +1,53 @@
+"""What the stored searches have found, for docs/searches.md (needs the extra report).
+
+Reads results/search/ and the records of the best heads in results/; writes the table between the page's markers, and a
+figure a backbone.
+
+python docs/searches.py
+"""
+
+from pathlib import Path
+
+from tiny_imagenet_tf.reports import markers
+from tiny_imagenet_tf.reports.figures import style, trials
+from tiny_imagenet_tf.reports.table import grid
+from tiny_imagenet_tf.runs import records
+from tiny_imagenet_tf.runs.files import read_object
+
+ROOT = Path(__file__).parents[1]
+BACKBONES = {"inception": "Inception-v3", "lite2": "EfficientNet-Lite2"}
+HEADS = ("vanilla", "v2", "v3")
+RECORD = {"inception": "transfer_{}_searched", "lite2": "lite2_{}_searched"}  # of the best head's run
+LEAST = 0.7  # in the figures; the few trials below would press the others together
+
+
+def section() -> str:
+    """Returns the table: what each search found, and what became of it on val."""
+    runs, rows = {record.name: record for record in records.read(ROOT / "results")}, []
+    for backbone, words in BACKBONES.items():
+        for head in HEADS:
+            tried = read_object(ROOT / f"results/search/{backbone}_{head}.json")["trials"]
+            whole = [trial for trial in tried if trial["state"] == "complete"]
+            best = max(whole, key=lambda trial: trial["accuracy"])
+            first = sum(trial["accuracy_by_epoch"][0] > best["accuracy_by_epoch"][0] for trial in whole) + 1
+            found = (f"{best[name]:.2g}" for name in ("learning_rate", "learning_rate_decay_per_epoch", "weight_decay"))
+            val = runs[RECORD[backbone].format(head)].summary.validation.top1
+            place = f"{first} of {len(whole)}"
+            rows.append((words, head, *found, f"{best['accuracy']:.2%}", f"{val:.2%}", f"{len(tried)}", place))
+    columns = ("rate", "times an epoch", "L2", "held-out", "val", "trials", "place after one epoch")
+    return grid(("backbone", "head", *columns), rows)
+
+
+def draw(backbone: str) -> bytes:
+    """Returns the figure of a backbone's three searches."""
+    found = {
+        f"{BACKBONES[backbone]}, {head}": read_object(ROOT / f"results/search/{backbone}_{head}.json")["trials"]
+        for head in HEADS
+    }
+    return style.to_bytes(trials.accuracy_of_trials(found, LEAST), "svg")
+
+
+if __name__ == "__main__":
+    markers.replace(ROOT / "docs/searches.md", "searches", lambda _: section())
+    for name in BACKBONES:
+        (ROOT / f"docs/figures/searches_{name}.svg").write_bytes(draw(name))
