@@ -20,6 +20,7 @@ TITLES = {
     "head": "A head",
     "search": "Many heads together",
     "growth": "How a head's epoch grows",
+    "growth_extraction": "How extraction grows",
 }
 MACHINES = {"avx2": ", AVX2", "avx512": ", AVX-512 with VNNI and bfloat16"}
 

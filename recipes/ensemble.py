@@ -14,6 +14,7 @@ for 10,000 images.
 """
 
 import dataclasses
+import itertools
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,6 +76,9 @@ def main(config: Config) -> Run:
     builder = splits.prepare(*images_of(found, config.source, config.data_dir))
     validation = splits.load(builder, "validation").fraction(config.fraction)
     probabilities = [member.probabilities(validation, config.crops, stored=True) for member in found]
+    for (one, its), (other, others) in itertools.combinations(zip(found, probabilities, strict=True), 2):
+        if np.array_equal(its, others):
+            raise UserError(f"{one.name} and {other.name} give equal answers: one network, which would count twice")
     joined = ensembles.join_best_first(probabilities, validation.labels)
     print(table(found, joined))
 

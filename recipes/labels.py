@@ -20,7 +20,7 @@ from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs.files import check_output, read_array, save_whole
 
-NEVER = -1e4  # a score that no softmax lets through
+NEVER = -1e30  # a score below all others
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +87,7 @@ def _model(config: Config, before: tuple[str, ...], after: tuple[str, ...], colu
     stored = networks.classes_of(config.file)
     if stored is not None and stored.wnids != before:
         raise UserError(f"{config.file}: it holds its classes, in another order than {config.start}")
-    probable = backbones.ends_in_softmax(model)
+    probable = backbones.ends_in(model, "softmax")
     others = [layer.name for layer in model._flatten_layers()]  # it may have been brought into another order before
     name = next(f"order_{number}" for number in range(1, len(others) + 2) if f"order_{number}" not in others)
     picked = keras.layers.EinsumDense("bc,cd->bd", len(after), bias_axes="d", trainable=False, name=name)
@@ -117,7 +117,7 @@ def _array(config: Config, before: tuple[str, ...], columns: np.ndarray) -> None
     from tiny_imagenet_tf.evaluation.predict import are_probabilities
 
     probable = are_probabilities(found)
-    never = NEVER if found.dtype.kind == "f" else np.iinfo(found.dtype).min
+    never = max(NEVER, np.finfo(found.dtype).min) if found.dtype.kind == "f" else np.iinfo(found.dtype).min
     ordered = np.where(columns >= 0, found[:, np.maximum(columns, 0)], 0 if probable else never)
     if probable:  # of fewer classes
         whole = ordered.sum(axis=1, keepdims=True)

@@ -100,6 +100,8 @@ def main(config: Config) -> list[dict]:
     crops = "one crop" if len(shown) == 1 else f"{len(shown)} crops"
     pictures_told = "one picture" if len(named) == 1 else f"{len(named):,} pictures"
     pictures_told += f" ({left:,} left out)" if left else ""
+    if others := pictures.left_out(given, config.files):
+        print(f"{others:,} other file(s) in the folder(s) have no picture's name, and were not looked at")
     print(f"{member.name}: {pictures_told}, the centre square at 64x64 pixels, {crops}")
     if model is None:
         known = packaged.figures()["validation"]

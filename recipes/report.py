@@ -55,6 +55,9 @@ def main(config: Config) -> None:
         path = getattr(config, name)
         if path not in (None, getattr(Config, name)) and not path.exists():
             raise UserError(f"--{name.replace('_', '-')} {path}: no such file or folder")
+    places = [path.expanduser().resolve() for path in config.runs]
+    if twice := [path for path, place in zip(config.runs, places, strict=True) if places.count(place) > 1]:
+        raise UserError(f"{twice[0]}: was named twice")
     out = config.out or config.runs[0] / "report"
     check_folder("--out", out)
     check_output("--docs", config.docs)

@@ -30,16 +30,18 @@ GROWN = [f"{size} classes" for size in ("40 x 6, 3", "80 x 6, 3", "40 x 6, 6", "
 SMALL = {"images": 40, "width": 6, "classes": 3, "batch_size": 10, "turns": 2}
 
 
+FILLED = ["8 images, 1 views", "16 images, 1 views", "8 images, 2 views", "8 images, 2 views, two processes"]
 TINY = {"precisions": ("float32",), "width_multiplier": 0.05, "batch_size": 4}
 CASES = {
     "head": ("head", SMALL, ["Keras fit on arrays", "head trainer"]),
     "search": ("search", SMALL | {"heads": (2, 4)}, ["1 head", "2 heads", "4 heads"]),
     "growth": ("growth", SMALL | {"factors": (2,)}, GROWN),
+    "extraction": ("growth_extraction", {"images": 8, "views": 1, "input_size": 32, "turns": 1}, FILLED),
     "pipeline": ("pipeline", {"steps": 2, "batch_size": 5, "turns": 2}, None),
     "training step": ("training_step", TINY, ["float32"]),
     "training steps together": ("training_step", TINY | {"steps": 4, "together": 2}, ["float32"]),
 }
-SLOW = ("growth", "pipeline", "training step", "training steps together")
+SLOW = ("growth", "extraction", "pipeline", "training step", "training steps together")
 
 
 @pytest.mark.parametrize(

@@ -187,6 +187,8 @@ def place(devices: Sequence[str] = ()) -> Placement:
     for name in chosen:
         if name not in names:
             raise UserError(f"--devices {name}: there are {', '.join(names)}")
+        if chosen.count(name) > 1:
+            raise UserError(f"--devices {name}: was named twice")
     if not _TENSORFLOW:
         if len(chosen) > 1:
             named = [names[name] for name in chosen]

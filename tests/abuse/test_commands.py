@@ -41,6 +41,7 @@ COMMANDS = {
     "one file by two ways": ("predict good.keras photo.jpg --csv a --json here/a", "both are a"),
     "a file for records": ("prepare --data-dir photo.jpg", "a file, not a folder"),
     "runs behind a dangling link": ("ensemble good.keras --runs dangling", "which is not there"),
+    "a run twice": ("report run ./run", "run: was named twice"),
     "a member twice": ("ensemble good.keras ./good.keras", "good.keras: was named twice"),
     "no members": ("ensemble", "no run directory or .keras file was given"),
     "records that are not there": ("record --results typo", "no such folder"),

@@ -75,6 +75,8 @@ IGNORED = [
     ("transfer_vanilla", {"head": "mlp", "hidden_units": 10**12}, "must be from 1 to 65536"),
     ("search_head", {"study": Path("/etc/passwd")}, "--study /etc/passwd: a file, not a folder"),
     ("inception_modern", {"sizes": (8, 32, 64)}, "--sizes 8"),
+    ("transfer_vanilla", {"learning_rate": 1e-60}, "float32, in which it is computed, has no such number"),
+    ("transfer_vanilla", {"weight_decay": 1e39}, "float32, in which it is computed, has no such number"),
     ("inception_modern", {"teacher_share": 0.3}, "--teacher-share 0.3 would be ignored"),
 ]
 

@@ -130,3 +130,9 @@ def test_chance_is_what_so_many_classes_and_images_make_it(classes, accuracy, al
 def test_a_number_of_scores_that_no_order_has(good, images, tmp_path):
     with pytest.raises(ValueError, match="7 scores; no order of so many classes"):
         told(keras.Model(good.inputs, keras.layers.Dense(7)(good.output)), tmp_path, images)
+
+
+def test_one_image_tells_nothing():
+    trial = Trial("0..255", False, "sorted", 1.0)
+    (words,) = Diagnosis(trial, trial, 1, 0, 0.0, None).findings(10)
+    assert words.startswith("1 image(s) are too few to tell")

@@ -116,3 +116,12 @@ def test_weights_on_another_device_are_read(train, monkeypatch):
     predictor = Predictor.of(mean_color(64))
     predictor.scores(train, WHOLE)
     assert predictor.behind_views.jit_compile is (keras.backend.backend() == "jax")
+
+
+def test_what_a_sigmoid_makes_of_scores_is_taken_back(train):
+    network = Predictor.of(mean_color(64, "uint8"))
+    scores = network.scores(train, WHOLE)
+    images = keras.Input((64, 64, 3), dtype="uint8")
+    beside = keras.layers.Activation("sigmoid")(keras.layers.Rescaling(0.02)(mean_color(64, "uint8")(images)))
+    found = Predictor.of(keras.Model(images, beside)).scores(train, WHOLE)
+    np.testing.assert_allclose(found, 0.02 * scores, atol=1e-2)

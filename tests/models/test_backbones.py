@@ -288,7 +288,9 @@ def test_a_layer_that_scales_says_the_range_only_where_it_makes_bytes_small(firs
     images = keras.Input((32, 32, 3))
     network = keras.Model(images, keras.layers.GlobalAveragePooling2D()(first(images)))
     if scales:
-        assert pixels_of(network, "mine", None) == "0..255"
+        assert pixels_of(network, "mine", None) == pixels_of(network, "mine", "0..255") == "0..255"
+        with pytest.raises(UserError, match="mine: --pixels caffe: its own layers scale pixels"):
+            pixels_of(network, "mine", "caffe")
     else:
         with pytest.raises(UserError, match="which pixel range does it expect"):
             pixels_of(network, "mine", None)

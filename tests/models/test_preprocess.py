@@ -96,7 +96,16 @@ def convolved():
 
 
 @pytest.mark.parametrize("network", [lambda: flat(64), convolved], ids=["pixels", "convolution"])
-@pytest.mark.parametrize("range_of", [lambda x: (x / 255 - 0.485) / 0.229, lambda x: x - 123.7, lambda x: 2.0 * x])
+@pytest.mark.parametrize(
+    "range_of",
+    [
+        lambda x: (x / 255 - 0.485) / 0.229,
+        lambda x: x - 123.7,
+        lambda x: 2.0 * x,
+        lambda x: x / 36 - 0.7,  # standardized, dark, with a bright spot
+        lambda x: x * 0.67 - 17.5,  # of which means were subtracted, bright
+    ],
+)
 def test_floats_in_no_known_range_score_nan(network, range_of, tmp_path):
     preprocess.deployed(preprocess.classifier(network())).save(tmp_path / "model.keras")
     model = keras.saving.load_model(tmp_path / "model.keras")

@@ -107,6 +107,15 @@ def test_the_ensemble_joins_runs_and_writes_a_run(recipe, trained, source, build
     assert len(best.summary.ensemble.members) == 2
 
 
+def test_a_network_and_its_copy_are_one_member(recipe, trained, source, tmp_path):
+    run = trained[0]
+    shutil.copy(run.snapshots().best_path, tmp_path / "copy.keras")
+    module = recipe("ensemble")
+    with pytest.raises(UserError, match=r"and copy.keras give equal answers: one network"):
+        module.main(module.Config((run.path, tmp_path / "copy.keras"), **source, runs=tmp_path / "runs"))
+    assert not (tmp_path / "runs").exists()
+
+
 def test_the_schedule_has_its_own_end(recipe, source):
     convnets = recipe("convnets")
     pace = {"epochs": 5, "batch_size": 8, "precision": "float32", "patience": 1, "stop_after_cuts": 1}

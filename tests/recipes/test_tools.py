@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION
 
 from tiny_imagenet_tf.data import pictures, splits
 from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import classes as official
@@ -75,6 +76,10 @@ def test_sixteen_bits_a_pixel_are_as_bright_as_eight(tmp_path):
     Image.fromarray(eight.astype(np.uint16) * 257).save(tmp_path / "gray.png")
     found, _ = pictures.read(tmp_path / "gray.png")
     np.testing.assert_array_equal(found, np.repeat(eight[..., None], 3, axis=2))
+    for bits, photometric, numbers in ((12, 1, eight * 4095.0 / 255), (16, 0, (255.0 - eight) * 257)):
+        tags = {BITSPERSAMPLE: (bits,), PHOTOMETRIC_INTERPRETATION: photometric}
+        found = pictures._in_bytes(Image.fromarray(np.ceil(numbers).astype(np.uint16)), "TIFF", tags)
+        np.testing.assert_allclose(np.asarray(found, int), eight, atol=1)
     Image.fromarray(eight.astype(np.float32) / 255).save(tmp_path / "floats.tif")
     with pytest.raises(pictures.PictureError, match="32 bits, whose range is not known; save it with 8 or 16"):
         pictures.read(tmp_path / "floats.tif")
@@ -244,6 +249,14 @@ def test_imagenets_classes_are_cut_out_and_filled_up(recipe, tmp_path):
     labels.main(labels.Config(tmp_path / "cut.npy", str(tmp_path / "wnids.txt"), "imagenet1k", tmp_path / "all.npy"))
     filled = np.load(tmp_path / "all.npy")
     assert filled.shape == (2, 1000) and set(np.flatnonzero(filled[0] > labels.NEVER)) == {1, 25}
+
+
+def test_a_missing_class_is_below_any_score(recipe, tmp_path):
+    labels = recipe("labels")
+    (tmp_path / "wnids.txt").write_text("n01443537\nn01629819\n")
+    np.save(tmp_path / "far.npy", np.float32([[-15_000.0, -40_000.0]]))  # minus squared distances, say
+    labels.main(labels.Config(tmp_path / "far.npy", str(tmp_path / "wnids.txt"), "imagenet1k", tmp_path / "all.npy"))
+    assert np.load(tmp_path / "all.npy").argmax() == 1
 
 
 def test_probabilities_of_fewer_classes_sum_to_one(recipe, tmp_path):

@@ -83,7 +83,8 @@ def test_each_stage_gets_its_size_views_and_targets(monkeypatch, tmp_path):
 
 def test_each_size_has_its_share_of_the_epochs():
     assert ModernOptions().ends == (15, 24, 30)
-    assert ModernOptions(epochs=3).ends == (2, 2, 3)  # too few for three stages: the second has none
+    with pytest.raises(UserError, match="--epochs 3: too few for 3 sizes"):
+        ModernOptions(epochs=3).check()
     assert ModernOptions(stop_after=20).ends == (15, 20, 20)
 
 

@@ -217,11 +217,16 @@ def test_new_views_every_epoch_store_no_training_maps(options, monkeypatch):
 
     monkeypatch.setattr(transfer, "compile_for_training", compile_and_tell)
     monkeypatch.setattr("tiny_imagenet_tf.hardware.place", lambda devices: pytest.fail("it trains on one"))
-    changes = {"augment": True, "augmented_views": 0, "holdout": 0.25, "precision": "bfloat16"}
+    changes = {"augment": True, "augmented_views": 0, "precision": "bfloat16"}
     run = finetuning.run(STUDY, dataclasses.replace(options, **changes))
     assert policies == ["mixed_bfloat16"]
     assert not run.summary.transfer_values["train"]
     assert run.summary.train.views == "new augmented view each epoch"
+
+
+def test_what_the_head_has_learned_is_not_held_out(options):
+    with pytest.raises(UserError, match="--holdout 0.5: the head to start from has learned some of these images"):
+        dataclasses.replace(options, holdout=0.5).check()
 
 
 def test_a_layer_may_have_a_name_that_keras_numbers(options, monkeypatch):

@@ -2,16 +2,20 @@
 
 import struct
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION
 
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.published import IMAGE_SIZE
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif")
+SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2", ".ppm", ".pgm",
+)  # fmt: skip
 
 _DAMAGED = (ValueError, SyntaxError, TypeError, KeyError, RuntimeError, struct.error)  # of Pillow's readers
 
@@ -36,17 +40,20 @@ def read(path: Path) -> tuple[np.ndarray, tuple[int, int]]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd EXIF, or up to twice the size that Pillow calls a bomb
             with Image.open(path) as opened:
-                picture = _in_bytes(ImageOps.exif_transpose(opened), opened.format).convert("RGB")
+                turned = ImageOps.exif_transpose(opened)
+                picture = _in_bytes(turned, opened.format, getattr(opened, "tag_v2", {})).convert("RGB")
     except (UnidentifiedImageError, OSError, *_DAMAGED, Image.DecompressionBombError) as error:
         raise PictureError(f"{path}: not a picture that can be read ({error})") from error
     size = (IMAGE_SIZE, IMAGE_SIZE)
     return np.asarray(ImageOps.fit(picture, size, Image.Resampling.BICUBIC), np.uint8), picture.size
 
 
-def _in_bytes(picture: Image.Image, kind: str | None) -> Image.Image:
-    """A picture of 16 bits a pixel in 8, which Pillow would cut to white; a transparent one on white."""
+def _in_bytes(picture: Image.Image, kind: str | None, tags: Mapping[int, Any]) -> Image.Image:
+    """A picture of up to 16 bits a pixel in 8, which Pillow would cut to white; a transparent one on white."""
     if picture.mode.startswith("I;16") or (picture.mode == "I" and kind == "PNG"):
-        return Image.fromarray((np.asarray(picture, np.int64) // 257).astype(np.uint8))
+        (bits, *_), inverted = tags.get(BITSPERSAMPLE, (16,)), tags.get(PHOTOMETRIC_INTERPRETATION) == 0
+        gray = np.asarray(picture, np.int64) * 255 // (2**bits - 1)
+        return Image.fromarray((255 - gray if inverted else gray).astype(np.uint8))
     if picture.has_transparency_data:  # whose hidden colours nobody has seen
         behind = Image.new("RGBA", picture.size, "white")
         return Image.alpha_composite(behind, picture.convert("RGBA"))
@@ -75,3 +82,9 @@ def find(paths: Sequence[Path]) -> list[Path]:
             raise UserError(f"{path}: no picture in this folder ({', '.join(SUFFIXES)})")
         files += found
     return files
+
+
+def left_out(paths: Sequence[Path], found: Sequence[Path]) -> int:
+    """Returns how many files of the folders among some paths are no pictures by their names."""
+    inside = sum(file.is_file() for path in paths if path.is_dir() for file in path.rglob("*"))
+    return inside - sum(file not in paths for file in found)

@@ -67,8 +67,10 @@ class Diagnosis:
         """Returns in words what is wrong; nothing where nothing is."""
         chance, ways = 1 / classes, {"shown": self.best.accuracy, "batch": self.by_batch or 0, "mapped": self.mapped}
         most = max(ways, key=ways.get)  # the first of equals: what is simplest to cure
+        error = (chance * (1 - chance) / self.images) ** 0.5
+        if 3 * error > 0.4:
+            return [f"{self.images} image(s) are too few to tell what it has learned: show it more (--images)"]
         if not self._better(ways[most]):
-            error = (chance * (1 - chance) / self.images) ** 0.5
             told = self.told.accuracy < chance + max(min(2 * chance, _MUCH), 3 * error)
             return [f"it is at chance ({chance:.1%}) in every way that was tried: it has not learned this"] * told
         if most == "batch":

@@ -106,7 +106,7 @@ class Predictor:
             pairs = in_view(split if len(rows) == len(split) else split.take(rows), view, _BATCH_SIZE)
             return (self.behind_views if whole else self._here()).predict(pairs, verbose=0, callbacks=list(shows))
 
-        return as_scores(processes.in_shares(len(split), found))
+        return self._as_scores(processes.in_shares(len(split), found))
 
     def probabilities(self, split: Split, shown: Sequence[View] | None = None, title: str = "") -> np.ndarray:
         """Returns the class probabilities (n, classes): of several views, the mean over their softmaxes (Eq. 2).
@@ -126,7 +126,7 @@ class Predictor:
         """Returns the class probabilities (n, classes) of uint8 images (64, 64, 3), as :meth:`probabilities` does."""
         together = np.stack(images)
         return combine(
-            as_scores(self.behind_views.predict([together, view.table(len(together))], verbose=0))
+            self._as_scores(self.behind_views.predict([together, view.table(len(together))], verbose=0))
             for view in shown or self.views()
         )
 
@@ -145,6 +145,12 @@ class Predictor:
         model = preprocess.behind_views(self.classifier, views.PLAIN, self.resize)
         model.jit_compile = hardware.jit_predict()
         return model
+
+    def _as_scores(self, found: np.ndarray) -> np.ndarray:
+        """Scores of answers; of a sigmoid, which gives each class a probability of its own, what it was made of."""
+        if not backbones.ends_in(self.classifier, "sigmoid"):
+            return as_scores(found)
+        return np.log(np.maximum(found, 1e-12)) - np.log(np.maximum(1 - found, 1e-12))
 
     def _here(self) -> keras.Model:
         """A copy on one device of a model that is trained on several, which a batch of any size goes through."""

@@ -20,7 +20,7 @@ from tiny_imagenet_tf.choices import Arithmetic, Engine
 from tiny_imagenet_tf.data import splits
 from tiny_imagenet_tf.data.batches import Steps
 from tiny_imagenet_tf.data.splits import Split
-from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.errors import NonFiniteLoss, UserError
 from tiny_imagenet_tf.evaluation.metrics import negative_log_likelihood, top_k_accuracy
 from tiny_imagenet_tf.experiments import checkpoints
 from tiny_imagenet_tf.experiments import data as images
@@ -255,7 +255,7 @@ def begin(
                 yield Experiment(study, options, run, data, precision, placement, trackers)
         except BaseException as error:
             kept = options.resume or not run.remove_if_empty()
-            if kept and not run.ended and processes.is_first():
+            if kept and not run.ended and processes.is_first() and not isinstance(error, NonFiniteLoss):
                 if isinstance(error, Interrupted):
                     error.then = ("--resume", str(run.path))  # who knows the command tells
                 else:

@@ -128,6 +128,7 @@ def fit(
     keeping: Keeping,
     *,
     epochs: int,
+    of: int | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: int = 1,
 ) -> Clock:
@@ -141,6 +142,7 @@ def fit(
             :class:`~tiny_imagenet_tf.data.batches.ImageBatches`, say.
         keeping: what is measured and kept.
         epochs: to have been trained in the end.
+        of: the run's epochs, to be shown, where others follow.
         callbacks: Keras' or others', unmodified.
         verbose: 1 shows a bar and a line an epoch, 0 nothing.
 
@@ -154,7 +156,7 @@ def fit(
     per_epoch = batches.steps.per_epoch
     clock = take_up(model, keeping, per_epoch)
     supervisor = Supervisor(keeping, clock, batches.steps.batch_size)
-    shown = [Lines(clock, epochs)] if verbose else []
+    shown = [Lines(clock, of or epochs)] if verbose else []
     rest = -clock.step % per_epoch  # steps left of an epoch under way
     for steps, to in ((rest, min(clock.epoch + 1, epochs)), (per_epoch, epochs)):
         if steps and clock.step < to * per_epoch:
@@ -192,7 +194,7 @@ def take_up(model: keras.Model, keeping: Keeping, per_epoch: int) -> Clock:
     keeping.snapshots.go_back_to(clock.step)
     run.write_metrics(rows)
     run.reopen()  # all of it can be read
-    if clock.step and processes.is_first():
+    if clock.step and "resumed" in run.environment and processes.is_first():
         print(f"goes on after step {clock.step:,}")
     return clock
 

@@ -53,6 +53,8 @@ class Rule:
         """Raises UserError, naming the option, where a number is not finite or out of range."""
         if isinstance(value, int | float) and not (math.isfinite(value) and self.allows(value)):
             raise UserError(f"{flag(name)} {value}: must be {self.words}")
+        if isinstance(value, float) and value and not 1e-38 < abs(value) < 3.4e38:
+            raise UserError(f"{flag(name)} {value}: float32, in which it is computed, has no such number")
 
 
 POSITIVE = Rule("above 0", lambda value: value > 0)
@@ -188,6 +190,8 @@ class RunOptions(DataOptions):
         super().check()
         if self.resume:
             check_unchanged(self.begun, self)
+            if self.runs not in (self.begun.runs, self.own.runs):
+                raise UserError(f"--runs {self.runs}: would be ignored, for a run that goes on stays where it is")
             trained = max((row["epoch"] for row in Run(self.resume).metrics), default=0)
             if self.until < trained:
                 name = flag("epochs" if self.until == self.epochs else "stop_after")

@@ -6,9 +6,10 @@ To add one of ``keras.applications``, add it to :func:`_rows`.
 import dataclasses
 import hashlib
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import h5py
 import keras
@@ -141,9 +142,12 @@ def pixels_of(network: keras.Model, name: str, told: Pixels | None) -> Pixels:
     """Returns the pixels that a user's network expects: what was told, or 0..255 where its own layers scale that.
 
     Raises:
-        UserError: neither is known; it is never guessed.
+        UserError: neither is known, which is never guessed; or the two contradict each other.
     """
-    if told is None and not (_scales(network) or network.inputs[0].dtype == "uint8"):
+    scales = _scales(network)
+    if scales and told not in (None, "0..255"):
+        raise UserError(f"{name}: --pixels {told}: its own layers scale pixels, from 0..255; leave it out")
+    if told is None and not (scales or network.inputs[0].dtype == "uint8"):
         raise UserError(
             f"{name}: which pixel range does it expect? Add one of --pixels=-1..1, --pixels 0..1, "
             "--pixels 0..255, --pixels caffe; with the wrong one accuracy is lost without an error"
@@ -237,24 +241,24 @@ def with_head(backbone: Backbone, *, dtype: str = "float32") -> Trunk:
     if network.output_shape != (None, 1000):
         raise WeightsError(f"--backbone {backbone.name}: gives {network.output_shape}, not ImageNet's 1,000 scores")
     scores = network.outputs[0]
-    if ends_in_softmax(network):
+    if ends_in(network, "softmax"):
         scores = keras.ops.log(keras.ops.maximum(scores, 1e-30))
     return _trunk(network, scores, backbone, network.layers[-1].name, backbone.input_size, "imagenet")
 
 
-def ends_in_softmax(model: keras.Model) -> bool:
-    """Whether a model gives probabilities: its last layer, or that of the network in it, is a softmax."""
-    return _is_softmax(model.outputs[0])
+def ends_in(model: keras.Model, name: Literal["softmax", "sigmoid"]) -> bool:
+    """Whether a model gives probabilities: its last layer, or that of the network in it, is a softmax or sigmoid."""
+    return _is(model.outputs[0], name)
 
 
-def _is_softmax(scores: keras.KerasTensor) -> bool:
+def _is(scores: keras.KerasTensor, name: str) -> bool:
     last = scores._keras_history.operation
     if isinstance(last, keras.Model):
-        return ends_in_softmax(last)
+        return _is(last.outputs[0], name)
     activation = getattr(last, "activation", None)
     if type(last) is keras.layers.Activation and activation is keras.activations.linear:  # casts, perhaps
-        return _is_softmax(last.input)
-    return type(last).__name__ == "Softmax" or activation is keras.activations.softmax  # a layer's, or keras.ops'
+        return _is(last.input, name)
+    return type(last).__name__ == name.capitalize() or activation is getattr(keras.activations, name)  # or keras.ops'
 
 
 def weights_file(weights: str) -> Path | None:
@@ -384,7 +388,10 @@ def load(path: Path) -> keras.Model:
             warnings.simplefilter("ignore")
             model = keras.saving.load_model(path, compile=False)
     except Exception as error:  # Keras, h5py and zipfile raise what they like at a damaged file
-        raise WeightsError(f"{path} cannot be loaded: not a model that Keras can load ({first_line(error)})") from error
+        why = first_line(error)
+        if path.is_file() and not zipfile.is_zipfile(path):  # Keras would say that it is not there
+            why = f"it has {path.stat().st_size} bytes, and is no zip archive"
+        raise WeightsError(f"{path} cannot be loaded: not a model that Keras can load ({why})") from error
     for weight in model.weights:
         if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
             raise WeightsError(f"{path}: its weights are not finite, {weight.path} holds NaN or infinity")

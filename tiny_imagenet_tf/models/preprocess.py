@@ -18,7 +18,7 @@ from tiny_imagenet_tf.data import views
 from tiny_imagenet_tf.data.views import COLUMNS, WHOLE, RandomViews, View
 from tiny_imagenet_tf.published import IMAGE_SIZE
 
-_RINGING = 32.0  # of 255: bicubic and Lanczos overshoot by less
+_RINGING = 0.1  # of the brightest pixel: bicubic and Lanczos overshoot by less, but for extreme pictures
 _CAFFE_MEANS = (103.939, 116.779, 123.68)  # of blue, green and red, as `keras.applications` subtracts them
 
 
@@ -118,7 +118,8 @@ def preprocess(view: View, size: int, resize: Resize = "half_pixel", *, ranges: 
     if ranges:
         least, most = (of(images, axis=(1, 2, 3), keepdims=True) for of in (ops.min, ops.max))
         whole = ops.all(ops.equal(images, ops.round(images)), axis=(1, 2, 3), keepdims=True)
-        near = ops.logical_and(least >= -_RINGING, most <= 255.0 + _RINGING)
+        overshot = ops.logical_and(most >= 64.0, least >= -_RINGING * most)
+        near = ops.logical_and(ops.logical_or(least >= 0.0, overshot), most <= 255.0 * (1 + _RINGING))
         of_bytes = ops.logical_and(near, ops.logical_or(most > 3.0, whole))
         x = ops.where(of_bytes, ops.clip(images, 0.0, 255.0), ops.full_like(images, float("nan")))
         small = ops.where(least < 0.0, (images + 1.0) * 127.5, images * 255.0)

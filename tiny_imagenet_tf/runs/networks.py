@@ -37,7 +37,7 @@ class Classes:
 
 def first_name(wnid: str, words: Mapping[str, str]) -> str:
     """Returns the first of a class's names, separated by commas; of one without any its wnid."""
-    return words.get(wnid, wnid).split(",")[0].strip()
+    return words.get(wnid, "").split(",")[0].strip() or wnid
 
 
 def save(write: Callable[[Path], None], path: Path, classes: Classes) -> None:

@@ -235,8 +235,9 @@ class Run:
     @property
     def demo_folder(self) -> Path:
         """Where the images of a demo are: beside the run, or where it was begun, from which it may have been moved."""
-        begun_in = Path(self.config.get("runs") or self.path.parent)
-        folders = [demo_folder(runs, self.config["seed"]) for runs in (self.path.parent, begun_in)]
+        beside = self.path.absolute().parent
+        begun_in = Path(self.config.get("runs") or beside)
+        folders = [demo_folder(runs, self.config["seed"]) for runs in (beside, begun_in)]
         return next((each for each in folders if each.is_dir()), folders[0])
 
     @property

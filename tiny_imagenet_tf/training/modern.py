@@ -43,7 +43,7 @@ def run(study: Study, options: ModernOptions) -> Run:
         loss = smoothed_cross_entropy(options.label_smoothing)
         for size, began, until in zip(options.sizes, (0, *options.ends), options.ends, strict=False):
             if until == began or until <= min(trained, options.until - 1):
-                continue  # too few epochs for all sizes, or a stage that is over
+                continue  # a stage that is over, or that --stop-after leaves out
             stage = Scratch.compiled(experiment, network, views, lambda _: optimizer_of(options, steps), loss, size)
             stage = dataclasses.replace(stage, targets=targets, reestimate=experiment.placement.replicas == 1)
             print(f"images of {size} pixels until epoch {until}")

@@ -184,6 +184,12 @@ class ModernOptions(ScratchOptions):
             raise UserError(f"--sizes {min(self.sizes)}: the network takes images from 15 pixels on")
         if not all(0 < share <= 1 for share in self.shares) or abs(sum(self.shares) - 1) > 1e-6:
             raise UserError(f"--shares {' '.join(map(str, self.shares))}: must be above 0, and 1 together")
+        ends = self._ends(self.epochs)
+        if any(end <= before for before, end in zip((0, *ends), ends, strict=False)):
+            raise UserError(
+                f"--epochs {self.epochs}: too few for {len(self.sizes)} sizes of --shares "
+                f"{' '.join(map(str, self.shares))}; give more, or fewer --sizes"
+            )
         if self.warmup_epochs >= self.epochs:
             raise UserError(f"--warmup-epochs {self.warmup_epochs}: must be below the {self.epochs} of --epochs")
         if self.until > self.epochs:
@@ -205,8 +211,11 @@ class ModernOptions(ScratchOptions):
     @property
     def ends(self) -> tuple[int, ...]:
         """The epoch that each size ends with."""
+        return self._ends(self.until)
+
+    def _ends(self, last: int) -> tuple[int, ...]:
         ends = (round(sum(self.shares[: stage + 1]) * self.epochs) for stage in range(len(self.shares)))
-        return tuple(min(end, self.until) for end in ends)
+        return tuple(min(end, last) for end in ends)
 
     @property
     def rate(self) -> float:

@@ -121,7 +121,7 @@ class Scratch:
             measure_more=measure_more,
             prepared=new_statistics if self.reestimate else contextlib.nullcontext,
         )
-        return fit(self.model, batches, keeping, epochs=epochs or options.epochs, callbacks=callbacks)
+        return fit(self.model, batches, keeping, epochs=epochs or options.epochs, of=options.until, callbacks=callbacks)
 
     def report(self, clock: Clock, **more: Any) -> Predictor:
         """Reports the best snapshot, and returns it; see :meth:`Experiment.report`."""

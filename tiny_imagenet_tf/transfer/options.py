@@ -281,6 +281,11 @@ class FinetuneOptions(TransferOptions):
             now = getattr(self, name)
             if now != value and not (name in ("backbone", "weights") and in_files(now, value)):
                 raise UserError(f"{flag(name)} {now}: the run to start from has {value}")
+        if self.holdout and inherited(self.start, HELD_OUT) != {name: getattr(self, name) for name in HELD_OUT}:
+            raise UserError(
+                f"--holdout {self.holdout}: the head to start from has learned some of these images; give "
+                "--holdout and --fraction as it had them, or no --holdout"
+            )
         if self.weights == "random" and self.seed != began.config["seed"]:
             raise UserError(f"--seed {self.seed}: the random backbone to start from is of seed {began.config['seed']}")
 
@@ -294,13 +299,17 @@ class FinetuneOptions(TransferOptions):
         found, start = super().starting_point(arguments), given(arguments, "--start", type=path_of)
         if start is None:
             return found
-        images = {} if found.resume else inherited(start, ("source", "data_dir", "fraction"))
+        images = {} if found.resume else inherited(start, ("source", "data_dir", "fraction", "holdout"))
         return dataclasses.replace(found, start=start, **images, **inherited(start))
 
     @property
     def own(self) -> "FinetuneOptions":
         """What the recipe takes where nothing is said: of backbone and head, what the start had."""
         return dataclasses.replace(super().own, **{name: getattr(self, name) for name in self.INHERITED})
+
+
+HELD_OUT = ("holdout", "fraction")
+"""What decides which training images are held out."""
 
 
 def inherited(start: Path, names: Sequence[str] = FinetuneOptions.INHERITED) -> dict[str, Any]:
