@@ -22,7 +22,10 @@ GPUS = (1, 8, 64)
 PUBLISHED = 6900  # images a second: timm's table of an RTX 4090, Inception-v3 at 299 pixels, inference, compiled
 BY_HAND = 3900  # images a second: a step of the compact Inception on an H200, three others beside it
 ALONE = "v3, new views in each of 10 epochs"  # which train on one device
-TRAIN, TESTED, IMAGENET = TRAIN_IMAGES, 2 * VAL_IMAGES, 1_281_167  # val and test have as many
+SETS = {  # training images, and those of val and test
+    "Tiny ImageNet": (TRAIN_IMAGES, 2 * VAL_IMAGES),  # val and test have as many
+    "ImageNet-1k, at 64 pixels": (1_281_167, 150_000),
+}
 
 
 def rate(name: str, contender: str) -> float:
@@ -30,29 +33,34 @@ def rate(name: str, contender: str) -> float:
     return median(json.loads((CPU / f"{name}.json").read_text())["rates"][contender])
 
 
-def rows() -> Iterator[tuple[str, float, float]]:
-    """Gives what is done, and the seconds that it takes two cores and one GPU."""
+def rows(train: int, tested: int) -> Iterator[tuple[str, float, float]]:
+    """Gives what is done, and the seconds that it takes two cores and one GPU.
+
+    Args:
+        train: images.
+        tested: images of val and test.
+    """
     values = rate("extraction", "OpenVINO engine, int8")
     for name, passes in (
-        ("vanilla: train, val and test whole", TRAIN + TESTED),
-        ("v2: the same, val and test by ten crops", TRAIN + 10 * TESTED),
-        ("v3: v2, and two stored views of train", 3 * TRAIN + 10 * TESTED),
+        ("vanilla: train, val and test whole", train + tested),
+        ("v2: the same, val and test by ten crops", train + 10 * tested),
+        ("v3: v2, and two stored views of train", 3 * train + 10 * tested),
     ):
         yield name, passes / values, passes / PUBLISHED
-    tested = 10 * TESTED / rate("extraction", "TensorFlow engine, bfloat16")  # no int8 where a pass is a step, too
-    passes = 10 * TRAIN / rate("extraction", "Keras predict, float32")
-    yield ALONE, passes + tested, (10 * TRAIN + 10 * TESTED) / PUBLISHED
+    crops = 10 * tested / rate("extraction", "TensorFlow engine, bfloat16")  # no int8 where a pass is a step, too
+    passes = 10 * train / rate("extraction", "Keras predict, float32")
+    yield ALONE, passes + crops, (10 * train + 10 * tested) / PUBLISHED
     step, compact = rate("training_step", "bfloat16"), forward_flop(compact_inception())
     for name, epochs in (("Baseline", 30), ("Regularized", 60)):
-        yield f"{name}, {epochs} epochs", epochs * TRAIN / step, epochs * TRAIN / BY_HAND
+        yield f"{name}, {epochs} epochs", epochs * train / step, epochs * train / BY_HAND
     measured = {record.name: record.summary for record in records.read(ROOT / "results")}
     sixth, flop = measured["le_yang_model_6"], {number: forward_flop(le_yang(number)) for number in range(1, 10)}
     for number in range(1, 10):
         here = measured.get(f"le_yang_model_{number}")
         hours = 40 / here.epochs * here.hours if here else sixth.hours * flop[number] / flop[6]
         label = "" if here else ", by its arithmetic"
-        yield f"Model {number}, 40 epochs{label}", 40 * TRAIN * flop[number] / (step * compact), 3600 * hours
-    yield "vanilla on ImageNet-1k's 1.28 million images, at 64 pixels", IMAGENET / values, IMAGENET / PUBLISHED
+        gpu = 3600 * hours * train / TRAIN_IMAGES
+        yield f"Model {number}, 40 epochs{label}", 40 * train * flop[number] / (step * compact), gpu
 
 
 def told(seconds: float) -> str:
@@ -64,13 +72,15 @@ def told(seconds: float) -> str:
 
 
 def section() -> str:
-    """Returns the table."""
-    heads = ["work", "2 cores", *(f"{count} GPU{'s' * (count > 1)}" for count in GPUS)]
-    lines = []
-    for name, cores, gpu in rows():
-        cells = [told(cores), *(NOTHING if name == ALONE and count > 1 else told(gpu / count) for count in GPUS)]
-        lines.append((name, *cells))
-    return grid(heads, lines)
+    """Returns a table for each set of images."""
+    tables = []
+    for images, sizes in SETS.items():
+        lines = []
+        for name, cores, gpu in rows(*sizes):
+            cells = [told(cores), *(NOTHING if name == ALONE and count > 1 else told(gpu / count) for count in GPUS)]
+            lines.append((name, *cells))
+        tables.append(grid((images, "2 cores", *(f"{count} GPU{'s' * (count > 1)}" for count in GPUS)), lines))
+    return "\n\n".join(tables)
 
 
 if __name__ == "__main__":
