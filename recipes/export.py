@@ -10,8 +10,6 @@ training images. Needs the extra: pip install "tiny_imagenet_tf[export]"
 """
 
 import dataclasses
-import errno
-import shutil
 from pathlib import Path
 from typing import Literal
 
@@ -20,10 +18,9 @@ import tyro
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.options import NetworkOptions
-from tiny_imagenet_tf.runs.files import check_folder, part_of, sweep, write_json, writing
+from tiny_imagenet_tf.runs.files import check_folder, sweep, write_json
 
-CALIBRATION_IMAGES = 100
-MUCH = 0.1  # of accuracy, that a format loses
+Format = Literal["saved_model", "onnx", "litert"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +29,7 @@ class Config(NetworkOptions):
 
     model: tyro.conf.Positional[Path]
     """A run directory, for its best network, or a .keras file of this package."""
-    formats: tuple[Literal["saved_model", "onnx", "litert"], ...] = ("saved_model", "onnx", "litert")
+    formats: tuple[Format, ...] = ("saved_model", "onnx", "litert")
     """Some of the three."""
     int8: bool = False
     """Write a LiteRT file in int8, too; needs training images."""
@@ -43,16 +40,10 @@ class Config(NetworkOptions):
 
 
 def main(config: Config) -> list[dict]:
-    import numpy as np
-
     from tiny_imagenet_tf.data import splits  # TensorFlow is loaded when the recipe runs
-    from tiny_imagenet_tf.data.batches import decoded
-    from tiny_imagenet_tf.data.labels import columns
-    from tiny_imagenet_tf.deployment import formats
+    from tiny_imagenet_tf.deployment import exporting, formats
     from tiny_imagenet_tf.evaluation.members import find, images_of
-    from tiny_imagenet_tf.evaluation.metrics import near_chance, softmax, top_k_accuracy
-    from tiny_imagenet_tf.evaluation.predict import are_probabilities, as_scores
-    from tiny_imagenet_tf.models import preprocess
+    from tiny_imagenet_tf.evaluation.metrics import near_chance
     from tiny_imagenet_tf.runs import networks
     from tiny_imagenet_tf.runs.networks import Classes
 
@@ -63,67 +54,27 @@ def main(config: Config) -> list[dict]:
     (member,) = find([config.model], "best", config.pixels, config.labels)
     network = member.network()
     builder = splits.prepare(*images_of([member], config.source, config.data_dir))
-
     validation = splits.load(builder, "validation")
     own = member.order_of(network, validation)
     if sorted(own) != sorted(validation.wnids):
         raise UserError(
             f"{member.name}: {network.classes} scores for the {len(validation.wnids)} classes of the images"
         )
-    rows, places = validation.spread_rows(config.images), columns(own, validation.wnids)
-    images, labels = decoded(validation.take(rows)).astype(np.float32), places[validation.labels[rows]]
-    classifier = formats.in_float32(network.classifier)  # one that learned in bfloat16 computes in it
-    model = preprocess.deployed(classifier, network.views()[0], network.resize, ranges=False)
-    answers = model.predict(images, verbose=0)
-    probable = are_probabilities(answers)
-    expected = softmax(as_scores(answers, probable))
-    calibration = None
-    if config.int8:
-        train = splits.load(builder, "train")
-        calibration = decoded(train.take(train.spread_rows(CALIBRATION_IMAGES))).astype(np.float32)
+    subject = exporting.Subject.of(network, validation.take(validation.spread_rows(config.images)), own)
+    calibration = splits.load(builder, "train") if config.int8 else None
+    print(f"{member.name}: top-1 {subject.top1:.2%} of {len(subject.images)} val images by Keras")
+    print(near_chance(subject.top1, len(own)), end="")
 
     name = member.path.stem if member.run is None else member.run.path.name
     classes = networks.classes_of(member.path) or Classes.of(own, validation.words)
-    top1 = top_k_accuracy(expected, labels)
-    print(f"{member.name}: top-1 {top1:.2%} of {len(rows)} val images by Keras")
-    print(near_chance(top1, len(own)), end="")
-
-    def compared(path: Path, format: str, int8: bool) -> dict:
-        """Writes a file, reads it back and measures it."""
-        formats.write(model, path, format, calibration if int8 else None)
-        run = formats.read(path, format)
-        answers = np.concatenate([run(images[n : n + 50]) for n in range(0, len(images), 50)])
-        answers = softmax(as_scores(answers, probable))
-        row = {
-            "file": path.name,
-            "format": f"{format}, int8" if int8 else format,
-            "bytes": formats.size_of(path),
-            "largest_difference": float(np.abs(answers - expected).max()),
-            "top1": top_k_accuracy(answers, labels),
-        }
-        print(f"{row['format']:28}{row['bytes'] / 1e6:8.1f}{row['largest_difference']:20.1e}{row['top1']:9.2%}")
-        if row["top1"] < top1 - MUCH:
-            print(f"  far below Keras: do not use {path.name} for this network")
-        return row
-
-    part, found = part_of(config.output), []
-    with writing(part):
-        part.mkdir(parents=True)
-    try:
+    with exporting.new_folder(config.output) as folder:
         print(f"{'':28}{'MB':>8}{'largest difference':>20}{'top-1':>9}")
+        found = []
         for format, int8 in chosen:
-            path = part / f"{name}{'-int8' if int8 else ''}{formats.SUFFIXES[format]}"
-            found.append(compared(path, format, int8))
-        taken = {"pixels": "0..255", "size": 64, "images": len(rows), "files": found}
-        write_json(part / networks.FILE, dataclasses.asdict(classes) | taken)
-        try:
-            part.rename(config.output)
-        except OSError as error:
-            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-                raise
-            raise UserError(f"--output {config.output}: another process has made it meanwhile") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+            path = folder / f"{name}{'-int8' if int8 else ''}{formats.SUFFIXES[format]}"
+            found.append(subject.written(path, format, calibration if int8 else None))
+        taken = {"pixels": "0..255", "size": 64, "images": len(subject.images), "files": found}
+        write_json(folder / networks.FILE, dataclasses.asdict(classes) | taken)
     print(f"written to {config.output}, with classes.json")
     return found
 

@@ -9,9 +9,8 @@ import pytest
 from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.data import splits
 from tiny_imagenet_tf.data.batches import in_order
-from tiny_imagenet_tf.deployment import formats
+from tiny_imagenet_tf.deployment import exporting, formats
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.evaluation import metrics
 from tiny_imagenet_tf.evaluation.metrics import softmax, top_k_accuracy
 from tiny_imagenet_tf.models import preprocess
 from tiny_imagenet_tf.runs import networks
@@ -107,7 +106,7 @@ def test_an_onnx_file_takes_any_number_of_images(recipe, model, options):
 @pytest.mark.parametrize(("left", "lost"), [(0.6, True), (0.75, False)])
 def test_a_format_that_loses_the_network_is_told(recipe, model, options, monkeypatch, capsys, left, lost):
     measured = iter((0.8, left))  # by Keras, and by the format
-    monkeypatch.setattr(metrics, "top_k_accuracy", lambda *_: next(measured))
+    monkeypatch.setattr(exporting, "top_k_accuracy", lambda *_: next(measured))
     export = recipe("export")
     export.main(export.Config(model, formats=("onnx",), **options))
     assert ("far below Keras: do not use small.onnx" in capsys.readouterr().out) == lost

@@ -235,32 +235,23 @@ def begin(
         "values_by": hardware.describe_device(values_by) if values_by else None,
     }
     machine = {name: told for name, told in machine.items() if told is not None}
-    with _directory(study, options) as run, run.locked():
-        try:
-            if options.resume:
-                _take_up(run, data, options, machine)
-            else:
-                dataset = {
-                    "digests": {name: split.digest for name, split in data.named.items()},
-                    "counts": {name: len(split) for name, split in data.named.items()},
-                }
-                run.write_environment(**machine, precision=precision, seed=options.seed, dataset=dataset)
-            print(
-                f"{len(data.rows):,} training, {len(data.validation):,} validation images, "
-                f"{len(data.validation.wnids)} classes\n{run.path}"
-            )
-            with tracked(options.track if processes.is_first() else None, run.path, options) as trackers:
-                # Only now: to prepare the images, and perhaps a tracker, draws random numbers.
-                hardware.set_seed(options.seed, devices)
-                yield Experiment(study, options, run, data, precision, placement, trackers)
-        except BaseException as error:
-            kept = options.resume or not run.remove_if_empty()
-            if kept and not run.ended and processes.is_first() and not isinstance(error, NonFiniteLoss):
-                if isinstance(error, Interrupted):
-                    error.then = ("--resume", str(run.path))  # who knows the command tells
-                else:
-                    print(f"\nThis run can go on: --resume {shlex.quote(str(run.path))}", file=sys.stderr)
-            raise
+    with _directory(study, options) as run, run.locked(), _kept_if_begun(run, bool(options.resume)):
+        if options.resume:
+            _take_up(run, data, options, machine)
+        else:
+            dataset = {
+                "digests": {name: split.digest for name, split in data.named.items()},
+                "counts": {name: len(split) for name, split in data.named.items()},
+            }
+            run.write_environment(**machine, precision=precision, seed=options.seed, dataset=dataset)
+        print(
+            f"{len(data.rows):,} training, {len(data.validation):,} validation images, "
+            f"{len(data.validation.wnids)} classes\n{run.path}"
+        )
+        with tracked(options.track if processes.is_first() else None, run.path, options) as trackers:
+            # Only now: to prepare the images, and perhaps a tracker, draws random numbers.
+            hardware.set_seed(options.seed, devices)
+            yield Experiment(study, options, run, data, precision, placement, trackers)
 
 
 @contextlib.contextmanager
@@ -268,6 +259,21 @@ def _directory(study: Study, options: RunOptions) -> Iterator[Run]:
     """The run's directory; all processes but the first have one of their own, which goes when they end."""
     with processes.own_folder(options.resume) as own:
         yield Run(own or options.resume) if options.resume else Run.create(own or options.runs, study.recipe, options)
+
+
+@contextlib.contextmanager
+def _kept_if_begun(run: Run, resumed: bool) -> Iterator[None]:
+    """When a run fails, says how it goes on, or removes the directory of one that has nothing to go on with."""
+    try:
+        yield
+    except BaseException as error:
+        kept = resumed or not run.remove_if_empty()
+        if kept and not run.ended and processes.is_first() and not isinstance(error, NonFiniteLoss):
+            if isinstance(error, Interrupted):
+                error.then = ("--resume", str(run.path))  # who knows the command tells
+            else:
+                print(f"\nThis run can go on: --resume {shlex.quote(str(run.path))}", file=sys.stderr)
+        raise
 
 
 def _take_up(run: Run, data: Data, options: RunOptions, machine: dict[str, Any]) -> None:
