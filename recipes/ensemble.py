@@ -29,7 +29,7 @@ from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.options import NetworkOptions
 from tiny_imagenet_tf.runs.files import check_folder
 from tiny_imagenet_tf.runs.run import Run
-from tiny_imagenet_tf.runs.summary import Crops, Ensemble, Summary, Validation
+from tiny_imagenet_tf.runs.summary import ALL_MEMBERS, Crops, Ensemble, Summary, Validation
 
 if TYPE_CHECKING:
     from tiny_imagenet_tf.evaluation.ensembles import Joined
@@ -97,9 +97,9 @@ def main(config: Config) -> Run:
         published=key,
         validation=Validation(len(validation), *figures, config.crops),
         notes=tuple(splits.shortfalls(shown)),
-        selection="none: all members" if config.all else "order and number of the members on val",
+        selection=ALL_MEMBERS if config.all else "order and number of the members on val",
         ensemble=Ensemble(joined.accuracy_by_size, joined.best_size, members),
-        **(_training(chosen) if key else {}),
+        **(_training(chosen) if all(member.run for member in chosen) else {}),
     )
     digests = {"validation": validation.digest}
     with Run.created(config.runs, "ensemble", config) as run:

@@ -67,7 +67,7 @@ def test_each_stage_gets_its_size_views_and_targets(monkeypatch, tmp_path):
     begun.run = SimpleNamespace(checkpoint=tmp_path / "checkpoint.npz")
     monkeypatch.setattr(modern, "begin", lambda *_, **__: contextlib.nullcontext(begun))
     monkeypatch.setattr(modern, "taught", lambda *_: words)
-    monkeypatch.setattr(Scratch, "fit", lambda stage, epochs: stages.append((stage, epochs)))
+    monkeypatch.setattr(Scratch, "fit", lambda stage, epochs, announced: stages.append((stage, epochs)))
     monkeypatch.setattr(Scratch, "report", lambda *_, **__: None)
     modern.run(STUDY, options)
     assert [(stage.model.get_layer("classifier").input_shape[1], epochs) for stage, epochs in stages] == [

@@ -129,6 +129,7 @@ def fit(
     *,
     epochs: int,
     of: int | None = None,
+    announced: bool = True,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: int = 1,
 ) -> Clock:
@@ -143,6 +144,7 @@ def fit(
         keeping: what is measured and kept.
         epochs: to have been trained in the end.
         of: the run's epochs, to be shown, where others follow.
+        announced: say after which step it goes on; not where nobody has stopped it.
         callbacks: Keras' or others', unmodified.
         verbose: 1 shows a bar and a line an epoch, 0 nothing.
 
@@ -154,7 +156,7 @@ def fit(
         UserError: the checkpoint is of another network or optimizer, or is gone.
     """
     per_epoch = batches.steps.per_epoch
-    clock = take_up(model, keeping, per_epoch)
+    clock = take_up(model, keeping, per_epoch, announced=announced)
     supervisor = Supervisor(keeping, clock, batches.steps.batch_size)
     shown = [Lines(clock, of or epochs)] if verbose else []
     rest = -clock.step % per_epoch  # steps left of an epoch under way
@@ -179,7 +181,7 @@ def fit(
     return clock
 
 
-def take_up(model: keras.Model, keeping: Keeping, per_epoch: int) -> Clock:
+def take_up(model: keras.Model, keeping: Keeping, per_epoch: int, *, announced: bool = True) -> Clock:
     """Takes model, rows and snapshots back to the checkpoint, or to the beginning where there is none."""
     run, path = keeping.run, keeping.run.checkpoint
     checkpoints.check_there(run)
@@ -194,7 +196,7 @@ def take_up(model: keras.Model, keeping: Keeping, per_epoch: int) -> Clock:
     keeping.snapshots.go_back_to(clock.step)
     run.write_metrics(rows)
     run.reopen()  # all of it can be read
-    if clock.step and "resumed" in run.environment and processes.is_first():
+    if clock.step and announced and processes.is_first():
         print(f"goes on after step {clock.step:,}")
     return clock
 

@@ -10,6 +10,7 @@ from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.reports.analysis.intervals import of_accuracy
 from tiny_imagenet_tf.reports.table import NOTHING, Table, grid
 from tiny_imagenet_tf.runs.records import Record
+from tiny_imagenet_tf.runs.summary import ALL_MEMBERS
 
 NOT_RUN = "not run"
 NOT_OURS = "another group's, not ours to run"
@@ -189,6 +190,9 @@ def _notes(results: Sequence[Record]) -> tuple[str, ...]:
         summary = result.summary
         of_run = [summary.selection] if summary.selection else []
         of_run += summary.notes
+        if joined := summary.ensemble:
+            used = len(joined.members) if summary.selection == ALL_MEMBERS else joined.best_size
+            of_run.append(f"members: {', '.join(name for name, _ in joined.members[:used])}")
         if summary.trunk in STAND_IN_TRUNKS:
             of_run.append(STAND_IN_TRUNKS[summary.trunk])
         said[f"`{result.name}`"] = of_run

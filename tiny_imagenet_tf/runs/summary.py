@@ -12,6 +12,8 @@ SCHEMA = 1
 Crops = Literal["whole", "center", "mirror", "ten"]
 CROPS = {"whole": "whole image", "center": "center crop", "mirror": "with its mirror image", "ten": "ten-crop"}
 """How an image is shown at test time, and what tables call it."""
+ALL_MEMBERS = "none: all members"
+"""The selection of an ensemble that nothing has chosen."""
 
 
 @dataclasses.dataclass(frozen=True)

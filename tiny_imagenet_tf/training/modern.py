@@ -40,14 +40,14 @@ def run(study: Study, options: ModernOptions) -> Run:
             width_multiplier=options.width_multiplier,
             momentum=options.batch_norm_momentum,
         )
-        loss = smoothed_cross_entropy(options.label_smoothing)
+        loss, clock = smoothed_cross_entropy(options.label_smoothing), None
         for size, began, until in zip(options.sizes, (0, *options.ends), options.ends, strict=False):
             if until == began or until <= min(trained, options.until - 1):
                 continue  # a stage that is over, or that --stop-after leaves out
             stage = Scratch.compiled(experiment, network, views, lambda _: optimizer_of(options, steps), loss, size)
             stage = dataclasses.replace(stage, targets=targets, reestimate=experiment.placement.replicas == 1)
             print(f"images of {size} pixels until epoch {until}")
-            clock = stage.fit(epochs=until)
+            clock = stage.fit(epochs=until, announced=clock is None)
         notes = [] if stage.reestimate else ["measured with moving statistics, as on several devices"]
         stage.report(clock, notes=notes, recipe_epochs=max(options.epochs, type(options)().epochs))
         return experiment.run

@@ -82,7 +82,9 @@ class Scratch:
             compile_for_training(model, optimizer(built), loss, steps_per_execution=several)
         return cls(experiment, views, classifier, model)
 
-    def fit(self, *, epochs: int | None = None, callbacks: Sequence[keras.callbacks.Callback] = ()) -> Clock:
+    def fit(
+        self, *, epochs: int | None = None, announced: bool = True, callbacks: Sequence[keras.callbacks.Callback] = ()
+    ) -> Clock:
         """Fits it; see :func:`~tiny_imagenet_tf.experiments.fit.fit`."""
         experiment, options = self.experiment, self.experiment.options
         predictor = Predictor(self.classifier)
@@ -121,7 +123,15 @@ class Scratch:
             measure_more=measure_more,
             prepared=new_statistics if self.reestimate else contextlib.nullcontext,
         )
-        return fit(self.model, batches, keeping, epochs=epochs or options.epochs, of=options.until, callbacks=callbacks)
+        return fit(
+            self.model,
+            batches,
+            keeping,
+            epochs=epochs or options.epochs,
+            of=options.until,
+            announced=announced,
+            callbacks=callbacks,
+        )
 
     def report(self, clock: Clock, **more: Any) -> Predictor:
         """Reports the best snapshot, and returns it; see :meth:`Experiment.report`."""
