@@ -3,6 +3,7 @@
 A row of the papers with no run of ours says "not run"; the paper's number never stands in our column.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 from tiny_imagenet_tf import published
@@ -192,7 +193,9 @@ def _notes(results: Sequence[Record]) -> tuple[str, ...]:
         of_run += summary.notes
         if joined := summary.ensemble:
             used = len(joined.members) if summary.selection == ALL_MEMBERS else joined.best_size
-            of_run.append(f"members: {', '.join(name for name, _ in joined.members[:used])}")
+            counts = Counter(name.rpartition("/")[0] or name for name, _ in joined.members[:used])
+            told = (f"{count} snapshots of {run}" if count > 1 else run for run, count in counts.items())
+            of_run.append(f"members: {', '.join(told)}")
         if summary.trunk in STAND_IN_TRUNKS:
             of_run.append(STAND_IN_TRUNKS[summary.trunk])
         said[f"`{result.name}`"] = of_run
