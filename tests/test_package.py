@@ -56,12 +56,12 @@ FILE_NAME = re.compile(r"[\w.-]+\.(json|jsonl|npz|keras)")
 # The floors of the package. Evaluation stands below training, which measures accuracy as it goes.
 FLOORS = {
     "published": 0, "choices": 0, "errors": 0, "blocks": 0, "interrupts": 0, "progress": 0, "hardware": 1,
-    "processes": 1, "cluster": 1, "extras": 1, "cli": 3,
+    "processes": 1, "extras": 1, "cluster": 2, "cli": 3,
     "runs": 2,
     "data": 3, "tfds": 4,
     "models": 4,
     "evaluation": 5,
-    "deployment": 5,
+    "deployment": 6,
     "experiments": 6,
     "transfer": 7, "training": 7,
     "search": 8,
