@@ -33,8 +33,8 @@ def section() -> str:
             found = (f"{best[name]:.2g}" for name in ("learning_rate", "learning_rate_decay_per_epoch", "weight_decay"))
             val = runs[RECORD[backbone].format(head)].summary.validation.top1
             place = f"{first} of {len(whole)}"
-            rows.append((words, head, *found, f"{best['accuracy']:.2%}", f"{val:.2%}", f"{len(tried)}", place))
-    columns = ("rate", "times an epoch", "L2", "held-out", "val", "trials", "place after one epoch")
+            rows.append((words, head, *found, f"{best['accuracy']:.2%}", f"{val:.2%}", place))
+    columns = ("rate", "times an epoch", "L2", "held-out", "val", "at first")
     return grid(("backbone", "head", *columns), rows)
 
 

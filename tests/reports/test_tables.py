@@ -199,26 +199,6 @@ def test_the_pages_show_what_results_hold(page, tmp_path):
     assert copy.read_text(encoding="utf-8") == written, "run python recipes/record_result.py"
 
 
-@pytest.mark.parametrize(
-    ("name", "row"),
-    [
-        ("keras", "`keras`: 0.08 * sum(w^2) in the loss"),
-        ("l2_loss", "`l2_loss`: 0.08 * sum(w^2)/2 in the loss"),
-        ("none", "no weight decay"),
-        ("decoupled", "`decoupled`"),
-    ],
-)
-def test_the_docs_quote_the_runs_that_chose_the_weight_decay(name, row):
-    (record,) = (record for record in records.read(ROOT / "results" / "weight_decay") if record.name == name)
-    last = record.metrics[-1]
-    best = record.summary.validation.top1
-    quoted = f"| {row} | {last['loss']:.3f} | {100 * last['accuracy']:.1f}% | {100 * best:.1f}% |"
-    assert quoted in (ROOT / "docs" / "from_scratch.md").read_text(encoding="utf-8")
-    assert record.config["weight_decay"] == (0 if name == "none" else 0.08)
-    if name != "none":
-        assert record.config["weight_decay_convention"] == name
-
-
 def test_the_analysis_quotes_the_runs_that_tell_l2_from_ten_crops():
     stored = records.read(ROOT / "results") + records.read(ROOT / "results" / "l2")
     found = {
