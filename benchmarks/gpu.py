@@ -59,9 +59,9 @@ def main(config: Config) -> None:
     Raises:
         UserError: there is no GPU, or not all could be measured.
     """
+    hardware.share_gpus()  # before it is asked which there are: PyTorch, if installed, needs some of the memory
     if not hardware.has_gpu():
         raise UserError(f"there is no GPU here: {hardware.describe_device()}")
-    hardware.share_gpus()  # PyTorch, where it is installed, needs some of its memory
     config.output.mkdir(parents=True, exist_ok=True)
     began, missing = time.monotonic(), []
     for name, module, options in asked(config):

@@ -26,9 +26,6 @@ from tiny_imagenet_tf.models import backbones
 from tiny_imagenet_tf.transfer.engine import Engine
 from tiny_imagenet_tf.transfer.extraction import Extraction
 
-Worker = Callable[[Path, int, int], None]
-"""From a new folder, a number of images and a number of views to stores."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Config:

@@ -97,7 +97,11 @@ def _model(config: Config, before: tuple[str, ...], after: tuple[str, ...], colu
         shown = model.get_layer("preprocess")(model.input)
         made = keras.Model(model.inputs, preprocess.guarded(shown, ordered(shown)), name=model.name)
     else:
-        scores = picked(model.outputs[0])
+        scores = model.outputs[0]
+        if backbones.ends_in(model, "sigmoid"):  # a class' own probabilities: missing classes have no place among them
+            scores = keras.ops.clip(scores, 1e-7, 1 - 1e-7)
+            scores = keras.ops.log(scores) - keras.ops.log(1 - scores)
+        scores = picked(scores)
         if probable:
             scores = scores / keras.ops.sum(scores, axis=-1, keepdims=True)
         made = keras.Model(model.inputs, scores, name=model.name)

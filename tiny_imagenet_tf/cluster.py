@@ -66,7 +66,7 @@ def _in_place(kind: type) -> type:
 
     def begin(self, folder: str, cores: int | None, *arguments: Any) -> None:
         os.chdir(folder)
-        if cores:  # Ray counts them, and binds nobody to his
+        if cores:  # Ray counts cores, but binds no process to them
             from tiny_imagenet_tf import hardware  # only now Keras is loaded
 
             hardware.keep_to(cores)

@@ -280,7 +280,8 @@ def kept_to() -> int:
 
 def cores() -> int:
     """Returns how many cores compute."""
-    return kept_to() or os.cpu_count() or 1
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return kept_to() or allowed or 1
 
 
 def free_memory() -> int:

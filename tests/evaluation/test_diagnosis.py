@@ -134,5 +134,5 @@ def test_a_number_of_scores_that_no_order_has(good, images, tmp_path):
 
 def test_one_image_tells_nothing():
     trial = Trial("0..255", False, "sorted", 1.0)
-    (words,) = Diagnosis(trial, trial, 1, 0, 0.0, None).findings(10)
+    (words,) = Diagnosis(trial, trial, 1, 0, 0.0, None).findings(200)
     assert words.startswith("1 image(s) are too few to tell")

@@ -251,6 +251,22 @@ def test_imagenets_classes_are_cut_out_and_filled_up(recipe, tmp_path):
     assert filled.shape == (2, 1000) and set(np.flatnonzero(filled[0] > labels.NEVER)) == {1, 25}
 
 
+def test_a_sigmoids_probabilities_become_scores(recipe, tmp_path):
+    labels = recipe("labels")
+    (tmp_path / "wnids.txt").write_text("n01443537\nn01629819\n")
+    images = keras.Input((64, 64, 3))
+    scores = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(images))
+    keras.Model(images, keras.layers.Activation("sigmoid")(scores)).save(tmp_path / "in.keras")
+    made = labels.main(
+        labels.Config(tmp_path / "in.keras", str(tmp_path / "wnids.txt"), "imagenet1k", tmp_path / "all.keras")
+    )
+    shown = np.random.default_rng(0).random((3, 64, 64, 3), np.float32)
+    found = keras.saving.load_model(made).predict(shown, verbose=0)
+    expected = keras.Model(images, scores).predict(shown, verbose=0)
+    np.testing.assert_allclose(found[:, [1, 25]], expected, atol=1e-4)
+    assert (np.delete(found, [1, 25], axis=1) < -1e29).all()
+
+
 def test_a_missing_class_is_below_any_score(recipe, tmp_path):
     labels = recipe("labels")
     (tmp_path / "wnids.txt").write_text("n01443537\nn01629819\n")

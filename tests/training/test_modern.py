@@ -15,6 +15,7 @@ from tiny_imagenet_tf.data.views import RandomViews
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.predict import Predictor
 from tiny_imagenet_tf.experiments import data as images
+from tiny_imagenet_tf.experiments.clock import Clock
 from tiny_imagenet_tf.experiments.experiment import Experiment
 from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.models.layers import normalizations
@@ -61,18 +62,25 @@ def test_each_stage_gets_its_size_views_and_targets(monkeypatch, tmp_path):
         epochs=6, sizes=(16, 24, 64), shares=(0.5, 0.3, 0.2), mixup=0.2, least_area=0.3, width_multiplier=0.05,
         batch_norm_momentum=0.8, label_smoothing=0.2, teacher=Path("a run"),
     )  # fmt: skip
-    stages, words = [], np.eye(4, dtype=np.float32)
+    stages, words, told = [], np.eye(4, dtype=np.float32), []
+
+    def fitted(stage, epochs, of, announced):
+        stages.append((stage, epochs))
+        told.append((of, announced))
+        return Clock(10)
+
     begun = SimpleNamespace(classes=4, precision="float32", options=options, data=None, steps=Steps(1000, 100, 0))
     begun.placement = SimpleNamespace(scope=lambda: keras.device("cpu"), replicas=1)
     begun.run = SimpleNamespace(checkpoint=tmp_path / "checkpoint.npz")
     monkeypatch.setattr(modern, "begin", lambda *_, **__: contextlib.nullcontext(begun))
     monkeypatch.setattr(modern, "taught", lambda *_: words)
-    monkeypatch.setattr(Scratch, "fit", lambda stage, epochs, announced: stages.append((stage, epochs)))
+    monkeypatch.setattr(Scratch, "fit", fitted)
     monkeypatch.setattr(Scratch, "report", lambda *_, **__: None)
     modern.run(STUDY, options)
     assert [(stage.model.get_layer("classifier").input_shape[1], epochs) for stage, epochs in stages] == [
         (16, 3), (24, 5), (64, 6),
     ]  # fmt: skip
+    assert told == [(6, True), (6, False), (6, False)]  # the run's epochs; only a run that was stopped goes on
     for stage, _ in stages:
         assert stage.views == RandomViews(mirror=True, mixup=0.2, least_area=0.3)
         assert stage.reestimate and stage.targets is words

@@ -70,7 +70,7 @@ def test_a_batch_has_work_for_all_cores(monkeypatch):
 
 def test_a_backend_that_computes_for_itself_is_not_tensorflow(monkeypatch):
     monkeypatch.setattr("keras.backend.backend", lambda: "jax")
-    with pytest.raises(UserError, match="KERAS_BACKEND=tensorflow; jax computes for itself"):
+    with pytest.raises(UserError, match="needs KERAS_BACKEND=tensorflow; jax computes by itself"):
         TransferOptions(demo=True, engine="tensorflow").check()
 
 

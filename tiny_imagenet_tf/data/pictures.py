@@ -86,5 +86,5 @@ def find(paths: Sequence[Path]) -> list[Path]:
 
 def left_out(paths: Sequence[Path], found: Sequence[Path]) -> int:
     """Returns how many files of the folders among some paths are no pictures by their names."""
-    inside = sum(file.is_file() for path in paths if path.is_dir() for file in path.rglob("*"))
-    return inside - sum(file not in paths for file in found)
+    inside = (file for path in paths if path.is_dir() for file in path.rglob("*") if file.is_file())
+    return len(set(inside) - set(found))

@@ -23,6 +23,7 @@ from tiny_imagenet_tf.runs import networks
 BATCH = 50  # images
 _STORED = "of the classes in its file"
 _ALIKE = 0.97  # of the best: then what changes least is it
+_FEW = 10  # images, from which nothing follows
 _MUCH = 0.05  # better, and by three standard errors: a finding, not chance
 
 
@@ -68,7 +69,7 @@ class Diagnosis:
         chance, ways = 1 / classes, {"shown": self.best.accuracy, "batch": self.by_batch or 0, "mapped": self.mapped}
         most = max(ways, key=ways.get)  # the first of equals: what is simplest to cure
         error = (chance * (1 - chance) / self.images) ** 0.5
-        if 3 * error > 0.4:
+        if self.images < _FEW:
             return [f"{self.images} image(s) are too few to tell what it has learned: show it more (--images)"]
         if not self._better(ways[most]):
             told = self.told.accuracy < chance + max(min(2 * chance, _MUCH), 3 * error)

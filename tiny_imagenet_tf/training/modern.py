@@ -47,7 +47,7 @@ def run(study: Study, options: ModernOptions) -> Run:
             stage = Scratch.compiled(experiment, network, views, lambda _: optimizer_of(options, steps), loss, size)
             stage = dataclasses.replace(stage, targets=targets, reestimate=experiment.placement.replicas == 1)
             print(f"images of {size} pixels until epoch {until}")
-            clock = stage.fit(epochs=until, announced=clock is None)
+            clock = stage.fit(epochs=until, of=options.until, announced=clock is None)
         notes = [] if stage.reestimate else ["measured with moving statistics, as on several devices"]
         stage.report(clock, notes=notes, recipe_epochs=max(options.epochs, type(options)().epochs))
         return experiment.run

@@ -83,7 +83,12 @@ class Scratch:
         return cls(experiment, views, classifier, model)
 
     def fit(
-        self, *, epochs: int | None = None, announced: bool = True, callbacks: Sequence[keras.callbacks.Callback] = ()
+        self,
+        *,
+        epochs: int | None = None,
+        of: int | None = None,
+        announced: bool = True,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
     ) -> Clock:
         """Fits it; see :func:`~tiny_imagenet_tf.experiments.fit.fit`."""
         experiment, options = self.experiment, self.experiment.options
@@ -128,7 +133,7 @@ class Scratch:
             batches,
             keeping,
             epochs=epochs or options.epochs,
-            of=options.until,
+            of=of,
             announced=announced,
             callbacks=callbacks,
         )

@@ -57,7 +57,7 @@ def resolve(engine: Engine, precision: str, *, free: bool = True) -> Engine:
 def check_backend(engine: Engine) -> None:
     """Raises UserError where TensorFlow is asked for and another backend of Keras' computes."""
     if engine == "tensorflow" and (backend := keras.backend.backend()) != "tensorflow":
-        raise UserError(f"--engine tensorflow: with KERAS_BACKEND=tensorflow; {backend} computes for itself")
+        raise UserError(f"--engine tensorflow: needs KERAS_BACKEND=tensorflow; {backend} computes by itself")
 
 
 def _is_faster(precision: str) -> bool:

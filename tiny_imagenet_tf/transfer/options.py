@@ -284,7 +284,7 @@ class FinetuneOptions(TransferOptions):
         if self.holdout and inherited(self.start, HELD_OUT) != {name: getattr(self, name) for name in HELD_OUT}:
             raise UserError(
                 f"--holdout {self.holdout}: the head to start from has learned some of these images; give "
-                "--holdout and --fraction as it had them, or no --holdout"
+                "--holdout and --fraction as it had them, or --holdout 0"
             )
         if self.weights == "random" and self.seed != began.config["seed"]:
             raise UserError(f"--seed {self.seed}: the random backbone to start from is of seed {began.config['seed']}")
