@@ -77,10 +77,9 @@ def measure(config: Config) -> Measurement:
 def _measure(config: Config, split: splits.Split, folder: Path) -> Measurement:
     precision = resolve_precision(config.precision, frozen=True)
     options = {"weights": config.weights, "input_size": config.input_size}
-    plain = backbones.build(backbones.find(config.backbone, config.pixels), **options)
-    fast = backbones.build(
-        backbones.find(config.backbone, config.pixels), **options, dtype=engine.trunk_dtype(precision)
-    )
+    backbone = backbones.find(config.backbone, config.pixels)
+    plain = backbones.build(backbone, **options)
+    fast = backbones.build(backbone, **options, dtype=engine.trunk_dtype(precision))
     engines = {f"{'TensorFlow' if _ON_TENSORFLOW else 'JAX'} engine, {precision}": engine.Engine(fast, precision)}
     if extras.has("openvino") and engine.freezes():
         for each in (precision, "int8"):

@@ -27,7 +27,7 @@ from tiny_imagenet_tf.choices import Which
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.options import NetworkOptions
-from tiny_imagenet_tf.runs.files import check_folder
+from tiny_imagenet_tf.runs.files import check_folder, check_once
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.summary import ALL_MEMBERS, Crops, Ensemble, Summary, Validation
 
@@ -66,9 +66,7 @@ def main(config: Config) -> Run:
     splits.check_fraction(config.fraction)
     if not config.members:
         raise UserError("no run directory or .keras file was given")
-    places = [path.expanduser().resolve() for path in config.members]
-    if twice := [path for path, place in zip(config.members, places, strict=True) if places.count(place) > 1]:
-        raise UserError(f"{twice[0]}: was named twice")
+    check_once(config.members)
     found = find(config.members, config.snapshots, config.pixels, config.labels)
     for member in found:
         if member.run is None:

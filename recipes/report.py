@@ -20,7 +20,7 @@ from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.published import MILANI_TSNE_CLASSES
 from tiny_imagenet_tf.runs import records
-from tiny_imagenet_tf.runs.files import check_folder, check_output, read_json
+from tiny_imagenet_tf.runs.files import check_folder, check_once, check_output, read_json
 from tiny_imagenet_tf.runs.run import Run
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -55,9 +55,7 @@ def main(config: Config) -> None:
         path = getattr(config, name)
         if path not in (None, getattr(Config, name)) and not path.exists():
             raise UserError(f"--{name.replace('_', '-')} {path}: no such file or folder")
-    places = [path.expanduser().resolve() for path in config.runs]
-    if twice := [path for path, place in zip(config.runs, places, strict=True) if places.count(place) > 1]:
-        raise UserError(f"{twice[0]}: was named twice")
+    check_once(config.runs)
     out = config.out or config.runs[0] / "report"
     check_folder("--out", out)
     check_output("--docs", config.docs)

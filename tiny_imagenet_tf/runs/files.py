@@ -212,6 +212,13 @@ def check_apart(option: str, path: Path) -> None:
             raise UserError(f"{option} {path}: lies within the dataset, {each}, where nothing is written")
 
 
+def check_once(paths: Sequence[Path]) -> None:
+    """Raises UserError where two of some paths are one file or folder."""
+    places = [path.expanduser().resolve() for path in paths]
+    if twice := [path for path, place in zip(paths, places, strict=True) if places.count(place) > 1]:
+        raise UserError(f"{twice[0]}: was named twice")
+
+
 def _nearest(path: Path) -> Path:
     """What is there, of a path and those above it."""
     return next(each for each in (path, *path.parents) if each.exists())
