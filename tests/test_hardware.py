@@ -37,6 +37,21 @@ def test_a_gpu_from_ampere_on_trains_in_bfloat16_and_extracts_in_float16(monkeyp
     assert hardware.resolve_precision("auto", frozen=True) == "float16"
 
 
+@pytest.mark.parametrize(
+    ("machine", "flags", "saturates"),
+    [
+        ("x86_64", {"avx2"}, True),
+        ("AMD64", {"avx2", "avx_vnni"}, False),
+        ("x86_64", {"avx512f", "avx512_vnni"}, False),
+        ("arm64", set(), False),
+    ],
+)
+def test_sums_of_bytes_overflow_on_x86_without_vnni(monkeypatch, machine, flags, saturates):
+    monkeypatch.setattr(hardware.platform, "machine", lambda: machine)
+    monkeypatch.setattr(hardware, "_CPU_FLAGS", frozenset(flags))
+    assert hardware.cpu_saturates_int8() == saturates
+
+
 def test_a_tpu_is_named_and_computes_in_bfloat16(monkeypatch):
     jax = pytest.importorskip("jax")
     monkeypatch.setattr(hardware, "_TENSORFLOW", False)

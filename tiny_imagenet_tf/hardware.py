@@ -2,8 +2,8 @@
 
 import contextlib
 import dataclasses
-import functools
 import os
+import platform
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +15,8 @@ import tensorflow as tf
 from tiny_imagenet_tf.choices import Arithmetic, Precision
 from tiny_imagenet_tf.errors import UserError
 
+_CPU_INFO = Path("/proc/cpuinfo")
+_CPU_FLAGS = frozenset(_CPU_INFO.read_text().split() if _CPU_INFO.exists() else ())
 _TENSORFLOW = keras.backend.backend() == "tensorflow"
 if not _TENSORFLOW:  # it reads the images; the memory of a GPU is for the backend that computes
     tf.config.set_visible_devices([], "GPU")
@@ -34,12 +36,15 @@ def set_seed(seed: int, devices: Sequence[str] = ()) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-@functools.cache
 def cpu_has_bfloat16() -> bool:
     """Whether this CPU multiplies bfloat16 in hardware (AVX512-BF16 or AMX; read from Linux)."""
-    info = Path("/proc/cpuinfo")
-    flags = info.read_text().split() if info.exists() else []
-    return "avx512_bf16" in flags or "amx_bf16" in flags
+    return not _CPU_FLAGS.isdisjoint({"avx512_bf16", "amx_bf16"})
+
+
+def cpu_saturates_int8() -> bool:
+    """Whether this CPU sums products of bytes in 16 bits, which are too few: x86 without VNNI (read from Linux)."""
+    x86 = platform.machine().lower() in ("x86_64", "amd64")
+    return x86 and _CPU_FLAGS.isdisjoint({"avx512_vnni", "avx_vnni", "amx_int8"})
 
 
 def gpus_have_bfloat16(devices: Sequence[str] = ()) -> bool:

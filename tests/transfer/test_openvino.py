@@ -1,5 +1,6 @@
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 
@@ -8,6 +9,7 @@ from tiny_imagenet_tf.data import splits, views
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments.experiment import precision_of
 from tiny_imagenet_tf.experiments.options import Study
+from tiny_imagenet_tf.models import backbones
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.transfer import openvino
 from tiny_imagenet_tf.transfer.engine import Engine, batch_size
@@ -45,6 +47,23 @@ def test_int8_is_close_and_made_once(small_trunk, train, tmp_path, monkeypatch):
     stored = plain.under_openvino(train, tmp_path)
     np.testing.assert_array_equal(stored.extractor(views.WHOLE)(IMAGES, views.WHOLE.table(7)), values)
     assert sorted(path.suffix for path in tmp_path.glob("*int8-*")) == [".bin", ".xml"]  # no part is left
+
+
+def test_where_sums_overflow_weights_have_seven_bits_and_values_a_store_of_their_own(train, tmp_path, monkeypatch):
+    x = images = keras.Input((40, 40, 3))
+    for _ in range(2):  # the first layer of a network always gets seven bits
+        x = keras.layers.Conv2D(12, 7, strides=5, activation="relu")(x)
+    keras.Model(images, keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)).save(tmp_path / "two.keras")
+    two_layers = backbones.build(backbones.find(str(tmp_path / "two.keras"), "-1..1"))
+    digests, largest = set(), {}
+    for saturates in (True, False):
+        monkeypatch.setattr(hardware, "cpu_saturates_int8", lambda saturates=saturates: saturates)
+        network = Engine(two_layers, "int8").under_openvino(train, tmp_path).network
+        digests.add(network.description["quantized_sha256"])
+        weights = [each.data for each in network.model.get_ops() if each.get_type_name() == "Constant"]
+        largest[saturates] = {int(np.abs(each.astype(int)).max()) for each in weights if each.dtype == np.int8}
+    assert max(largest[True]) == 64 and max(largest[False]) == 127
+    assert len(digests) == len(list(tmp_path.glob("int8-*.xml"))) == 2
 
 
 def test_what_computes_the_values_is_in_the_key_of_their_store(small_trunk, train, tmp_path):

@@ -135,7 +135,10 @@ def quantized(trunk: Trunk, pixels: Callable[[], np.ndarray], shown: str, folder
     import nncf
     import openvino
 
-    key = json.dumps({**trunk.description, "shown": shown, "nncf": nncf.__version__}, sort_keys=True)
+    # Where sums of products can overflow, weights get seven bits, so that none does. The two kinds of network have
+    # values of their own, whichever machines share the folder.
+    overflow = {"seven_bits": True} if hardware.cpu_saturates_int8() else {}
+    key = json.dumps({**trunk.description, "shown": shown, "nncf": nncf.__version__, **overflow}, sort_keys=True)
     description = folder / f"int8-{hashlib.sha256(key.encode()).hexdigest()[:20]}.xml"
     weights = description.with_suffix(".bin")
     folder.mkdir(parents=True, exist_ok=True)
@@ -143,7 +146,7 @@ def quantized(trunk: Trunk, pixels: Callable[[], np.ndarray], shown: str, folder
     with locked(folder / ".int8.lock", f"the int8 network in {folder}", wait=True):
         if not description.is_file():
             sweep(folder)
-            _quantize(trunk, pixels(), description)
+            _quantize(trunk, pixels(), description, seven_bits=bool(overflow))
     try:
         model = openvino.Core().read_model(description, weights)
     except RuntimeError as error:
@@ -152,15 +155,17 @@ def quantized(trunk: Trunk, pixels: Callable[[], np.ndarray], shown: str, folder
     return Network(model, "int8", {"engine": "openvino", "quantized_sha256": digest})
 
 
-def _quantize(trunk: Trunk, images: np.ndarray, description: Path) -> None:
-    """Writes a trunk in int8: the description of its network, and beside it its weights."""
+def _quantize(trunk: Trunk, images: np.ndarray, description: Path, *, seven_bits: bool) -> None:
+    """Writes a trunk in int8: the description of its network, and beside it its weights, in seven bits if need be."""
     import nncf
     import openvino
 
     print(f"int8: measuring the range of every map on {len(images)} training images")
     data = nncf.Dataset([image[None] for image in images])
     nncf.set_log_level(logging.ERROR)
-    made = nncf.quantize(convert(trunk, "float32").model, data, subset_size=len(images))
+    advanced = nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.ENABLE if seven_bits else None)
+    model = convert(trunk, "float32").model
+    made = nncf.quantize(model, data, subset_size=len(images), advanced_parameters=advanced)
 
     def save(part: Path) -> None:
         openvino.save_model(made, part, compress_to_fp16=False)
