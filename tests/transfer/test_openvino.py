@@ -62,7 +62,7 @@ def test_where_sums_overflow_weights_have_seven_bits_and_values_a_store_of_their
         digests.add(network.description["quantized_sha256"])
         weights = [each.data for each in network.model.get_ops() if each.get_type_name() == "Constant"]
         largest[saturates] = {int(np.abs(each.astype(int)).max()) for each in weights if each.dtype == np.int8}
-    assert max(largest[True]) == 64 and max(largest[False]) == 127
+    assert max(largest[True]) <= 64 < max(largest[False])
     assert len(digests) == len(list(tmp_path.glob("int8-*.xml"))) == 2
 
 
