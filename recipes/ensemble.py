@@ -56,11 +56,51 @@ class Config(NetworkOptions):
 
 
 def main(config: Config) -> Run:
-    from tiny_imagenet_tf import hardware  # TensorFlow is loaded when the recipe runs
-    from tiny_imagenet_tf.data import splits
+    from tiny_imagenet_tf.data import splits  # TensorFlow is loaded when the recipe runs
     from tiny_imagenet_tf.evaluation import ensembles
-    from tiny_imagenet_tf.evaluation.members import find, images_of
+    from tiny_imagenet_tf.evaluation.members import images_of
     from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
+    from tiny_imagenet_tf.evaluation.recording import record
+
+    found = _members(config)
+    builder = splits.prepare(*images_of(found, config.source, config.data_dir))
+    validation = splits.load(builder, "validation").fraction(config.fraction)
+    probabilities = [member.probabilities(validation, config.crops, stored=True) for member in found]
+    _check_different(found, probabilities)
+    joined = ensembles.join_best_first(probabilities, validation.labels)
+    print(table(found, joined))
+
+    picked = joined.order if config.all else joined.best_members
+    chosen = [found[member] for member in picked]
+    answers = [(validation, np.mean([probabilities[member] for member in picked], axis=0))]
+    if "test" in builder.info.splits and all(member.path is not None for member in chosen):
+        test = splits.load(builder, "test").fraction(config.fraction)
+        answers.append((test, sum(member.probabilities(test, config.crops) for member in chosen)))
+    key = ensembles.published_key([member.published for member in chosen], [member.run for member in chosen])
+    figures = [top_k_accuracy(answers[0][1], validation.labels, k) for k in (1, 5)]
+    members = tuple((found[member].name, joined.accuracies[member]) for member in joined.order)
+    summary = Summary(
+        title=published.RESULTS[key].name if key else f"Ensemble of {len(picked)}",
+        published=key,
+        validation=Validation(len(validation), *figures, config.crops),
+        notes=tuple(splits.shortfalls({split.name: split for split, _ in answers})),
+        selection=ALL_MEMBERS if config.all else "order and number of the members on val",
+        ensemble=Ensemble(joined.accuracy_by_size, joined.best_size, members),
+        **(_training(chosen) if all(member.run for member in chosen) else {}),
+    )
+    run = record(config.runs, "ensemble", config, answers, summary)
+    print(f"Written to {run.path}; next:\n  tiny-imagenet report {shlex.quote(str(run.path))}")
+    return run
+
+
+def _members(config: Config) -> "list[Member]":
+    """Finds the networks to join.
+
+    Raises:
+        UserError: what is wrong with an option or a file, told before images are prepared.
+    """
+    from tiny_imagenet_tf.data import splits
+    from tiny_imagenet_tf.evaluation.members import find
 
     check_folder("--runs", config.runs)
     splits.check_fraction(config.fraction)
@@ -70,44 +110,15 @@ def main(config: Config) -> Run:
     found = find(config.members, config.snapshots, config.pixels, config.labels)
     for member in found:
         if member.run is None:
-            member.network()  # what is wrong with a file is told before images are prepared
-    builder = splits.prepare(*images_of(found, config.source, config.data_dir))
-    validation = splits.load(builder, "validation").fraction(config.fraction)
-    probabilities = [member.probabilities(validation, config.crops, stored=True) for member in found]
+            member.network()
+    return found
+
+
+def _check_different(found: "list[Member]", probabilities: list[np.ndarray]) -> None:
+    """Raises UserError where two members are the same network."""
     for (one, its), (other, others) in itertools.combinations(zip(found, probabilities, strict=True), 2):
         if np.array_equal(its, others):
             raise UserError(f"{one.name} and {other.name} give equal answers: one network, which would count twice")
-    joined = ensembles.join_best_first(probabilities, validation.labels)
-    print(table(found, joined))
-
-    picked = joined.order if config.all else joined.best_members
-    answers = np.mean([probabilities[member] for member in picked], axis=0)
-    chosen = [found[member] for member in picked]
-    shown, tested = {"validation": validation}, None
-    if "test" in builder.info.splits and all(member.path is not None for member in chosen):
-        test = shown["test"] = splits.load(builder, "test").fraction(config.fraction)
-        tested = sum(member.probabilities(test, config.crops) for member in chosen).argmax(axis=1)
-    key = ensembles.published_key([member.published for member in chosen], [member.run for member in chosen])
-    figures = [top_k_accuracy(answers, validation.labels, k) for k in (1, 5)]
-    members = tuple((found[member].name, joined.accuracies[member]) for member in joined.order)
-    summary = Summary(
-        title=published.RESULTS[key].name if key else f"Ensemble of {len(picked)}",
-        published=key,
-        validation=Validation(len(validation), *figures, config.crops),
-        notes=tuple(splits.shortfalls(shown)),
-        selection=ALL_MEMBERS if config.all else "order and number of the members on val",
-        ensemble=Ensemble(joined.accuracy_by_size, joined.best_size, members),
-        **(_training(chosen) if all(member.run for member in chosen) else {}),
-    )
-    digests = {"validation": validation.digest}
-    with Run.created(config.runs, "ensemble", config) as run:
-        run.write_environment(device=hardware.describe_device(alone=True), dataset={"digests": digests})
-        run.write_validation_predictions(validation, answers)
-        if tested is not None:
-            run.write_test_predictions(test, tested)
-        run.write_summary(summary)
-    print(f"Written to {run.path}; next:\n  tiny-imagenet report {shlex.quote(str(run.path))}")
-    return run
 
 
 def _training(members: "list[Member]") -> dict[str, Any]:

@@ -27,6 +27,8 @@ from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.snapshots import Snapshots
 from tiny_imagenet_tf.runs.summary import Crops
 
+OTHER_NETWORKS = (".h5", ".hdf5", ".onnx", ".tflite", ".pt", ".pth", ".safetensors")
+
 
 @dataclasses.dataclass(frozen=True)
 class Config:
@@ -113,11 +115,13 @@ def split(paths: Sequence[Path]) -> tuple[Path | None, Sequence[Path]]:
     """Returns the network's path, None where the first is a picture already, and the pictures'.
 
     Raises:
-        UserError: no picture is among them.
+        UserError: no picture is among them, or the network is of another kind.
     """
     first = paths[0].expanduser() if paths else Path()
     named = first.suffix == ".keras" or Run(first).begun or Snapshots.exist(first / "snapshots")
     model, shown = (paths[0], paths[1:]) if named else (None, paths)
+    if not named and (first.suffix in OTHER_NETWORKS or (first / "saved_model.pb").exists()):
+        raise UserError(f"{first}: a network must be a run directory or a .keras file")
     if not shown:
         raise UserError("no picture was given")
     return model, shown

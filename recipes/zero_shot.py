@@ -58,6 +58,7 @@ def main(config: Config) -> Run:
     from tiny_imagenet_tf import hardware  # TensorFlow is loaded when the recipe runs
     from tiny_imagenet_tf.data import labels, splits, views
     from tiny_imagenet_tf.evaluation.metrics import combine, top_k_accuracy
+    from tiny_imagenet_tf.evaluation.recording import record
     from tiny_imagenet_tf.models import backbones
     from tiny_imagenet_tf.transfer import engine
     from tiny_imagenet_tf.transfer.experiment import extraction_of
@@ -82,10 +83,9 @@ def main(config: Config) -> Run:
         """Of a split's classes, (n, classes): of several crops, their mean."""
         return combine(store.load()[:, columns] for store in extraction.fill(split, shown))
 
-    answers = probabilities(found["validation"])
-    tested = probabilities(found["test"]).argmax(axis=1) if "test" in found else None
-    figures = [top_k_accuracy(answers, found["validation"].labels, k) for k in (1, 5)]
-    images, notes = len(answers), splits.shortfalls({name: found[name] for name in found if name != "train"})
+    answers = [(split, probabilities(split)) for name, split in found.items() if name != "train"]
+    figures = [top_k_accuracy(answers[0][1], found["validation"].labels, k) for k in (1, 5)]
+    images, notes = len(found["validation"]), splits.shortfalls({split.name: split for split, _ in answers})
     summary = Summary(
         title=f"{network.backbone.name}, ImageNet's own head",
         validation=Validation(images, *figures, config.crops),
@@ -93,14 +93,7 @@ def main(config: Config) -> Run:
         trunk=network.label,
         notes=(*notes, *(["scores in int8"] if precision == "int8" else [])),
     )
-    digests = {name: found[name].digest for name in ("validation", "test") if name in found}
-    with Run.created(config.runs, "zero_shot", config) as run:
-        device = hardware.describe_device(alone=True)
-        run.write_environment(device=device, precision=precision, dataset={"digests": digests})
-        run.write_validation_predictions(found["validation"], answers)
-        if tested is not None:
-            run.write_test_predictions(found["test"], tested)
-        run.write_summary(summary)
+    run = record(config.runs, "zero_shot", config, answers, summary, precision=precision)
     print(f"val: {figures[0]:.2%} top-1, {figures[1]:.2%} top-5 of {images:,} images, without training\n{run.path}")
     return run
 

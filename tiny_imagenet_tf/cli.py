@@ -58,29 +58,18 @@ def command(
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     interrupts.install()
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by who called
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # a file's name may be any bytes
+    _mend_streams()
     if {"-h", "--help"} & set(arguments):
         print(wrapped(description or ""), end="\n\n")
     try:
-        for before, word in itertools.pairwise(["", *arguments]):
-            if not word or re.fullmatch(r"--[\w-]+=", word):
-                where = word or before or "the command line"
-                raise UserError(f"{where}: an empty word; is a variable of the shell not set?")
+        _check_words(arguments)
         chosen = _with_homes(_parsed(config, arguments, program))
         if hasattr(chosen, "look_first"):
             chosen.look_first()
         _load(chosen)
         done = run(chosen)
         if getattr(chosen, "demo", False) and hasattr(done, "has_predictions"):
-            given = [word for word in arguments if word != "--demo"]
-            real = getattr(config, "REAL", ())  # an option and its value, unless it was named
-            named = any(word.split("=")[0] in real[:1] for word in given)
-            _end_demo(done.path, _line(program, given if named else [*real, *given]))
+            _end_demo(done.path, _line(program, _for_real(config, arguments)))
     except KeyboardInterrupt as error:
         print(f"\n{error if isinstance(error, interrupts.Interrupted) else 'SIGINT: ended.'}", file=sys.stderr)
         if then := getattr(error, "then", ()):
@@ -92,6 +81,32 @@ def command(
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+def _mend_streams() -> None:
+    """Makes output that its reader has closed, or that holds the odd bytes of a file's name, no error."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who called
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _check_words(arguments: Sequence[str]) -> None:
+    """Raises UserError where a word of the command line is empty."""
+    for before, word in itertools.pairwise(["", *arguments]):
+        if not word or re.fullmatch(r"--[\w-]+=", word):
+            where = word or before or "the command line"
+            raise UserError(f"{where}: an empty word; is a variable of the shell not set?")
+
+
+def _for_real(config: type[Config], arguments: Sequence[str]) -> list[str]:
+    """Returns a demo's arguments for the real images, with what a demo makes itself."""
+    given = [word for word in arguments if word != "--demo"]
+    real = getattr(config, "REAL", ())  # an option and its value, unless it was named
+    named = any(word.split("=")[0] in real[:1] for word in given)
+    return given if named else [*real, *given]
 
 
 def _load(chosen: object) -> None:
