@@ -185,3 +185,13 @@ def test_a_project_with_a_list_of_classes_is_no_dataset(tmp_path):
     (tmp_path / "train" / "n01443537").mkdir()
     with pytest.raises(UserError, match="lies within the dataset"):
         files.check_apart("--runs", tmp_path / "runs")
+
+
+def test_without_locks_each_process_does_everything_and_says_so_once(tmp_path, monkeypatch, capsys):
+    def refused(*arguments):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("tiny_imagenet_tf.runs.files.fcntl.lockf", refused)
+    shares = Shares(tmp_path / ".lock")
+    assert shares.take(0) and shares.take(1)
+    assert capsys.readouterr().err.count(f"{tmp_path}: no locks on this file system") == 1

@@ -29,15 +29,15 @@ def test_everything_that_a_run_reads_is_stored(options, capsys, monkeypatch, rec
     before = values_in(options.store)
     given = {name: value for name, value in vars(options).items() if name not in ("ray", "cores")}
     v2 = recipe("transfer_v2")
-    monkeypatch.setattr("tiny_imagenet_tf.transfer.extraction.Extraction.make", None)  # there is nothing to make
+    monkeypatch.setattr("tiny_imagenet_tf.transfer.extraction.Extraction._make", None)  # there is nothing to make
     v2.main(v2.Config(**given | {"runs": options.store.parent, "epochs": 1, "batch_size": 4}))
     assert values_in(options.store) == before
 
 
 def test_what_is_done_is_not_done_again(options, monkeypatch):
     extracting.run(options)
-    assert list(extracting.Work.of(options).missing()) == []
-    monkeypatch.setattr("tiny_imagenet_tf.transfer.extraction.Extraction.make", None)
+    assert extracting.Work.of(options).missing() == [[], [], []]
+    monkeypatch.setattr("tiny_imagenet_tf.transfer.extraction.Extraction._make", None)
     extracting.run(options)
 
 
@@ -96,13 +96,14 @@ def test_actors_on_two_machines_of_which_one_is_killed_leave_the_same(options, e
     ray = pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
-    killed = []
+    killed, written = [], {}
 
     def kill_one():
         while len(values_in(options.store)) < 3:
             time.sleep(0.01)
         killed.append(next(actors_of("_Actor")))
         os.kill(killed[0], signal.SIGKILL)
+        written.update({path: path.stat().st_mtime_ns for path in options.store.rglob("*.npy")})
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     try:
@@ -116,3 +117,4 @@ def test_actors_on_two_machines_of_which_one_is_killed_leave_the_same(options, e
         ray.shutdown()
         cluster.shutdown()
     assert killed and values_in(options.store) == expected
+    assert len(written) >= 3 and {path: path.stat().st_mtime_ns for path in written} == written, "made twice"

@@ -14,6 +14,7 @@ import secrets
 import shutil
 import socket
 import stat
+import sys
 import tokenize
 import zipfile
 import zlib
@@ -384,7 +385,9 @@ class Shares:
         try:
             fcntl.lockf(self._file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB), 1, part)
         except OSError as error:
-            return error.errno not in (errno.EACCES, errno.EAGAIN)  # without locks everyone does every part
+            if error.errno in (errno.EACCES, errno.EAGAIN):
+                return False
+            _tell_of_no_locks(os.path.dirname(self._file.name))
         return True
 
     def give_back(self, part: int) -> None:
@@ -395,6 +398,13 @@ class Shares:
     def close(self) -> None:
         """Gives all parts back."""
         self._file.close()
+
+
+@functools.cache
+def _tell_of_no_locks(folder: str) -> None:
+    """Says, once, that processes which share work would all do all of it."""
+    told = f"{folder}: no locks on this file system; start one process alone, or each does all of the work"
+    print(told, file=sys.stderr)
 
 
 @functools.cache

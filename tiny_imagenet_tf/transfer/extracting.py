@@ -1,7 +1,7 @@
 """Fills all stores that runs of transfer learning read, in this process or by the actors of a Ray cluster."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 from tiny_imagenet_tf import cluster, hardware, progress
 from tiny_imagenet_tf.data.splits import Split
@@ -11,6 +11,9 @@ from tiny_imagenet_tf.experiments import data as images
 from tiny_imagenet_tf.transfer import experiment
 from tiny_imagenet_tf.transfer.extraction import Extraction, Shard
 from tiny_imagenet_tf.transfer.options import ExtractOptions
+
+TOGETHER = 4
+"""Shards, at most, that an actor of a cluster is given at once; they share a pipeline."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,19 +39,21 @@ class Work:
         parts = [(split, list(shown)) for split, shown in experiment.tested_parts(options.crops, data)]
         return cls(extraction, parts + [(split, shown) for split, _, shown in experiment.training_parts(options, data)])
 
-    def do(self, part: int, view: int, shard: int) -> None:
-        """Extracts one shard, unless another process does."""
+    def do(self, part: int, shards: Sequence[tuple[int, int]]) -> None:
+        """Extracts some shards of a part, each a view's number and its own, unless another process does."""
         split, shown = self.parts[part]
-        found = Shard(self.extraction.store(split, shown[view]), split, shown[view], shard)
-        with progress.bar("", len(found.rows)) as bar:
-            self.extraction.make_alone(found, bar)
+        wanted = [Shard(self.extraction.store(split, shown[view]), split, shown[view], each) for view, each in shards]
+        with progress.bar("", sum(len(shard.rows) for shard in wanted)) as bar:
+            for shard in self.extraction.make_free(wanted, bar):
+                self.extraction.make_alone(shard, bar)
 
-    def missing(self) -> Iterator[tuple[int, int, int]]:
-        """Gives what :meth:`do` takes, of every shard that is not written."""
-        for part, (split, shown) in enumerate(self.parts):
-            for view, each in enumerate(shown):
-                store = self.extraction.store(split, each)
-                yield from ((part, view, shard) for shard in store.shards if not store.is_written(shard))
+    def missing(self) -> list[list[tuple[int, int]]]:
+        """Returns of each part, in the form that :meth:`do` takes, the shards that are not written."""
+        stores = [[self.extraction.store(split, each) for each in shown] for split, shown in self.parts]
+        return [
+            [(view, each) for view, store in enumerate(part) for each in store.shards if not store.is_written(each)]
+            for part in stores
+        ]
 
 
 def run(options: ExtractOptions) -> None:
@@ -75,17 +80,22 @@ def _by_actors(options: ExtractOptions, work: Work) -> None:
     """
     import ray
 
-    missing = list(work.missing())
-    if not missing:
+    missing = work.missing()
+    if not (shards := sum(map(len, missing))):
         return
     # One for all processes: they are part of what a store's values are.
     options = dataclasses.replace(options.settled, precision=work.extraction.engine.precision)
-    with cluster.actors(options.ray, options.cores, len(missing), _Actor, options) as actors:
-        pool = ray.util.ActorPool(actors)
-        with progress.bar(f"{len(actors)} actors", len(missing), unit="shards") as bar:
-            for _ in pool.map_unordered(lambda actor, shard: actor.do.remote(*shard), missing):
-                bar.update()
-    if lost := len(list(work.missing())):
+    with cluster.actors(options.ray, options.cores, shards, _Actor, options) as actors:
+        pool, at_once = ray.util.ActorPool(actors), max(1, min(TOGETHER, shards // (4 * len(actors))))
+        tasks = [
+            (part, of_part[first : first + at_once])
+            for part, of_part in enumerate(missing)
+            for first in range(0, len(of_part), at_once)
+        ]
+        with progress.bar(f"{len(actors)} actors", shards, unit="shards") as bar:
+            for done in pool.map_unordered(lambda actor, task: actor.do.remote(*task), tasks):
+                bar.update(done)
+    if lost := sum(map(len, work.missing())):
         raise UserError(
             f"{lost} of the shards that actors have written are not in {work.extraction.root}: {cluster.SHARED}"
         )
@@ -101,6 +111,7 @@ class _Actor:
     def __init__(self, options: ExtractOptions):
         self._work = Work.of(options)
 
-    def do(self, *shard: int) -> None:
-        """Extracts one shard; see :meth:`Work.do`."""
-        self._work.do(*shard)
+    def do(self, part: int, shards: Sequence[tuple[int, int]]) -> int:
+        """Extracts some shards, and returns how many; see :meth:`Work.do`."""
+        self._work.do(part, shards)
+        return len(shards)

@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import dataclasses
+import functools
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from tiny_imagenet_tf.data import batches, views
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.data.views import DrawnView, View
 from tiny_imagenet_tf.runs.transfer_values import Store, open_store
-from tiny_imagenet_tf.transfer.engine import Engine, batch_size
+from tiny_imagenet_tf.transfer.engine import Engine, Extractor, batch_size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,87 +85,89 @@ class Extraction:
 
     def _fill_free(self, split: Split, shown: Sequence[View | DrawnView], stores: Sequence[Store]) -> list[Shard]:
         """Extracts the shards that no other process is at work on, and returns the others."""
-        missing = [[shard for shard in store.shards if not store.is_written(shard)] for store in stores]
-        total = sum(store.rows for store in stores)
-        to_do = sum(
-            len(store.rows_of(shard)) for store, shards in zip(stores, missing, strict=True) for shard in shards
-        )
-        if not to_do:
+        missing = [
+            Shard(store, split, view, number)
+            for store, view in zip(stores, shown, strict=True)
+            for number in store.shards
+            if not store.is_written(number)
+        ]
+        if not missing:
             return []
+        total = sum(store.rows for store in stores)
         title = f"{split.name}, {len(shown)} views" if len(shown) > 1 else split.name
-        with progress.bar(title, total, done=total - to_do) as bar:
-            return [
-                Shard(store, split, view, number)
-                for store, view, shards in zip(stores, shown, missing, strict=True)
-                if shards
-                for number in self._share(store, split, view, shards, bar)
-            ]
+        with progress.bar(title, total, done=total - sum(len(shard.rows) for shard in missing)) as bar:
+            return self.make_free(missing, bar)
 
-    def _share(
-        self, store: Store, split: Split, view: View | DrawnView, shards: list[int], bar: progress.tqdm
-    ) -> list[int]:
-        """Extracts those of some shards that are free, and returns the others."""
+    def make_free(self, shards: Sequence[Shard], bar: progress.tqdm) -> list[Shard]:
+        """Extracts those of some shards of a split that no other process is at work on, and returns the others."""
         held = []
+        with contextlib.ExitStack() as at_end:
+            stores = {shard.store.folder: shard.store for shard in shards}
+            shares = {
+                folder: at_end.enter_context(contextlib.closing(store.shares())) for folder, store in stores.items()
+            }
 
-        def own() -> Iterator[int]:
-            for shard in shards:
-                if not shares.take(shard):
-                    held.append(shard)
-                elif not store.is_written(shard):  # by another process, meanwhile
-                    yield shard
-                else:
-                    bar.update(len(store.rows_of(shard)))
-                    shares.give_back(shard)
+            def own() -> Iterator[Shard]:
+                for shard in shards:
+                    share = shares[shard.store.folder]
+                    if not share.take(shard.number):
+                        held.append(shard)
+                    elif not shard.store.is_written(shard.number):  # by another process, meanwhile
+                        yield shard
+                    else:
+                        bar.update(len(shard.rows))
+                        share.give_back(shard.number)
 
-        with contextlib.closing(store.shares()) as shares:
-            for shard in self.make(store, split, view, own(), bar):
-                shares.give_back(shard)
+            for shard in self._make(shards[0].split, own(), bar):
+                shares[shard.store.folder].give_back(shard.number)
         return held
 
     def make_alone(self, shard: Shard, bar: progress.tqdm) -> None:
         """Waits for the process that is at work on a shard, and steps in for one that died over it."""
-        store = shard.store
-        with contextlib.closing(store.shares()) as shares:
+        with contextlib.closing(shard.store.shares()) as shares:
             shares.take(shard.number, wait=True)
-            if store.is_written(shard.number):
+            if shard.store.is_written(shard.number):
                 bar.update(len(shard.rows))
             else:
-                list(self.make(store, shard.split, shard.view, [shard.number], bar))
+                list(self._make(shard.split, [shard], bar))
 
-    def make(
-        self, store: Store, split: Split, view: View | DrawnView, shards: Iterable[int], bar: progress.tqdm
-    ) -> Iterator[int]:
-        """Extracts shards of a store, and gives the number of each when it is written.
+    def _make(self, split: Split, shards: Iterable[Shard], bar: progress.tqdm) -> Iterator[Shard]:
+        """Extracts shards of a split, of any views, and gives each when it is written.
 
         One pipeline decodes for all of them, some batches ahead; a GPU has the next batch before the values of one are
         fetched; a thread writes.
 
         Args:
-            store: of the view.
-            split: its images.
-            view: in which they are shown.
-            shards: their numbers, asked for as they are needed.
+            split: their images.
+            shards: asked for as they are needed.
             bar: counts images.
         """
-        extract, table, begun = self.engine.extractor(view), view.table(len(split)), collections.deque()
+        begun, batches_of = collections.deque(), collections.deque()  # shards, and of each batch its shard
+
+        @functools.cache
+        def way(view: View | DrawnView) -> tuple[Extractor, np.ndarray]:
+            return self.engine.extractor(view), view.table(len(split))
 
         def batches_of_rows() -> Iterator[np.ndarray]:
             for shard in shards:
                 begun.append(shard)
-                rows = np.array(store.rows_of(shard), np.int64)
-                yield from np.split(rows, range(batch_size(), len(rows), batch_size()))
+                rows = np.array(shard.rows, np.int64)
+                for batch in np.split(rows, range(batch_size(), len(rows), batch_size())):
+                    batches_of.append(shard)
+                    yield batch
 
         def in_flight() -> Iterator[np.ndarray]:
             waiting = None
             for images, rows in batches.of_rows(split, batches_of_rows()):
+                extract, table = way(batches_of.popleft().view)
                 before, waiting = waiting, extract(images, table[np.asarray(rows)])
                 if before is not None:
                     yield np.asarray(before)
             if waiting is not None:
                 yield np.asarray(waiting)
 
-        def write(shard: int, values: list[np.ndarray], seconds: float) -> int:
-            store.write(shard, np.concatenate(values), seconds=round(seconds, 3))
+        def write(shard: Shard, values: list[np.ndarray], seconds: float) -> Shard:
+            shard.store.write(shard.number, np.concatenate(values), seconds=round(seconds, 3))
             return shard
 
         with ThreadPoolExecutor(1) as writer:
@@ -172,7 +175,7 @@ class Extraction:
             for some in in_flight():
                 values.append(some.astype(self.dtype))
                 bar.update(len(some))
-                if sum(map(len, values)) == len(store.rows_of(begun[0])):
+                if sum(map(len, values)) == len(begun[0].rows):
                     now = time.perf_counter()
                     written.append(writer.submit(write, begun.popleft(), values, now - started))
                     values, started = [], now
