@@ -21,7 +21,9 @@ TITLES = {
     "search": "Many heads together",
     "growth": "How a head's epoch grows",
     "growth_extraction": "How extraction grows",
+    "growth_training": "How training grows",
 }
+# What older files do not say of their CPU.
 MACHINES = {"avx2": ", AVX2", "avx512": ", AVX-512 with VNNI and bfloat16"}
 
 
@@ -32,7 +34,7 @@ def section(_: str) -> str:
         stored = json.loads(path.read_text())
         found = Measurement(*(stored[name] for name in ("name", "shown", "unit", "rates")))
         versions = ", ".join(f"{name} {number}" for name, number in stored["versions"].items())
-        machine = stored["device"] + MACHINES.get(path.parent.name, "")
+        machine = stored["device"] if "AVX" in stored["device"] else stored["device"] + MACHINES[path.parent.name]
         caption = (
             f"{machine}, commit `{(stored['commit'] or 'unknown')[:7]}`, {stored['started'][:10]}, "
             f"{found.turns} turns; {versions}."

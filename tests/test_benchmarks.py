@@ -41,7 +41,9 @@ CASES = {
     "training step": ("training_step", TINY, ["float32"]),
     "training steps together": ("training_step", TINY | {"steps": 4, "together": 2}, ["float32"]),
 }
-SLOW = ("growth", "extraction", "pipeline", "training step", "training steps together")
+TOGETHER = {"batch_size": 10, "steps": 2, "width_multiplier": 0.05, "turns": 1}
+CASES["training by processes"] = ("growth_training", TOGETHER, ["one process", "two processes"])
+SLOW = ("growth", "extraction", "pipeline", "training step", "training steps together", "training by processes")
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,21 @@ def test_a_gpu_from_ampere_on_trains_in_bfloat16_and_extracts_in_float16(monkeyp
 
 
 @pytest.mark.parametrize(
+    ("flags", "kind"),
+    [
+        ({"avx2"}, "cores, AVX2"),
+        ({"avx2", "avx_vnni"}, "cores, AVX2 with VNNI"),
+        ({"avx2", "avx512f", "avx512_vnni", "avx512_bf16"}, "cores, AVX-512 with VNNI and bfloat16"),
+        (set(), "cores"),
+    ],
+)
+def test_a_cpu_is_named_with_what_decides_its_speed(monkeypatch, flags, kind):
+    monkeypatch.setattr(hardware, "has_gpu", lambda: False)
+    monkeypatch.setattr(hardware, "_CPU_FLAGS", frozenset(flags))
+    assert hardware.describe_device().endswith(kind)
+
+
+@pytest.mark.parametrize(
     ("machine", "flags", "saturates"),
     [
         ("x86_64", {"avx2"}, True),
@@ -143,7 +158,7 @@ def test_a_seed_makes_the_cpu_deterministic_where_it_does_the_work(monkeypatch, 
 def test_the_device_named_is_the_one_that_works(monkeypatch):
     config = hardware.tf.config
     cpu = hardware.describe_device()
-    assert cpu.endswith("cores")
+    assert " cores" in cpu
     monkeypatch.setattr(config, "list_physical_devices", lambda kind: ["first", "second"])
     monkeypatch.setattr(config.experimental, "get_device_details", lambda gpu: {"device_name": f"the {gpu}"})
     monkeypatch.setattr(hardware, "has_gpu", lambda: True)

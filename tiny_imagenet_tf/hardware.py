@@ -17,6 +17,7 @@ from tiny_imagenet_tf.errors import UserError
 
 _CPU_INFO = Path("/proc/cpuinfo")
 _CPU_FLAGS = frozenset(_CPU_INFO.read_text().split() if _CPU_INFO.exists() else ())
+_VNNI, _BFLOAT16 = {"avx512_vnni", "avx_vnni", "amx_int8"}, {"avx512_bf16", "amx_bf16"}
 _TENSORFLOW = keras.backend.backend() == "tensorflow"
 if not _TENSORFLOW:  # it reads the images; the memory of a GPU is for the backend that computes
     tf.config.set_visible_devices([], "GPU")
@@ -38,13 +39,13 @@ def set_seed(seed: int, devices: Sequence[str] = ()) -> None:
 
 def cpu_has_bfloat16() -> bool:
     """Whether this CPU multiplies bfloat16 in hardware (AVX512-BF16 or AMX; read from Linux)."""
-    return not _CPU_FLAGS.isdisjoint({"avx512_bf16", "amx_bf16"})
+    return not _CPU_FLAGS.isdisjoint(_BFLOAT16)
 
 
 def cpu_saturates_int8() -> bool:
     """Whether this CPU sums products of bytes in 16 bits, which are too few: x86 without VNNI (read from Linux)."""
     x86 = platform.machine().lower() in ("x86_64", "amd64")
-    return x86 and _CPU_FLAGS.isdisjoint({"avx512_vnni", "avx_vnni", "amx_int8"})
+    return x86 and _CPU_FLAGS.isdisjoint(_VNNI)
 
 
 def gpus_have_bfloat16(devices: Sequence[str] = ()) -> bool:
@@ -246,10 +247,17 @@ def describe_device(devices: Sequence[str] = (), *, alone: bool = False) -> str:
         gpus = {label: name for label, name, _ in _gpus()}
         names = [gpus[name] for name in _named(devices) or gpus if name in gpus]
         return ", ".join(names[:1] if alone or (_TENSORFLOW and not devices) else names) or ", ".join(devices)
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
+    lines = _CPU_INFO.read_text().splitlines() if _CPU_INFO.exists() else []
     name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "CPU")
-    return f"{name}, {os.cpu_count()} cores"
+    return f"{name}, {os.cpu_count()} cores{_cpu_kind()}"
+
+
+def _cpu_kind() -> str:
+    """The instructions that decide what is fast on this CPU, and what an int8 network is there."""
+    widest = next((name for flag, name in (("avx512f", "AVX-512"), ("avx2", "AVX2")) if flag in _CPU_FLAGS), "")
+    kinds = {"VNNI": _VNNI, "bfloat16": _BFLOAT16}
+    more = " and ".join(name for name, flags in kinds.items() if not _CPU_FLAGS.isdisjoint(flags))
+    return f", {widest}" + (f" with {more}" if more else "") if widest else ""
 
 
 def _gpus() -> list[tuple[str, str, int]]:

@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tiny_imagenet_tf.experiments.statistics import Reestimation
 from tiny_imagenet_tf.models.layers import normalizations
@@ -18,7 +19,7 @@ def test_the_statistics_are_the_means_over_the_batches_and_all_state_comes_back(
     (layer,) = normalizations(model)
     before = [np.array(variable) for variable in model.variables]
     outputs = [model.layers[0].layers[0](batch) for batch in IMAGES]
-    with Reestimation(model).of(IMAGES):
+    with Reestimation(model).of(tf.data.Dataset.from_tensor_slices(IMAGES)):  # as images come, on JAX too
         np.testing.assert_allclose(layer.moving_mean, np.mean([np.mean(each, 0) for each in outputs], 0), rtol=1e-5)
         np.testing.assert_allclose(layer.moving_variance, np.mean([np.var(each, 0) for each in outputs], 0), rtol=1e-4)
         normalized = model.layers[0].predict(np.concatenate(IMAGES), verbose=0)

@@ -40,7 +40,7 @@ class Reestimation:
             for layer in layers:
                 layer.momentum = 0.0  # a batch's own statistics
             for inputs in batches:
-                self._in_training.predict_on_batch(inputs)
+                self._in_training.predict_on_batch(keras.tree.map_structure(np.asarray, inputs))  # no tensors on JAX
                 sizes.append(len(keras.tree.flatten(inputs)[0]))
                 found.append([(np.array(layer.moving_mean), np.array(layer.moving_variance)) for layer in layers])
             _assign(self._model, kept)
