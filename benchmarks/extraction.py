@@ -13,6 +13,7 @@ import dataclasses
 import functools
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tiny_imagenet_tf.cli import command  # isort: skip  # first: it quiets TensorFlow's log
@@ -98,6 +99,11 @@ def _measure(config: Config, split: splits.Split, folder: Path) -> Measurement:
                 np.asarray(begun.popleft())
         np.asarray(begun.popleft())
 
+    def pass_two(extract: engine.Extractor) -> None:
+        with ThreadPoolExecutor(2) as streams, engine.rewriting(precision):  # here, or the two would undo it
+            batches = in_order(split, engine.batch_size())
+            collections.deque(streams.map(lambda batch: extract(batch, table[: len(batch)]), batches), 0)
+
     def pass_others(run: Callable[[np.ndarray], object]) -> None:
         shown = engine.fixed(plain, views.WHOLE, "half_pixel")
         for batch in in_order(split, config.batch_size):
@@ -106,6 +112,8 @@ def _measure(config: Config, split: splits.Split, folder: Path) -> Measurement:
     contenders = {"Keras predict, float32": lambda: whole.predict(in_order(split, config.batch_size), verbose=0)}
     for name, each in engines.items():
         contenders[name] = functools.partial(pass_through, each.extractor(views.WHOLE))
+        if each.network is None and engine.freezes():
+            contenders["two batches at a time"] = functools.partial(pass_two, each.extractor(views.WHOLE))
     for name, run in (_onnx(plain, folder) | _torch(config.backbone, plain)).items():
         contenders[name] = functools.partial(pass_others, run)
     shown = f"{len(split)} images at {plain.size} pixels through {plain.backbone.name}, decoded and resized"

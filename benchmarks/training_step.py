@@ -2,11 +2,12 @@
 
 The steps are those of a real run, on made-up images that are decoded (and augmented) from memory. "Waiting" is the
 share of the time in which the step had no batch to work on. With --beside torch the same network, of the same weights
-and layers, takes its turns in PyTorch, eager and compiled, on the same batches.
+and layers, takes its turns in PyTorch, eager and compiled, on the same batches; with --beside fused it does so with
+TensorFlow's fused kernel of batch normalization.
 
     python benchmarks/training_step.py
     python benchmarks/training_step.py --precisions float32 bfloat16 --augment
-    python benchmarks/training_step.py --beside torch
+    python benchmarks/training_step.py --beside torch fused
 """
 
 import dataclasses
@@ -19,6 +20,7 @@ from typing import Literal
 from tiny_imagenet_tf.cli import command  # isort: skip  # first: it quiets TensorFlow's log
 import keras
 import numpy as np
+import tensorflow as tf
 from measured import Measurement, take_turns
 
 from tiny_imagenet_tf import extras, hardware
@@ -50,8 +52,9 @@ class Config:
     """Factor on the width of every convolution."""
     together: int = 1
     """Steps an execution, as on a GPU, where a recipe takes 20 or so; above 1 the waiting is not told."""
-    beside: Literal["torch"] | None = None
-    """Another framework's step; needs torch, which no extra installs."""
+    beside: tuple[Literal["torch", "fused"], ...] = ()
+    """Another framework's step, which needs torch, installed by no extra; and that with TensorFlow's fused batch
+    normalization, which would need a custom layer in the saved file."""
     output: Path | None = None
     """Where to write the figures."""
 
@@ -64,13 +67,15 @@ def batches_of(config: Config, split: splits.Split, drawn: views.RandomViews) ->
 
 
 def contender(
-    config: Config, split: splits.Split, precision: Arithmetic, waited: dict[str, list[float]]
+    config: Config, split: splits.Split, precision: Arithmetic, waited: dict[str, list[float]], fused: bool = False
 ) -> Callable[[], None]:
-    """Returns what trains for a turn, and adds to ``waited`` the seconds without a batch and those in all."""
+    """Returns what trains for a turn, and adds to ``waited`` the share of it without a batch."""
     hardware.set_seed(0)
     drawn = views.MILANI if config.augment else views.PLAIN
     with hardware.policy(hardware.training_policy(precision)):
         network = compact_inception(width_multiplier=config.width_multiplier)
+        if fused:
+            network = keras.models.clone_model(network, clone_function=_with_fused)
         model = preprocess.behind_views(preprocess.classifier(network), drawn)
         adam, loss = keras.optimizers.Adam(1e-3), smoothed_cross_entropy(0.1)
         compile_for_training(model, adam, loss, steps_per_execution=config.together)
@@ -89,6 +94,26 @@ def contender(
         waited.setdefault(precision, []).append(waiting / (asked - began))
 
     return train
+
+
+class _Fused(keras.layers.BatchNormalization):
+    """The same in training, by TensorFlow's fused kernel."""
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None, mask: None = None) -> tf.Tensor:
+        if not training:
+            return super().call(inputs, training=training, mask=mask)
+        scale = tf.ones_like(self.moving_mean.value) if self.gamma is None else tf.convert_to_tensor(self.gamma)
+        found, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=inputs, scale=scale, offset=tf.convert_to_tensor(self.beta), mean=[], variance=[], epsilon=self.epsilon
+        )
+        for moving, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving * self.momentum + new * (1 - self.momentum))
+        return found
+
+
+def _with_fused(layer: keras.layers.Layer) -> keras.layers.Layer:
+    kind = _Fused if type(layer) is keras.layers.BatchNormalization else type(layer)
+    return kind.from_config(layer.get_config())
 
 
 def torch_contenders(config: Config, split: splits.Split) -> dict[str, Callable[[], None]]:
@@ -155,7 +180,10 @@ def measure(config: Config) -> Measurement:
     waited: dict[str, list[float]] = {}
     precisions = dict.fromkeys(hardware.resolve_precision(each) for each in config.precisions)
     contenders = {each: contender(config, split, each, waited) for each in precisions}
-    if config.beside is not None:
+    if "fused" in config.beside:
+        for each in precisions:
+            contenders[f"{each}, fused batch normalization"] = contender(config, split, each, {}, fused=True)
+    if "torch" in config.beside:
         contenders |= torch_contenders(config, split)
     shown = f"steps of {config.batch_size} images, the compact Inception{', augmented' * config.augment}"
     found = take_turns("training_step", shown, "images", config.steps * config.batch_size, contenders, config.turns)

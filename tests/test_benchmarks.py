@@ -38,7 +38,11 @@ CASES = {
     "growth": ("growth", SMALL | {"factors": (2,)}, GROWN),
     "extraction": ("growth_extraction", {"images": 8, "views": 1, "input_size": 32, "turns": 1}, FILLED),
     "pipeline": ("pipeline", {"steps": 2, "batch_size": 5, "turns": 2}, None),
-    "training step": ("training_step", TINY, ["float32"]),
+    "training step": (
+        "training_step",
+        TINY | {"beside": ("fused",)},
+        ["float32", "float32, fused batch normalization"],
+    ),
     "training steps together": ("training_step", TINY | {"steps": 4, "together": 2}, ["float32"]),
 }
 TOGETHER = {"batch_size": 10, "steps": 2, "width_multiplier": 0.05, "turns": 1}

@@ -66,6 +66,11 @@ def has_gpu() -> bool:
     return bool(_gpus())
 
 
+def gpus() -> int:
+    """How many GPUs, or on JAX TPUs, the backend sees."""
+    return len(_gpus())
+
+
 def on_gpu(devices: Sequence[str] = ()) -> bool:
     """Whether a GPU does the work; ``devices`` are as :func:`place` takes them."""
     return any(not name.startswith("CPU:") for name in devices) if _named(devices) else has_gpu()

@@ -41,6 +41,12 @@ def test_what_is_done_is_not_done_again(options, monkeypatch):
     extracting.run(options)
 
 
+def test_other_gpus_are_not_left_idle_without_a_word(options, capsys, monkeypatch):
+    monkeypatch.setattr("tiny_imagenet_tf.hardware.gpus", lambda: 4)
+    extracting.run(options)
+    assert "one GPU computes, 3 more could: --ray local" in capsys.readouterr().out
+
+
 def test_cores_without_ray_would_be_ignored(options):
     with pytest.raises(UserError, match="--cores 2 would be ignored"):
         ExtractOptions(**vars(options) | {"cores": 2}).check()

@@ -6,9 +6,10 @@ it, in int8 as well. Elsewhere, on a GPU or on JAX, views and trunk are one comp
 policy.
 """
 
+import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -104,23 +105,32 @@ class Engine:
         if self.network:
             requests = self.network.compiled()
             return lambda images: requests(np.asarray(images))
-        model, rewrite = self.trunk.model, self.precision == "bfloat16"
+        model = self.trunk.model
         signature = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
         function = tf.function(lambda images: model(images, training=False), input_signature=[signature])
         graph = convert_variables_to_constants_v2(function.get_concrete_function())
 
         def extract(images: tf.Tensor) -> np.ndarray:
-            # TensorFlow looks up the optimized graph by the options in force at the call, not at the trace.
-            options = tf.config.optimizer
-            before = options.get_experimental_options().get(_BFLOAT16_REWRITE, False)
-            options.set_experimental_options({_BFLOAT16_REWRITE: rewrite})
-            try:
+            with rewriting(self.precision):
                 outputs = graph(tf.convert_to_tensor(images))
-            finally:
-                options.set_experimental_options({_BFLOAT16_REWRITE: before})
             return (outputs[0] if isinstance(outputs, list | tuple) else outputs).numpy()
 
         return extract
+
+
+@contextlib.contextmanager
+def rewriting(precision: Arithmetic) -> Iterator[None]:
+    """Has TensorFlow compute frozen graphs in bfloat16 for a while, or not.
+
+    It looks up the optimized graph by the options in force at the call, not at the trace.
+    """
+    options = tf.config.optimizer
+    before = options.get_experimental_options().get(_BFLOAT16_REWRITE, False)
+    options.set_experimental_options({_BFLOAT16_REWRITE: precision == "bfloat16"})
+    try:
+        yield
+    finally:
+        options.set_experimental_options({_BFLOAT16_REWRITE: before})
 
 
 def _compiled(model: keras.Model) -> Extractor:
