@@ -14,7 +14,8 @@ import pytest
 from tiny_imagenet_tf import processes
 from tiny_imagenet_tf.errors import UserError
 
-NETWORK = "conv5-4 maxpool fc-8 dropout"
+CONVNET = ("convnet", "--architecture", "conv5-4 maxpool fc-8 dropout")
+INCEPTION = ("baseline", "--width-multiplier", "0.05")
 
 
 def test_alone_a_process_has_every_row():
@@ -68,14 +69,14 @@ def test_where_the_others_are_follows_from_slurm():
     assert [words.splitlines()[-1] for words in said] == ["0 of 2", "1 of 2"], said
 
 
-def started(runs, count, *more):
+def started(runs, count, *more, network=CONVNET):
     """A small network in training, by so many processes, in epochs of ten steps."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
     together = ["--distributed"] if count > 1 else []
-    command = [sys.executable, "-m", "tiny_imagenet_tf", "train", "convnet", "--demo", "--architecture", NETWORK]
-    command += ["--epochs", "2", "--precision", "float32", "--runs", str(runs), *together, *more]
+    command = [sys.executable, "-m", "tiny_imagenet_tf", "train", *network, "--demo", "--epochs", "2"]
+    command += ["--precision", "float32", "--runs", str(runs), *together, *more]
     environment = os.environ | {
         "KERAS_BACKEND": "jax",
         "XLA_FLAGS": "--xla_backend_optimization_level=0",
@@ -94,12 +95,12 @@ def started(runs, count, *more):
     ]
 
 
-def ended(runs, count, *more):
+def ended(runs, count, *more, network=CONVNET):
     """The same, to its end: the run's directory."""
-    for each in started(runs, count, *more):
+    for each in started(runs, count, *more, network=network):
         words, _ = each.communicate(timeout=900)
         assert each.returncode == 0, words
-    (run,) = runs.glob("convnets-*")
+    (run,) = runs.glob("*-2*")
     return run
 
 
@@ -121,6 +122,14 @@ def test_two_processes_train_as_one_does(by_two, tmp_path):
         for name in ("loss", "val_loss"):
             assert together[name] == pytest.approx(alone[name], rel=1e-4), name
     assert json.loads((by_two / "environment.json").read_text())["processes"] == 2
+
+
+@pytest.mark.slow
+def test_batch_normalization_covers_what_all_processes_see_of_a_batch(tmp_path):
+    """With the statistics of half a batch the first loss would already be another."""
+    one, two = (rows_of(ended(tmp_path / str(count), count, network=INCEPTION)) for count in (1, 2))
+    assert len(one) == len(two) > 1
+    assert two[0]["loss"] == pytest.approx(one[0]["loss"], rel=1e-3)
 
 
 @pytest.mark.slow
