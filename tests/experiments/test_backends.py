@@ -62,3 +62,16 @@ def test_a_killed_process_goes_on_bit_for_bit_on_jax(tmp_path, tree, ema):
             finals.append(dict(final))
     for name, expected in finals[0].items():
         np.testing.assert_array_equal(finals[1][name], expected, err_msg=name)
+
+
+SMALL = "--epochs 2 --width-multiplier 0.1"
+DEMOS = [f"train baseline {SMALL}", f"train modern {SMALL}", "transfer v3 --epochs 2 --augmented-views 0", "finetune"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", DEMOS)
+def test_every_way_of_training_ends_on_jax(tmp_path, words):
+    command = [sys.executable, "-m", "tiny_imagenet_tf", *words.split(), "--demo", "--runs", str(tmp_path)]
+    quick = {"KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_backend_optimization_level=0"}
+    subprocess.run(command, cwd=ROOT, env=os.environ | quick, check=True)
+    assert list(tmp_path.glob("*/summary.json"))
