@@ -65,8 +65,8 @@ class ValueOptions(DataOptions):
     no GPU computes; otherwise tensorflow. The two do not share stored values."""
     precision: Precision | Literal["int8"] = option("auto", departs=False)
     """Of the backbone's arithmetic. auto: float16 on a GPU (from Volta on), bfloat16 on a CPU that has it, float32
-    elsewhere. int8 is the fastest on any CPU: quantized by OpenVINO after 300 training images, with seven-bit weights
-    on x86 without VNNI, where sums of products would overflow. The head is always float32."""
+    elsewhere. int8 is the fastest on any CPU: quantized by OpenVINO after 300 training images, on x86 without VNNI
+    with weights of seven bits if those are nearer to float32. The head is always float32."""
 
     augment: bool = option(False)
     """Train on randomly cropped views with random brightness and contrast (section 4.2, v3)."""
