@@ -87,7 +87,7 @@ def test_a_run_says_the_device_first_and_nothing_of_tensorflows(tmp_path, varian
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert "cores: " in lines[0] or "NVIDIA" in lines[0]
+    assert " cores" in lines[0] or "NVIDIA" in lines[0]
     assert lines[-2:] == ["On the real images, next:", f"  tiny-imagenet transfer {variant} --runs runs"]
     assert max(map(len, lines)) <= 80
     for noise in ("WARNING", "I0000", "oneDNN", "cuda", "Generating"):
