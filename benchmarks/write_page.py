@@ -24,7 +24,7 @@ TITLES = {
     "growth_training": "How training grows",
 }
 # What older files do not say of their CPU.
-MACHINES = {"avx2": ", AVX2", "avx512": ", AVX-512 with VNNI and bfloat16"}
+MACHINES = {"avx2": ", AVX2", "avx512": ", AVX-512 VNNI BF16"}
 
 
 def section(_: str) -> str:

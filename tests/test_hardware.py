@@ -41,8 +41,8 @@ def test_a_gpu_from_ampere_on_trains_in_bfloat16_and_extracts_in_float16(monkeyp
     ("flags", "kind"),
     [
         ({"avx2"}, "cores, AVX2"),
-        ({"avx2", "avx_vnni"}, "cores, AVX2 with VNNI"),
-        ({"avx2", "avx512f", "avx512_vnni", "avx512_bf16"}, "cores, AVX-512 with VNNI and bfloat16"),
+        ({"avx2", "avx_vnni"}, "cores, AVX2 VNNI"),
+        ({"avx2", "avx512f", "avx512_vnni", "avx512_bf16"}, "cores, AVX-512 VNNI BF16"),
         (set(), "cores"),
     ],
 )

@@ -260,9 +260,9 @@ def describe_device(devices: Sequence[str] = (), *, alone: bool = False) -> str:
 def _cpu_kind() -> str:
     """The instructions that decide what is fast on this CPU, and what an int8 network is there."""
     widest = next((name for flag, name in (("avx512f", "AVX-512"), ("avx2", "AVX2")) if flag in _CPU_FLAGS), "")
-    kinds = {"VNNI": _VNNI, "bfloat16": _BFLOAT16}
-    more = " and ".join(name for name, flags in kinds.items() if not _CPU_FLAGS.isdisjoint(flags))
-    return f", {widest}" + (f" with {more}" if more else "") if widest else ""
+    kinds = {"VNNI": _VNNI, "BF16": _BFLOAT16}
+    found = [widest, *(name for name, flags in kinds.items() if not _CPU_FLAGS.isdisjoint(flags))]
+    return f", {' '.join(found)}" if widest else ""
 
 
 def _gpus() -> list[tuple[str, str, int]]:
