@@ -10,14 +10,13 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import multiprocessing
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tiny_imagenet_tf.cli import command  # isort: skip  # first: it quiets TensorFlow's log
 import numpy as np
-from measured import Measurement, take_turns
+from measured import Measurement, keep_to_core, take_turns
 
 from tiny_imagenet_tf import hardware, progress
 from tiny_imagenet_tf.data import splits, synthetic, views
@@ -76,15 +75,11 @@ def _processes(folder: Path, input_size: int) -> Iterator[list[concurrent.future
     """Starts two processes, on a core each where there are two."""
     source = synthetic.write(folder)
     splits.prepare(source, folder / "data")
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     with contextlib.ExitStack() as started:
         yield [
             started.enter_context(
                 concurrent.futures.ProcessPoolExecutor(
-                    1,
-                    multiprocessing.get_context("spawn"),
-                    begin,
-                    (source, folder / "data", input_size, cores[number % len(cores)] if cores else None),
+                    1, multiprocessing.get_context("spawn"), begin, (source, folder / "data", input_size, number)
                 )
             )
             for number in range(2)
@@ -95,11 +90,10 @@ _extraction: Callable[[Path], Extraction]
 _train: splits.Split
 
 
-def begin(source: Path, data_dir: Path, input_size: int, core: int | None) -> None:
+def begin(source: Path, data_dir: Path, input_size: int, number: int) -> None:
     """Makes a process ready: on its core, with its backbone and the images."""
     global _extraction, _train
-    if core is not None:
-        os.sched_setaffinity(0, {core})
+    keep_to_core(number)
     hardware.keep_to(1)
     progress.silence()
     trunk = backbones.build(backbones.find("mobilenet_v3_large"), "random", input_size=input_size)

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from tiny_imagenet_tf.cli import command  # isort: skip  # first: it quiets TensorFlow's log
-from measured import Measurement
+from measured import Measurement, compare, keep_to_core
 
 from tiny_imagenet_tf.data import synthetic
 from tiny_imagenet_tf.errors import UserError
@@ -45,24 +45,20 @@ def measure(config: Config) -> Measurement:
     """Prints images a second, and the ratio of two processes to one."""
     if config.batch_size * config.steps % 10:
         raise UserError(f"--batch-size {config.batch_size}: with --steps, images of ten equal classes")
-    counts = {"one process": 1, "two processes": 2}
-    rates: dict[str, list[float]] = {name: [] for name in counts}
+    shown = f"the compact Inception on JAX, batches of {config.batch_size}, a core a process"
     with tempfile.TemporaryDirectory() as folder:
         sizes = synthetic.Sizes(train=config.batch_size * config.steps // 10, validation=1, test=1)
         source = synthetic.write(Path(folder), sizes)
-        for turn in range(config.turns):
-            for name, count in counts.items():
-                rates[name].append(trained(config, source, Path(folder) / f"{turn}-{count}", count))
-                print(f"turn {turn + 1}: {name} {rates[name][-1]:.4g}", flush=True)
-    shown = f"the compact Inception on JAX, batches of {config.batch_size}, a core a process"
-    found = Measurement("growth_training", shown, "images", rates)
-    found.show()
+        counts = {"one process": 1, "two processes": 2}
+        rates_of = {name: partial(trained, config, source, count) for name, count in counts.items()}
+        found = compare("growth_training", shown, "images", rates_of, config.turns)
     found.write(config.output)
     return found
 
 
-def trained(config: Config, source: Path, runs: Path, count: int) -> float:
+def trained(config: Config, source: Path, count: int) -> float:
     """Returns how many images a second so many processes train on."""
+    runs = Path(tempfile.mkdtemp(dir=source.parent))
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{found.getsockname()[1]}"
@@ -75,12 +71,11 @@ def trained(config: Config, source: Path, runs: Path, count: int) -> float:
         "KERAS_DISTRIBUTION_JOB_ADDRESSES": address,
         "KERAS_DISTRIBUTION_NUM_PROCESSES": str(count),
     }
-    cores = sorted(os.sched_getaffinity(0))
     processes = [
         subprocess.Popen(
             [*map(str, words), *["--distributed"] * (count > 1)],
             env=os.environ | together | {"KERAS_DISTRIBUTION_PROCESS_ID": str(number)},
-            preexec_fn=partial(os.sched_setaffinity, 0, {cores[number % len(cores)]}),
+            preexec_fn=partial(keep_to_core, number),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -5,8 +5,10 @@ files that ``--output`` writes.
 """
 
 import dataclasses
+import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -86,18 +88,42 @@ def take_turns(
         contenders: by name.
         turns: of each.
     """
+
+    def timed(run: Callable[[], object]) -> float:
+        started = time.perf_counter()
+        run()
+        return amount / (time.perf_counter() - started)
+
+    rates_of = {each: partial(timed, run) for each, run in contenders.items()}
+    return compare(name, shown, unit, rates_of, turns, warm_up=contenders.values())
+
+
+def compare(
+    name: str,
+    shown: str,
+    unit: str,
+    rates_of: dict[str, Callable[[], float]],
+    turns: int,
+    warm_up: Iterable[Callable[[], object]] = (),
+) -> Measurement:
+    """Asks contenders in turns for their rates, and prints each turn; the rest as in :func:`take_turns`."""
     if turns < 1:
         raise UserError(f"--turns {turns}: must be at least 1")
-    for run in contenders.values():
+    for run in warm_up:
         run()
-    rates: dict[str, list[float]] = {each: [] for each in contenders}
+    rates: dict[str, list[float]] = {each: [] for each in rates_of}
     for turn in range(turns):
-        for each, run in contenders.items():
-            started = time.perf_counter()
-            run()
-            rates[each].append(amount / (time.perf_counter() - started))
+        for each, rate_of in rates_of.items():
+            rates[each].append(rate_of())
         latest = ", ".join(f"{each} {in_words(rate[-1])}" for each, rate in rates.items())
         print(f"turn {turn + 1}: {latest}", flush=True)
     found = Measurement(name, shown, unit, rates)
     found.show()
     return found
+
+
+def keep_to_core(number: int) -> None:
+    """Keeps this process to one of its cores, counted round, on systems that can do that."""
+    if hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[number % len(cores)]})

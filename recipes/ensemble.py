@@ -14,7 +14,6 @@ for 10,000 images.
 """
 
 import dataclasses
-import itertools
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,7 +65,7 @@ def main(config: Config) -> Run:
     builder = splits.prepare(*images_of(found, config.source, config.data_dir))
     validation = splits.load(builder, "validation").fraction(config.fraction)
     probabilities = [member.probabilities(validation, config.crops, stored=True) for member in found]
-    _check_different(found, probabilities)
+    ensembles.check_different([member.name for member in found], probabilities)
     joined = ensembles.join_best_first(probabilities, validation.labels)
     print(table(found, joined))
 
@@ -112,13 +111,6 @@ def _members(config: Config) -> "list[Member]":
         if member.run is None:
             member.network()
     return found
-
-
-def _check_different(found: "list[Member]", probabilities: list[np.ndarray]) -> None:
-    """Raises UserError where two members are the same network."""
-    for (one, its), (other, others) in itertools.combinations(zip(found, probabilities, strict=True), 2):
-        if np.array_equal(its, others):
-            raise UserError(f"{one.name} and {other.name} give equal answers: one network, which would count twice")
 
 
 def _training(members: "list[Member]") -> dict[str, Any]:

@@ -22,12 +22,11 @@ from tiny_imagenet_tf.choices import Pixels
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.data import pictures
 from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.runs import networks
 from tiny_imagenet_tf.runs.files import check_output, replacing
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.snapshots import Snapshots
 from tiny_imagenet_tf.runs.summary import Crops
-
-OTHER_NETWORKS = (".h5", ".hdf5", ".onnx", ".tflite", ".pt", ".pth", ".safetensors")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +119,7 @@ def split(paths: Sequence[Path]) -> tuple[Path | None, Sequence[Path]]:
     first = paths[0].expanduser() if paths else Path()
     named = first.suffix == ".keras" or Run(first).begun or Snapshots.exist(first / "snapshots")
     model, shown = (paths[0], paths[1:]) if named else (None, paths)
-    if not named and (first.suffix in OTHER_NETWORKS or (first / "saved_model.pb").exists()):
+    if not named and networks.of_another_kind(first):
         raise UserError(f"{first}: a network must be a run directory or a .keras file")
     if not shown:
         raise UserError("no picture was given")

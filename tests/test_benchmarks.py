@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 def benchmark(monkeypatch):
     """Loads one by its name, as Python does that is started with it."""
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    monkeypatch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=0")  # compiles faster, for processes it starts
     return importlib.import_module
 
 

@@ -158,7 +158,7 @@ def test_a_seed_makes_the_cpu_deterministic_where_it_does_the_work(monkeypatch, 
 def test_the_device_named_is_the_one_that_works(monkeypatch):
     config = hardware.tf.config
     cpu = hardware.describe_device()
-    assert " cores" in cpu
+    assert cpu.endswith(f" cores{hardware._cpu_kind()}")
     monkeypatch.setattr(config, "list_physical_devices", lambda kind: ["first", "second"])
     monkeypatch.setattr(config.experimental, "get_device_details", lambda gpu: {"device_name": f"the {gpu}"})
     monkeypatch.setattr(hardware, "has_gpu", lambda: True)

@@ -1,6 +1,7 @@
 """Ensembles: the probabilities of several networks, summed (Milani section 3.4 and Eq. 2)."""
 
 import dataclasses
+import itertools
 from collections.abc import Hashable, Sequence
 
 import numpy as np
@@ -30,6 +31,13 @@ class Joined:
     def best_members(self) -> tuple[int, ...]:
         """The indices of the members of the best ensemble."""
         return self.order[: self.best_size]
+
+
+def check_different(names: Sequence[str], members: Sequence[np.ndarray]) -> None:
+    """Raises UserError where two of some named members are one network, by their class probabilities (n, classes)."""
+    for (one, its), (other, others) in itertools.combinations(zip(names, members, strict=True), 2):
+        if np.array_equal(its, others):
+            raise UserError(f"{one} and {other} give equal answers: one network, which would count twice")
 
 
 def join_best_first(members: Sequence[np.ndarray], labels: np.ndarray) -> Joined:

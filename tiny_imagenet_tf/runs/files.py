@@ -27,6 +27,7 @@ import numpy as np
 from tiny_imagenet_tf.errors import UserError
 
 _held: set[Path] = set()
+_without_locks: set[int] = set()
 _UNREADABLE = (  # of NumPy and zipfile, for damaged or strange archives
     ValueError, EOFError, TypeError, KeyError, NotImplementedError, RuntimeError, MemoryError, SyntaxError,
     tokenize.TokenError, zipfile.BadZipFile, zlib.error,
@@ -387,7 +388,7 @@ class Shares:
         except OSError as error:
             if error.errno in (errno.EACCES, errno.EAGAIN):
                 return False
-            _tell_of_no_locks(os.path.dirname(self._file.name))
+            _tell_of_no_locks(Path(self._file.name).parent)
         return True
 
     def give_back(self, part: int) -> None:
@@ -400,11 +401,12 @@ class Shares:
         self._file.close()
 
 
-@functools.cache
-def _tell_of_no_locks(folder: str) -> None:
-    """Says, once, that processes which share work would all do all of it."""
-    told = f"{folder}: no locks on this file system; start one process alone, or each does all of the work"
-    print(told, file=sys.stderr)
+def _tell_of_no_locks(folder: Path) -> None:
+    """Says, once a file system, that processes which share work would all do all of it."""
+    if (device := folder.stat().st_dev) not in _without_locks:
+        _without_locks.add(device)
+        told = f"{folder}: no locks on this file system; start one process alone, or each does all of the work"
+        print(told, file=sys.stderr)
 
 
 @functools.cache

@@ -15,6 +15,12 @@ from tiny_imagenet_tf.runs.files import read_object
 FILE = "classes.json"
 SUFFIXES = (".keras", ".h5", ".hdf5")
 """Of files that hold a network, or its weights."""
+_OTHER_SUFFIXES = (*SUFFIXES[1:], ".onnx", ".tflite", ".pt", ".pth", ".safetensors")
+
+
+def of_another_kind(path: Path) -> bool:
+    """Whether a path is a network's or its weights', but none of a ``.keras`` file."""
+    return path.suffix in _OTHER_SUFFIXES or (path / "saved_model.pb").exists()
 
 
 @dataclasses.dataclass(frozen=True)

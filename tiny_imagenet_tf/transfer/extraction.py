@@ -142,7 +142,7 @@ class Extraction:
             shards: asked for as they are needed.
             bar: counts images.
         """
-        begun, batches_of = collections.deque(), collections.deque()  # shards, and of each batch its shard
+        asked = collections.deque()  # of each batch that is on its way, its shard
 
         @functools.cache
         def way(view: View | DrawnView) -> tuple[Extractor, np.ndarray]:
@@ -150,21 +150,22 @@ class Extraction:
 
         def batches_of_rows() -> Iterator[np.ndarray]:
             for shard in shards:
-                begun.append(shard)
                 rows = np.array(shard.rows, np.int64)
                 for batch in np.split(rows, range(batch_size(), len(rows), batch_size())):
-                    batches_of.append(shard)
+                    asked.append(shard)
                     yield batch
 
-        def in_flight() -> Iterator[np.ndarray]:
-            waiting = None
+        def in_flight() -> Iterator[tuple[Shard, np.ndarray]]:
+            waiting = collections.deque()
             for images, rows in batches.of_rows(split, batches_of_rows()):
-                extract, table = way(batches_of.popleft().view)
-                before, waiting = waiting, extract(images, table[np.asarray(rows)])
-                if before is not None:
-                    yield np.asarray(before)
-            if waiting is not None:
-                yield np.asarray(waiting)
+                shard = asked.popleft()
+                extract, table = way(shard.view)
+                waiting.append((shard, extract(images, table[np.asarray(rows)])))
+                if len(waiting) > 1:
+                    shard, found = waiting.popleft()
+                    yield shard, np.asarray(found)
+            for shard, found in waiting:
+                yield shard, np.asarray(found)
 
         def write(shard: Shard, values: list[np.ndarray], seconds: float) -> Shard:
             shard.store.write(shard.number, np.concatenate(values), seconds=round(seconds, 3))
@@ -172,12 +173,12 @@ class Extraction:
 
         with ThreadPoolExecutor(1) as writer:
             written, values, started = collections.deque(), [], time.perf_counter()
-            for some in in_flight():
+            for shard, some in in_flight():
                 values.append(some.astype(self.dtype))
                 bar.update(len(some))
-                if sum(map(len, values)) == len(begun[0].rows):
+                if sum(map(len, values)) == len(shard.rows):
                     now = time.perf_counter()
-                    written.append(writer.submit(write, begun.popleft(), values, now - started))
+                    written.append(writer.submit(write, shard, values, now - started))
                     values, started = [], now
                 while written and written[0].done():  # or a full disk would be told at the end alone
                     yield written.popleft().result()

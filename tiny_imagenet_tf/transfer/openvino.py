@@ -159,12 +159,16 @@ def _quantize(trunk: Trunk, images: np.ndarray, description: Path) -> None:
     import openvino
 
     print(f"int8: measuring the range of every map on {len(images)} training images")
-    made = _in_int8(trunk, images)
+    exact = convert(trunk, "float32")
+    made = _in_int8(exact.model, images)
     if hardware.cpu_saturates_int8():
         print("int8: and again for weights of seven bits, which cannot overflow on this CPU")
-        exact = _values(convert(trunk, "float32").model, images)
-        kinds = [made, _in_int8(trunk, images, seven_bits=True)]
-        made = min(kinds, key=lambda model: float(np.abs(_values(model, images) - exact).mean()))
+        values = exact.compiled()(images)
+
+        def off(model: openvino.Model) -> float:
+            return float(np.abs(Network(model, "int8", {}).compiled()(images) - values).mean())
+
+        made = min(made, _in_int8(exact.model, images, seven_bits=True), key=off)
 
     def save(part: Path) -> None:
         openvino.save_model(made, part, compress_to_fp16=False)
@@ -173,15 +177,11 @@ def _quantize(trunk: Trunk, images: np.ndarray, description: Path) -> None:
     save_whole(save, description)  # the weights first: with its description a network is whole
 
 
-def _in_int8(trunk: Trunk, images: np.ndarray, *, seven_bits: bool = False) -> "openvino.Model":
-    """A trunk in int8; its weights in eight bits but for the first layer's, or all in seven."""
+def _in_int8(model: "openvino.Model", images: np.ndarray, *, seven_bits: bool = False) -> "openvino.Model":
+    """A network in int8; its weights in eight bits but for the first layer's, or all in seven."""
     import nncf
 
     data = nncf.Dataset([image[None] for image in images])
     advanced = nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.ENABLE if seven_bits else None)
     nncf.set_log_level(logging.ERROR)
-    return nncf.quantize(convert(trunk, "float32").model, data, subset_size=len(images), advanced_parameters=advanced)
-
-
-def _values(model: "openvino.Model", images: np.ndarray) -> np.ndarray:
-    return Network(model, "int8", {}).compiled()(images)
+    return nncf.quantize(model.clone(), data, subset_size=len(images), advanced_parameters=advanced)
