@@ -302,8 +302,8 @@ def check_same_backbone(run: Run, backbone: dict[str, str], option: str) -> None
         option: that names the run.
     """
     stored = run.backbone if backbone else {}
-    for name in backbone.keys() & stored.keys():
-        if stored[name] != backbone[name]:
+    for name in backbone:  # its weights first, not in whichever order a set has
+        if stored.get(name, backbone[name]) != backbone[name]:
             random = run.config.get("weights") == "random"
             hint = "; random weights differ from one KERAS_BACKEND to another" if random else ""
             raise UserError(
