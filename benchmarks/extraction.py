@@ -16,6 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import torch_first  # noqa: F401  # isort: skip
 from tiny_imagenet_tf.cli import command  # isort: skip  # first: it quiets TensorFlow's log
 import keras
 import numpy as np

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import torch_first  # noqa: F401  # isort: skip
 from tiny_imagenet_tf.cli import command  # isort: skip  # first: it quiets TensorFlow's log
 import extraction
 import head

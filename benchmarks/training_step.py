@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+import torch_first  # noqa: F401  # isort: skip
 from tiny_imagenet_tf.cli import command  # isort: skip  # first: it quiets TensorFlow's log
 import keras
 import numpy as np
