@@ -106,9 +106,8 @@ def _measure(config: Config, split: splits.Split, folder: Path) -> Measurement:
             collections.deque(streams.map(lambda batch: extract(batch, table[: len(batch)]), batches), 0)
 
     def pass_others(run: Callable[[np.ndarray], object]) -> None:
-        shown = engine.fixed(plain, views.WHOLE, "half_pixel")
         for batch in in_order(split, config.batch_size):
-            run(np.asarray(shown(batch, table)))
+            run(np.asarray(batch))
 
     contenders = {"Keras predict, float32": lambda: whole.predict(in_order(split, config.batch_size), verbose=0)}
     for name, each in engines.items():
@@ -128,7 +127,8 @@ def _onnx(trunk: Trunk, folder: Path) -> dict[str, Callable[[np.ndarray], object
     from tiny_imagenet_tf.deployment import formats
 
     formats.write(trunk.model, folder / "trunk.onnx", "onnx")
-    return {"ONNX Runtime, float32": formats.read(folder / "trunk.onnx", "onnx")}
+    network, shown = formats.read(folder / "trunk.onnx", "onnx"), engine.fixed(trunk, views.WHOLE, "half_pixel")
+    return {"ONNX Runtime, float32": lambda images: network(np.asarray(shown(images, np.empty(0))))}
 
 
 def _torch(backbone: str, trunk: Trunk) -> dict[str, Callable[[np.ndarray], object]]:
@@ -142,15 +142,18 @@ def _torch(backbone: str, trunk: Trunk) -> dict[str, Callable[[np.ndarray], obje
         return {}
     network = torchvision.models.inception_v3(weights=None, init_weights=False, aux_logits=False).eval().to(device)
     network.fc = torch.nn.Identity()
-    compiled = torch.compile(network)
 
-    def run(model: torch.nn.Module, dtype: torch.dtype, images: np.ndarray) -> None:
-        given = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).to(device)  # in memory channels stay last
+    def whole(images: torch.Tensor) -> torch.Tensor:
+        pixels = images.permute(0, 3, 1, 2).float() / 127.5 - 1  # in memory channels stay last
+        return network(torch.nn.functional.interpolate(pixels, (trunk.size, trunk.size), mode="bilinear"))
+
+    def run(model: Callable[[torch.Tensor], torch.Tensor], dtype: torch.dtype, images: np.ndarray) -> None:
         with torch.inference_mode(), torch.autocast(device, dtype, enabled=dtype != torch.float32):
-            model(given).cpu()
+            model(torch.from_numpy(np.array(images)).to(device)).cpu()  # as bytes
 
+    compiled = torch.compile(whole)
     found = {
-        "PyTorch, eager, float32": functools.partial(run, network, torch.float32),
+        "PyTorch, eager, float32": functools.partial(run, whole, torch.float32),
         "PyTorch, compiled, float32": functools.partial(run, compiled, torch.float32),
     }
     if device == "cuda" or cpu_has_bfloat16():  # elsewhere it is computed in float32, and slowly

@@ -16,10 +16,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import torch_first  # noqa: F401  # isort: skip
 from tiny_imagenet_tf.cli import command  # isort: skip  # first: it quiets TensorFlow's log
 import extraction
 import head
+import keras
 import pipeline
 import search
 import training_step
@@ -36,7 +36,7 @@ class Config:
     """A tiny-imagenet-200 folder. Without it, 200 made-up images, shown over and over."""
     data_dir: Path | None = None
     """Where prepared datasets are kept."""
-    seconds: float = 240
+    seconds: float = 180
     """After which no further benchmark begins."""
     output: Path = Path("gpu")
     """A folder, for a JSON file a benchmark."""
@@ -64,13 +64,14 @@ def main(config: Config) -> None:
     if not hardware.has_gpu():
         raise UserError(f"there is no GPU here: {hardware.describe_device()}")
     config.output.mkdir(parents=True, exist_ok=True)
+    backend = "" if keras.backend.backend() == "tensorflow" else f"_{keras.backend.backend()}"
     began, missing = time.monotonic(), []
     for name, module, options in asked(config):
         if time.monotonic() - began > config.seconds:
             missing.append(f"{name}: no time left")
             continue
         try:
-            module.measure(module.Config(**options, output=config.output / f"{name}.json"))
+            module.measure(module.Config(**options, output=config.output / f"{name}{backend}.json"))
         except Exception as error:  # whatever it is, the others are worth having
             traceback.print_exc()
             missing.append(f"{name}: {error}")

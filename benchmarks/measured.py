@@ -12,18 +12,16 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
+import keras
+
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.hardware import describe_device
+from tiny_imagenet_tf.progress import digits
 from tiny_imagenet_tf.runs.environment import describe_environment
 from tiny_imagenet_tf.runs.files import write_json
 
 OTHERS = ("openvino", "nncf", "onnxruntime", "torch", "torchvision")
 """Packages that are measured, too."""
-
-
-def in_words(rate: float) -> str:
-    """Returns a rate with four digits, or all of them before the point."""
-    return f"{rate:,.0f}" if rate >= 1000 else f"{rate:.4g}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,18 +58,18 @@ class Measurement:
 
     def show(self) -> None:
         """Prints medians, ratios, and from where to where those went."""
-        print(f"\n{describe_device()}: {self.shown}")
+        print(f"\n{describe_device(alone=True)}: {self.shown}")
         width = max(map(len, self.rates))
         print(f"{'':{width}}{self.unit + '/s':>12}{'ratio':>8}   turn by turn")
         for name, rate, ratio, spread in self.lines:
-            print(f"{name:{width}}{in_words(rate):>12}{ratio:>8}   {spread}")
+            print(f"{name:{width}}{digits(rate):>12}{ratio:>8}   {spread}")
 
     def write(self, path: Path | None) -> None:
-        """Writes it, with machine, versions and commit, if there is a path."""
+        """Writes it, with machine, backend, versions and commit, if there is a path."""
         if path is not None:
-            about = {**describe_environment(OTHERS), "device": describe_device()}
+            computes = {"backend": keras.backend.backend(), "device": describe_device(alone=True)}
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_json(path, {**dataclasses.asdict(self), **about})
+            write_json(path, {**dataclasses.asdict(self), **describe_environment(OTHERS), **computes})
             print(f"wrote {path}")
 
 
@@ -115,7 +113,7 @@ def compare(
     for turn in range(turns):
         for each, rate_of in rates_of.items():
             rates[each].append(rate_of())
-        latest = ", ".join(f"{each} {in_words(rate[-1])}" for each, rate in rates.items())
+        latest = ", ".join(f"{each} {digits(rate[-1])}" for each, rate in rates.items())
         print(f"turn {turn + 1}: {latest}", flush=True)
     found = Measurement(name, shown, unit, rates)
     found.show()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tiny_imagenet_tf.cli import command  # isort: skip  # first: it quiets TensorFlow's log
 import keras
+import numpy as np
 import tensorflow as tf
 from measured import Measurement, take_turns
 
@@ -52,12 +53,17 @@ def measure(config: Config) -> Measurement:
 
 
 def _measure(config: Config, split: splits.Split, source: Path) -> Measurement:
-    shown = preprocess.Views(views.MILANI)
+    on_jax, show = keras.backend.backend() == "jax", preprocess.Views(views.MILANI)
+    if on_jax:
+        import jax
+
+        show = jax.jit(show)  # as the step is of which it is a part
 
     def ours(cache: bool) -> None:
-        batches = made[cache]
-        for (images, table), _ in batches.dataset(0, config.steps):
-            shown([images, table])
+        batches = made[cache].dataset(0, config.steps)
+        for (images, table), _ in batches.as_numpy_iterator() if on_jax else batches:
+            shown = show([images, table])
+        np.asarray(shown)  # a GPU may still be at work on it
 
     made = {cache: ImageBatches(split, views.MILANI, config.batch_size, 0, cache) for cache in (False, True)}
     read = keras.utils.image_dataset_from_directory(

@@ -121,7 +121,7 @@ def torch_contenders(config: Config, split: splits.Split) -> dict[str, Callable[
     """Returns what trains the same network for a turn in PyTorch.
 
     Raises:
-        UserError: torch is not installed, or with augmentation, which is not written for it.
+        UserError: torch is not installed, has no GPU where Keras has one, or with augmentation, not written for it.
         RuntimeError: the two networks do not compute the same.
     """
     if config.augment:
@@ -131,34 +131,40 @@ def torch_contenders(config: Config, split: splits.Split) -> dict[str, Callable[
     import torch
     from torch_twin import Twin
 
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if hardware.has_gpu() and device == "cpu":
+        raise UserError("--beside torch: PyTorch does not see the GPU")
+
     hardware.set_seed(0)
     network = compact_inception(width_multiplier=config.width_multiplier)
     batches = batches_of(config, split, views.PLAIN)
 
     def as_torch(images: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1  # channels stay last in memory
+        return torch.from_numpy(images).permute(0, 3, 1, 2).to(device).float() / 127.5 - 1  # channels stay last
 
     shown = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
     with torch.inference_mode():
-        scores = Twin(network).eval()(as_torch(shown)).numpy()
+        scores = Twin(network).eval().to(device)(as_torch(shown)).cpu().numpy()
     if not np.allclose(scores, network.predict_on_batch(shown / np.float32(127.5) - 1), atol=1e-4):
         raise RuntimeError("the two networks do not compute the same")
 
     def trained(compiled: bool, dtype: torch.dtype) -> Callable[[], None]:
-        twin = Twin(network).to(memory_format=torch.channels_last).train()
+        twin = Twin(network).to(device, memory_format=torch.channels_last).train()
         run = torch.compile(twin) if compiled else twin
         optimizer = torch.optim.Adam([each for each in twin.parameters() if each.requires_grad], 1e-3, fused=True)
 
         def train() -> None:
             for (images, *_), labels in batches.dataset(0, config.steps):
-                with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+                with torch.autocast(device, dtype, enabled=dtype != torch.float32):
                     scores = run(as_torch(images.numpy()))
-                one_hot = torch.from_numpy(labels.numpy())
+                one_hot = torch.from_numpy(labels.numpy()).to(device)
                 loss = torch.nn.functional.cross_entropy(scores.float(), one_hot, label_smoothing=0.1)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()
-                loss.item()  # as train_on_batch gives its loss
+                if config.together == 1:
+                    loss.item()  # as train_on_batch gives its loss
+            loss.item()
 
         return train
 
@@ -166,7 +172,7 @@ def torch_contenders(config: Config, split: splits.Split) -> dict[str, Callable[
         "PyTorch, eager, float32": trained(False, torch.float32),
         "PyTorch, compiled, float32": trained(True, torch.float32),
     }
-    if hardware.cpu_has_bfloat16():
+    if device == "cuda" or hardware.cpu_has_bfloat16():
         found["PyTorch, compiled, bfloat16"] = trained(True, torch.bfloat16)
     return found
 

@@ -6,8 +6,9 @@ python benchmarks/write_page.py
 import json
 from pathlib import Path
 
-from measured import Measurement, in_words
+from measured import Measurement
 
+from tiny_imagenet_tf.progress import digits
 from tiny_imagenet_tf.reports import markers
 from tiny_imagenet_tf.reports.table import Table
 
@@ -34,13 +35,17 @@ def section(_: str) -> str:
         stored = json.loads(path.read_text())
         found = Measurement(*(stored[name] for name in ("name", "shown", "unit", "rates")))
         versions = ", ".join(f"{name} {number}" for name, number in stored["versions"].items())
-        machine = stored["device"] if "AVX" in stored["device"] else stored["device"] + MACHINES[path.parent.name]
+        machine = stored["device"]
+        if "AVX" not in machine:
+            machine += MACHINES.get(path.parent.name, "")
+        if stored.get("backend", "tensorflow") != "tensorflow":
+            machine += f", on {stored['backend']}"
         caption = (
             f"{machine}, commit `{(stored['commit'] or 'unknown')[:7]}`, {stored['started'][:10]}, "
             f"{found.turns} turns; {versions}."
         )
         columns = ("", f"{found.unit} a second", "ratio to the first", "turn by turn")
-        rows = tuple((name, in_words(rate), *words) for name, rate, *words in found.lines)
+        rows = tuple((name, digits(rate), *words) for name, rate, *words in found.lines)
         tables.append(Table(f"{TITLES[found.name]}: {found.shown}", caption, columns, rows).markdown())
     return "\n\n".join(tables)
 

@@ -27,6 +27,17 @@ def test_the_page_is_what_is_stored(benchmark, tmp_path):
     assert page.read_text() == (ROOT / "docs" / "performance.md").read_text(), "run python benchmarks/write_page.py"
 
 
+@pytest.mark.parametrize(("backend", "words"), [("jax", "NVIDIA H100, on jax, commit"), (None, "NVIDIA H100, commit")])
+def test_the_page_takes_what_a_gpu_has_measured(benchmark, tmp_path, monkeypatch, backend, words):
+    page = benchmark("write_page")
+    stored = json.loads((ROOT / "results/benchmarks/avx512/head.json").read_text()) | {"device": "NVIDIA H100"}
+    path = tmp_path / "results/benchmarks/h100/head.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(stored | ({"backend": backend} if backend else {})))
+    monkeypatch.setattr(page, "ROOT", tmp_path)
+    assert words in page.section("")
+
+
 GROWN = [f"{size} classes" for size in ("40 x 6, 3", "80 x 6, 3", "40 x 6, 6", "40 x 12, 3")]
 SMALL = {"images": 40, "width": 6, "classes": 3, "batch_size": 10, "turns": 2}
 

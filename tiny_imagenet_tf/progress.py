@@ -46,6 +46,11 @@ def say(line: str) -> None:
     tqdm.write(line, file=sys.stdout)
 
 
+def digits(rate: float) -> str:
+    """Returns a rate with four digits, or all of them before the point: 8.514, 1,234, 21,776."""
+    return f"{rate:,.0f}" if rate >= 1000 else f"{rate:.4g}"
+
+
 def duration(seconds: float) -> str:
     """Returns a time as 0:42, 8:05 or 1:02:30."""
     minutes, seconds = divmod(round(seconds), 60)

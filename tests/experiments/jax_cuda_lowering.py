@@ -3,6 +3,8 @@
 KERAS_BACKEND=jax python tests/experiments/jax_cuda_lowering.py
 """
 
+from unittest import mock
+
 import jax
 import keras
 import numpy as np
@@ -10,10 +12,11 @@ import tiny_run
 from jax import export
 
 from tiny_imagenet_tf import hardware
-from tiny_imagenet_tf.data.views import MILANI, PLAIN
+from tiny_imagenet_tf.data.views import MILANI, WHOLE
 from tiny_imagenet_tf.experiments import losses
 from tiny_imagenet_tf.experiments.fit import compile_for_training
-from tiny_imagenet_tf.models import preprocess
+from tiny_imagenet_tf.models import backbones, preprocess
+from tiny_imagenet_tf.transfer import engine
 
 IMAGES = jax.ShapeDtypeStruct((16, 64, 64, 3), np.uint8)
 VIEWS = jax.ShapeDtypeStruct((16, 7), np.float32)
@@ -28,11 +31,13 @@ def for_cuda(function, *arguments) -> export.Exported:
 
 def extraction() -> None:
     """Bytes go to the device; what is larger than they are, the resized images, is made there."""
-    with hardware.policy("mixed_float16"):
-        trunk = keras.applications.MobileNet(weights=None, include_top=False, pooling="avg", input_shape=(96, 96, 3))
-        model = preprocess.behind_views(preprocess.classifier(trunk), PLAIN)
-    state = [[each.value for each in of] for of in (model.trainable_variables, model.non_trainable_variables)]
-    program = for_cuda(lambda *given: model.stateless_call(*given, training=False)[0], *state, [IMAGES, VIEWS])
+    dtype, backbone = engine.trunk_dtype("float16"), backbones.find("mobilenet_v3_large")
+    trunk = backbones.build(backbone, weights="random", input_size=96, dtype=dtype)
+    with mock.patch.object(jax, "jit", side_effect=jax.jit) as compiled:
+        engine.Engine(trunk, "float16").extractor(WHOLE)
+    ((function,), _) = compiled.call_args
+    variables = trunk.model.trainable_variables, trunk.model.non_trainable_variables
+    program = for_cuda(function, *([each.value for each in of] for of in variables), [IMAGES, VIEWS])
     *_, images, table = program.in_avals
     assert (images.dtype, images.shape, table.dtype) == (np.uint8, IMAGES.shape, np.float32)
     text = program.mlir_module()

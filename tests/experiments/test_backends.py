@@ -29,7 +29,15 @@ def test_what_a_gpu_is_given_can_be_lowered_for_cuda():
     assert start("jax_cuda_lowering", backend="jax").returncode == 0
 
 
-@pytest.mark.parametrize("tests", ["search/test_heads.py", "transfer/test_engine.py", "experiments/test_statistics.py"])
+ON_BOTH = [
+    "search/test_heads.py",
+    "transfer/test_engine.py",
+    "transfer/test_extraction.py::test_a_gpus_extraction_is_traced_once_for_all_crops",
+    "experiments/test_statistics.py",
+]
+
+
+@pytest.mark.parametrize("tests", ON_BOTH)
 def test_heads_side_by_side_what_extracts_and_new_statistics_are_the_same_on_jax(tests):
     command = [sys.executable, "-m", "pytest", "-q", "-n0", f"tests/{tests}", "-k", "not inception_v3"]
     environment = os.environ | {"KERAS_BACKEND": "jax"}

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from tiny_imagenet_tf.data import splits, views
+from tiny_imagenet_tf.data import batches, splits, views
 from tiny_imagenet_tf.data.batches import in_order
 from tiny_imagenet_tf.data.views import MILANI_TRANSFER, DrawnView, View
 from tiny_imagenet_tf.models import preprocess
@@ -167,13 +167,49 @@ def test_a_gpus_extraction_is_traced_once_for_all_crops(small_trunk, train, tmp_
 
     def counted(*given):
         model = made(*given)
-        return lambda *inputs, **more: (traces.append(inputs), model(*inputs, **more))[1]
+        show = model.call  # what both backends trace
+        model.call = lambda inputs, **more: (traces.append(inputs), show(inputs, **more))[1]
+        return model
 
     monkeypatch.setattr(preprocess, "behind_views", counted)
     Extraction(Engine(small_trunk, "float32"), tmp_path).fill(train, views.MILANI_TEN_CROP)
     assert len(traces) == 1
-    images, table = traces[0][0]
+    images, table = traces[0]
     assert (images.dtype, images.shape, table.shape) == ("uint8", (5, 64, 64, 3), (5, 7))
+
+
+def test_one_pipeline_a_split_keeps_the_device_busy(small_trunk, train, tmp_path, monkeypatch):
+    """A batch is on its way before the values of the one before it are fetched, and a thread of its own writes."""
+    monkeypatch.setattr(store_room.open_store, "__defaults__", (7,))
+    monkeypatch.setattr("tiny_imagenet_tf.transfer.extraction.batch_size", lambda: 5)
+    happened, pipelines = [], []
+
+    class Underway:
+        def __init__(self, images):
+            self.images, self.number = images, sum(each[0] == "begun" for each in happened)
+            happened.append(("begun", self.number))
+
+        def __array__(self, *given, **more):
+            happened.append(("fetched", self.number))
+            return np.zeros((len(self.images), 3), np.float32)
+
+    monkeypatch.setattr(Engine, "extractor", lambda self, view: lambda images, table: Underway(images))
+    of_rows = batches.of_rows
+    monkeypatch.setattr(batches, "of_rows", lambda *given: (pipelines.append(given), of_rows(*given))[1])
+    writers, write = [], store_room.Store.write
+
+    def told(*given, **more):
+        writers.append(threading.current_thread())
+        write(*given, **more)
+
+    monkeypatch.setattr(store_room.Store, "write", told)
+    Extraction(Engine(small_trunk, "float32"), tmp_path).fill(train, views.MILANI_TEN_CROP[:2])
+    total = 2 * 3 * 2 + 2 * 1  # two views; of three shards of 7 rows two batches each, of one of 3 rows one
+    assert len(pipelines) == 1 and len(writers) == 8 and threading.main_thread() not in writers
+    fetched = [at for at, each in enumerate(happened) if each[0] == "fetched"]
+    begun = [at for at, each in enumerate(happened) if each[0] == "begun"]
+    assert [happened[at][1] for at in fetched] == list(range(total)) and len(begun) == total
+    assert all(after < before for after, before in zip(begun[1:], fetched[:-1], strict=True))
 
 
 def test_the_shard_size_is_moderate():

@@ -67,8 +67,7 @@ def run(options: ExtractOptions) -> None:
     if options.ray:
         _by_actors(options, work)
     else:
-        if not options.openvino and (others := hardware.gpus() - 1) > 0:
-            print(f"one GPU computes, {others} more could: --ray local, or a process for each (docs/scale.md)")
+        work.extraction.tell_of_idle_gpus(work.parts)
         work.extraction.fill_all(work.parts)
     values = sum(len(split) * len(shown) for split, shown in work.parts)
     print(f"{values:,} images and views are stored in {work.extraction.root}")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tiny_imagenet_tf import interrupts, progress
+from tiny_imagenet_tf import hardware, interrupts, progress
 from tiny_imagenet_tf.data import batches, views
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.data.views import DrawnView, View
@@ -82,6 +82,17 @@ class Extraction:
                     for shard in held:
                         self.make_alone(shard, bar)
         return stores
+
+    def tell_of_idle_gpus(self, parts: Sequence[tuple[Split, Sequence[View | DrawnView]]]) -> None:
+        """Says how the other GPUs could help where :meth:`fill_all` has something to do."""
+        idle = 0 if self.engine.network else hardware.gpus() - 1
+        if idle > 0 and not all(
+            store.is_written(number)
+            for split, shown in parts
+            for store in (self.store(split, view) for view in shown)
+            for number in store.shards
+        ):
+            print(f"one GPU computes, {idle} more could: extract --ray local, or a process for each (docs/scale.md)")
 
     def _fill_free(self, split: Split, shown: Sequence[View | DrawnView], stores: Sequence[Store]) -> list[Shard]:
         """Extracts the shards that no other process is at work on, and returns the others."""
