@@ -111,9 +111,10 @@ def _measure(config: Config, split: splits.Split, folder: Path) -> Measurement:
 
     contenders = {"Keras predict, float32": lambda: whole.predict(in_order(split, config.batch_size), verbose=0)}
     for name, each in engines.items():
-        contenders[name] = functools.partial(pass_through, each.extractor(views.WHOLE))
+        extract = each.extractor(views.WHOLE)
+        contenders[name] = functools.partial(pass_through, extract)
         if each.network is None and engine.freezes():
-            contenders["two batches at a time"] = functools.partial(pass_two, each.extractor(views.WHOLE))
+            contenders["TensorFlow engine, two batches at a time"] = functools.partial(pass_two, extract)
     for name, run in (_onnx(plain, folder) | _torch(config.backbone, plain)).items():
         contenders[name] = functools.partial(pass_others, run)
     shown = f"{len(split)} images at {plain.size} pixels through {plain.backbone.name}, decoded and resized"

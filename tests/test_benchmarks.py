@@ -24,6 +24,7 @@ def test_the_page_is_what_is_stored(benchmark, tmp_path):
     page = tmp_path / "performance.md"
     page.write_text((ROOT / "docs" / "performance.md").read_text())
     markers.replace(page, "benchmarks", benchmark("write_page").section)
+    markers.replace(page, "growth", benchmark("write_page").growth)
     assert page.read_text() == (ROOT / "docs" / "performance.md").read_text(), "run python benchmarks/write_page.py"
 
 
