@@ -49,6 +49,29 @@ def test_int8_is_close_and_made_once(small_trunk, train, tmp_path, monkeypatch):
     assert sorted(path.suffix for path in tmp_path.glob("*int8-*")) == [".bin", ".xml"]  # no part is left
 
 
+def test_a_depthwise_convolution_after_silu_becomes_int8_too(train, tmp_path, capsys):
+    """OpenVINO leaves such a map with its channels last, which NNCF 3.4 does not see: EfficientNetV2's blocks."""
+    x = images = keras.Input((40, 40, 3))
+    for _ in range(2):
+        x = keras.layers.Conv2D(12, 3, activation="silu")(x)
+        x = keras.layers.DepthwiseConv2D(3, 2, "same", activation="silu")(x)
+        gate = keras.layers.GlobalAveragePooling2D(keepdims=True)(x)
+        x = keras.layers.Multiply()([x, keras.layers.Conv2D(12, 1, activation="sigmoid")(gate)])
+    keras.Model(images, keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)).save(tmp_path / "silu.keras")
+    trunk = backbones.build(backbones.find(str(tmp_path / "silu.keras"), "-1..1"))
+    exact = Engine(trunk, "float32").extractor(views.WHOLE)(IMAGES, views.WHOLE.table(7))
+    found = Engine(trunk, "int8").under_openvino(train, tmp_path).extractor(views.WHOLE)(IMAGES, views.WHOLE.table(7))
+    assert 0 < np.abs(found - exact).mean() < 0.2 * np.abs(exact).mean()
+    assert "that is much" not in capsys.readouterr().out
+
+
+def test_values_that_int8_loses_are_told(train, tmp_path, capsys, monkeypatch, small_trunk):
+    made = openvino._in_int8
+    monkeypatch.setattr(openvino, "_in_int8", lambda model, images, **more: made(model, images * 0.001, **more))
+    Engine(small_trunk, "int8").under_openvino(train, tmp_path)
+    assert "that is much" in capsys.readouterr().out
+
+
 def test_where_sums_may_overflow_the_nearer_of_two_networks_is_taken(train, tmp_path, monkeypatch):
     """White images and large weights overflow 16 bits in the second layer, on CPUs that sum in so many."""
     x = images = keras.Input((40, 40, 3))
