@@ -168,11 +168,12 @@ def _quantize(trunk: Trunk, images: np.ndarray, description: Path) -> None:
         found = Network(model, "int8", {}).compiled()(images)
         return float(np.abs(found - values).mean() / max(np.abs(values).mean(), np.finfo(np.float32).tiny))
 
-    made = _in_int8(exact.model, images)
+    kinds = [_in_int8(exact.model, images)]
     if hardware.cpu_saturates_int8():
         print("int8: and again for weights of seven bits, which cannot overflow on this CPU")
-        made = min(made, _in_int8(exact.model, images, seven_bits=True), key=off)
-    print(f"int8: on them its values are {(share := off(made)):.0%} off those of float32")
+        kinds.append(_in_int8(exact.model, images, seven_bits=True))
+    share, made = min(((off(each), each) for each in kinds), key=lambda found: found[0])
+    print(f"int8: on them its values are {share:.0%} off those of float32")
     if share > MUCH:
         print("int8: that is much; see what --precision float32 gives with --fraction 0.1")
 
