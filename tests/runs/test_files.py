@@ -1,10 +1,12 @@
 """Files and locks, with real processes."""
 
 import errno
+import fcntl
 import os
 import stat
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -50,6 +52,15 @@ def test_a_lock_is_waited_for(tmp_path, capsys):
     with locked(tmp_path / ".lock", "the records", wait=True):
         assert time.monotonic() - started > 0.1
     assert f"the records: in use by process {holder.pid} on" in capsys.readouterr().out
+
+
+def test_a_lock_just_taken_names_its_holder_too(tmp_path):
+    """Between taking a lock and writing who has it a moment passes."""
+    with (tmp_path / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        threading.Timer(0.3, lambda: (file.write("process 7 on here"), file.flush())).start()
+        with pytest.raises(UserError, match="in use by process 7 on here"), locked(tmp_path / ".lock", wait=False):
+            pass
 
 
 SHARE = """

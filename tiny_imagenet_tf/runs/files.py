@@ -15,12 +15,13 @@ import shutil
 import socket
 import stat
 import sys
+import time
 import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 
@@ -350,8 +351,7 @@ def locked(path: Path, what: str = "", *, wait: bool) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            file.seek(0)
-            holder = file.read().strip() or "another process"
+            holder = _holder(file)
             if not wait:
                 raise UserError(f"{what}: in use by {holder}; wait until it has finished, or stop it") from None
             if what:
@@ -369,6 +369,16 @@ def locked(path: Path, what: str = "", *, wait: bool) -> Iterator[None]:
             yield
         finally:
             _held.discard(path)
+
+
+def _holder(file: TextIO) -> str:
+    """Returns who holds a lock; one who has it since this moment writes so a moment later."""
+    for _ in range(20):
+        file.seek(0)
+        if holder := file.read().strip():
+            return holder
+        time.sleep(0.05)
+    return "another process"
 
 
 class Shares:
