@@ -82,17 +82,19 @@ def _measure(config: Config, split: splits.Split, folder: Path) -> Measurement:
     backbone = backbones.find(config.backbone, config.pixels)
     plain = backbones.build(backbone, **options)
     fast = backbones.build(backbone, **options, dtype=engine.trunk_dtype(precision))
-    engines = {f"{'TensorFlow' if _ON_TENSORFLOW else 'JAX'} engine, {precision}": engine.Engine(fast, precision)}
+    ours, engines = f"{'TensorFlow' if _ON_TENSORFLOW else 'JAX'} engine, {precision}", {}
+    engines[ours] = engine.Engine(fast, precision)
     if extras.has("openvino") and engine.freezes():
         for each in (precision, "int8"):
             ready = engine.Engine(plain, each).under_openvino(split, folder)
             engines[f"OpenVINO engine, {each}"] = ready
-    table = views.WHOLE.table(len(split))
+    drawn = views.DrawnView(views.MILANI_TRANSFER, seed=0, number=0)  # those of v3
     images = keras.Input((64, 64, 3), dtype="uint8")
     pixels = keras.layers.Resizing(plain.size, plain.size, dtype="float32")(images)
     whole = keras.Model(images, plain.model(scaled(pixels, plain.backbone.pixels), training=False))
 
-    def pass_through(extract: engine.Extractor) -> None:
+    def pass_through(extract: engine.Extractor, view: views.View | views.DrawnView) -> None:
+        table = view.table(len(split))
         begun = collections.deque()  # a GPU has the next batch before it is asked for the last
         for batch in in_order(split, engine.batch_size()):
             begun.append(extract(batch, table[: len(batch)]))
@@ -103,6 +105,7 @@ def _measure(config: Config, split: splits.Split, folder: Path) -> Measurement:
     def pass_two(extract: engine.Extractor) -> None:
         with ThreadPoolExecutor(2) as streams, engine.rewriting(precision):  # here, or the two would undo it
             batches = in_order(split, engine.batch_size())
+            table = views.WHOLE.table(engine.batch_size())
             collections.deque(streams.map(lambda batch: extract(batch, table[: len(batch)]), batches), 0)
 
     def pass_others(run: Callable[[np.ndarray], object]) -> None:
@@ -110,11 +113,13 @@ def _measure(config: Config, split: splits.Split, folder: Path) -> Measurement:
             run(np.asarray(batch))
 
     contenders = {"Keras predict, float32": lambda: whole.predict(in_order(split, config.batch_size), verbose=0)}
-    for name, each in engines.items():
-        extract = each.extractor(views.WHOLE)
-        contenders[name] = functools.partial(pass_through, extract)
-        if each.network is None and engine.freezes():
-            contenders["TensorFlow engine, two batches at a time"] = functools.partial(pass_two, extract)
+    contenders |= {
+        name: functools.partial(pass_through, each.extractor(views.WHOLE), views.WHOLE)
+        for name, each in engines.items()
+    }
+    contenders[f"{ours}, random views"] = functools.partial(pass_through, engines[ours].extractor(drawn), drawn)
+    if engine.freezes():
+        contenders[f"{ours}, two batches at a time"] = functools.partial(pass_two, engines[ours].extractor(views.WHOLE))
     for name, run in (_onnx(plain, folder) | _torch(config.backbone, plain)).items():
         contenders[name] = functools.partial(pass_others, run)
     shown = f"{len(split)} images at {plain.size} pixels through {plain.backbone.name}, decoded and resized"

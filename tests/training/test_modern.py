@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 
+from tiny_imagenet_tf.blocks import conv_bn
 from tiny_imagenet_tf.data.batches import Steps
 from tiny_imagenet_tf.data.views import RandomViews
 from tiny_imagenet_tf.errors import UserError
@@ -18,7 +19,7 @@ from tiny_imagenet_tf.experiments import data as images
 from tiny_imagenet_tf.experiments.clock import Clock
 from tiny_imagenet_tf.experiments.experiment import Experiment
 from tiny_imagenet_tf.experiments.options import Study
-from tiny_imagenet_tf.models.layers import normalizations
+from tiny_imagenet_tf.models.layers import image_input, logits, normalizations
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.training import modern, teacher
 from tiny_imagenet_tf.training.modern import optimizer_of
@@ -136,7 +137,13 @@ def small(downloaded, tmp_path):
     )
 
 
-def test_a_run_that_stops_before_its_schedule_says_so(small):
+def test_a_run_that_stops_before_its_schedule_says_so(small, monkeypatch):
+    def quickly_traced(input_shape, classes, momentum, **_):
+        x = images = image_input(input_shape)
+        x = conv_bn(x, 8, 3, strides=4, momentum=momentum, name="stem")
+        return keras.Model(images, logits(keras.layers.GlobalAveragePooling2D()(x), classes=classes))
+
+    monkeypatch.setattr(modern, "compact_inception", quickly_traced)
     begun = modern.run(STUDY, dataclasses.replace(small, stop_after=2))
     assert begun.summary.epochs == 2 and "2 of the recipe's 30 epochs" in begun.summary.shortfalls
     with pytest.raises(UserError, match="--stop-after 1: the run to resume has 2 already"):

@@ -4,6 +4,7 @@ To add one of ``keras.applications``, add it to :func:`_rows`.
 """
 
 import dataclasses
+import functools
 import hashlib
 import warnings
 import zipfile
@@ -124,6 +125,13 @@ def find(name: str, pixels: Pixels | None = None) -> Backbone:
     path = Path(name).expanduser()
     if path.suffix != ".keras" or not path.is_file():
         raise UserError(f"--backbone {name}: neither a .keras file nor one of {', '.join(BACKBONES)}")
+    state = path.stat()
+    return _of_file(name, path, pixels, (state.st_ino, state.st_size, state.st_mtime_ns))
+
+
+@functools.lru_cache(8)
+def _of_file(name: str, path: Path, pixels: Pixels | None, _: tuple) -> Backbone:
+    """The record of a file; of one and the same, which its last argument tells, it is read once."""
     network = load(path)
     if len(network.inputs) != 1 or len(network.input_shape) != 4 or network.input_shape[-1] != 3:
         raise UserError(f"--backbone {name}: takes {network.input_shape}, not one RGB image (batch, height, width, 3)")

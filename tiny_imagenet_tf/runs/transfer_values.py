@@ -61,6 +61,11 @@ class Store:
         return self._checksum_path(shard).is_file() and self._values_path(shard).is_file()
 
     @property
+    def missing(self) -> list[int]:
+        """The numbers of the shards that are not."""
+        return [shard for shard in self.shards if not self.is_written(shard)]
+
+    @property
     def seconds(self) -> float:
         """What the extraction of all shards took."""
         return sum(self._checksum(shard).get("seconds") or 0 for shard in self.shards)

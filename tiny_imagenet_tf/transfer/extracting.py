@@ -50,10 +50,7 @@ class Work:
     def missing(self) -> list[list[tuple[int, int]]]:
         """Returns of each part, in the form that :meth:`do` takes, the shards that are not written."""
         stores = [[self.extraction.store(split, each) for each in shown] for split, shown in self.parts]
-        return [
-            [(view, each) for view, store in enumerate(part) for each in store.shards if not store.is_written(each)]
-            for part in stores
-        ]
+        return [[(view, each) for view, store in enumerate(part) for each in store.missing] for part in stores]
 
 
 def run(options: ExtractOptions) -> None:

@@ -86,12 +86,7 @@ class Extraction:
     def tell_of_idle_gpus(self, parts: Sequence[tuple[Split, Sequence[View | DrawnView]]]) -> None:
         """Says how the other GPUs could help where :meth:`fill_all` has something to do."""
         idle = 0 if self.engine.network else hardware.gpus() - 1
-        if idle > 0 and not all(
-            store.is_written(number)
-            for split, shown in parts
-            for store in (self.store(split, view) for view in shown)
-            for number in store.shards
-        ):
+        if idle > 0 and any(self.store(split, view).missing for split, shown in parts for view in shown):
             print(f"one GPU computes, {idle} more could: extract --ray local, or a process for each (docs/scale.md)")
 
     def _fill_free(self, split: Split, shown: Sequence[View | DrawnView], stores: Sequence[Store]) -> list[Shard]:
@@ -99,8 +94,7 @@ class Extraction:
         missing = [
             Shard(store, split, view, number)
             for store, view in zip(stores, shown, strict=True)
-            for number in store.shards
-            if not store.is_written(number)
+            for number in store.missing
         ]
         if not missing:
             return []

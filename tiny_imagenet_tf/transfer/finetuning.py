@@ -191,9 +191,7 @@ def _tell_size(options: FinetuneOptions, data: images.Data, made: Extraction, wi
     folder, free = room(options.values_folder)
     if held > free:  # or what of them is not stored yet
         stores = [made.store(split, view) for split, shown in [*tested, *learned] for view in shown]
-        held = image * sum(
-            len(store.rows_of(each)) for store in stores for each in store.shards if not store.is_written(each)
-        )
+        held = image * sum(len(store.rows_of(each)) for store in stores for each in store.missing)
     if held > free:
         raise UserError(f"{held:,} bytes of maps are to be made, and {free:,} are free in {folder}; {advice}")
 
