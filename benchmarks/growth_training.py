@@ -56,7 +56,7 @@ def measure(config: Config) -> Measurement:
         counts = {"one process": 1, "two processes": 2}
         rates_of = {name: partial(trained, config, source, count) for name, count in counts.items()}
         found = compare("growth_training", shown, "images", rates_of, config.turns)
-    found.write(config.output)
+    found.write(config.output, backend="jax")
     return found
 
 
@@ -87,9 +87,9 @@ def trained(config: Config, source: Path, count: int) -> float:
         for number in range(count)
     ]
     said = [each.communicate()[0] for each in processes]
-    if any(each.returncode for each in processes):
+    _, *rates = re.findall(r"at (\S+) images/s", said[0]) or [""]
+    if any(each.returncode for each in processes) or len(rates) != EPOCHS - 1:
         raise RuntimeError("\n".join(said))
-    _, *rates = re.findall(r"at (\S+) images/s", said[0])
     return harmonic_mean([float(rate.replace(",", "")) for rate in rates])
 
 

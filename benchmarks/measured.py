@@ -1,4 +1,4 @@
-"""What every benchmark here does: contenders take turns in one process, and their rates are compared turn by turn.
+"""What every benchmark here does: contenders take turns, and their rates are compared turn by turn.
 
 A busy machine slows all of a turn, so the ratios hold where the rates do not. ``docs/performance.md`` is made from the
 files that ``--output`` writes.
@@ -64,10 +64,10 @@ class Measurement:
         for name, rate, ratio, spread in self.lines:
             print(f"{name:{width}}{digits(rate):>12}{ratio:>8}   {spread}")
 
-    def write(self, path: Path | None) -> None:
-        """Writes it, with machine, backend, versions and commit, if there is a path."""
+    def write(self, path: Path | None, *, backend: str = "") -> None:
+        """Writes it, with machine, backend (this process' own, if no other is named), versions and commit."""
         if path is not None:
-            computes = {"backend": keras.backend.backend(), "device": describe_device(alone=True)}
+            computes = {"backend": backend or keras.backend.backend(), "device": describe_device(alone=True)}
             path.parent.mkdir(parents=True, exist_ok=True)
             write_json(path, {**dataclasses.asdict(self), **describe_environment(OTHERS), **computes})
             print(f"wrote {path}")

@@ -145,7 +145,10 @@ def torch_contenders(config: Config, split: splits.Split) -> dict[str, Callable[
     shown = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
     with torch.inference_mode():
         scores = Twin(network).eval().to(device)(as_torch(shown)).cpu().numpy()
-    if not np.allclose(scores, network.predict_on_batch(shown / np.float32(127.5) - 1), atol=1e-4):
+    expected, tolerance = network.predict_on_batch(shown / np.float32(127.5) - 1), 1e-4
+    if device == "cuda":  # products are of TF32, ten bits
+        tolerance = 0.02 * np.abs(expected).max()
+    if not np.allclose(scores, expected, atol=tolerance):
         raise RuntimeError("the two networks do not compute the same")
 
     def trained(compiled: bool, dtype: torch.dtype) -> Callable[[], None]:

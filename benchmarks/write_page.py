@@ -54,54 +54,58 @@ def section(_: str) -> str:
 def growth(_: str) -> str:
     """How cost grows, from the same files."""
 
-    def ratio(name: str, contender: str) -> float:
-        """The median, to the first contender of the benchmark's only file."""
-        (path,) = (ROOT / "results" / "benchmarks").glob(f"*/{name}.json")
-        rates = json.loads(path.read_text())["rates"]
+    def ratio(name: str, contender: str, machine: str = "avx512") -> float:
+        """The median, to the benchmark's first contender."""
+        rates = json.loads((ROOT / "results" / "benchmarks" / machine / f"{name}.json").read_text())["rates"]
         first, *_ = rates.values()
         return median(a / b for a, b in zip(rates[contender], first, strict=True))
 
-    def longer(name: str, contender: str) -> str:
-        return f"{1 / ratio(name, contender):.1f} times as long"
+    def times(name: str, contender: str) -> str:
+        slower = 1 / ratio(name, contender)
+        return f"{slower:.{int(slower < 10)}f} times"
 
     alone, together = "1,000 images, 10 views", "1,000 images, 10 views, two processes"
     faster = ratio("growth_extraction", together) / ratio("growth_extraction", alone)
     rows = (
         (
             "images",
-            f"linearly: twice the images take extraction {longer('growth_extraction', '2,000 images, 5 views')}; four "
-            f"times the images a head's epoch {longer('growth', '20,000 x 2,048, 200 classes')}, since to begin one "
-            "takes time, too",
+            f"linearly: extraction of twice the images takes {times('growth_extraction', '2,000 images, 5 views')} as "
+            f"long; a head's epoch of four times the images {times('growth', '20,000 x 2,048, 200 classes')}, for its "
+            "beginning takes time, too",
         ),
         (
             "classes",
-            "the last layer's, 2,048 weights a class; four times the classes take a head's epoch "
-            f"{longer('growth', '5,000 x 2,048, 800 classes')}",
+            "the last layer grows, by 2,048 weights a class; for four times the classes a head's epoch takes "
+            f"{times('growth', '5,000 x 2,048, 800 classes')} as long",
         ),
-        ("values an image", f"the same: four times the values take {longer('growth', '5,000 x 8,192, 200 classes')}"),
+        (
+            "values an image",
+            "the last layer grows; for four times the values a head's epoch takes "
+            f"{times('growth', '5,000 x 8,192, 200 classes')} as long",
+        ),
         (
             "stored views",
-            f"linearly: twice the views take {longer('growth_extraction', alone)}; each is a pass through the "
-            "backbone, and 4 KB an image (float16, 2,048 values)",
+            f"linearly: extraction of twice the views takes {times('growth_extraction', alone)} as long. Each is a "
+            "pass through the backbone, and 4 KB an image (float16, 2,048 values)",
         ),
         (
             "heads of a search",
-            f"16 take {longer('search', '16 heads')}, 64 {longer('search', '64 heads')} as one, for their products and "
-            "Adam's 28 bytes per weight, step and head",
+            f"an epoch of 16 heads takes {times('search', '16 heads')} as long as one head's, of 64 heads "
+            f"{times('search', '64 heads')}, for their products and for Adam's 28 bytes per weight, step and head",
         ),
         (
-            "processes that extract",
+            "processes that extract, on one machine",
             f"two, on a core each, are {faster:.1f} times as fast as one; more should gain in the same way while each "
             "finds a free shard (2,000 images in one view). Nothing is done twice",
         ),
         (
-            "processes that train",
-            f"two, on a core each, are {ratio('growth_training', 'two processes'):.2f} times as fast as one; each "
-            "decodes and computes its share of a batch, and gradients (10 MB for the compact network) are summed every "
-            "step",
+            "processes that train, on one machine",
+            f"two, on a core each, are {ratio('growth_training', 'two processes', 'avx2'):.2f} times as fast as one; "
+            "each decodes and computes its share of a batch, and gradients (10 MB for the compact network) are summed "
+            "every step",
         ),
     )
-    return grid(("with", "as"), rows)
+    return grid(("with the number of", "cost grows"), rows)
 
 
 if __name__ == "__main__":

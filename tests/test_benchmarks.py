@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -31,12 +32,15 @@ def test_the_page_is_what_is_stored(benchmark, tmp_path):
 @pytest.mark.parametrize(("backend", "words"), [("jax", "NVIDIA H100, on jax, commit"), (None, "NVIDIA H100, commit")])
 def test_the_page_takes_what_a_gpu_has_measured(benchmark, tmp_path, monkeypatch, backend, words):
     page = benchmark("write_page")
-    stored = json.loads((ROOT / "results/benchmarks/avx512/head.json").read_text()) | {"device": "NVIDIA H100"}
-    path = tmp_path / "results/benchmarks/h100/head.json"
-    path.parent.mkdir(parents=True)
-    path.write_text(json.dumps(stored | ({"backend": backend} if backend else {})))
+    benchmarks = shutil.copytree(ROOT / "results/benchmarks", tmp_path / "results/benchmarks")
+    (benchmarks / "h100").mkdir()
+    for name in ("head", "search", "growth_training"):
+        stored = json.loads(next(benchmarks.glob(f"*/{name}.json")).read_text()) | {"device": "NVIDIA H100"}
+        (benchmarks / "h100" / f"{name}.json").write_text(json.dumps(stored | {"backend": backend or "tensorflow"}))
+    before = page.growth("")
     monkeypatch.setattr(page, "ROOT", tmp_path)
     assert words in page.section("")
+    assert page.growth("") == before
 
 
 GROWN = [f"{size} classes" for size in ("40 x 6, 3", "80 x 6, 3", "40 x 6, 6", "40 x 12, 3")]

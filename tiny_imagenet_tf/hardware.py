@@ -66,9 +66,14 @@ def has_gpu() -> bool:
     return bool(_gpus())
 
 
-def gpus() -> int:
-    """How many GPUs, or on JAX TPUs, the backend sees."""
-    return len(_gpus())
+def extracting() -> list[Any]:
+    """Returns what extracts where a GPU does, or JAX: each of this machine's GPUs, TPUs, or without any the CPU."""
+    if _TENSORFLOW:
+        names = [device.name for device in tf.config.list_logical_devices("GPU")]
+        return names or ["CPU:0"]
+    import jax
+
+    return jax.local_devices()
 
 
 def on_gpu(devices: Sequence[str] = ()) -> bool:

@@ -46,9 +46,9 @@ def say(line: str) -> None:
     tqdm.write(line, file=sys.stdout)
 
 
-def digits(rate: float) -> str:
-    """Returns a rate with four digits, or all of them before the point: 8.514, 1,234, 21,776."""
-    return f"{rate:,.0f}" if rate >= 1000 else f"{rate:.4g}"
+def digits(rate: float, most: int = 4) -> str:
+    """Returns a rate with so many digits, or all of them before the point: 8.514, 1,234, 21,776."""
+    return f"{rate:,.0f}" if rate >= 10 ** (most - 1) else f"{rate:.{most}g}"
 
 
 def duration(seconds: float) -> str:

@@ -1,5 +1,6 @@
 """The same run on TensorFlow and on JAX."""
 
+import json
 import os
 import signal
 import subprocess
@@ -74,6 +75,14 @@ def test_a_killed_process_goes_on_bit_for_bit_on_jax(tmp_path, tree, ema):
 
 SMALL = "--epochs 2 --width-multiplier 0.1"
 DEMOS = [f"train baseline {SMALL}", f"train modern {SMALL}", "transfer v3 --epochs 2 --augmented-views 0", "finetune"]
+
+
+@pytest.mark.slow
+def test_the_pipeline_is_measured_on_jax(tmp_path):
+    path = tmp_path / "figures.json"
+    command = [sys.executable, "benchmarks/pipeline.py", "--steps", "2", "--turns", "1", "--output", path]
+    subprocess.run(command, cwd=ROOT, env=os.environ | {"KERAS_BACKEND": "jax"} | QUICK, check=True)
+    assert json.loads(path.read_text())["backend"] == "jax"
 
 
 @pytest.mark.slow

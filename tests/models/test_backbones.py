@@ -9,7 +9,7 @@ import pytest
 
 from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.models import preprocess
+from tiny_imagenet_tf.models import backbones, preprocess
 from tiny_imagenet_tf.models.backbones import BACKBONES, Backbone, WeightsError, build, find, pixels_of, with_head
 from tiny_imagenet_tf.models.heads import transfer_head
 
@@ -222,6 +222,16 @@ def test_any_keras_file_is_a_backbone_up_to_what_its_head_reads(tmp_path):
     assert other.model.input_shape == (None, 32, 32, 3)
     for mine, theirs in zip(other.model.get_weights(), trunk.model.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_file_is_read_once_until_it_changes(tmp_path, monkeypatch):
+    path, reads, load = tmp_path / "mine.keras", [], backbones.load
+    monkeypatch.setattr(backbones, "load", lambda path: (reads.append(path), load(path))[1])
+    small_file(path)
+    first = find(str(path), "0..1")
+    assert find(str(path), "0..1") is first and len(reads) == 1
+    small_file(path, activation="tanh")
+    assert find(str(path), "0..1").config_sha256 != first.config_sha256 and len(reads) == 2
 
 
 def test_the_same_weights_in_other_layers_are_another_backbone(tmp_path):

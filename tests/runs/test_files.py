@@ -55,8 +55,10 @@ def test_a_lock_is_waited_for(tmp_path, capsys):
 
 
 def test_a_lock_just_taken_names_its_holder_too(tmp_path):
-    """Between taking a lock and writing who has it a moment passes."""
-    with (tmp_path / ".lock").open("w") as file:
+    """Between taking a lock and writing who has it a moment passes, and whoever had it before is not named."""
+    with locked(tmp_path / ".lock", wait=False):
+        pass
+    with (tmp_path / ".lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         threading.Timer(0.3, lambda: (file.write("process 7 on here"), file.flush())).start()
         with pytest.raises(UserError, match="in use by process 7 on here"), locked(tmp_path / ".lock", wait=False):

@@ -1,4 +1,10 @@
+"""The engine gives what predict gives, in every view, at every precision, on every device."""
+
 import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +15,7 @@ from tiny_imagenet_tf.data.views import MILANI_TRANSFER, DrawnView, View
 from tiny_imagenet_tf.transfer import engine
 from tiny_imagenet_tf.transfer.engine import Engine
 
+ROOT = Path(__file__).parents[2]
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)
 VIEWS = [View(), View("bottom_left", mirrored=True), DrawnView(MILANI_TRANSFER, 0, 1)]
 
@@ -51,6 +58,12 @@ def test_where_nothing_is_frozen_the_values_are_the_same(small_trunk, view, monk
     monkeypatch.setattr(engine, "freezes", lambda: False)
     compiled = Engine(small_trunk, "float32").extractor(view)(IMAGES, view.table(5))
     np.testing.assert_allclose(compiled, frozen, atol=1e-4 * np.abs(frozen).max())
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_every_device_extracts(backend):
+    more = {"KERAS_BACKEND": backend, "XLA_FLAGS": "--xla_force_host_platform_device_count=3", "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "tests/transfer/several_devices.py"], cwd=ROOT, env=os.environ | more, check=True)
 
 
 def test_bfloat16_is_close_and_does_not_leak_into_float32(small_trunk):

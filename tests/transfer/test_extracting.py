@@ -1,6 +1,5 @@
 """Extraction by many processes: started by hand, and by the actors of a Ray cluster."""
 
-import dataclasses
 import os
 import signal
 import subprocess
@@ -40,19 +39,6 @@ def test_what_is_done_is_not_done_again(options, monkeypatch):
     assert extracting.Work.of(options).missing() == [[], [], []]
     monkeypatch.setattr("tiny_imagenet_tf.transfer.extraction.Extraction._make", None)
     extracting.run(options)
-
-
-def test_other_gpus_are_not_left_idle_without_a_word(options, capsys, monkeypatch, recipe):
-    monkeypatch.setattr("tiny_imagenet_tf.hardware.gpus", lambda: 4)
-    given = {name: value for name, value in vars(options).items() if name not in ("ray", "cores")}
-    v2 = recipe("transfer_v2")
-    hint = "one GPU computes, 3 more could: extract --ray local"
-    v2.main(v2.Config(**given | {"runs": options.store.parent, "epochs": 1, "batch_size": 4}))
-    assert capsys.readouterr().out.count(hint) == 1
-    extracting.run(options)
-    assert hint not in capsys.readouterr().out, "all is stored"
-    extracting.run(dataclasses.replace(options, augment=True))
-    assert hint in capsys.readouterr().out
 
 
 def test_cores_without_ray_would_be_ignored(options):

@@ -178,8 +178,10 @@ def test_a_gpus_extraction_is_traced_once_for_all_crops(small_trunk, train, tmp_
     assert (images.dtype, images.shape, table.shape) == ("uint8", (5, 64, 64, 3), (5, 7))
 
 
-def test_one_pipeline_a_split_keeps_the_device_busy(small_trunk, train, tmp_path, monkeypatch):
-    """A batch is on its way before the values of the one before it are fetched, and a thread of its own writes."""
+@pytest.mark.parametrize("devices", [1, 3])
+def test_one_pipeline_a_split_keeps_all_devices_busy(small_trunk, train, tmp_path, monkeypatch, devices):
+    """Each has its next batch before the values of the one before it are fetched, and a thread of its own writes."""
+    monkeypatch.setattr("tiny_imagenet_tf.hardware.extracting", lambda: ["GPU"] * devices)
     monkeypatch.setattr(store_room.open_store, "__defaults__", (7,))
     monkeypatch.setattr("tiny_imagenet_tf.transfer.extraction.batch_size", lambda: 5)
     happened, pipelines = [], []
@@ -209,7 +211,7 @@ def test_one_pipeline_a_split_keeps_the_device_busy(small_trunk, train, tmp_path
     fetched = [at for at, each in enumerate(happened) if each[0] == "fetched"]
     begun = [at for at, each in enumerate(happened) if each[0] == "begun"]
     assert [happened[at][1] for at in fetched] == list(range(total)) and len(begun) == total
-    assert all(after < before for after, before in zip(begun[1:], fetched[:-1], strict=True))
+    assert all(after < before for after, before in zip(begun[devices:], fetched[:-devices], strict=True))
 
 
 def test_the_shard_size_is_moderate():

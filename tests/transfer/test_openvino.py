@@ -65,6 +65,19 @@ def test_a_depthwise_convolution_after_silu_becomes_int8_too(train, tmp_path, ca
     assert "that is much" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", backbones.BACKBONES)
+def test_every_backbone_that_goes_by_name_becomes_int8(train, tmp_path, capsys, name):
+    """With random weights: close, but for MobileNetV3, of which that is told."""
+    trunk = backbones.build(backbones.find(name), "random", input_size=96)
+    exact = Engine(trunk, "float32").extractor(views.WHOLE)(IMAGES, views.WHOLE.table(7))
+    found = Engine(trunk, "int8").under_openvino(train, tmp_path).extractor(views.WHOLE)(IMAGES, views.WHOLE.table(7))
+    off = np.median(np.linalg.norm(found - exact, axis=1) / np.linalg.norm(exact, axis=1))
+    much = name.startswith("mobilenet_v3")
+    assert ("that is much" in capsys.readouterr().out) is much
+    assert off > 0.5 if much else 0 < off < 0.2
+
+
 def test_values_that_int8_loses_are_told(train, tmp_path, capsys, monkeypatch, small_trunk):
     made = openvino._in_int8
     monkeypatch.setattr(openvino, "_in_int8", lambda model, images, **more: made(model, images * 0.001, **more))

@@ -41,7 +41,7 @@ class Lines(keras.callbacks.Callback):
         named = {"train": "accuracy", "val": "val_accuracy"}
         words += [f"{name} {logs[key]:.2%}" for name, key in named.items() if key in logs]
         if "images_per_second" in logs:
-            rate = progress.digits(logs["images_per_second"])
+            rate = progress.digits(logs["images_per_second"], 3)
             words.append(f"at {rate} images/s")  # the time beside it has measurements, too
         progress.say("  ".join([*words, progress.duration(time.monotonic() - self._started)]))
 

@@ -126,12 +126,12 @@ def find(name: str, pixels: Pixels | None = None) -> Backbone:
     if path.suffix != ".keras" or not path.is_file():
         raise UserError(f"--backbone {name}: neither a .keras file nor one of {', '.join(BACKBONES)}")
     state = path.stat()
-    return _of_file(name, path, pixels, (state.st_ino, state.st_size, state.st_mtime_ns))
+    return _of_file(name, path, pixels, (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns))
 
 
 @functools.lru_cache(8)
-def _of_file(name: str, path: Path, pixels: Pixels | None, _: tuple) -> Backbone:
-    """The record of a file; of one and the same, which its last argument tells, it is read once."""
+def _of_file(name: str, path: Path, pixels: Pixels | None, state: tuple[int, ...]) -> Backbone:
+    """The record of a file, which is read again only when its state has changed."""
     network = load(path)
     if len(network.inputs) != 1 or len(network.input_shape) != 4 or network.input_shape[-1] != 3:
         raise UserError(f"--backbone {name}: takes {network.input_shape}, not one RGB image (batch, height, width, 3)")

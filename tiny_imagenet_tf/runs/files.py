@@ -334,7 +334,7 @@ def plain(value: Any) -> Any:
 
 @contextlib.contextmanager
 def locked(path: Path, what: str = "", *, wait: bool) -> Iterator[None]:
-    """Holds a lock, which ends with the process however that ends. The file tells who holds it, and stays.
+    """Holds a lock, which ends with the process however that ends. Its file tells who holds it, and stays, empty.
 
     Args:
         path: of the lock's file.
@@ -351,11 +351,10 @@ def locked(path: Path, what: str = "", *, wait: bool) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = _holder(file)
             if not wait:
-                raise UserError(f"{what}: in use by {holder}; wait until it has finished, or stop it") from None
+                raise UserError(f"{what}: in use by {_holder(file)}; wait until it has finished, or stop it") from None
             if what:
-                print(f"{what}: in use by {holder}; waiting until it has finished")
+                print(f"{what}: in use by {_holder(file)}; waiting until it has finished")
             fcntl.flock(file, fcntl.LOCK_EX)
         except OSError:  # a file system without locks: names of one's own must do
             pass
@@ -369,6 +368,8 @@ def locked(path: Path, what: str = "", *, wait: bool) -> Iterator[None]:
             yield
         finally:
             _held.discard(path)
+            with contextlib.suppress(OSError):
+                file.truncate(0)  # or whoever takes it next would for a moment be taken for this process
 
 
 def _holder(file: TextIO) -> str:

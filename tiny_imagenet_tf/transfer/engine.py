@@ -9,6 +9,7 @@ policy.
 import contextlib
 import dataclasses
 import functools
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -134,26 +135,47 @@ def rewriting(precision: Arithmetic) -> Iterator[None]:
 
 
 def _compiled(model: keras.Model) -> Extractor:
-    """A model behind views as one XLA program of full batches, which returns before the device is done."""
-    full = batch_size()
-    if keras.backend.backend() == "jax":
-        import jax
-
-        program = jax.jit(lambda *given: model.stateless_call(*given, training=False)[0])
-        variables = model.trainable_variables, model.non_trainable_variables
-
-        def run(inputs: list[np.ndarray]) -> Any:
-            return program(*([each.value for each in of] for of in variables), inputs)  # predict gives them new arrays
-
-    else:
-        run = tf.function(lambda inputs: model(inputs, training=False), jit_compile=True)
+    """A model behind views as one XLA program of full batches; devices take turns, and are still at work at its end."""
+    full, devices = batch_size(), itertools.cycle(_on_each_device(model))
 
     def extract(images: tf.Tensor, table: np.ndarray) -> Any:
         rest = max(0, full - len(images))  # a last batch is filled up, or it would be another program
         inputs = [np.pad(each, [(0, rest)] + [(0, 0)] * (each.ndim - 1)) for each in (np.asarray(images), table)]
-        return run(inputs)[: len(images)]
+        return next(devices)(inputs, len(images))
 
     return extract
+
+
+def _on_each_device(model: keras.Model) -> list[Callable[[list[np.ndarray], int], Any]]:
+    """The program with weights of its own on each device that extracts: from a batch to its first so many values."""
+    variables = [[each.value for each in of] for of in (model.trainable_variables, model.non_trainable_variables)]
+
+    def call(trained: list[Any], others: list[Any], inputs: list[Any]) -> Any:
+        return model.stateless_call(trained, others, inputs, training=False)[0]
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        program = jax.jit(call)
+
+        def on(device: Any) -> Callable[[list[np.ndarray], int], Any]:
+            held = jax.device_put(variables, device, may_alias=False)  # predict gives its own away
+            return lambda inputs, rows: program(*held, jax.device_put(inputs, device))[:rows]
+
+    else:
+        program = tf.function(call, jit_compile=True)
+
+        def on(device: str) -> Callable[[list[np.ndarray], int], Any]:
+            with tf.device(device):
+                held = tf.nest.map_structure(tf.identity, variables)
+
+            def run(inputs: list[np.ndarray], rows: int) -> Any:
+                with tf.device(device):
+                    return program(*held, inputs)[:rows]
+
+            return run
+
+    return [on(device) for device in hardware.extracting()]
 
 
 def batch_size() -> int:

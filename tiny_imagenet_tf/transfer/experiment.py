@@ -126,9 +126,7 @@ def training_stores(
         images come first.
     """
     parts = training_parts(options, data)
-    wanted = [(split, shown) for split, _, shown in parts]
-    extraction.tell_of_idle_gpus(wanted)
-    filled = extraction.fill_all(wanted)
+    filled = extraction.fill_all([(split, shown) for split, _, shown in parts])
     found = [(store, rows) for (_, rows, _), stores in zip(parts, filled, strict=True) for store in stores]
     return [store for store, _ in found], [(store.load(), rows) for store, rows in found]
 

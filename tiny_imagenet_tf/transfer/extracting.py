@@ -64,7 +64,6 @@ def run(options: ExtractOptions) -> None:
     if options.ray:
         _by_actors(options, work)
     else:
-        work.extraction.tell_of_idle_gpus(work.parts)
         work.extraction.fill_all(work.parts)
     values = sum(len(split) * len(shown) for split, shown in work.parts)
     print(f"{values:,} images and views are stored in {work.extraction.root}")

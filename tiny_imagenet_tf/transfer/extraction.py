@@ -83,12 +83,6 @@ class Extraction:
                         self.make_alone(shard, bar)
         return stores
 
-    def tell_of_idle_gpus(self, parts: Sequence[tuple[Split, Sequence[View | DrawnView]]]) -> None:
-        """Says how the other GPUs could help where :meth:`fill_all` has something to do."""
-        idle = 0 if self.engine.network else hardware.gpus() - 1
-        if idle > 0 and any(self.store(split, view).missing for split, shown in parts for view in shown):
-            print(f"one GPU computes, {idle} more could: extract --ray local, or a process for each (docs/scale.md)")
-
     def _fill_free(self, split: Split, shown: Sequence[View | DrawnView], stores: Sequence[Store]) -> list[Shard]:
         """Extracts the shards that no other process is at work on, and returns the others."""
         missing = [
@@ -139,8 +133,8 @@ class Extraction:
     def _make(self, split: Split, shards: Iterable[Shard], bar: progress.tqdm) -> Iterator[Shard]:
         """Extracts shards of a split, of any views, and gives each when it is written.
 
-        One pipeline decodes for all of them, some batches ahead; a GPU has the next batch before the values of one are
-        fetched; a thread writes.
+        One pipeline decodes for all of them, some batches ahead; each GPU has its next batch before the values of one
+        are fetched; a thread writes.
 
         Args:
             split: their images.
@@ -161,12 +155,12 @@ class Extraction:
                     yield batch
 
         def in_flight() -> Iterator[tuple[Shard, np.ndarray]]:
-            waiting = collections.deque()
+            waiting, devices = collections.deque(), len(hardware.extracting())
             for images, rows in batches.of_rows(split, batches_of_rows()):
                 shard = asked.popleft()
                 extract, table = way(shard.view)
                 waiting.append((shard, extract(images, table[np.asarray(rows)])))
-                if len(waiting) > 1:
+                if len(waiting) > devices:
                     shard, found = waiting.popleft()
                     yield shard, np.asarray(found)
             for shard, found in waiting:

@@ -28,7 +28,7 @@ CALIBRATION_IMAGES = 300
 BATCH = 5
 """Images a request; more of them only wait for memory."""
 MUCH = 0.5
-"""Of the size of a network's values, that int8 may be off without a word; EfficientNet-Lite2's sixth does no harm."""
+"""Of the length of an image's values int8 may be off without a warning; EfficientNet-Lite2's sixth does no harm."""
 
 
 def resolve(engine: Engine, precision: str, *, free: bool = True) -> Engine:
@@ -163,18 +163,19 @@ def _quantize(trunk: Trunk, images: np.ndarray, description: Path) -> None:
     print(f"int8: measuring the range of every map on {len(images)} training images")
     exact = convert(trunk, "float32")
     values = exact.compiled()(images)
+    lengths = np.maximum(np.linalg.norm(values, axis=1), np.finfo(np.float32).tiny)
 
     def off(model: openvino.Model) -> float:
         found = Network(model, "int8", {}).compiled()(images)
-        return float(np.abs(found - values).mean() / max(np.abs(values).mean(), np.finfo(np.float32).tiny))
+        return float(np.median(np.linalg.norm(found - values, axis=1) / lengths))
 
     kinds = [_in_int8(exact.model, images)]
     if hardware.cpu_saturates_int8():
         print("int8: and again for weights of seven bits, which cannot overflow on this CPU")
         kinds.append(_in_int8(exact.model, images, seven_bits=True))
     share, made = min(((off(each), each) for each in kinds), key=lambda found: found[0])
-    print(f"int8: on them its values are {share:.0%} off those of float32")
-    if share > MUCH:
+    print(f"int8: their values are {share:.0%} of their length off those of float32 (median)")
+    if not share <= MUCH:
         print("int8: that is much; see what --precision float32 gives with --fraction 0.1")
 
     def save(part: Path) -> None:
