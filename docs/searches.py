@@ -1,7 +1,7 @@
 """What the stored searches have found, for docs/searches.md (needs the extra report).
 
-Reads results/search/ and the records of the best heads in results/; writes the table between the page's markers, and a
-figure a backbone.
+Reads results/search/ and the records of the best heads in results/; writes the tables between the page's markers, and
+a figure a backbone.
 
 python docs/searches.py
 """
@@ -38,6 +38,21 @@ def section() -> str:
     return grid(("backbone", "head", *columns), rows)
 
 
+def folds(_: str) -> str:
+    """Returns the table of the search by cross-validation: its three best trials, and the run of the best."""
+    runs = {record.name: record for record in records.read(ROOT / "results")}
+    tried = read_object(ROOT / "results/search/lite2_vanilla_folds.json")["trials"]
+    whole = sorted((each for each in tried if each["state"] == "complete"), key=lambda each: -each["accuracy"])
+    val = f"{runs['lite2_vanilla_folds'].summary.validation.top1:.2%}"
+    rows = []
+    for trial in whole[:3]:
+        searched = (trial["learning_rate"], trial["learning_rate_decay_per_epoch"], trial["weight_decay"])
+        shown = (*searched, trial["dropout_keep"], trial["label_smoothing"])
+        rows.append((*(f"{value:.2g}" for value in shown), f"{trial['accuracy']:.2%}", "" if rows else val))
+    columns = ("rate", "times an epoch", "L2", "dropout keeps", "smoothing", "all five folds", "val")
+    return grid(columns, rows)
+
+
 def draw(backbone: str) -> bytes:
     """Returns the figure of a backbone's three searches."""
     found = {
@@ -49,5 +64,6 @@ def draw(backbone: str) -> bytes:
 
 if __name__ == "__main__":
     markers.replace(ROOT / "docs/searches.md", "searches", lambda _: section())
+    markers.replace(ROOT / "docs/searches.md", "folds", folds)
     for name in BACKBONES:
         (ROOT / f"docs/figures/searches_{name}.svg").write_bytes(draw(name))

@@ -26,6 +26,11 @@ def test_a_page_shows_what_is_stored(docs_script, name, page):
     assert docs_script(name).section(*stored) in shown, f"run python docs/{name}.py"
 
 
+def test_the_table_of_cross_validation_shows_what_is_stored(docs_script):
+    shown = (ROOT / "docs/searches.md").read_text(encoding="utf-8")
+    assert docs_script("searches").folds("") in shown, "run python docs/searches.py"
+
+
 def test_each_row_of_section_4_has_the_accuracy_of_the_record_that_it_names():
     found = {record.name: record.summary.validation.top1 for record in records.read(ROOT / "results")}
     page = (ROOT / "docs/section4.md").read_text(encoding="utf-8")

@@ -15,6 +15,7 @@ from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.search import search
 from tiny_imagenet_tf.search.heads import Heads
 from tiny_imagenet_tf.search.options import SearchOptions
+from tiny_imagenet_tf.search.trials import Trials
 from tiny_imagenet_tf.transfer.pool import ValueBatches
 
 
@@ -48,6 +49,16 @@ def test_a_search_goes_on_and_stores_every_trial(options, capsys):
         assert trial["state"] == "pruned" or trial["accuracy"] == max(trial["accuracy_by_epoch"])
     assert stored["judged_on"].endswith("held-out training images") and stored["variant"] == "vanilla"
     assert not list(options.study.glob("worker-*"))
+
+
+def test_trials_that_a_process_has_left_are_not_told_as_under_way(options, tmp_path, capsys):
+    search.run(dataclasses.replace(options, study=tmp_path, trials=2))
+    left = Trials(tmp_path, search._space(options), "random", 0)
+    assert len(left.ask(3, 5)) == 3
+    left.close()  # as the system does where a process dies
+    search.run(dataclasses.replace(options, study=tmp_path, trials=2))
+    told = capsys.readouterr().out
+    assert "3 more were left by a process that has ended" in told and "under way" not in told
 
 
 def test_no_head_is_trained_on_what_judges_it(options, tmp_path, monkeypatch):

@@ -231,8 +231,11 @@ def _report(options: SearchOptions, trials: Trials, data: Data) -> Path:
     }
     path = searches.write_trials(options.folder, stored)
     print(f"\n{len(found)} trials, {len(found) - len(whole)} of them pruned; judged on {stored['judged_on']}")
-    if under_way := len(trials.all()) - len(found):
+    others = [trial.state.name for trial in trials.all()]
+    if under_way := others.count("RUNNING"):
         print(f"{under_way} more are under way in other processes; the same command, later, reports them too")
+    if left := others.count("WAITING"):
+        print(f"{left} more were left by a process that has ended; more --trials begin with them")
     print(f"{'trial':>5}{'accuracy':>10}{'rate':>11}{'decay':>8}{'L2':>11}{'keep':>6}{'smooth':>8}")
     for trial in whole[:5]:
         values = Setting(**options.fixed, **trial.params)
