@@ -6,6 +6,7 @@ import pytest
 
 from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.data import splits, views
+from tiny_imagenet_tf.data.batches import in_order
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments.experiment import precision_of
 from tiny_imagenet_tf.experiments.options import Study
@@ -70,8 +71,9 @@ def test_a_depthwise_convolution_after_silu_becomes_int8_too(train, tmp_path, ca
 def test_every_backbone_that_goes_by_name_becomes_int8(train, tmp_path, capsys, name):
     """With random weights: close, but for MobileNetV3, of which that is told."""
     trunk = backbones.build(backbones.find(name), "random", input_size=96)
-    exact = Engine(trunk, "float32").extractor(views.WHOLE)(IMAGES, views.WHOLE.table(7))
-    found = Engine(trunk, "int8").under_openvino(train, tmp_path).extractor(views.WHOLE)(IMAGES, views.WHOLE.table(7))
+    (images,), table = list(in_order(train, 24)), views.WHOLE.table(24)
+    exact = Engine(trunk, "float32").extractor(views.WHOLE)(images, table)
+    found = Engine(trunk, "int8").under_openvino(train, tmp_path).extractor(views.WHOLE)(images, table)
     off = np.median(np.linalg.norm(found - exact, axis=1) / np.linalg.norm(exact, axis=1))
     much = name.startswith("mobilenet_v3")
     assert ("that is much" in capsys.readouterr().out) is much
