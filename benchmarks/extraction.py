@@ -26,7 +26,7 @@ from tiny_imagenet_tf import extras
 from tiny_imagenet_tf.choices import Pixels, Precision
 from tiny_imagenet_tf.data import splits, synthetic, views
 from tiny_imagenet_tf.data.batches import in_order
-from tiny_imagenet_tf.hardware import cpu_has_bfloat16, has_gpu, resolve_precision
+from tiny_imagenet_tf.hardware import cpu_has_bfloat16, extracting, has_gpu, resolve_precision
 from tiny_imagenet_tf.models import backbones
 from tiny_imagenet_tf.models.backbones import Trunk
 from tiny_imagenet_tf.models.preprocess import scaled
@@ -82,8 +82,8 @@ def _measure(config: Config, split: splits.Split, folder: Path) -> Measurement:
     backbone = backbones.find(config.backbone, config.pixels)
     plain = backbones.build(backbone, **options)
     fast = backbones.build(backbone, **options, dtype=engine.trunk_dtype(precision))
-    ours, engines = f"{'TensorFlow' if _ON_TENSORFLOW else 'JAX'} engine, {precision}", {}
-    engines[ours] = engine.Engine(fast, precision)
+    ours = f"{'TensorFlow' if _ON_TENSORFLOW else 'JAX'} engine, {precision}"
+    engines = {ours: engine.Engine(fast, precision)}
     if extras.has("openvino") and engine.freezes():
         for each in (precision, "int8"):
             ready = engine.Engine(plain, each).under_openvino(split, folder)
@@ -95,12 +95,12 @@ def _measure(config: Config, split: splits.Split, folder: Path) -> Measurement:
 
     def pass_through(extract: engine.Extractor, view: views.View | views.DrawnView) -> None:
         table = view.table(len(split))
-        begun = collections.deque()  # a GPU has the next batch before it is asked for the last
+        begun, devices = collections.deque(), len(extracting())  # each has its next batch before it is asked for one
         for batch in in_order(split, engine.batch_size()):
             begun.append(extract(batch, table[: len(batch)]))
-            if len(begun) > 1:
+            if len(begun) > devices:
                 np.asarray(begun.popleft())
-        np.asarray(begun.popleft())
+        collections.deque(map(np.asarray, begun), 0)
 
     def pass_two(extract: engine.Extractor) -> None:
         with ThreadPoolExecutor(2) as streams, engine.rewriting(precision):  # here, or the two would undo it

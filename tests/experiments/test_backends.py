@@ -31,17 +31,16 @@ def test_what_a_gpu_is_given_can_be_lowered_for_cuda():
     assert start("jax_cuda_lowering", backend="jax", **QUICK).returncode == 0
 
 
-HEADS = ["tests/search/test_heads.py"]
-OTHERS = [
+ON_BOTH = [
+    "tests/search/test_heads.py",
     "tests/transfer/test_engine.py",
     "tests/transfer/test_extraction.py::test_a_gpus_extraction_is_traced_once_for_all_crops",
     "tests/experiments/test_statistics.py",
 ]
 
 
-@pytest.mark.parametrize("tests", [pytest.param(HEADS, marks=pytest.mark.slow), OTHERS], ids=["heads", "others"])
-def test_heads_side_by_side_what_extracts_and_new_statistics_are_the_same_on_jax(tests):
-    command = [sys.executable, "-m", "pytest", "-q", "-n0", *tests, "-k", "not inception_v3 and not every_device"]
+def test_heads_side_by_side_what_extracts_and_new_statistics_are_the_same_on_jax():
+    command = [sys.executable, "-m", "pytest", "-q", "-n0", *ON_BOTH, "-k", "not inception_v3 and not every_device"]
     environment = os.environ | {"KERAS_BACKEND": "jax"} | QUICK
     assert subprocess.run(command, cwd=ROOT, env=environment).returncode == 0
 

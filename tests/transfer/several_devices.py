@@ -31,17 +31,18 @@ def trunk() -> backbones.Trunk:
 
 def main() -> None:
     """Raises AssertionError where a device is left out, or computes something else."""
-    devices = hardware.extracting
     if keras.backend.backend() == "tensorflow":
         (cpu,) = tf.config.list_physical_devices("CPU")
         tf.config.set_logical_device_configuration(cpu, 3 * [tf.config.LogicalDeviceConfiguration()])
-        assert devices() == ["CPU:0"], "where there is no GPU"
-        devices = lambda: [device.name for device in tf.config.list_logical_devices("CPU")]  # noqa: E731
-    assert len(devices()) == 3
+        assert hardware.extracting() == ["CPU:0"], "where there is no GPU"
+        devices = [device.name for device in tf.config.list_logical_devices("CPU")]
+    else:
+        devices = hardware.extracting()
+    assert len(devices) == 3
     images = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
     small, table, found = trunk(), WHOLE.table(4), []
     with mock.patch.object(engine, "freezes", lambda: False), mock.patch.object(engine, "batch_size", lambda: 4):
-        for some in (devices()[:1], devices()):
+        for some in (devices[:1], devices):
             with mock.patch.object(hardware, "extracting", lambda some=some: some):
                 extract = engine.Engine(small, "float32").extractor(WHOLE)
             found.append([extract(images, table) for _ in range(6)])

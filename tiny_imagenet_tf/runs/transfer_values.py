@@ -62,7 +62,7 @@ class Store:
 
     @property
     def missing(self) -> list[int]:
-        """The numbers of the shards that are not."""
+        """The numbers of the shards that are not on disk, whole."""
         return [shard for shard in self.shards if not self.is_written(shard)]
 
     @property
