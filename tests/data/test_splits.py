@@ -125,6 +125,21 @@ def test_two_first_starts_on_one_directory_make_one_dataset(tree, tmp_path):
     assert len(list((tmp_path / "data").rglob("dataset_info.json"))) == 1
 
 
+def test_records_that_come_while_one_looks_for_them_are_whole(tree, tmp_path, monkeypatch):
+    looked, made = splits.Builder, []
+
+    def meanwhile(**options):
+        found = looked(**options)
+        if not made:  # another process gives them their name just after this one has read that there are none
+            made.append(splits.place_of(tree, tmp_path / "data"))
+            monkeypatch.setattr(splits, "Builder", looked)
+            splits.prepare(tree, tmp_path / "data")
+        return found
+
+    monkeypatch.setattr(splits, "Builder", meanwhile)
+    assert len(splits.load(splits.prepare(tree, tmp_path / "data"), "train")) == 24 and made
+
+
 def test_a_preparation_that_fails_leaves_what_another_has_finished(tree, tmp_path, monkeypatch):
     prepare = splits.Builder.download_and_prepare
 

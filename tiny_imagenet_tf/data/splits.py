@@ -173,9 +173,9 @@ def _made_once(kept: Path, lock: Path, what: str, make: Callable[[], None]) -> P
 
 def _existing(kept: Path) -> Prepared | None:
     try:
-        builder = Builder(data_dir=kept)
-        if not builder.data_path.exists():
+        if not Builder(data_dir=kept).data_path.exists():
             return None
+        builder = Builder(data_dir=kept)  # anew: records that came after the first had looked it does not know
         digests = dict((builder.info.metadata or {}).get("digests") or {})
         splits, classes = set(builder.info.splits), list(builder.info.features["label"].names)
         stored = list(builder.info.metadata.get("wnids", classes)) if digests else []
