@@ -1,4 +1,7 @@
-"""Fixtures that several rooms share."""
+"""Fixtures that several rooms share.
+
+They import where they are used: the process that hands out tests to others runs none, and need not wait for TensorFlow.
+"""
 
 import contextlib
 import importlib
@@ -13,15 +16,9 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # TensorFlow itself turns it on for the newest CPUs only
 
-import keras
-
-from tiny_imagenet_tf.__main__ import main
-from tiny_imagenet_tf.data import splits, synthetic
-from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import DOWNLOAD
-
 # Real data (data/unpack FOLDER writes tiny-imagenet-200) and weights (weights/), where somebody has put them.
 SHARED = Path(os.environ.get("TINY_IMAGENET_SHARED", Path(__file__).parents[2] / "shared"))
-SMALL = synthetic.Sizes(classes=4, train=6, validation=3, test=5)
+SMALL = {"classes": 4, "train": 6, "validation": 3, "test": 5}
 
 
 @pytest.hookimpl(wrapper=True)
@@ -38,19 +35,25 @@ def pytest_runtest_makereport(item, call):
 @pytest.fixture
 def tree(tmp_path) -> Path:
     """A fresh made-up dataset in the official layout, to be damaged."""
-    return synthetic.write(tmp_path / "tree", SMALL)
+    from tiny_imagenet_tf.data import synthetic
+
+    return synthetic.write(tmp_path / "tree", synthetic.Sizes(**SMALL))
 
 
 @pytest.fixture(scope="session")
 def builder(tmp_path_factory):
     """The made-up dataset, prepared: 4 classes, 24 training, 12 validation and 5 test images."""
+    from tiny_imagenet_tf.data import splits, synthetic
+
     folder = tmp_path_factory.mktemp("synthetic")
-    return splits.prepare(synthetic.write(folder, SMALL), folder / "prepared")
+    return splits.prepare(synthetic.write(folder, synthetic.Sizes(**SMALL)), folder / "prepared")
 
 
 @pytest.fixture(scope="session")
 def downloaded(builder, tmp_path_factory) -> Path:
     """A directory of datasets that has the made-up one in the place of the official download."""
+    from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import DOWNLOAD
+
     folder = tmp_path_factory.mktemp("downloaded")
     shutil.copytree(builder.data_path.parent, folder / builder.data_path.parent.name)
     path = folder / builder.data_path.relative_to(builder.data_path.parents[1]) / "metadata.json"
@@ -61,12 +64,16 @@ def downloaded(builder, tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def train(builder):
     """The made-up training split."""
+    from tiny_imagenet_tf.data import splits
+
     return splits.load(builder, "train")
 
 
 @pytest.fixture(scope="session")
 def tiny_backbone(tmp_path_factory) -> str:
     """A file that does for a backbone where a test is not about the network: 40x40 pixels in -1..1 to 12 values."""
+    import keras
+
     keras.utils.set_random_seed(3)
     x = images = keras.Input((40, 40, 3))
     x = keras.layers.Conv2D(12, 7, strides=5, activation="relu")(x)
@@ -104,6 +111,8 @@ def real_tree(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def real_data(real_tree, tmp_path_factory):
     """The real dataset, prepared and verified."""
+    from tiny_imagenet_tf.data import splits
+
     return splits.prepare(real_tree, tmp_path_factory.mktemp("real_prepared"))
 
 
@@ -134,6 +143,8 @@ def actors_of():
 @pytest.fixture
 def tiny_imagenet(capsys):
     """Runs a command line of ``tiny-imagenet`` in this process; gives its status and what it printed."""
+
+    from tiny_imagenet_tf.__main__ import main
 
     def ran(*words: object) -> subprocess.CompletedProcess:
         status = 0

@@ -100,5 +100,5 @@ def test_a_command_that_is_process_1_of_a_container_ends_with_a_checkpoint(tmp_p
     os.kill(int(process), signal.SIGTERM)
     told, errors = unshare.communicate(timeout=120)
     assert unshare.returncode == 143 and "Traceback" not in errors
-    assert "SIGTERM: ends after this step" in errors and made[0].with_name("checkpoint.npz").is_file()
+    assert "SIGTERM: end" in errors and made[0].with_name("checkpoint.npz").is_file()
     assert f"--resume {made[0].parent.relative_to(tmp_path)}" in told + errors

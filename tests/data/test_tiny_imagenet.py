@@ -51,7 +51,7 @@ print("found")
 
 def found_after(first, second):
     code = LOAD.format(first=first, second=second)
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_tfds_knows_it_whichever_is_imported_first(order):
 def test_importing_the_package_loads_neither_tensorflow_nor_tfds():
     heavy = {"tensorflow", "keras", "tensorflow_datasets", "numpy", "matplotlib", "sklearn"}
     code = f"import sys, tiny_imagenet_tf; print({heavy} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -164,6 +165,12 @@ def test_made_ones_are_compared_with_the_images_that_they_were_made_of(recipe, b
     evaluate.main(evaluate.Config(tmp_path / "net.keras", corrupted=tmp_path / "C", **images))
     with pytest.raises(DatasetError, match="made of 8 images, which are not these 12"):
         evaluate.main(evaluate.Config(tmp_path / "net.keras", corrupted=tmp_path / "C", **images | {"fraction": 1.0}))
+
+
+def test_what_was_killed_while_it_began_goes_on(clean, tmp_path):
+    (tmp_path / f".{Path(tiny_imagenet_c.MADE).stem}.host-1-abc.json").touch()  # not yet of its own name
+    with tiny_imagenet_c.claimed(tmp_path, clean, 0):
+        assert (tmp_path / tiny_imagenet_c.MADE).is_file()
 
 
 def test_one_at_a_time_makes_them_and_of_one_kind_of_images(clean, tmp_path):

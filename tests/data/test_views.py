@@ -168,7 +168,7 @@ def test_jax_shows_the_same(tmp_path):
     table = MILANI_TRANSFER.table(4, 5)
     np.savez(tmp_path / "in.npz", images=IMAGES, table=table)
     command = [sys.executable, "-c", ON_JAX, str(tmp_path / "in.npz"), str(tmp_path / "out.npy")]
-    subprocess.run(command, check=True, env=os.environ | {"KERAS_BACKEND": "jax"}, capture_output=True)
+    subprocess.run(command, check=True, env=os.environ | {"KERAS_BACKEND": "jax"}, stdout=subprocess.PIPE)
     here = np.asarray(show(IMAGES, table, 75, "tf1", recolour=True))
     np.testing.assert_allclose(np.load(tmp_path / "out.npy") / 255, here / 255, atol=1e-5)
 

@@ -14,6 +14,7 @@ import random
 import signal
 import sys
 import time
+import traceback
 import zipfile
 from collections import Counter
 from collections.abc import Callable
@@ -159,8 +160,16 @@ def leftovers(folder: Path) -> list[str]:
     return [str(path.relative_to(folder)) for path in folder.rglob(".*") if path.name.count("-") >= 2]
 
 
+def _error_of(folder: Path) -> Path:
+    """Where a child's last error stands, and nothing before there is one."""
+    path = folder.parent / f"{folder.name}.error"
+    path.touch()
+    return path
+
+
 def attempt(work: Callable, given: Given, folder: Path, number: int | None = None, after: float = 0.0) -> int:
     """Does a work in a fork, which a signal hits after some seconds, and returns its exit status."""
+    interrupts.install()  # before there is a child that a signal could reach without it
     child = os.fork()
     if not child:
         code = 1
@@ -168,15 +177,12 @@ def attempt(work: Callable, given: Given, folder: Path, number: int | None = Non
             quiet = os.open(os.devnull if "-v" not in sys.argv else "/dev/stderr", os.O_WRONLY)
             os.dup2(quiet, 1)
             os.dup2(quiet, 2)
-            interrupts.install()
             work(given, folder)
             code = 0
         except interrupts.Interrupted as error:
             code = 128 + error.number
         except BaseException:  # it is told by its status
-            import traceback
-
-            (folder.parent / f"{folder.name}.error").write_text(traceback.format_exc())
+            _error_of(folder).write_text(traceback.format_exc())
         finally:
             os._exit(code)
     if number is not None:
@@ -195,7 +201,7 @@ def disturb(name: str, given: Given, folder: Path, kills: int, draw: random.Rand
     whole = folder / f"{name}-whole"
     whole.mkdir(parents=True)
     began = time.perf_counter()
-    assert attempt(work, given, whole) == 0, (folder / f"{whole.name}.error").read_text()
+    assert attempt(work, given, whole) == 0, _error_of(whole).read_text()
     seconds, expected = time.perf_counter() - began, outcome(whole)
     while counts["kills"] < kills:
         killed = folder / f"{name}-{counts['runs']}"
@@ -204,11 +210,11 @@ def disturb(name: str, given: Given, folder: Path, kills: int, draw: random.Rand
             number = draw.choice(SIGNALS)
             status = attempt(work, given, killed, number, draw.uniform(0.02, 1.1) * seconds)
             fine = {0, -number, 128 + number}
-            assert status in fine, f"{name}: status {status}: {(folder / f'{killed.name}.error').read_text()}"
+            assert status in fine, f"{name}: status {status}: {_error_of(killed).read_text()}"
             counts["kills"] += 1
             counts[signal.Signals(number).name] += 1
             counts["too late"] += status == 0
-        assert attempt(work, given, killed) == 0, (folder / f"{killed.name}.error").read_text()
+        assert attempt(work, given, killed) == 0, _error_of(killed).read_text()
         found = outcome(killed)
         assert found == expected, f"{name}: {sorted(set(found.items()) ^ set(expected.items()))[:6]}"
         assert leftovers(killed) == [], name

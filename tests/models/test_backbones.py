@@ -1,6 +1,7 @@
 """Backbones as records: what they compute, and in which files their weights are found."""
 
 import dataclasses
+import fcntl
 
 import h5py
 import keras
@@ -28,6 +29,21 @@ def test_values_and_parameters(small_trunk):
     assert small_trunk.model.count_params() == 21_802_784
     values = small_trunk.model.predict(IMAGES, verbose=0)
     assert values.shape == (3, 2048) and values.dtype == np.float32
+
+
+def test_one_process_at_a_time_downloads_weights(monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+
+    def downloading(weights, **options):
+        if weights:
+            with (tmp_path / "models/.downloads.lock").open() as file, pytest.raises(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            raise OSError("no network")
+        return BACKBONES["mobilenet_v3_large"].build(weights=None, **options)
+
+    backbone = dataclasses.replace(BACKBONES["mobilenet_v3_large"], build=downloading)
+    with pytest.raises(WeightsError, match="could not be downloaded:\n  no network"):
+        build(backbone)
 
 
 def test_it_is_frozen_and_does_not_tell_training_from_inference(small_trunk):

@@ -7,7 +7,6 @@ import stat
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -22,19 +21,20 @@ ROOT = Path(__file__).parents[2]
 def python(code, *arguments):
     """Another process, which prints a line when it is ready."""
     command = [sys.executable, "-c", f"import sys, time\nfrom pathlib import Path\n{code}", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=os.environ | {"PYTHONPATH": ROOT})
+    environment, pipes = os.environ | {"PYTHONPATH": ROOT}, {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    return subprocess.Popen(command, text=True, cwd=ROOT, env=environment, **pipes)
 
 
 HOLD = """
 from tiny_imagenet_tf.runs.files import locked
 with locked(Path(sys.argv[1]), "it", wait=True):
     print("held", flush=True)
-    time.sleep(float(sys.argv[2]))
+    sys.stdin.read()  # until that is closed
 """
 
 
 def test_a_lock_names_its_holder_and_is_refused(tmp_path):
-    holder = python(HOLD, tmp_path / ".lock", 60)
+    holder = python(HOLD, tmp_path / ".lock")
     assert holder.stdout.readline() == "held\n"
     expected = rf"^the run: in use by process {holder.pid} on \S+, since .* UTC"
     with pytest.raises(UserError, match=expected), locked(tmp_path / ".lock", "the run", wait=False):
@@ -45,12 +45,19 @@ def test_a_lock_names_its_holder_and_is_refused(tmp_path):
         assert f"process {os.getpid()} on" in (tmp_path / ".lock").read_text()
 
 
-def test_a_lock_is_waited_for(tmp_path, capsys):
-    holder = python(HOLD, tmp_path / ".lock", 0.5)
+def test_a_lock_is_waited_for(tmp_path, capsys, monkeypatch):
+    holder = python(HOLD, tmp_path / ".lock")
     assert holder.stdout.readline() == "held\n"
-    started = time.monotonic()
+    asked = files._holder
+
+    def then_it_ends(file):
+        told = asked(file)
+        holder.stdin.close()
+        return told
+
+    monkeypatch.setattr(files, "_holder", then_it_ends)
     with locked(tmp_path / ".lock", "the records", wait=True):
-        assert time.monotonic() - started > 0.1
+        assert f"process {os.getpid()} on" in (tmp_path / ".lock").read_text()
     assert f"the records: in use by process {holder.pid} on" in capsys.readouterr().out
 
 
@@ -60,7 +67,7 @@ def test_a_lock_just_taken_names_its_holder_too(tmp_path):
         pass
     with (tmp_path / ".lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        threading.Timer(0.3, lambda: (file.write("process 7 on here"), file.flush())).start()
+        threading.Timer(0.1, lambda: (file.write("process 7 on here"), file.flush())).start()
         with pytest.raises(UserError, match="in use by process 7 on here"), locked(tmp_path / ".lock", wait=False):
             pass
 

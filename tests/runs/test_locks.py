@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 def start(code, *arguments, before=()):
     command = [*before, sys.executable, "-c", f"import sys, time\nfrom pathlib import Path\n{code}", *arguments]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     return subprocess.Popen(list(map(str, command)), env=environment, **pipes)
 
 
@@ -65,18 +65,23 @@ from tiny_imagenet_tf.data import splits
 
 def slow(root):
     print("downloading", flush=True)
-    time.sleep(3)
+    sys.stdin.readline()
     made_from = splits.DOWNLOAD
     splits.Builder(data_dir=root, source=Path(sys.argv[2]), made_from=made_from).download_and_prepare()
 
 splits._download = slow
+sys.stdout.reconfigure(line_buffering=True)
 print(splits.prepare(None, Path(sys.argv[1])).info.splits["train"].num_examples)
 """
 
 
 def test_of_two_downloads_to_one_place_the_second_waits_for_the_first(tree, tmp_path):
     starts = [start(DOWNLOAD, tmp_path / "data", tree) for _ in range(2)]
-    told = [each.communicate()[0] for each in starts]
+    began = [each.stdout.readline() for each in starts]  # one downloads, until it is told to end, and one waits
+    for each in starts:
+        each.stdin.close()
+        each.stdin = None
+    told = [first + each.communicate()[0] for first, each in zip(began, starts, strict=True)]
     assert [each.returncode for each in starts] == [0, 0]
     assert sum("downloading" in each for each in told) == 1
     assert all(each.splitlines()[-1] == "24" for each in told)

@@ -171,6 +171,17 @@ def test_what_the_images_do_not_allow_is_told_before_there_is_a_study(options, t
     assert not (tmp_path / "study").exists()
 
 
+def test_a_search_that_was_killed_at_its_beginning_goes_on(options, tmp_path):
+    study = tmp_path / "study"
+    study.mkdir()
+    for name in ("asking.lock", ".options.host-1-abc.json"):  # before its options, or its journal, are there
+        (study / name).touch()
+    dataclasses.replace(options, study=study).check()
+    (study / "notes.txt").touch()
+    with pytest.raises(UserError, match="holds other files"):
+        dataclasses.replace(options, study=study).check()
+
+
 @pytest.mark.slow
 def test_actors_on_two_machines_of_which_one_is_killed_try_every_setting(options, tmp_path, monkeypatch, actors_of):
     """Two raylets on loopback; the trials of a killed actor are taken up again, and Ray starts it anew."""

@@ -20,7 +20,7 @@ def options(tiny_transfer, tmp_path):
 
 
 def values_in(folder):
-    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.npy")}
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("shard-*.npy")}
 
 
 def test_everything_that_a_run_reads_is_stored(options, capsys, monkeypatch, recipe):
@@ -71,7 +71,7 @@ def command(options):
 def expected(tiny_transfer, tmp_path_factory):
     """What one process leaves."""
     given = ExtractOptions(**tiny_transfer, store=tmp_path_factory.mktemp("one"), crops="ten")
-    subprocess.run(command(given), check=True, capture_output=True)
+    subprocess.run(command(given), check=True, stdout=subprocess.PIPE)
     found = values_in(given.store)
     assert len(found) == 21
     return found
@@ -79,9 +79,10 @@ def expected(tiny_transfer, tmp_path_factory):
 
 @pytest.mark.slow
 def test_four_by_hand_of_which_one_is_killed_do_each_shard_once(options, expected):
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    pipes = {"stdout": subprocess.PIPE, "text": True}
     four = [subprocess.Popen(command(options), **pipes) for _ in range(4)]
     while len(values_in(options.store)) < 4:
+        assert all(each.poll() is None for each in four)
         time.sleep(0.02)
     four[0].send_signal(signal.SIGKILL)
     made = [line for each in four for line in each.communicate()[0].splitlines() if line.startswith("made")]
@@ -103,7 +104,7 @@ def test_actors_on_two_machines_of_which_one_is_killed_leave_the_same(options, e
             time.sleep(0.01)
         killed.append(next(actors_of("_Actor")))
         os.kill(killed[0], signal.SIGKILL)
-        written.update({path: path.stat().st_mtime_ns for path in options.store.rglob("*.npy")})
+        written.update({path: path.stat().st_mtime_ns for path in options.store.rglob("shard-*.npy")})
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     try:

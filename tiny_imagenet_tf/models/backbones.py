@@ -3,9 +3,11 @@
 To add one of ``keras.applications``, add it to :func:`_rows`.
 """
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
+import os
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
@@ -24,6 +26,7 @@ from tiny_imagenet_tf.models.graph_weights import copy_by_structure
 from tiny_imagenet_tf.models.inception_v3 import inception_v3
 from tiny_imagenet_tf.models.layers import with_dtypes
 from tiny_imagenet_tf.runs import networks
+from tiny_imagenet_tf.runs.files import locked
 
 
 class WeightsError(UserError):
@@ -410,7 +413,8 @@ def _download(backbone: Backbone, **top: Any) -> keras.Model:
     try:
         shape = (backbone.input_size, backbone.input_size, 3)
         build = backbone.donor or backbone.build
-        return build(weights="imagenet", input_shape=shape, **{"include_top": False, **top})
+        with _alone_with_downloads():
+            return build(weights="imagenet", input_shape=shape, **{"include_top": False, **top})
     except Exception as error:  # Keras raises a bare Exception when the network fails
         raise WeightsError(
             f"Keras' ImageNet weights for {backbone.name} could not be downloaded:\n  {first_line(error)}\n"
@@ -419,6 +423,17 @@ def _download(backbone: Backbone, **top: Any) -> keras.Model:
             "  --source PATH     the dataset: a tiny-imagenet-200 folder, zip or tar\n"
             "or place the file that Keras downloads in ~/.keras/models, or see every step with random weights: --demo"
         ) from error
+
+
+@contextlib.contextmanager
+def _alone_with_downloads() -> Iterator[None]:
+    """Lets one process at a time download: Keras writes to the file's own name, where another would find half of it."""
+    folder = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    able = os.access(folder, os.W_OK)  # or Keras takes another folder
+    with locked(folder / ".downloads.lock", f"{folder}", wait=True) if able else contextlib.nullcontext():
+        yield
 
 
 def _under_policy(model: keras.Model) -> keras.Model:

@@ -17,6 +17,12 @@ def journal(folder: Path) -> Path:
     return folder / "journal.log"
 
 
+def may_be_in(folder: Path) -> bool:
+    """Whether a folder holds a search, one that has just begun, or nothing."""
+    begun = ("options.json", "*.lock", ".*")
+    return journal(folder).exists() or all(any(map(path.match, begun)) for path in folder.iterdir())
+
+
 def alone(folder: Path) -> contextlib.AbstractContextManager:
     """Lets one process at a time, for moments, begin a search or draw its trials."""
     return locked(folder / "asking.lock", wait=True)

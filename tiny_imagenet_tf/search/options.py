@@ -69,7 +69,7 @@ class SearchOptions(ClusterOptions):
         extras.require("a search", "search")
         if self.study is not None:
             self.check_folders("study")
-            if self.study.is_dir() and any(self.study.iterdir()) and not searches.journal(self.study).exists():
+            if self.study.is_dir() and not searches.may_be_in(self.study):
                 raise UserError(f"--study {self.study}: holds other files, and no search; name a folder of its own")
         if self.folds == 1:
             raise UserError("--folds 1: nothing would be trained on; at least 2, or 0 for --holdout")

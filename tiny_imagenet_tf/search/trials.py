@@ -46,7 +46,7 @@ class Trials:
             self._held = (folder / f"worker-{self._worker}.lock").open("w")
             fcntl.flock(self._held, fcntl.LOCK_EX)
             try:
-                self._study = self._opened(searches.journal(folder))
+                self._study = self._opened(searches.journal(folder).absolute())  # Optuna's lock is a link to it
             except BaseException:
                 self.close()
                 raise
