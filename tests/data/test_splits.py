@@ -115,14 +115,22 @@ def test_all_splits_and_what_they_lack(builder, tree, tmp_path):
         splits.load_all(splits.prepare(tree, tmp_path / "data"))
 
 
+BOTH = """
+import os, sys
+from pathlib import Path
+from tiny_imagenet_tf.data import splits
+child = os.fork()  # so that both begin in the same moment
+print("found", splits.prepare(Path(sys.argv[1]), Path(sys.argv[2])).data_path, flush=True)
+if child:
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
 def test_two_first_starts_on_one_directory_make_one_dataset(tree, tmp_path):
-    code = "import sys; from pathlib import Path; from tiny_imagenet_tf.data import splits\n"
-    code += "print(splits.prepare(Path(sys.argv[1]), Path(sys.argv[2])).data_path)"
-    command = [sys.executable, "-c", code, str(tree), str(tmp_path / "data")]
-    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    told = [process.communicate()[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0]
-    assert len({each.splitlines()[-1] for each in told}) == 1
+    command = [sys.executable, "-c", BOTH, str(tree), str(tmp_path / "data")]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    first, second = [line for line in done.stdout.splitlines() if line.startswith("found ")]
+    assert first == second
     assert len(list((tmp_path / "data").rglob("dataset_info.json"))) == 1
 
 

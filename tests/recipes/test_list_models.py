@@ -1,12 +1,7 @@
 """The golden table of all networks: printed by the recipe, repeated in the docs, complete."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
-
-import pytest
 
 from tiny_imagenet_tf import models
 
@@ -30,26 +25,10 @@ GOLDEN = """\
 """
 
 
-@pytest.fixture(scope="module")
-def printed():
-    return list_models()
-
-
-def list_models(*arguments):
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
-    return subprocess.run(
-        [sys.executable, "recipes/list_models.py", *arguments],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": path},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    ).stdout
-
-
-def test_the_recipe_prints_the_golden_table(printed):
-    assert printed == GOLDEN
-    assert max(map(len, printed.splitlines())) <= 80
+def test_the_recipe_prints_the_golden_table(tiny_imagenet):
+    done = tiny_imagenet("list")
+    assert done.returncode == 0 and done.stdout == GOLDEN
+    assert max(map(len, done.stdout.splitlines())) <= 80
 
 
 def test_no_network_is_missing_from_the_golden_table():
