@@ -28,10 +28,13 @@ def actors(address: str, cores: int, most: int, kind: type, *arguments: Any) -> 
     Raises:
         UserError: there is no such cluster, no room in it, or an actor ended with one.
     """
+    import keras
     import ray
 
     try:
-        ray.init(address, logging_level="error", configure_logging=True, log_to_driver=False)
+        # Actors see the environment in which their machine's Ray was started, which may name another backend.
+        same = {"env_vars": {"KERAS_BACKEND": keras.backend.backend()}}
+        ray.init(address, logging_level="error", configure_logging=True, log_to_driver=False, runtime_env=same)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise UserError(f"--ray {address}: {error}") from error
     try:

@@ -31,6 +31,7 @@ class Interrupted(KeyboardInterrupt):
 class _State:
     waits = False
     received: int | None = None
+    heard = False  # from another process; this one's own, of the same end, may still come
 
 
 def install() -> None:
@@ -52,6 +53,7 @@ def received() -> int | None:
 
 def receive(number: int) -> None:
     """Takes a signal that another process of the same run has received."""
+    _State.heard = _State.heard or _State.received is None
     _State.received = number
 
 
@@ -85,6 +87,9 @@ def telling(kept: str) -> Iterator[None]:
 
 
 def _handle(number: int, frame: Any) -> None:
+    if _State.heard:
+        _State.heard = False
+        return
     if not _State.waits or received():
         _State.received = None
         raise Interrupted(number)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -168,7 +167,7 @@ def test_made_ones_are_compared_with_the_images_that_they_were_made_of(recipe, b
 
 
 def test_what_was_killed_while_it_began_goes_on(clean, tmp_path):
-    (tmp_path / f".{Path(tiny_imagenet_c.MADE).stem}.host-1-abc.json").touch()  # not yet of its own name
+    (tmp_path / f".{tiny_imagenet_c.MADE}.host-1-abc").touch()  # not yet of its own name
     with tiny_imagenet_c.claimed(tmp_path, clean, 0):
         assert (tmp_path / tiny_imagenet_c.MADE).is_file()
 

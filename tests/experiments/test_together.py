@@ -1,5 +1,6 @@
 """Processes that train one network together, on loopback."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import pytest
 
 from tiny_imagenet_tf import processes
 from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.training.options import InceptionOptions
 
 CONVNET = ("convnet", "--architecture", "conv5-4 maxpool fc-8 dropout")
 INCEPTION = ("baseline", "--width-multiplier", "0.05")
@@ -50,6 +52,14 @@ def test_tensorflow_is_told_that_only_jax_does_it(monkeypatch):
         processes.join(0)
 
 
+def test_a_run_that_was_begun_on_some_devices_goes_on_in_many_processes_without_them(monkeypatch):
+    begun = InceptionOptions(devices=("GPU:0", "GPU:1"))
+    monkeypatch.setattr(InceptionOptions, "usual", [InceptionOptions(), begun])
+    with pytest.raises(UserError, match="--devices GPU:0 GPU:1: not with --distributed; add --devices without any"):
+        dataclasses.replace(begun, distributed=True).check()
+    dataclasses.replace(begun, distributed=True, devices=()).check()
+
+
 def test_where_the_others_are_follows_from_slurm():
     """Two processes as ``srun`` starts them, each told of itself by its environment alone."""
     program = "import sys; from tiny_imagenet_tf import processes; processes.join(0); "
@@ -69,8 +79,8 @@ def test_where_the_others_are_follows_from_slurm():
     assert [words.splitlines()[-1] for words in said] == ["0 of 2", "1 of 2"], said
 
 
-def started(runs, count, *more, network=CONVNET):
-    """A small network in training, by so many processes, in epochs of ten steps."""
+def started(runs, count, *more, network=CONVNET, devices=1):
+    """A small network in training, by so many processes of so many devices each, in epochs of ten steps."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
@@ -79,7 +89,7 @@ def started(runs, count, *more, network=CONVNET):
     command += ["--precision", "float32", "--runs", str(runs), *together, *more]
     environment = os.environ | {
         "KERAS_BACKEND": "jax",
-        "XLA_FLAGS": "--xla_backend_optimization_level=0",
+        "XLA_FLAGS": f"--xla_backend_optimization_level=0 --xla_force_host_platform_device_count={devices}",
         "KERAS_DISTRIBUTION_JOB_ADDRESSES": f"127.0.0.1:{port}",
         "KERAS_DISTRIBUTION_NUM_PROCESSES": str(count),
     }
@@ -95,9 +105,9 @@ def started(runs, count, *more, network=CONVNET):
     ]
 
 
-def ended(runs, count, *more, network=CONVNET):
+def ended(runs, count, *more, **network):
     """The same, to its end: the run's directory."""
-    for each in started(runs, count, *more, network=network):
+    for each in started(runs, count, *more, **network):
         words, _ = each.communicate(timeout=900)
         assert each.returncode == 0, words
     (run,) = runs.glob("*-2*")
@@ -116,11 +126,12 @@ def by_two(tmp_path_factory):
 @pytest.mark.slow
 def test_two_processes_train_as_one_does(by_two, tmp_path):
     """Masks of dropout, views and order are drawn for the whole batch, so the numbers are those of one process."""
-    one, two = rows_of(ended(tmp_path, 1)), rows_of(by_two)
-    assert len(one) == len(two) == 4
-    for alone, together in zip(one, two, strict=True):
+    one, two, four = rows_of(ended(tmp_path / "1", 1)), rows_of(by_two), rows_of(ended(tmp_path / "4", 2, devices=2))
+    assert len(one) == len(two) == len(four) == 4
+    for alone, together, on_four in zip(one, two, four, strict=True):
         for name in ("loss", "val_loss"):
             assert together[name] == pytest.approx(alone[name], rel=1e-4), name
+            assert on_four[name] == pytest.approx(alone[name], rel=1e-4), name
     assert json.loads((by_two / "environment.json").read_text())["processes"] == 2
 
 
@@ -133,12 +144,14 @@ def test_batch_normalization_covers_what_all_processes_see_of_a_batch(tmp_path):
 
 
 @pytest.mark.slow
-def test_one_is_told_to_end_and_all_end_with_a_checkpoint(by_two, tmp_path):
+@pytest.mark.parametrize("told", [[1], [0, 1]])  # by a person, or by SLURM at the end of a job's time
+def test_one_is_told_to_end_and_all_end_with_a_checkpoint(by_two, tmp_path, told):
     both = started(tmp_path, 2, "--epochs", "500")
     while not list(tmp_path.glob("convnets-*/checkpoint.npz")):
         assert all(each.poll() is None for each in both)
         time.sleep(0.05)
-    both[1].send_signal(signal.SIGTERM)
+    for number in told:
+        both[number].send_signal(signal.SIGTERM)
     for each in both:
         words, _ = each.communicate(timeout=120)
         assert each.returncode == 128 + signal.SIGTERM, words

@@ -161,19 +161,24 @@ def leftovers(folder: Path) -> list[str]:
 
 
 def _error_of(folder: Path) -> Path:
-    """Where a child's last error stands, and nothing before there is one."""
-    path = folder.parent / f"{folder.name}.error"
-    path.touch()
-    return path
+    """Where the last error of a child stands, if it was one of Python's."""
+    return folder.parent / f"{folder.name}.error"
+
+
+def told(folder: Path) -> str:
+    """What a child said of its end."""
+    return _error_of(folder).read_text() if _error_of(folder).exists() else "without an error of Python's"
 
 
 def attempt(work: Callable, given: Given, folder: Path, number: int | None = None, after: float = 0.0) -> int:
     """Does a work in a fork, which a signal hits after some seconds, and returns its exit status."""
-    interrupts.install()  # before there is a child that a signal could reach without it
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # what comes before the child can take it waits
     child = os.fork()
     if not child:
         code = 1
         try:
+            interrupts.install()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             quiet = os.open(os.devnull if "-v" not in sys.argv else "/dev/stderr", os.O_WRONLY)
             os.dup2(quiet, 1)
             os.dup2(quiet, 2)
@@ -185,6 +190,7 @@ def attempt(work: Callable, given: Given, folder: Path, number: int | None = Non
             _error_of(folder).write_text(traceback.format_exc())
         finally:
             os._exit(code)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     if number is not None:
         time.sleep(after)
         os.kill(child, number)
@@ -201,7 +207,7 @@ def disturb(name: str, given: Given, folder: Path, kills: int, draw: random.Rand
     whole = folder / f"{name}-whole"
     whole.mkdir(parents=True)
     began = time.perf_counter()
-    assert attempt(work, given, whole) == 0, _error_of(whole).read_text()
+    assert attempt(work, given, whole) == 0, told(whole)
     seconds, expected = time.perf_counter() - began, outcome(whole)
     while counts["kills"] < kills:
         killed = folder / f"{name}-{counts['runs']}"
@@ -210,11 +216,11 @@ def disturb(name: str, given: Given, folder: Path, kills: int, draw: random.Rand
             number = draw.choice(SIGNALS)
             status = attempt(work, given, killed, number, draw.uniform(0.02, 1.1) * seconds)
             fine = {0, -number, 128 + number}
-            assert status in fine, f"{name}: status {status}: {_error_of(killed).read_text()}"
+            assert status in fine, f"{name}: status {status}: {told(killed)}"
             counts["kills"] += 1
             counts[signal.Signals(number).name] += 1
             counts["too late"] += status == 0
-        assert attempt(work, given, killed) == 0, _error_of(killed).read_text()
+        assert attempt(work, given, killed) == 0, told(killed)
         found = outcome(killed)
         assert found == expected, f"{name}: {sorted(set(found.items()) ^ set(expected.items()))[:6]}"
         assert leftovers(killed) == [], name

@@ -36,7 +36,7 @@ def test_one_process_at_a_time_downloads_weights(monkeypatch, tmp_path):
 
     def downloading(weights, **options):
         if weights:
-            with (tmp_path / "models/.downloads.lock").open() as file, pytest.raises(BlockingIOError):
+            with (tmp_path / "models/.downloading.lock").open() as file, pytest.raises(BlockingIOError):
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             raise OSError("no network")
         return BACKBONES["mobilenet_v3_large"].build(weights=None, **options)
@@ -44,6 +44,17 @@ def test_one_process_at_a_time_downloads_weights(monkeypatch, tmp_path):
     backbone = dataclasses.replace(BACKBONES["mobilenet_v3_large"], build=downloading)
     with pytest.raises(WeightsError, match="could not be downloaded:\n  no network"):
         build(backbone)
+
+
+def test_where_there_can_be_no_lock_weights_are_found_all_the_same(monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    record = BACKBONES["mobilenet_v3_large"]
+
+    def there(weights, **options):
+        return record.build(weights=None, **options)
+
+    (tmp_path / "models/.there.lock").mkdir(parents=True)  # which nobody can open
+    assert build(dataclasses.replace(record, build=there)).label == "imagenet"
 
 
 def test_it_is_frozen_and_does_not_tell_training_from_inference(small_trunk):
@@ -189,15 +200,40 @@ def test_the_real_file(shared_weights):
     np.testing.assert_array_equal(real.model.layers[1].kernel.numpy(), stored)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name == "mobilenet_v3_large" else pytest.mark.slow) for name in BACKBONES]
-)
+EVERY = [pytest.param(name, marks=() if name == "mobilenet_v3_large" else pytest.mark.slow) for name in BACKBONES]
+
+
+@pytest.mark.parametrize("name", EVERY)
 def test_every_backbone_is_built_and_takes_its_smallest_image(name):
     backbone = find(name)
     trunk = build(backbone, "random", input_size=backbone.smallest)
     values = trunk.model.predict(np.zeros((1, backbone.smallest, backbone.smallest, 3), np.float32), verbose=0)
     assert values.ndim == 2 and np.isfinite(values).all() and values.dtype == np.float32
     assert trunk.description["backbone"] == name and trunk.description["pixels"] == backbone.pixels
+
+
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("top", [False, True])
+def test_every_backbone_takes_weights_from_a_file(tmp_path, name, top):
+    backbone, size = find(name), find(name).smallest
+    keras.utils.set_random_seed(3)
+    build_given, shape = backbone.donor or backbone.build, {"input_shape": (size, size, 3), "pooling": "avg"}
+    given = build_given(weights=None, include_top=top, **shape)
+    for weight in given.weights:  # normalizations begin as those of any network
+        if len(weight.shape) == 1:
+            weight.assign(keras.random.uniform(weight.shape, 0.5, 1.5))
+    given.save_weights(tmp_path / "given.weights.h5")
+    trunk = build(backbone, str(tmp_path / "given.weights.h5"), input_size=size)
+    images = np.random.default_rng(0).uniform(-1, 1, (2, size, size, 3)).astype(np.float32)
+    last = -1 - next(
+        number
+        for number, layer in enumerate(reversed(given.layers))
+        if isinstance(layer, keras.layers.GlobalAveragePooling2D)
+    )
+    if name == "convnext_tiny":
+        last += 1  # the normalization of what was pooled
+    expected = keras.Model(given.input, given.layers[last].output)(images)
+    np.testing.assert_allclose(trunk.model(images), np.reshape(expected, (2, -1)), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", [name for name in BACKBONES if "blocks" not in name])
@@ -366,7 +402,9 @@ def test_what_is_not_the_network_is_refused_by_name(tmp_path, name, write, messa
     assert name in str(caught.value)
 
 
-def test_without_network_the_error_says_what_helps():
+def test_without_network_the_error_says_what_helps(monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+
     def fail(weights=None, **_):
         if weights:
             raise Exception("URL fetch failure on somewhere: [Errno -2]\nmore")

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import select
 import stat
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from tiny_imagenet_tf.runs.files import locked
 with locked(Path(sys.argv[1]), "it", wait=True):
     print("held", flush=True)
     sys.stdin.read()  # until that is closed
+    print("ends", flush=True)
 """
 
 
@@ -57,6 +59,7 @@ def test_a_lock_is_waited_for(tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr(files, "_holder", then_it_ends)
     with locked(tmp_path / ".lock", "the records", wait=True):
+        assert select.select([holder.stdout], [], [], 0)[0], "the other has not ended"
         assert f"process {os.getpid()} on" in (tmp_path / ".lock").read_text()
     assert f"the records: in use by process {holder.pid} on" in capsys.readouterr().out
 

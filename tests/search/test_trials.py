@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import optuna
 import pytest
@@ -58,6 +59,16 @@ def test_the_trials_of_a_killed_process_are_tried_again(tmp_path):
     asked = trials.ask(5, 5)
     assert len(asked) == 5
     assert str(sorted(trial.params["x"] for trial in asked[:2])) == dead.stdout.strip()
+    trials.close()
+
+
+def test_what_a_dead_process_holds_is_taken_from_it_in_a_relative_folder_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Trials(Path("study"), SPACE, "random", 0).close()
+    Path("study/journal.log.lock").touch()  # Optuna's, between two lines of the journal
+    monkeypatch.setattr(optuna.storages.journal.JournalFileOpenLock.__init__, "__defaults__", (3,))  # not 30 seconds
+    trials = Trials(Path("study"), SPACE, "random", 0)
+    assert len(trials.ask(1, 1)) == 1
     trials.close()
 
 

@@ -147,6 +147,7 @@ def test_on_a_gpu_several_steps_are_run_together(trained, monkeypatch):
 def test_a_pause_that_no_epoch_reaches_cuts_nothing_short(tmp_path, monkeypatch):
     monkeypatch.setattr("tiny_imagenet_tf.hardware.on_gpu", lambda devices=(): True)
     assert steps_together(Run(tmp_path), 492, 500, 500) == 12  # Le & Yang's screened images
+    assert steps_together(Run(tmp_path), 781, 500, 100) == 11  # batches of 128
 
 
 def test_steps_together_end_an_epoch_that_a_cpu_was_stopped_in(trained, monkeypatch, tmp_path):

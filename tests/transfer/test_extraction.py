@@ -88,7 +88,7 @@ write = store.Store.write
 def slowly(self, shard, values, seconds):
     write(self, shard, values)  # without the seconds, which no two runs share
     print("shard", shard, flush=True)
-    time.sleep(float(sys.argv[3]))
+    sys.stdin.readline() if sys.argv[3] == "told" else time.sleep(float(sys.argv[3]))
 store.Store.write = slowly
 other = os.fork() if "two" in sys.argv else None
 data = splits.load(splits.prepare(None, Path(sys.argv[1])), "train")
@@ -113,17 +113,16 @@ def contents(folder):
 
 def test_killed_at_a_random_shard_and_resumed_it_is_identical(undisturbed, tmp_path, tiny_backbone):
     command, expected = undisturbed
-    victim = subprocess.Popen(
-        [*command, str(tmp_path / "killed"), "0.2", tiny_backbone], stdout=subprocess.PIPE, text=True
-    )
-    last = time.time_ns() % 12  # any of the first half of the 24 shards
-    for line in victim.stdout:
-        if line.startswith("shard") and (last := last - 1) < 0:
-            victim.send_signal(signal.SIGKILL)
-            break
+    words, pipe = [str(tmp_path / "killed"), "told", tiny_backbone], subprocess.PIPE
+    victim = subprocess.Popen([*command, *words], stdin=pipe, stdout=pipe, text=True)
+    written = 1 + time.time_ns() % 23  # of 24 shards
+    for number in range(written):
+        assert victim.stdout.readline().startswith("shard")
+        if number < written - 1:
+            print(file=victim.stdin, flush=True)
+    victim.send_signal(signal.SIGKILL)
     victim.wait()
-    written = len(list((tmp_path / "killed").rglob("shard-*.json")))
-    assert 0 < written < 24
+    assert len(list((tmp_path / "killed").rglob("shard-*.json"))) == written
     done = subprocess.run(
         [*command, str(tmp_path / "killed"), "0", tiny_backbone], check=True, stdout=subprocess.PIPE, text=True
     )

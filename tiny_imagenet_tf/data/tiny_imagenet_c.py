@@ -106,7 +106,7 @@ def claimed(folder: Path, split: Split, seed: int) -> Iterator[None]:
         UserError: it holds something else, or another process is at work on it.
     """
     made, known = {"images": split.digest, "count": len(split), "seed": seed}, folder / MADE
-    if folder.exists() and not known.is_file() and any(path.name[0] != "." for path in folder.iterdir()):
+    if folder.exists() and any(path.name[0] != "." for path in folder.iterdir()) and not known.is_file():
         raise UserError(f"--output {folder}: is not empty and not begun by this command; name a new folder")
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)

@@ -61,19 +61,19 @@ def compile_for_training(
 def steps_together(run: Run, per_epoch: int, *pauses: int, devices: Sequence[str] = ()) -> int:
     """Returns the steps between two returns to Python, for ``steps_per_execution`` where a step is long.
 
-    On a GPU, which would wait for Python, as many as nothing has to be done in, up to 20; on a CPU one.
+    On a GPU, which would wait for Python, up to 20, as many as divide an epoch and fit into a pause; on a CPU one.
 
     Args:
         run: that a CPU may have been stopped in at any step.
         per_epoch: steps an epoch.
-        pauses: intervals, in steps, after which Python must act: measure, or write a checkpoint.
+        pauses: intervals, in steps, after which Python must act: measure, or write a checkpoint. It acts at the end of
+            the steps that are taken together.
         devices: as :func:`hardware.place` takes them.
     """
     if not hardware.on_gpu(devices):
         return 1
     begun = checkpoints.reached(run.checkpoint, per_epoch)
-    within = (pause for pause in pauses if pause < per_epoch)  # each epoch's end is a pause anyway
-    return largest_divisor(math.gcd(per_epoch, *within, begun.step), 20)
+    return largest_divisor(math.gcd(per_epoch, begun.step), min(20, *pauses))
 
 
 def largest_divisor(number: int, most: int) -> int:

@@ -353,7 +353,7 @@ def _containers(backbone: Backbone, kernels: set[tuple[int, ...]]) -> Iterator[t
         base = build(weights=None, include_top=False, **shape)
         top = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(count)]
         yield f"nested, with {count} classes", keras.Sequential([keras.Input(shape["input_shape"]), base, *top])
-    yield "without its top", build(weights=None, include_top=False, **shape)
+    yield "without its top", build(weights=None, include_top=False, pooling="avg", **shape)
 
 
 def _kernels_in(file: h5py.File) -> set[tuple[int, ...]]:
@@ -413,8 +413,8 @@ def _download(backbone: Backbone, **top: Any) -> keras.Model:
     try:
         shape = (backbone.input_size, backbone.input_size, 3)
         build = backbone.donor or backbone.build
-        with _alone_with_downloads():
-            return build(weights="imagenet", input_shape=shape, **{"include_top": False, **top})
+        with _alone_with_download(build.__name__):
+            return build(weights="imagenet", input_shape=shape, pooling="avg", **{"include_top": False, **top})
     except Exception as error:  # Keras raises a bare Exception when the network fails
         raise WeightsError(
             f"Keras' ImageNet weights for {backbone.name} could not be downloaded:\n  {first_line(error)}\n"
@@ -426,13 +426,14 @@ def _download(backbone: Backbone, **top: Any) -> keras.Model:
 
 
 @contextlib.contextmanager
-def _alone_with_downloads() -> Iterator[None]:
-    """Lets one process at a time download: Keras writes to the file's own name, where another would find half of it."""
-    folder = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
-    with contextlib.suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
-    able = os.access(folder, os.W_OK)  # or Keras takes another folder
-    with locked(folder / ".downloads.lock", f"{folder}", wait=True) if able else contextlib.nullcontext():
+def _alone_with_download(network: str) -> Iterator[None]:
+    """Lets one process download a network: Keras writes to the file's own name, where another would find half of it."""
+    home = Path(os.path.expanduser(os.environ.get("KERAS_HOME", "~/.keras")))
+    folder = (home if os.access(home, os.W_OK) else Path("/tmp/.keras")) / "models"  # as Keras chooses it
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError):  # where there can be no lock, the file may be there all the same
+            folder.mkdir(parents=True, exist_ok=True)
+            held.enter_context(locked(folder / f".{network}.lock", f"{network} in {folder}", wait=True))
         yield
 
 

@@ -18,12 +18,14 @@ _SETTINGS = {
 
 
 _POOLINGS = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
+_NORMALIZATIONS = (keras.layers.LayerNormalization, keras.layers.BatchNormalization)
 
 
 def copy_by_structure(source: keras.Model, target: keras.Model) -> None:
     """Copies the weights of one network's convolutional part into another's.
 
-    Heads (everything after the last map, which a global pooling reads) are neither compared nor copied.
+    Heads (everything after the last map, which a global pooling reads) are neither compared nor copied, but for a
+    normalization of the features, such as ConvNeXt's.
 
     Args:
         source, target: functional Keras models on images.
@@ -31,19 +33,28 @@ def copy_by_structure(source: keras.Model, target: keras.Model) -> None:
     Raises:
         ValueError: the graphs differ; the message names the first two layers that do. Nothing is copied.
     """
-    pairs = _paired_layers(_last_map(source), _last_map(target))
+    (their_map, their_norm), (our_map, our_norm) = _last_map(source), _last_map(target)
+    pairs = [*_paired_layers(their_map, our_map)]
+    if our_norm:
+        _compare(their_norm or _layer(their_map), our_norm, 1, 1)
+        pairs.append((their_norm, our_norm))
     for theirs, ours in pairs:
-        ours.set_weights(theirs.get_weights())
+        if _weights(ours):
+            ours.set_weights(theirs.get_weights())
 
 
 def _last_map(model):
-    """What the global pooling of a head, a chain of layers, reads; without one the last 4D tensor."""
-    tensor, last = model.outputs[0], None
+    """What the global pooling of a head, a chain of layers, reads, and a normalization of what that gives, or None.
+
+    Without a pooling it is the last 4D tensor.
+    """
+    tensor, last, behind = model.outputs[0], None, None
     while True:
         layer = _layer(tensor)
         inputs = _inputs(layer)
         if isinstance(layer, _POOLINGS):
-            return inputs[0]
+            return inputs[0], behind if isinstance(behind, _NORMALIZATIONS) else None
+        behind = layer
         if last is None and len(tensor.shape) == 4:
             last = tensor
         if len(inputs) != 1:
@@ -51,7 +62,7 @@ def _last_map(model):
         (tensor,) = inputs
     if last is None:
         raise ValueError(f"{model.name}: found no 4D map behind its output {model.outputs[0].name!r}")
-    return last
+    return last, None
 
 
 def _paired_layers(their_map, our_map):
@@ -77,10 +88,14 @@ def _compare(theirs, ours, their_inputs, our_inputs):
         ("kind", type(theirs).__name__, type(ours).__name__),
         ("number of inputs", their_inputs, our_inputs),
         *((s, getattr(theirs, s), getattr(ours, s, None)) for s in _SETTINGS.get(type(theirs).__name__, ())),
-        ("weight shapes", [tuple(w.shape) for w in theirs.weights], [tuple(w.shape) for w in ours.weights]),
+        ("weight shapes", [tuple(w.shape) for w in _weights(theirs)], [tuple(w.shape) for w in _weights(ours)]),
     ):
         if a != b:
             raise ValueError(f"not the same network: {what} is {a} in {theirs.name!r}, {b} in {ours.name!r}")
+
+
+def _weights(layer):
+    return getattr(layer, "weights", [])  # an operation, such as a product of two maps, is no layer
 
 
 def _layer(tensor):

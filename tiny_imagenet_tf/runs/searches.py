@@ -20,7 +20,7 @@ def journal(folder: Path) -> Path:
 def may_be_in(folder: Path) -> bool:
     """Whether a folder holds a search, one that has just begun, or nothing."""
     begun = ("options.json", "*.lock", ".*")
-    return journal(folder).exists() or all(any(map(path.match, begun)) for path in folder.iterdir())
+    return all(any(map(path.match, begun)) for path in folder.iterdir()) or journal(folder).exists()
 
 
 def alone(folder: Path) -> contextlib.AbstractContextManager:

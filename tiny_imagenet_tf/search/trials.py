@@ -46,7 +46,7 @@ class Trials:
             self._held = (folder / f"worker-{self._worker}.lock").open("w")
             fcntl.flock(self._held, fcntl.LOCK_EX)
             try:
-                self._study = self._opened(searches.journal(folder).absolute())  # Optuna's lock is a link to it
+                self._study = self._opened(searches.journal(folder))
             except BaseException:
                 self.close()
                 raise
@@ -56,14 +56,16 @@ class Trials:
 
     def _opened(self, journal: Path) -> "optuna.Study":
         import optuna
-        from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+        from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
+        # Optuna's default is a link, and where that leads nowhere, for ever a dead process'.
+        lock = JournalFileOpenLock(str(journal))
         if journal.exists():
-            _cut_torn_line(journal, JournalFileSymlinkLock(str(journal)))
+            _cut_torn_line(journal, lock)
         try:
             return optuna.create_study(
                 study_name="heads",
-                storage=optuna.storages.JournalStorage(JournalFileBackend(str(journal))),
+                storage=optuna.storages.JournalStorage(JournalFileBackend(str(journal), lock_obj=lock)),
                 direction="maximize",
                 load_if_exists=True,
                 pruner=optuna.pruners.MedianPruner(n_startup_trials=10, n_warmup_steps=2),

@@ -51,6 +51,10 @@ class ScratchOptions(RunOptions):
             self.refuse(("scale_learning_rate",), "the batches are the recipe's own")
         if self.distributed:
             self.refuse(("devices",), "processes that train together use every device of each")
+            if self.devices:  # the begun run's
+                raise UserError(
+                    f"--devices {' '.join(self.devices)}: not with --distributed; add --devices without any"
+                )
 
     @property
     def rate_factor(self) -> float:
