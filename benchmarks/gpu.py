@@ -1,4 +1,4 @@
-"""What a GPU should be asked, in some five minutes, as JSON files for docs/performance.md.
+"""What a GPU should be asked, meant for five minutes, as JSON files for docs/performance.md.
 
 Training steps of the compact Inception at each precision, extraction at 299 pixels beside Keras' ``predict``, heads,
 and the pipeline that has to keep up with them; what tells most comes first. XLA compiles longer than it measures, so
