@@ -138,11 +138,9 @@ def test_records_that_come_while_one_looks_for_them_are_whole(tree, tmp_path, mo
     looked, made = splits.Builder, []
 
     def meanwhile(**options):
-        found = looked(**options)
-        if not made:  # another process gives them their name just after this one has read that there are none
-            made.append(splits.place_of(tree, tmp_path / "data"))
-            monkeypatch.setattr(splits, "Builder", looked)
-            splits.prepare(tree, tmp_path / "data")
+        found = looked(**options)  # another process gives them their name just after this has read that there are none
+        monkeypatch.setattr(splits, "Builder", looked)
+        made.append(splits.prepare(tree, tmp_path / "data"))
         return found
 
     monkeypatch.setattr(splits, "Builder", meanwhile)

@@ -353,7 +353,7 @@ def _containers(backbone: Backbone, kernels: set[tuple[int, ...]]) -> Iterator[t
         base = build(weights=None, include_top=False, **shape)
         top = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(count)]
         yield f"nested, with {count} classes", keras.Sequential([keras.Input(shape["input_shape"]), base, *top])
-    yield "without its top", build(weights=None, include_top=False, pooling="avg", **shape)
+    yield "without its top", build(weights=None, include_top=False, **_shape(backbone.input_size))
 
 
 def _kernels_in(file: h5py.File) -> set[tuple[int, ...]]:
@@ -411,10 +411,9 @@ def load(path: Path) -> keras.Model:
 
 def _download(backbone: Backbone, **top: Any) -> keras.Model:
     try:
-        shape = (backbone.input_size, backbone.input_size, 3)
         build = backbone.donor or backbone.build
         with _alone_with_download(build.__name__):
-            return build(weights="imagenet", input_shape=shape, pooling="avg", **{"include_top": False, **top})
+            return build(weights="imagenet", **_shape(backbone.input_size), **{"include_top": False, **top})
     except Exception as error:  # Keras raises a bare Exception when the network fails
         raise WeightsError(
             f"Keras' ImageNet weights for {backbone.name} could not be downloaded:\n  {first_line(error)}\n"
