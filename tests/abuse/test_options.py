@@ -7,7 +7,7 @@ import pytest
 
 RECIPES = {
     "transfer_vanilla": {"learning_rate", "weight_decay", "batch_size", "epochs", "fraction", "holdout", "seed"},
-    "transfer_v3": {"augmented_fraction", "dropout_keep", "label_smoothing", "input_size"},
+    "transfer_v3": {"augmented_fraction", "dropout_keep", "label_smoothing", "input_size", "views_seed"},
     "inception_baseline": {
         "learning_rate",
         "learning_rate_decay",
@@ -25,7 +25,7 @@ ABOVE_0 = {
     "measure_every", "checkpoint_every", "together",
 }  # fmt: skip
 SHARES = {"fraction": 1.1, "holdout": 1.0, "dropout_keep": 1.1, "label_smoothing": 1.0, "augmented_fraction": 2.0}
-MOST = SHARES | {"momentum": 1.0, "seed": 2**32, "input_size": 5000}
+MOST = SHARES | {"momentum": 1.0, "seed": 2**32, "views_seed": 2**32, "input_size": 5000}
 NUMBERS = [
     (recipe, name, value)
     for recipe, names in RECIPES.items()
@@ -51,6 +51,8 @@ IGNORED = [
     ("transfer_vanilla", {"augmented_fraction": 0.5}, "--augmented-fraction 0.5 would be ignored"),
     ("transfer_v2", {"augmented_views": 1}, "--augmented-views 1 would be ignored"),
     ("transfer_v3", {"augmented_views": 0, "augmented_fraction": 0.5}, "--augmented-fraction 0.5 would be ignored"),
+    ("transfer_vanilla", {"views_seed": 0}, "--views-seed 0 would be ignored"),
+    ("transfer_v3", {"augmented_views": 0, "views_seed": 0}, "--views-seed 0 would be ignored"),
     ("transfer_vanilla", {"hidden_units": 99}, "--hidden-units 99 would be ignored"),
     ("transfer_vanilla", {"weight_decay": 0, "weight_decay_convention": "keras"}, "would be ignored"),
     ("inception_baseline", {"weight_decay": 0, "weight_decay_on": "last"}, "--weight-decay-on last would be ignored"),

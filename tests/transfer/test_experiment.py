@@ -111,6 +111,13 @@ def test_no_head_is_trained_on_what_picks_it(config, builder, monkeypatch):
     assert len(held) == 4 and not seen & {values[row].tobytes() for row in held}
 
 
+def test_heads_of_other_seeds_learn_from_the_same_views(finished, config):
+    other = run(V3, dataclasses.replace(config, seed=1, views_seed=0))
+    assert [store.folder for store in stores_of(other)["train"]] == [s.folder for s in stores_of(finished)["train"]]
+    first, second = (done.read_validation_predictions()["probabilities"] for done in (finished, other))
+    assert np.abs(first - second).max() > 1e-3
+
+
 def test_mean_and_variance_are_those_of_all_values():
     values = np.random.default_rng(0).normal(3e-3, 1e-4, (25_000, 3)).astype(np.float16)
     mean, variance = experiment._statistics(values)

@@ -61,6 +61,7 @@ POSITIVE = Rule("above 0", lambda value: value > 0)
 AMOUNT = Rule("at least 0", lambda value: value >= 0)
 SHARE = Rule("above 0 and at most 1", lambda value: 0 < value <= 1)
 PART = Rule("at least 0 and below 1", lambda value: 0 <= value < 1)
+SEED = Rule("from 0 to 4294967295", lambda value: 0 <= value < 2**32)
 
 
 def option(default: Any, rule: Rule = AMOUNT, **changes: Any) -> Any:
@@ -97,7 +98,7 @@ class DataOptions:
     holdout: float = option(0.0, PART, departs=False)
     """Share of each training class that is not trained on but picks the snapshots. At 0, val picks them, as in the
     papers, and the val accuracy reported is the best of many."""
-    seed: int = option(0, Rule("from 0 to 4294967295", lambda value: 0 <= value < 2**32), departs=False)
+    seed: int = option(0, SEED, departs=False)
     """Fixes the run, bit for bit on a CPU."""
 
     def check(self) -> None:

@@ -14,6 +14,7 @@ from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments.options import (
     PART,
     POSITIVE,
+    SEED,
     SHARE,
     DataOptions,
     Rule,
@@ -75,6 +76,9 @@ class ValueOptions(DataOptions):
     whole. Paper: 0, new views every epoch, which takes a pass through the backbone each epoch and is meant for GPUs."""
     augmented_fraction: float = option(1.0, SHARE, departs=False)
     """With augment: share of each class that has stored augmented views; the rest is trained on whole images."""
+    views_seed: int | None = option(None, SEED, departs=False)
+    """With augment: draws the stored augmented views. Default: --seed. Give another run's and its views are taken from
+    the store, so that heads of other seeds cost minutes."""
 
     @classmethod
     def starting_point(cls, arguments: Sequence[str]) -> "ValueOptions":
@@ -130,9 +134,10 @@ class ValueOptions(DataOptions):
         """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
         super().check()
         if not self.augments:
-            self.refuse(("augmented_views", "augmented_fraction"), "without --augment there are no augmented views")
+            names = ("augmented_views", "augmented_fraction", "views_seed")
+            self.refuse(names, "without --augment there are no augmented views")
         elif not self.augmented_views:
-            self.refuse(("augmented_fraction",), "with --augmented-views 0 no view is stored")
+            self.refuse(("augmented_fraction", "views_seed"), "with --augmented-views 0 no view is stored")
         if self.demo:
             self.refuse(("store",), "--demo keeps its values beside its images")
         self.check_folders("store")
