@@ -31,7 +31,7 @@ class Config:
 
     backbone: str = "inception_v3"
     """A network of keras.applications, see README, with Keras' ImageNet weights (downloaded), or a .keras file with
-    1,000 scores."""
+    ImageNet's 1,000 scores, in the order of the sorted wnids, which keras.applications, PyTorch and timm have."""
     pixels: Pixels | None = None
     """What a .keras file expects, where it does not scale pixels itself: -1..1 (write --pixels=-1..1), 0..1, 0..255, or
     caffe."""
@@ -57,7 +57,7 @@ class Config:
 def main(config: Config) -> Run:
     from tiny_imagenet_tf import hardware  # TensorFlow is loaded when the recipe runs
     from tiny_imagenet_tf.data import labels, splits, views
-    from tiny_imagenet_tf.evaluation.metrics import combine, top_k_accuracy
+    from tiny_imagenet_tf.evaluation.metrics import combine, near_chance, top_k_accuracy
     from tiny_imagenet_tf.evaluation.recording import record
     from tiny_imagenet_tf.models import backbones
     from tiny_imagenet_tf.transfer import engine
@@ -95,6 +95,7 @@ def main(config: Config) -> Run:
     )
     run = record(config.runs, "zero_shot", config, answers, summary, precision=precision)
     print(f"val: {figures[0]:.2%} top-1, {figures[1]:.2%} top-5 of {images:,} images, without training\n{run.path}")
+    print(near_chance(figures[0], len(wnids), "is --pixels right, and the 1,000 scores in the wnids' order?"), end="")
     return run
 
 

@@ -398,7 +398,10 @@ def test_what_is_not_the_network_is_refused_by_name(tmp_path, name, write, messa
     assert name in str(caught.value)
 
 
-def test_without_network_the_error_says_what_helps(monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("made", "advice", "none"), [(build, "--weights PATH", "--backbone"), (with_head, "--backbone PATH", "--weights")]
+)
+def test_without_network_the_error_says_what_helps(monkeypatch, tmp_path, made, advice, none):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
 
     def fail(weights=None, **_):
@@ -406,9 +409,10 @@ def test_without_network_the_error_says_what_helps(monkeypatch, tmp_path):
             raise Exception("URL fetch failure on somewhere: [Errno -2]\nmore")
 
     with pytest.raises(WeightsError) as caught:
-        build(dataclasses.replace(V3, build=fail))
-    for part in ("URL fetch failure", "--weights PATH", "--source PATH", "~/.keras/models", "--demo"):
+        made(dataclasses.replace(V3, build=fail))
+    for part in ("URL fetch failure", advice, "--source PATH", "~/.keras/models"):
         assert part in str(caught.value)
+    assert none not in str(caught.value) and ("--demo" in str(caught.value)) == (made is build)  # zero_shot has neither
     assert len(str(caught.value).splitlines()) <= 7
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from tiny_imagenet_tf.data import imagenet, labels, splits, views
 from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.evaluation import metrics
 from tiny_imagenet_tf.evaluation.metrics import combine
 from tiny_imagenet_tf.evaluation.predict import Predictor
 
@@ -57,6 +58,17 @@ def test_scores_are_cut_to_the_classes(downloaded, recipe, builder, tmp_path, mo
     assert summary.validation.crops == crops and summary.published is None
     labels = splits.load(builder, "validation").labels
     assert summary.validation.top1 == pytest.approx(np.mean(found.argmax(axis=1) == labels))
+
+
+def test_a_network_near_chance_is_told(downloaded, recipe, builder, tmp_path, monkeypatch, capsys):
+    zero_shot = recipe("zero_shot")
+    thousand = (*imagenet.wnids()[:996], *splits.load(builder, "validation").wnids)
+    monkeypatch.setattr(imagenet, "wnids", lambda: thousand)
+    monkeypatch.setattr(metrics, "near_chance", lambda top1, classes, why: f"{top1} of {classes} classes: {why}\n")
+    own = {"data_dir": downloaded, "pixels": "-1..1", "precision": "float32", "store": tmp_path / "values"}
+    run = zero_shot.main(zero_shot.Config(network(tmp_path / "net.keras"), runs=tmp_path / "runs", **own))
+    told = capsys.readouterr().out.splitlines()[-1]
+    assert told.startswith(f"{run.summary.validation.top1} of 4 classes: is --pixels right, and the 1,000 scores")
 
 
 def test_in_int8_it_is_calibrated_on_training_images(downloaded, recipe, builder, tmp_path, monkeypatch):

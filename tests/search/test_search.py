@@ -63,20 +63,53 @@ def test_trials_that_a_process_has_left_are_not_told_as_under_way(options, tmp_p
 
 def test_no_head_is_trained_on_what_judges_it(options, tmp_path, monkeypatch):
     seen, judged = set(), set()
+    watch(monkeypatch, lambda rows: seen.update(rows), lambda rows, _: judged.update(rows))
+    search.run(dataclasses.replace(options, study=tmp_path / "study", trials=1, batch_size=2))
+    assert len(seen) == 16 and len(judged) == 8 and not seen & judged  # of 24, two of six in each class
+
+
+@pytest.mark.parametrize("variant", ["v2", pytest.param("v3", marks=pytest.mark.slow)])
+def test_folds_judge_every_image_once(options, tmp_path, monkeypatch, variant):
+    judged = []
+    watch(monkeypatch, lambda _: None, lambda rows, found: judged.append((rows, found)))
+    more = {"variant": variant, "folds": 3, "holdout": 0.1, "study": tmp_path / "study", "trials": 1, "epochs": 1}
+    more |= {"augmented_views": 1} if variant == "v3" else {}
+    stored = json.loads(search.run(dataclasses.replace(options, **more)).read_text())
+    assert len(judged) == 3 and len(set.union(*(set(rows) for rows, _ in judged))) == sum(len(r) for r, _ in judged)
+    assert sum(len(rows) for rows, _ in judged) == 24
+    (trial,) = stored["trials"]
+    assert trial["accuracy"] == pytest.approx(np.mean([found for _, found in judged]))
+    assert stored["judged_on"] == "3 folds" and trial["dropout_keep"] == (0.8 if variant == "v2" else 1)
+
+
+def watch(monkeypatch, trained, judged):
+    """Calls ``trained`` with the values that heads learn from, ``judged`` with those that judge them, and what came."""
     dataset, accuracies = ValueBatches.dataset, Heads.accuracies
 
-    def trained(self, *steps):
-        seen.update(row.tobytes() for values, _ in dataset(self, *steps) for row in values.numpy())
+    def learned(self, *steps):
+        trained([row.tobytes() for values, _ in dataset(self, *steps) for row in values.numpy()])
         return dataset(self, *steps)
 
     def judging(self, values, labels):
-        judged.update(row.tobytes() for row in values.astype(np.float32))
-        return accuracies(self, values, labels)
+        found = accuracies(self, values, labels)
+        judged([row.tobytes() for row in values.astype(np.float32)], found)
+        return found
 
-    monkeypatch.setattr(ValueBatches, "dataset", trained)
+    monkeypatch.setattr(ValueBatches, "dataset", learned)
     monkeypatch.setattr(Heads, "accuracies", judging)
-    search.run(dataclasses.replace(options, study=tmp_path / "study", trials=1, batch_size=2))
-    assert len(seen) == 16 and len(judged) == 8 and not seen & judged  # of 24, two of six in each class
+
+
+def test_the_views_of_a_search_are_what_it_is_known_by(options, tmp_path):
+    """Early ones did not store which seed drew them: it was the search's."""
+    v3 = dataclasses.replace(options, variant="v3", augmented_views=1, study=tmp_path, trials=1, epochs=1)
+    search.run(v3)
+    stored = json.loads((tmp_path / "options.json").read_text())
+    for early in (stored, {name: value for name, value in stored.items() if name != "views_seed"}):
+        (tmp_path / "options.json").write_text(json.dumps(early))
+        search.run(v3)
+        search.run(dataclasses.replace(v3, views_seed=0))
+        with pytest.raises(UserError, match="a search with --views-seed 0, not 1; choose another --study"):
+            search.run(dataclasses.replace(v3, views_seed=1))
 
 
 def test_another_searchs_folder_is_refused(options):
@@ -108,15 +141,6 @@ def test_the_precision_that_values_have_is_the_searchs(options, tmp_path, monkey
     monkeypatch.setattr("tiny_imagenet_tf.hardware.cpu_has_bfloat16", lambda: True)
     with pytest.raises(UserError, match="a search with --precision float32, not bfloat16"):
         search.run(dataclasses.replace(options, **changes))
-
-
-@pytest.mark.parametrize("variant", ["v2", pytest.param("v3", marks=pytest.mark.slow)])
-def test_folds_judge_every_image_once(options, tmp_path, variant):
-    more = {"variant": variant, "folds": 3, "holdout": 0.1, "study": tmp_path / "study", "trials": 2}
-    more |= {"augmented_views": 1} if variant == "v3" else {}
-    stored = json.loads(search.run(dataclasses.replace(options, **more)).read_text())
-    assert len(stored["trials"]) == 2 and stored["judged_on"] == "3 folds"
-    assert {trial["dropout_keep"] for trial in stored["trials"]} == {0.8 if variant == "v2" else 1}
 
 
 def test_folds_are_even_and_disjoint(options, builder):

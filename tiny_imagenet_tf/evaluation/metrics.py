@@ -67,15 +67,15 @@ def p_in_words(p: float) -> str:
     return "< 0.0001" if p < 1e-4 else f"{p:.4f}"
 
 
-def near_chance(top1: float, classes: int) -> str:
+def near_chance(top1: float, classes: int, why: str = "tiny-imagenet doctor --model looks for the reason.") -> str:
     """Returns a line on a network that is hardly better than chance, to print; nothing where it is better, or on few.
 
     Args:
         top1: its accuracy.
         classes: how many there are.
+        why: where to look for the reason.
     """
-    low = classes >= 10 and top1 < 2 / classes
-    return "That is near chance: tiny-imagenet doctor --model looks for the reason.\n" if low else ""
+    return f"That is near chance: {why}\n" if classes >= 10 and top1 < 2 / classes else ""
 
 
 def mcnemar(only_first: int, only_second: int) -> float:

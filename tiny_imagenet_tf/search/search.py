@@ -128,10 +128,14 @@ def _check_same(options: SearchOptions, data: Data, trunk: Trunk) -> None:
         "trials", "together", "study", "store", "source", "data_dir", "sampler", "weights", "engine", "ray", "cores",
     )  # fmt: skip
     chosen = {name: value for name, value in dataclasses.asdict(options).items() if name not in free}
-    if not options.augments:
-        del chosen["augmented_views"]  # it has none
+    if options.augments:
+        chosen["views_seed"] = options.drawn_by
+    else:
+        del chosen["augmented_views"], chosen["views_seed"]  # it has none
     chosen |= {"openvino": options.openvino, "train_sha256": data.all_train.digest, **trunk.digests}
     stored = searches.begin(options.folder, chosen)
+    if options.augments:
+        stored.setdefault("views_seed", stored.get("seed"))  # which drew the views of early searches
     if odd := (stored.keys() ^ chosen.keys()) - _NOT_ALWAYS:
         raise UserError(f"{options.folder}: a search of another version; they differ in {', '.join(sorted(odd))}")
     for name, before in stored.items():

@@ -204,8 +204,15 @@ class ModernOptions(ScratchOptions):
             )
         if self.teacher is None:
             self.refuse(("teacher_share",), "there is no --teacher")
-        elif not Run.finished(self.teacher, "--teacher").config["recipe"].startswith(("transfer_", "finetune")):
-            raise UserError(f"--teacher {self.teacher}: not a run of transfer learning or fine-tuning")
+        else:
+            taught = Run.finished(self.teacher, "--teacher").config
+            if not taught["recipe"].startswith(("transfer_", "finetune")):
+                raise UserError(f"--teacher {self.teacher}: not a run of transfer learning or fine-tuning")
+            if self.holdout and taught.get("holdout", 0.0) != self.holdout:
+                raise UserError(
+                    f"--holdout {self.holdout}: the teacher has learned some of these images; give a --teacher of the "
+                    "same --holdout, or --holdout 0"
+                )
 
     @property
     def until(self) -> int:

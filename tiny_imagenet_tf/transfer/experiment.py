@@ -105,8 +105,7 @@ def training_parts(options: ValueOptions, data: Data) -> list[tuple[Split, np.nd
     parts = [(data.all_train, np.arange(len(data.all_train)), [views.WHOLE])]
     if options.augments and options.augmented_views:
         rows = data.all_train.fraction_rows(options.augmented_fraction)
-        seed = options.seed if options.views_seed is None else options.views_seed
-        drawn = [views.DrawnView(views.MILANI_TRANSFER, seed, n) for n in range(options.augmented_views)]
+        drawn = [views.DrawnView(views.MILANI_TRANSFER, options.drawn_by, n) for n in range(options.augmented_views)]
         parts.append((data.all_train.take(rows), rows, drawn))
     return parts
 

@@ -109,6 +109,11 @@ class ValueOptions(DataOptions):
         return self.augments and not self.augmented_views
 
     @property
+    def drawn_by(self) -> int:
+        """The seed that draws the stored augmented views."""
+        return self.seed if self.views_seed is None else self.views_seed
+
+    @property
     def settled(self) -> Self:
         """The same options with the engine that ``auto`` takes here: that of the run to resume, if there is one."""
         from tiny_imagenet_tf.transfer import openvino  # only now Keras is loaded
