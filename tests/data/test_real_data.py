@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tiny_imagenet_tf.data import splits
+from tiny_imagenet_tf.data import batches, splits, views
 from tiny_imagenet_tf.data.screening import screen
 from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
 from tiny_imagenet_tf.evaluation.predict import Predictor
@@ -72,6 +72,31 @@ def test_section_5_5_exchanges_truth_and_prediction(real_data):
     truth = dict(zip(validation.file_names, (validation.wnids[label] for label in validation.labels), strict=True))
     assert validation.words[truth["val_4311.JPEG"]].startswith("frying pan")
     assert validation.words[truth["val_1153.JPEG"]].startswith("cardigan")
+
+
+def test_bullet_trains_cover_hardly_more_than_other_things(real_train):
+    """Milani section 4.3: they "usually occupy most of the image"."""
+    x0, y0, x1, y1 = real_train.boxes.T.astype(int)
+    covered, bullet_train = (x1 - x0 + 1) * (y1 - y0 + 1) / 64**2, list(real_train.wnids).index("n02917067")
+    medians = np.array([np.median(covered[real_train.labels == label]) for label in range(200)])
+    assert round(medians[bullet_train], 3) == 0.548 and round(np.median(covered), 3) == 0.526
+    assert (medians > medians[bullet_train]).sum() == 92
+
+
+def test_enlarged_images_are_less_noisy(real_data):
+    """Milani section 4.1 and Fig. 8; noise as Immerkær (1996) estimates it."""
+
+    def noise(images):
+        gray = np.asarray(images, float) @ [0.299, 0.587, 0.114]
+        rows = gray[:, :, :-2] - 2 * gray[:, :, 1:-1] + gray[:, :, 2:]
+        both = rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]
+        return np.sqrt(np.pi / 2) / 6 * np.abs(both).mean(axis=(1, 2))
+
+    validation = splits.load(real_data, "validation")
+    images = batches.decoded(validation.take(validation.spread_rows(200)))
+    enlarged = views.show(images, views.WHOLE.table(len(images)), 299, recolour=False)
+    assert round(np.median(noise(images)), 1) == 11.2 and round(np.median(noise(enlarged)), 2) == 0.02
+    assert (noise(enlarged) < noise(images)).all()
 
 
 @pytest.mark.parametrize("images", [500, pytest.param(5000, marks=pytest.mark.slow)])

@@ -149,6 +149,8 @@ def test_what_did_all_of_it_stands_before_what_did_less():
     quarter, whole = record(train=25_000), record(validation=Validation(5000, 0.75, 0.91, "ten"))
     found = tables.section("short", [quarter, whole], {})
     assert "| Milani 2017: TL v3 | 76.70% | 75.00% | 5,000 of 10,000 | complete |" in found
+    stored = "whole image; 2 augmented views of all images"  # where the paper draws new ones
+    assert f"| complete ({stored}) |" in tables.section("short", [record(views=stored)], {})
     names = [cells[0] for cells in tables.all_tables([quarter, whole], {})[1].rows]
     assert names.index("TL v3") < names.index("TL v3 (**partial**: 25,000 of 100,000 train images)")
 

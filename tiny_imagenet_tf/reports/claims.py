@@ -1,14 +1,16 @@
 """Every claim of the papers and what became of it: ``docs/claims.md``, made of ``docs/claims.toml`` and the records."""
 
 import tomllib
+import types
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.published import LE_YANG, MILANI
 from tiny_imagenet_tf.reports.table import NOTHING, Table
-from tiny_imagenet_tf.runs.files import read_text
+from tiny_imagenet_tf.runs.files import read_object, read_text
 from tiny_imagenet_tf.runs.records import Record
 
 VERDICTS = ("yes", "in part", "no", "not run")
@@ -16,12 +18,13 @@ KINDS = ("setting", "finding")
 COLUMNS = ("Section", "Claim", "Kind", "Held", "Here", "Shown by")
 
 
-def section(claims: Path, results: Sequence[Record]) -> str:
+def section(claims: Path, results: Sequence[Record], others: Mapping[str, Any] = types.MappingProxyType({})) -> str:
     """Returns the two tables of claims, each after its count of verdicts.
 
     Args:
         claims: the data file.
         results: the records that figures are read from.
+        others: what else they are read from, from :func:`below`.
 
     Raises:
         UserError: a claim names a record or a file that is not there, or says neither what shows it nor why not.
@@ -30,7 +33,7 @@ def section(claims: Path, results: Sequence[Record]) -> str:
         papers = tomllib.loads(read_text(claims))
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{claims} is not TOML: {error}") from error
-    found, parts = {record.name: record for record in results}, []
+    found, parts = {**others, **{record.name: record for record in results}}, []
     for key, title in (("milani", MILANI), ("le_yang", LE_YANG)):
         try:
             said = papers[key]["claims"]
@@ -42,12 +45,18 @@ def section(claims: Path, results: Sequence[Record]) -> str:
     return "\n\n".join(parts)
 
 
+def below(results: Path) -> dict[str, Any]:
+    """Returns what the folders in that of the records hold, analyses and further records, by their files' names."""
+    paths = sorted(path for path in results.glob("*/*.json") if not path.name.startswith("."))  # one being written, say
+    return {path.stem: read_object(path) for path in paths}
+
+
 def _counted(claims: Sequence[dict[str, str]], kind: str) -> str:
     counts = Counter(claim["held"] for claim in claims if claim["kind"] == kind)
     return ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS)
 
 
-def _row(claims: Path, claim: dict[str, str], found: dict[str, Record]) -> tuple[str, ...]:
+def _row(claims: Path, claim: dict[str, str], found: dict[str, Any]) -> tuple[str, ...]:
     place, by = f"{claims}, {claim.get('at')}: {claim.get('says')}", claim.get("by")
     for name, allowed in (("held", VERDICTS), ("kind", KINDS)):
         if claim[name] not in allowed:

@@ -11,7 +11,7 @@ from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.reports.analysis.intervals import of_accuracy
 from tiny_imagenet_tf.reports.table import NOTHING, Table, grid
 from tiny_imagenet_tf.runs.records import Record
-from tiny_imagenet_tf.runs.summary import ALL_MEMBERS
+from tiny_imagenet_tf.runs.summary import ALL_MEMBERS, Summary
 
 NOT_RUN = "not run"
 NOT_OURS = "another group's, not ours to run"
@@ -107,8 +107,9 @@ def short_table(results: Sequence[Record]) -> str:
         row, runs = published.RESULTS[key], _runs_of(key, results)
         ours = (NOT_RUN, NOTHING, NOTHING)
         if runs:
-            val, did = runs[0].summary.validation, "; ".join(runs[0].summary.shortfalls)
-            ours = (f"{val.top1:.2%}", f"{val.images:,} of {published.VAL_IMAGES:,}", did or "complete")
+            val, short = runs[0].summary.validation, "; ".join(runs[0].summary.shortfalls)
+            did = short or f"complete{_augmented(runs[0].summary)}"
+            ours = (f"{val.top1:.2%}", f"{val.images:,} of {published.VAL_IMAGES:,}", did)
         rows.append((f"{row.paper}: {row.name}", f"{row.val_accuracy:.2%}", *ours))
     return grid(("accuracy on val", "paper", "here", "val images here", "training here"), rows)
 
@@ -154,9 +155,7 @@ def _ours(result: Record) -> tuple[str, ...]:
     val = summary.validation
     low, high = of_accuracy(val.top1, val.images)
     top5 = NOTHING if val.top5 is None else f"{val.top5:.2%}"
-    train = "" if summary.train.images is None else f"{summary.train.images:,} train"
-    if train and "augmented" in (summary.train.views or ""):
-        train += f" ({summary.train.views})"
+    train = "" if summary.train.images is None else f"{summary.train.images:,} train{_augmented(summary)}"
     changed = "+" if environment.get("uncommitted_changes") else ""
     hours = NOTHING if summary.hours is None else f"{summary.hours:.2g}"
     return (
@@ -168,6 +167,12 @@ def _ours(result: Record) -> tuple[str, ...]:
         f"`{result.name}`",
         f"`{environment['commit'][:7]}{changed}`" if environment.get("commit") else NOTHING,
     )
+
+
+def _augmented(summary: Summary) -> str:
+    """v3's views in brackets, which the paper draws anew in every epoch."""
+    views = summary.train.views or ""
+    return f" ({views})" if "augmented" in views else ""
 
 
 def notes_of_runs(said: dict[str, list[str]]) -> tuple[str, ...]:
