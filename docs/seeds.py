@@ -1,7 +1,7 @@
 """What another seed changes: the searched heads five times each, for docs/searches.md.
 
-A seed draws a head's first weights, its dropout and the order of the images; the transfer values are the same. Reads
-the records in results/ and writes the table between the page's markers.
+A seed draws a head's first weights, its dropout and the order of the images; the transfer values are the same, those of
+v3's stored views too. Reads the records in results/ and writes the table between the page's markers.
 
 python docs/seeds.py
 """
@@ -9,6 +9,7 @@ python docs/seeds.py
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from tiny_imagenet_tf.reports import markers
 from tiny_imagenet_tf.reports.analysis.comparison import differences
@@ -17,12 +18,13 @@ from tiny_imagenet_tf.runs import records
 from tiny_imagenet_tf.runs.records import Record
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("results", "results/seeds")
+FOLDERS = ("results", "results/cpus", "results/seeds")
 FIRST = (  # of each group the run of seed 0
     "transfer_vanilla_searched",
     "transfer_v2_searched",
     "lite2_vanilla_searched",
     "lite2_v2_searched",
+    "lite2_v3_searched_avx2",
 )
 OTHERS = (1, 2, 3, 4)
 
@@ -38,9 +40,17 @@ def groups() -> Iterator[list[Record]]:
         runs = [found[first], *(found[f"{first}_seed_{seed}"] for seed in OTHERS)]
         if [run.config["seed"] for run in runs] != [0, *OTHERS]:
             raise ValueError(f"{first}: its runs are of other seeds than 0 to {OTHERS[-1]}")
-        if odd := set(differences([run.config for run in runs])) - {"seed"}:
+        alike = [{**run.config, "views_seed": _drawn_by(run.config), "CPU": run.environment["device"]} for run in runs]
+        if odd := set(differences(alike)) - {"seed"}:
             raise ValueError(f"{first}: its runs differ in {', '.join(sorted(odd))}")
         yield runs
+
+
+def _drawn_by(config: dict[str, Any]) -> int | None:
+    """The seed of a run's stored views, if it has any."""
+    if not config.get("augment"):
+        return None
+    return config["seed"] if config.get("views_seed") is None else config["views_seed"]
 
 
 def section() -> str:
@@ -48,7 +58,7 @@ def section() -> str:
     rows = []
     for runs in groups():
         found = [run.summary.validation.top1 for run in runs]
-        head = runs[0].config["recipe"].removeprefix("transfer_")
+        head = runs[0].config["recipe"].removeprefix("transfer_") + ", no VNNI" * runs[0].name.endswith("_avx2")
         mean, sd = f"{statistics.mean(found):.2%}", f"{100 * statistics.stdev(found):.2f}"
         ends = (f"{end(found):.2%}" for end in (min, max))
         rows.append((Path(runs[0].config["backbone"]).stem, head, f"{found[0]:.2%}", mean, sd, *ends))

@@ -18,12 +18,13 @@ from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs.files import replacing
 from tiny_imagenet_tf.runs.run import Run
+from tiny_imagenet_tf.training.options import ModernOptions
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "model_card.md"
 RECIPES = ("inception_modern", "inception_baseline", "inception_regularized")
 SAID = (
-    "optimizer", "learning_rate", "sizes", "shares", "warmup_epochs", "label_smoothing", "least_area", "mixup",
-    "average", "batch_size", "holdout", "fraction",
+    "optimizer", "learning_rate", "weight_decay", "sizes", "shares", "warmup_epochs", "label_smoothing", "least_area",
+    "mixup", "average", "batch_size", "holdout", "fraction",
 )  # fmt: skip
 
 
@@ -91,6 +92,10 @@ def _teacher(path: str | None) -> dict[str, Any] | None:
 def card(found: dict[str, Any]) -> str:
     """The model card of the packaged network, from what is stored beside its weights."""
     val, config, environment, teacher = (found[name] for name in ("validation", "config", "environment", "teacher"))
+    if config["recipe"] == "inception_modern":  # whose rate and decay are the optimizer's own where none is given
+        names = ("optimizer", "learning_rate", "weight_decay", "batch_size", "scale_learning_rate")
+        chosen = ModernOptions(**{name: config[name] for name in names if name in config})
+        config = config | {"learning_rate": chosen.rate, "weight_decay": chosen.decay}
     options = " ".join(f"`{name}={config[name]}`" for name in SAID if config.get(name) is not None)
     taught = (
         f"{config['teacher_share']:.0%} of what it learned of each is what a teacher said of it: {teacher['title']}, "
