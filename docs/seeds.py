@@ -24,6 +24,8 @@ FIRST = (  # of each group the run of seed 0
     "transfer_v2_searched",
     "lite2_vanilla_searched",
     "lite2_v2_searched",
+    "lite2_vanilla_searched_avx2",
+    "lite2_v2_searched_avx2",
     "lite2_v3_searched_avx2",
 )
 OTHERS = (1, 2, 3, 4)

@@ -95,7 +95,7 @@ def main(config: Config) -> Run:
     )
     run = record(config.runs, "zero_shot", config, answers, summary, precision=precision)
     print(f"val: {figures[0]:.2%} top-1, {figures[1]:.2%} top-5 of {images:,} images, without training\n{run.path}")
-    print(near_chance(figures[0], len(wnids), "is --pixels right, and the 1,000 scores in the wnids' order?"), end="")
+    print(near_chance(figures[0], len(wnids), "is --pixels right, and are the scores in the wnids' order?"), end="")
     return run
 
 

@@ -20,11 +20,16 @@ def test_each_row_is_of_five_seeds_and_of_them_alone(script):
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"), [({"seed": 3}, "other seeds"), ({"seed": 2, "learning_rate": 0.1}, "differ in learning_rate")]
+    ("first", "changed", "said"),
+    [
+        ("transfer_vanilla_searched", {"seed": 3}, "other seeds"),
+        ("transfer_vanilla_searched", {"learning_rate": 0.1}, "differ in learning_rate"),
+        ("lite2_v3_searched_avx2", {"views_seed": None}, "differ in views_seed"),  # its own, then
+    ],
 )
-def test_runs_that_are_no_seeds_of_one_are_refused(script, monkeypatch, changed, said):
-    first = script.FIRST[0]
+def test_runs_that_are_no_seeds_of_one_are_refused(script, monkeypatch, first, changed, said):
     read = script.records.read
+    monkeypatch.setattr(script, "FIRST", (first,))
 
     def odd(folder):
         return [

@@ -187,7 +187,7 @@ def test_what_makes_no_sense_is_refused(options, changes, message):
 
 def test_maps_that_do_not_fit_are_told_before_they_are_made(options, monkeypatch):
     monkeypatch.setattr("tiny_imagenet_tf.hardware.free_memory", lambda: 1000)
-    with pytest.raises(UserError, match="unfreeze from a later layer on, or take a --fraction"):
+    with pytest.raises(UserError, match="take a --fraction, or unfreeze from a layer behind a smaller map"):
         finetuning.run(STUDY, options)
     assert not list(options.runs.iterdir()) and not options.store.exists()
 

@@ -1,7 +1,6 @@
 """Every claim of the papers and what became of it: ``docs/claims.md``, made of ``docs/claims.toml`` and the records."""
 
 import tomllib
-import types
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,13 +17,12 @@ KINDS = ("setting", "finding")
 COLUMNS = ("Section", "Claim", "Kind", "Held", "Here", "Shown by")
 
 
-def section(claims: Path, results: Sequence[Record], others: Mapping[str, Any] = types.MappingProxyType({})) -> str:
+def section(claims: Path, found: Mapping[str, Any]) -> str:
     """Returns the two tables of claims, each after its count of verdicts.
 
     Args:
         claims: the data file.
-        results: the records that figures are read from.
-        others: what else they are read from, from :func:`below`.
+        found: what figures are read from, from :func:`stored`.
 
     Raises:
         UserError: a claim names a record or a file that is not there, or says neither what shows it nor why not.
@@ -33,7 +31,7 @@ def section(claims: Path, results: Sequence[Record], others: Mapping[str, Any] =
         papers = tomllib.loads(read_text(claims))
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{claims} is not TOML: {error}") from error
-    found, parts = {**others, **{record.name: record for record in results}}, []
+    parts = []
     for key, title in (("milani", MILANI), ("le_yang", LE_YANG)):
         try:
             said = papers[key]["claims"]
@@ -45,10 +43,11 @@ def section(claims: Path, results: Sequence[Record], others: Mapping[str, Any] =
     return "\n\n".join(parts)
 
 
-def below(results: Path) -> dict[str, Any]:
-    """Returns what the folders in that of the records hold, analyses and further records, by their files' names."""
+def stored(records: Sequence[Record], results: Path) -> dict[str, Any]:
+    """Returns the records by name, and what the folders beside them hold, by folder and name: ``analyses/order``."""
     paths = sorted(path for path in results.glob("*/*.json") if not path.name.startswith("."))  # one being written, say
-    return {path.stem: read_object(path) for path in paths}
+    others = {f"{path.parent.name}/{path.stem}": read_object(path) for path in paths}
+    return others | {record.name: record for record in records}
 
 
 def _counted(claims: Sequence[dict[str, str]], kind: str) -> str:
@@ -56,7 +55,7 @@ def _counted(claims: Sequence[dict[str, str]], kind: str) -> str:
     return ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS)
 
 
-def _row(claims: Path, claim: dict[str, str], found: dict[str, Any]) -> tuple[str, ...]:
+def _row(claims: Path, claim: dict[str, str], found: Mapping[str, Any]) -> tuple[str, ...]:
     place, by = f"{claims}, {claim.get('at')}: {claim.get('says')}", claim.get("by")
     for name, allowed in (("held", VERDICTS), ("kind", KINDS)):
         if claim[name] not in allowed:
@@ -65,12 +64,13 @@ def _row(claims: Path, claim: dict[str, str], found: dict[str, Any]) -> tuple[st
     if claim["held"] == "not run":
         if by or not claim.get("why"):
             raise UserError(f"{place}: not run, so say why, and nothing that shows it")
-        return *said, claim["why"], NOTHING
-    if not by or not (claims.parents[1] / by).exists():
+    elif not by or not (claims.parents[1] / by).exists():
         raise UserError(f"{place}: {by} is not there to show it")
     try:
-        figure = claim.get("figure", NOTHING).format(**found)
+        words = claim.get("figure", claim.get("why", NOTHING)).format(**found)
     except (KeyError, AttributeError, TypeError, ValueError, IndexError) as error:
         raise UserError(f"{place}: no stored record has what its figure asks for: {error}") from error
+    if not by:
+        return *said, words, NOTHING
     page = (claims.parents[1] / by).parent == claims.parent and by.endswith(".md")  # beside the page of claims
-    return *said, figure, f"[{Path(by).name}]({Path(by).name})" if page else f"`{by}`"
+    return *said, words, f"[{Path(by).name}]({Path(by).name})" if page else f"`{by}`"

@@ -135,7 +135,7 @@ def _check_same(options: SearchOptions, data: Data, trunk: Trunk) -> None:
     chosen |= {"openvino": options.openvino, "train_sha256": data.all_train.digest, **trunk.digests}
     stored = searches.begin(options.folder, chosen)
     if options.augments:
-        stored.setdefault("views_seed", stored.get("seed"))  # which drew the views of early searches
+        stored.setdefault("views_seed", stored.get("seed", options.drawn_by))  # in early searches the seed drew them
     if odd := (stored.keys() ^ chosen.keys()) - _NOT_ALWAYS:
         raise UserError(f"{options.folder}: a search of another version; they differ in {', '.join(sorted(odd))}")
     for name, before in stored.items():

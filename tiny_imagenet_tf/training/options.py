@@ -175,7 +175,8 @@ class ModernOptions(ScratchOptions):
     width_multiplier: float = option(1.0, WIDTH)
     """Factor on the width of every convolution; below 1 for a quick try."""
     teacher: Path | None = option(None, resumable=True)
-    """A finished run of transfer learning or fine-tuning, of the same images, whose probabilities are learned, too."""
+    """A finished run of transfer learning or fine-tuning, whose probabilities are learned, too; of the same --source,
+    --fraction and, if there is one here, --holdout."""
     teacher_share: float = option(0.5, SHARE)
     """Weight of the teacher's probabilities in the target; the labels get the rest."""
 
@@ -208,10 +209,10 @@ class ModernOptions(ScratchOptions):
             taught = Run.finished(self.teacher, "--teacher").config
             if not taught["recipe"].startswith(("transfer_", "finetune")):
                 raise UserError(f"--teacher {self.teacher}: not a run of transfer learning or fine-tuning")
-            if self.holdout and taught.get("holdout", 0.0) != self.holdout:
+            if self.holdout and self.holdout != (held_out := taught.get("holdout", 0.0)):
                 raise UserError(
-                    f"--holdout {self.holdout}: the teacher has learned some of these images; give a --teacher of the "
-                    "same --holdout, or --holdout 0"
+                    f"--holdout {self.holdout}: the teacher's is {held_out}, so it may have learned some of these "
+                    "images; give it the same"
                 )
 
     @property

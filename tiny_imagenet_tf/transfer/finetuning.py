@@ -182,7 +182,7 @@ def _tell_size(options: FinetuneOptions, data: images.Data, made: Extraction, wi
     held = image * sum(len(split) * len(shown) for split, shown in [*tested, *learned])
     print(f"maps of {width:,} values in float16: {held / 1e9:.2f} GB, on disk and in memory")
     memory, times = hardware.free_memory(), 3 if len(learned) > 1 else 2  # several views, their pool, the device's
-    advice = "unfreeze from a later layer on, or take a --fraction"
+    advice = "take a --fraction, or unfreeze from a layer behind a smaller map"
     if training:
         advice += "; on a GPU --augment --augmented-views 0 stores no training maps"
     if times * held > memory:
