@@ -73,7 +73,7 @@ def test_values_of_another_shape_are_refused(store, values):
 
 
 def test_values_that_overflow_are_refused(store):
-    with pytest.raises(ValueError, match="not finite in float16"):
+    with pytest.raises(ValueError, match="not finite in float16, which ends at 65,504: compute with --precision"):
         store.write(0, np.full((3, 4), np.inf, np.float16))
 
 

@@ -80,7 +80,9 @@ class Store:
         if values.ndim != 2 or len(values) != rows:
             raise UserError(f"shard {shard} of {self.folder} takes {rows} rows, got {values.shape}")
         if not np.isfinite(values).all():
-            raise UserError(f"shard {shard} of {self.folder}: transfer values are not finite in {values.dtype}")
+            ends = ", which ends at 65,504: compute with --precision float32, or take another layer"
+            cure = ends if values.dtype == np.float16 else ""
+            raise UserError(f"shard {shard} of {self.folder}: transfer values are not finite in {values.dtype}{cure}")
         path = self._values_path(shard)
         with replacing(path) as file:
             np.save(file, values)
