@@ -16,6 +16,7 @@ from tiny_imagenet_tf.reports.analysis.comparison import differences
 from tiny_imagenet_tf.reports.table import grid
 from tiny_imagenet_tf.runs import records
 from tiny_imagenet_tf.runs.records import Record
+from tiny_imagenet_tf.transfer.options import ValueOptions
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("results", "results/cpus", "results/seeds")
@@ -50,9 +51,8 @@ def groups() -> Iterator[list[Record]]:
 
 def _drawn_by(config: dict[str, Any]) -> int | None:
     """The seed of a run's stored views, if it has any."""
-    if not config.get("augment"):
-        return None
-    return config["seed"] if config.get("views_seed") is None else config["views_seed"]
+    found = ValueOptions(seed=config["seed"], views_seed=config.get("views_seed"))
+    return found.drawn_by if config.get("augment") else None
 
 
 def section() -> str:

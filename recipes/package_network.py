@@ -93,8 +93,7 @@ def card(found: dict[str, Any]) -> str:
     """The model card of the packaged network, from what is stored beside its weights."""
     val, config, environment, teacher = (found[name] for name in ("validation", "config", "environment", "teacher"))
     if config["recipe"] == "inception_modern":  # whose rate and decay are the optimizer's own where none is given
-        names = ("optimizer", "learning_rate", "weight_decay")
-        chosen = ModernOptions(**{name: config[name] for name in names if name in config})
+        chosen = ModernOptions(**{name: config[name] for name in ("optimizer", "learning_rate", "weight_decay")})
         config = config | {"learning_rate": chosen.rate, "weight_decay": chosen.decay}
     options = " ".join(f"`{name}={config[name]}`" for name in SAID if config.get(name) is not None)
     taught = (

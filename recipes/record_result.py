@@ -8,7 +8,6 @@ one of them was edited or removed.
     python recipes/record_result.py runs/inception_baseline-20260101-120000 --results results/try --no-tables
 """
 
-import functools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,8 +78,7 @@ def main(config: Config) -> None:
         parts = [(page, "results", lambda asked: tables.section(asked, found, sizes)) for page in pages]
         own = OWN and config.results.resolve() == Config.results.resolve()
         if told := config.claims or (ROOT / "docs" / "claims.toml" if own else None):
-            shown = functools.partial(claims.stored, found, config.results)
-            parts.append((told.with_suffix(".md"), "claims", lambda _: claims.section(told, shown())))
+            parts.append((told.with_suffix(".md"), "claims", lambda _: claims.section(told, found, config.results)))
         written = [(page, name, markers.replaced(page, name, make)) for page, name, make in parts if config.tables]
         if record is not None:
             print(f"wrote {records.write(config.results, record)}")

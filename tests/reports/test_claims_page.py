@@ -16,8 +16,8 @@ DATA = ROOT / "docs" / "claims.toml"
 def test_the_page_is_what_data_and_records_say(tmp_path):
     page = tmp_path / "claims.md"
     page.write_text((ROOT / "docs" / "claims.md").read_text())
-    stored = claims.stored(records.read(ROOT / "results"), ROOT / "results")
-    markers.replace(page, "claims", lambda _: claims.section(DATA, stored))
+    results = ROOT / "results"
+    markers.replace(page, "claims", lambda _: claims.section(DATA, records.read(results), results))
     assert page.read_text() == (ROOT / "docs" / "claims.md").read_text(), "run python recipes/record_result.py"
 
 
@@ -59,4 +59,4 @@ def test_a_claim_that_nothing_shows_is_an_error(tmp_path, claim, message):
     path = tmp_path / "docs" / "claims.toml"
     path.write_text(f"[milani]\nclaims=[{GOOD}, {claim}]\n[le_yang]\nclaims=[]\n")
     with pytest.raises(UserError, match=message):
-        claims.section(path, {})
+        claims.section(path, [], tmp_path)

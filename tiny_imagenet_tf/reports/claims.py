@@ -2,7 +2,7 @@
 
 import tomllib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,13 @@ KINDS = ("setting", "finding")
 COLUMNS = ("Section", "Claim", "Kind", "Held", "Here", "Shown by")
 
 
-def section(claims: Path, found: Mapping[str, Any]) -> str:
+def section(claims: Path, records: Sequence[Record], results: Path) -> str:
     """Returns the two tables of claims, each after its count of verdicts.
 
     Args:
         claims: the data file.
-        found: what figures are read from, from :func:`stored`.
+        records: what figures are read from, by name.
+        results: the folder of the records, in whose folders analyses and further records are: ``analyses/order``.
 
     Raises:
         UserError: a claim names a record or a file that is not there, or says neither what shows it nor why not.
@@ -31,7 +32,7 @@ def section(claims: Path, found: Mapping[str, Any]) -> str:
         papers = tomllib.loads(read_text(claims))
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{claims} is not TOML: {error}") from error
-    parts = []
+    found, parts = _below(results) | {record.name: record for record in records}, []
     for key, title in (("milani", MILANI), ("le_yang", LE_YANG)):
         try:
             said = papers[key]["claims"]
@@ -43,11 +44,9 @@ def section(claims: Path, found: Mapping[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
-def stored(records: Sequence[Record], results: Path) -> dict[str, Any]:
-    """Returns the records by name, and what the folders beside them hold, by folder and name: ``analyses/order``."""
+def _below(results: Path) -> dict[str, Any]:
     paths = sorted(path for path in results.glob("*/*.json") if not path.name.startswith("."))  # one being written, say
-    others = {f"{path.parent.name}/{path.stem}": read_object(path) for path in paths}
-    return others | {record.name: record for record in records}
+    return {f"{path.parent.name}/{path.stem}": read_object(path) for path in paths}
 
 
 def _counted(claims: Sequence[dict[str, str]], kind: str) -> str:
@@ -55,7 +54,7 @@ def _counted(claims: Sequence[dict[str, str]], kind: str) -> str:
     return ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS)
 
 
-def _row(claims: Path, claim: dict[str, str], found: Mapping[str, Any]) -> tuple[str, ...]:
+def _row(claims: Path, claim: dict[str, str], found: dict[str, Any]) -> tuple[str, ...]:
     place, by = f"{claims}, {claim.get('at')}: {claim.get('says')}", claim.get("by")
     for name, allowed in (("held", VERDICTS), ("kind", KINDS)):
         if claim[name] not in allowed:
