@@ -9,7 +9,7 @@ model 8's.
 
 Paper, val accuracy in percent, models 1 to 9: 37.27, 28.20, 38.29, 39.55, 29.00, 40.19, 42.07, 46.45, 59.50.
 Time: an NVIDIA H200 trained models 1, 3, 4 and 6 side by side in three to five minutes each; 2 CPU cores with bfloat16
-take 7 minutes an epoch (model 1), half an hour (model 6) or one to two hours (models 7 to 9).
+take, by their arithmetic, 7 minutes an epoch (model 1), half an hour (model 6) or one to two hours (models 7 to 9).
 
     python recipes/convnets.py --model 6
     python recipes/convnets.py --model 6 --staged always
