@@ -52,6 +52,20 @@ def test_processes_that_begin_together_do_not_draw_the_same(tmp_path, sampler):
         trials.close()
 
 
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+@pytest.mark.parametrize("together", [1, 3])
+def test_searches_of_different_seeds_draw_different_settings(tmp_path, sampler, together):
+    drawn = []
+    for seed in (0, together):  # which added to the trials so far would be the first one's, a round later
+        trials = Trials(tmp_path / str(seed), SPACE, sampler, seed)
+        for _ in range(6 // together):
+            for trial in trials.ask(together, 6):
+                drawn.append(trial.params["x"])
+                trials.tell(trial, 0.5)
+        trials.close()
+    assert len(set(drawn)) == 12
+
+
 def test_the_trials_of_a_killed_process_are_tried_again(tmp_path):
     dead = subprocess.run([sys.executable, "-c", DYING, tmp_path], capture_output=True, text=True)
     assert dead.returncode == -9, dead.stderr

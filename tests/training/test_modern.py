@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tiny_imagenet_tf.blocks import conv_bn
-from tiny_imagenet_tf.data.batches import Steps
+from tiny_imagenet_tf.data.batches import Steps, in_view
 from tiny_imagenet_tf.data.views import RandomViews
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.predict import Predictor
@@ -21,7 +21,7 @@ from tiny_imagenet_tf.experiments.experiment import Experiment
 from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.models.layers import image_input, logits, normalizations
 from tiny_imagenet_tf.runs.run import Run
-from tiny_imagenet_tf.training import modern, teacher
+from tiny_imagenet_tf.training import modern, scratch, teacher
 from tiny_imagenet_tf.training.modern import optimizer_of
 from tiny_imagenet_tf.training.options import ModernOptions
 from tiny_imagenet_tf.training.scratch import Scratch
@@ -137,13 +137,37 @@ def small(downloaded, tmp_path):
     )
 
 
-def test_a_run_that_stops_before_its_schedule_says_so(small, monkeypatch):
-    def quickly_traced(input_shape, classes, momentum, **_):
+@pytest.fixture
+def quickly_traced(monkeypatch):
+    """One convolution in the place of the compact Inception."""
+
+    def network(input_shape, classes, momentum, **_):
         x = images = image_input(input_shape)
         x = conv_bn(x, 8, 3, strides=4, momentum=momentum, name="stem")
         return keras.Model(images, logits(keras.layers.GlobalAveragePooling2D()(x), classes=classes))
 
-    monkeypatch.setattr(modern, "compact_inception", quickly_traced)
+    monkeypatch.setattr(modern, "compact_inception", network)
+
+
+@pytest.mark.usefixtures("quickly_traced")
+def test_statistics_are_of_training_images_in_a_random_order(small, monkeypatch):
+    shown = []
+
+    def kept(split, *more):
+        shown.append(split.labels)
+        return in_view(split, *more)
+
+    monkeypatch.setattr(scratch, "in_view", kept)
+    modern.run(STUDY, dataclasses.replace(small, stop_after=1))
+    train = images.load(small).train.labels
+    assert len(shown) == 2 and (train == np.sort(train)).all()  # of two measurements
+    for labels in shown:
+        assert (labels == shown[0]).all() and (np.sort(labels) == train).all()
+        assert min(len(set(labels[first : first + 8])) for first in (0, 8, 16)) > 2  # of 24 images of four classes
+
+
+@pytest.mark.usefixtures("quickly_traced")
+def test_a_run_that_stops_before_its_schedule_says_so(small):
     begun = modern.run(STUDY, dataclasses.replace(small, stop_after=2))
     assert begun.summary.epochs == 2 and "2 of the recipe's 30 epochs" in begun.summary.shortfalls
     with pytest.raises(UserError, match="--stop-after 1: the run to resume has 2 already"):

@@ -181,8 +181,10 @@ class _Subject:
         copied = keras.models.clone_model(self.network)  # whose moving averages may move
         copied.set_weights(self.network.get_weights())
         shown = _behind(copied, self.told, False, self.resize)
-        batches = in_view(self.split, self.view, BATCH)
-        return np.concatenate([np.asarray(shown(list(inputs), training=True)) for (inputs,) in batches])
+        order = np.random.default_rng(0).permutation(len(self.split))  # in that of their classes a batch shows few
+        batches = in_view(self.split.take(order), self.view, BATCH)
+        scores = np.concatenate([np.asarray(shown(list(inputs), training=True)) for (inputs,) in batches])
+        return scores[np.argsort(order)]
 
 
 def _orders(

@@ -189,6 +189,7 @@ def begin(
     learns_in: Arithmetic | None = None,
     engine: Engine | None = None,
     backbone: dict[str, str] | None = None,
+    source: Run | None = None,
 ) -> Iterator[Experiment]:
     """Reads the images and makes the run directory, or goes back to the one to resume, and keeps others away from it.
 
@@ -203,6 +204,7 @@ def begin(
         learns_in: what computes the training, where the precision is of what is frozen alone.
         engine: what computes the stored values of what is frozen, for a run that goes on.
         backbone: digests of the backbone, likewise.
+        source: the finished run whose best network it starts from, or learns from.
 
     Raises:
         UserError: an option makes no sense, the images are not those the run was begun with, or another process is at
@@ -232,6 +234,7 @@ def begin(
         "learns_in": learns_in,
         "engine": engine,
         "backbone": backbone,
+        "source_sha256": source and source.snapshots().best_sha256,
         "values_by": hardware.describe_device(values_by) if values_by else None,
     }
     machine = {name: told for name, told in machine.items() if told is not None}
@@ -286,6 +289,11 @@ def _take_up(run: Run, data: Data, options: RunOptions, machine: dict[str, Any])
         if digest != data.named[name].digest:
             raise UserError(f"--resume {run.path}: the {name} images are not those the run was begun with")
     check_same_backbone(run, machine.get("backbone", {}), "--resume")
+    if "source_sha256" in machine and stored.get("source_sha256") not in (None, machine["source_sha256"]):
+        raise UserError(
+            f"--resume {run.path}: the run that it started or learned from has another best network now; put that run "
+            "back as it was, or begin anew"
+        )
     checkpoints.check_there(run)
     if (before := stored.get("replicas", 1)) != machine["replicas"]:
         print(f"begun on {before} device(s), continuing on {machine['replicas']}; --devices selects them")

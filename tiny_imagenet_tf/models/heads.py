@@ -31,7 +31,8 @@ def transfer_head(
         classes: number of classes.
         hidden: widths of fully connected layers with ReLU in between. Section 4.1 tried some and found no
             gain; none by default.
-        dropout_rate: on the transfer values: 0.2 for "TL v2" (keep 80%), 0 for the others.
+        dropout_rate: on the last layer's inputs, without ``hidden`` the transfer values: 0.2 for "TL v2" (keep 80%), 0
+            for the others.
         weight_decay: c of Keras' `L2(c)` on every kernel.
         standardized: mean and variance, float32 (features,), that the values lose first; the papers do without.
         name: of the model.

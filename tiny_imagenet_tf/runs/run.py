@@ -13,12 +13,12 @@
     report/
     .lock              held by the process that trains it
 
-A row of ``metrics.jsonl``: ``epoch`` (epochs so far; a whole number after an epoch), ``step``, ``learning_rate``;
-means over the epoch so far of ``loss`` (of the data alone), ``penalty`` (of the weights, where there is one) and
-``accuracy``; ``val_loss`` (-log of the probability of the truth), ``val_accuracy``, ``val_top5``, and
-``selection_accuracy``, which picks the best; ``seconds`` since the run began, without pauses. After an
-epoch there may be ``val_accuracy_reestimated``: by batch normalization's statistics of 2,000 training images, where
-moving averages lag.
+A row of ``metrics.jsonl``: ``epoch`` (epochs so far; a whole number after an epoch), ``step``, ``learning_rate`` (a
+schedule's is that of the step to come); means over the epoch so far of ``loss`` (of the data alone), ``penalty`` (of
+the weights, where there is one) and ``accuracy``; ``val_loss`` (-log of the probability of the truth),
+``val_accuracy``, ``val_top5``, and ``selection_accuracy``, which picks the best; ``seconds`` since the run began,
+without pauses. After an epoch there may be ``val_accuracy_reestimated``: by batch normalization's statistics of 2,000
+training images, where moving averages lag.
 
 Every file is written to a temporary name and renamed.
 """

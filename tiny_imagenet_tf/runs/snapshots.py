@@ -9,6 +9,7 @@ it, so at any moment every file that the index names can be loaded. Files of oth
 """
 
 import dataclasses
+import hashlib
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -110,6 +111,15 @@ class Snapshots:
             raise UserError(f"{self._index} names no snapshot yet; let the run go on to its first measurement")
         self.require(self.entries[-1:])
         return self.paths[-1]
+
+    @property
+    def best_sha256(self) -> str:
+        """The sha256 of the best network's file.
+
+        Raises:
+            UserError: as :attr:`best_path`.
+        """
+        return hashlib.sha256(self.best_path.read_bytes()).hexdigest()
 
     def require(self, entries: Sequence[Snapshot], then: str = "put it back") -> None:
         """Raises UserError where the file of a snapshot is gone.

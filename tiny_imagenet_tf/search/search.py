@@ -218,7 +218,9 @@ def _report(options: SearchOptions, trials: Trials, data: Data) -> Path:
         "device": hardware.describe_device(alone=True),
         "variant": options.variant,
         "judged_on": f"{options.folds} folds" if options.folds else f"{len(data.held_out):,} held-out training images",
-        "train_images": len(data.all_train) if options.folds else len(data.rows),
+        "train_images": len(data.rows)
+        if not options.folds
+        else len(data.all_train) * (options.folds - 1) // options.folds,
         "epochs": options.epochs,
         "spans": options.spans,
         "trials": [

@@ -9,6 +9,8 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tiny_imagenet_tf.choices import Sampler
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs import searches
@@ -52,7 +54,10 @@ class Trials:
                 raise
             kinds = {"random": optuna.samplers.RandomSampler, "tpe": optuna.samplers.TPESampler}
             more = {"multivariate": True, "constant_liar": True} if sampler == "tpe" else {}
-            self._sampler = lambda drawn: kinds[sampler](seed=seed + drawn, **more)
+            # The two numbers mixed, not added, or a search would repeat what one of another seed has drawn.
+            self._sampler = lambda drawn: kinds[sampler](
+                seed=int(np.random.SeedSequence([seed, drawn]).generate_state(1)[0]), **more
+            )
 
     def _opened(self, journal: Path) -> "optuna.Study":
         import optuna

@@ -28,7 +28,8 @@ def run(study: Study, options: ModernOptions) -> Run:
     But the statistics of batch normalization do depend on it, and on the weights, which are averages where it is
     measured: they are estimated anew there.
     """
-    with begin(study, options, devices=options.devices) as experiment:
+    source = Run(options.teacher) if options.teacher else None
+    with begin(study, options, devices=options.devices, source=source) as experiment:
         steps = experiment.steps.per_epoch
         trained = reached(experiment.run.checkpoint, steps).epoch
         views = RandomViews(mirror=True, mixup=options.mixup, least_area=options.least_area)
@@ -49,6 +50,8 @@ def run(study: Study, options: ModernOptions) -> Run:
             print(f"images of {size} pixels until epoch {until}")
             clock = stage.fit(epochs=until, of=options.until, announced=clock is None)
         notes = [] if stage.reestimate else ["measured with moving statistics, as on several devices"]
+        if targets is not None and options.teacher_share > 0.5:
+            notes.append("training accuracy is agreement with what was taught, mostly the teacher's answers")
         stage.report(clock, notes=notes, recipe_epochs=max(options.epochs, type(options)().epochs))
         return experiment.run
 

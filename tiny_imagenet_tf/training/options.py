@@ -287,7 +287,8 @@ class ConvnetOptions(ScratchOptions):
     """Training ends after this many cuts of the learning rate, or with the last epoch if that comes first. Paper: not
     given."""
     patience: int = option(3, POSITIVE)
-    """Epochs without a better val accuracy after which the learning rate is divided by 10. Paper: not given."""
+    """Epochs without a better accuracy of val, or of what --holdout holds out, after which the learning rate is divided
+    by 10. Paper: not given."""
     momentum: float = option(0.9, PART)
     """Of SGD. Paper: 0.9."""
     weight_decay: float | None = option(None)

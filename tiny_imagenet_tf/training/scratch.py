@@ -99,7 +99,8 @@ class Scratch:
 
         def new_statistics() -> contextlib.AbstractContextManager:
             train = experiment.data.train
-            sample = train.take(train.spread_rows(2000))
+            # In a random order, as in training: in the order of their classes a batch would show a few of them alone.
+            sample = train.take(np.random.default_rng(0).permutation(train.spread_rows(2000)))
             shown = in_view(sample, predictor.views()[0], options.batch_size)
             return reestimation.of(inputs for (inputs,) in shown)
 

@@ -59,7 +59,7 @@ def run(study: Study, options: FinetuneOptions) -> Run:
     _, learning = split(transfer.trunk_of(options, precision, policy), cut)
     maps = math.prod(frozen.model.output_shape[1:])
     facts = {"learns_in": learns_in, "engine": options.settled.engine, "backbone": trunk.digests}
-    with begin(study, options, data=data, **facts) as experiment:
+    with begin(study, options, data=data, source=Run(options.start), **facts) as experiment:
         made = transfer.extraction_of(options, frozen, data.all_train, experiment.precision)
         _tell_size(options, experiment.data, made, maps)
         values = transfer.extract(experiment, made, training=not options.new_views)

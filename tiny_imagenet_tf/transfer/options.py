@@ -179,7 +179,8 @@ class TransferOptions(ValueOptions, RunOptions):
     hidden_units: int = option(1024, Rule("from 1 to 65536", lambda value: 1 <= value <= 65536))
     """Width of the mlp's hidden layer. Paper: not given."""
     dropout_keep: float = option(1.0, SHARE)
-    """Share of the transfer values that dropout keeps. Paper: 1 in vanilla and v3, 0.8 in v2."""
+    """Share of the last layer's inputs, the transfer values or with --head mlp its hidden units, that dropout keeps.
+    Paper: 1 in vanilla and v3, 0.8 in v2."""
     label_smoothing: float = option(0.1, PART)
     """Epsilon of Eq. 1. Paper: 0.1."""
 

@@ -119,13 +119,12 @@ def compared(subjects: list[Subject]) -> Section | None:
 
 
 def _what_differs(configs: dict[str, dict]) -> Table:
-    places = ("source", "data_dir", "runs", "store")
     fields = comparison.differences(list(configs.values()))
     return Table(
         "What differs",
         "Config fields that are not the same in all runs.",
         ("Field", *configs),
-        tuple((f"`{field}`", *values) for field, values in fields.items() if field not in places),
+        tuple((f"`{field}`", *values) for field, values in fields.items()),
     )
 
 
