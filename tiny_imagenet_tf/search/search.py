@@ -208,6 +208,12 @@ def _round(
         trials.tell(trial, float(accuracy))
 
 
+def _learned(options: SearchOptions, data: Data) -> int:
+    """The training images that a head sees: all but what is held out, one fold, say."""
+    images = len(data.all_train)
+    return images - images // options.folds if options.folds else len(data.rows)
+
+
 def _report(options: SearchOptions, trials: Trials, data: Data) -> Path:
     """Stores all trials, and prints the best of them and how to run it."""
     found = trials.finished()
@@ -218,9 +224,7 @@ def _report(options: SearchOptions, trials: Trials, data: Data) -> Path:
         "device": hardware.describe_device(alone=True),
         "variant": options.variant,
         "judged_on": f"{options.folds} folds" if options.folds else f"{len(data.held_out):,} held-out training images",
-        "train_images": len(data.rows)
-        if not options.folds
-        else len(data.all_train) * (options.folds - 1) // options.folds,
+        "train_images": _learned(options, data),
         "epochs": options.epochs,
         "spans": options.spans,
         "trials": [
