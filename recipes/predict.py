@@ -116,8 +116,11 @@ def split(paths: Sequence[Path]) -> tuple[Path | None, Sequence[Path]]:
     Raises:
         UserError: no picture is among them, or the network is of another kind.
     """
-    first = paths[0].expanduser() if paths else Path()
-    named = first.suffix == ".keras" or Run(first).begun or Snapshots.exist(first / "snapshots")
+    if not paths:
+        raise UserError("no picture was given")
+    first = paths[0].expanduser()
+    run = Run(first).begun and (first / "environment.json").is_file()  # a folder of pictures may have a config.json
+    named = first.suffix == ".keras" or run or Snapshots.exist(first / "snapshots")
     model, shown = (paths[0], paths[1:]) if named else (None, paths)
     if not named and networks.of_another_kind(first):
         raise UserError(f"{first}: a network must be a run directory or a .keras file")

@@ -58,6 +58,15 @@ def test_pictures_are_named(recipe, model, photos, tmp_path, capsys):
     assert json.loads(document.read_text()) == answers
 
 
+def test_a_folder_of_pictures_may_hold_any_other_file(recipe, photos, tmp_path, monkeypatch):
+    predict = recipe("predict")
+    (photos / "config.json").write_text('{"camera": 1}')
+    assert predict.split((photos,)) == (None, (photos,))
+    monkeypatch.chdir(photos)
+    with pytest.raises(UserError, match="no picture was given"):
+        predict.split(())
+
+
 def test_a_picture_is_turned_as_its_camera_says(tmp_path):
     upright = Image.new("RGB", (60, 120), (0, 0, 0))
     upright.paste((255, 255, 255), (0, 30, 60, 60))  # above the middle of the centre square

@@ -235,11 +235,11 @@ def test_a_run_that_stored_nothing_more_still_has_a_report(bare, tmp_path):
     assert errors.gallery(subject) is None and activations.features(subject) is None
 
 
-def test_a_report_without_images_is_written_and_says_so(made_up, tmp_path):
+def test_a_report_without_images_is_written_and_says_so(made_up, tmp_path, capsys):
     run = shutil.copytree(made_up.second.path, tmp_path / "run")
     path = report.write([Run(run)], tmp_path / "report", source=tmp_path / "nowhere")
     text = path.read_text(encoding="utf-8")
-    assert "Images could not be opened" in text
+    assert "Images could not be opened" in text and "Images could not be opened" in capsys.readouterr().err
     assert 'id="gallery-data"' in text and "class-errors" in {p.stem for p in (tmp_path / "report/figures").iterdir()}
 
 

@@ -8,6 +8,7 @@ import threading
 import time
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -49,6 +50,23 @@ def test_a_search_goes_on_and_stores_every_trial(options, capsys):
         assert trial["state"] == "pruned" or trial["accuracy"] == max(trial["accuracy_by_epoch"])
     assert stored["judged_on"].endswith("held-out training images") and stored["variant"] == "vanilla"
     assert not list(options.study.glob("worker-*"))
+
+
+def test_a_backbone_may_be_named_by_another_path_and_a_weight_decay_be_none(options, tmp_path, capsys):
+    images = keras.Input((32, 32, 3))
+    path = tmp_path / "small.keras"
+    keras.Model(images, keras.layers.GlobalAveragePooling2D()(images)).save(path)
+    (tmp_path / "linked").symlink_to(tmp_path)
+    more = {"weights": "imagenet", "layer": None, "input_size": None, "pixels": "-1..1", "study": tmp_path / "study"}
+    more |= {"trials": 1, "weight_decays": (0.0, 0.0), "weight_decay_convention": "keras"}
+    search.run(dataclasses.replace(options, backbone=str(path), **more))
+    told = capsys.readouterr().out
+    assert "\n1 trial, 0 of them" in told and "--weight-decay 0" in told and "convention" not in told
+    search.run(dataclasses.replace(options, backbone=str(tmp_path / "linked" / "small.keras"), **more))
+    other = keras.Model(images, keras.layers.GlobalMaxPooling2D()(images))
+    other.save(tmp_path / "other.keras")
+    with pytest.raises(UserError, match="choose another --study, or remove this one"):
+        search.run(dataclasses.replace(options, backbone=str(tmp_path / "other.keras"), **more))
 
 
 def test_trials_that_a_process_has_left_are_not_told_as_under_way(options, tmp_path, capsys):
@@ -167,6 +185,9 @@ def test_folds_are_even_and_disjoint(options, builder):
         ({"augment": True}, "--variant v3"),
         ({"dropout_keeps": (0.0, 0.0)}, "--dropout-keeps 0.0 0.0: from, to; above 0"),
         ({"learning_rates": (0.0, 0.0)}, "--learning-rates 0.0 0.0: from, to; above 0"),
+        ({"learning_rates": (1e-50, 1e-3)}, "--learning-rates 1e-50: float32, in which it is computed, has no such"),
+        ({"learning_rate_decays": (0.1, 1e39)}, r"--learning-rate-decays 1e\+39: float32"),
+        ({"views_seed": 3}, "--views-seed 3 would be ignored: without --variant v3 there are no augmented views"),
     ],
 )
 def test_a_search_that_cannot_be(options, wrong, message):

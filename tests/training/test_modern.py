@@ -38,6 +38,11 @@ def test_the_rate_warms_up_and_falls_to_nothing(options, highest):
     np.testing.assert_allclose(rates, np.array([0.01, 0.505, 1, 0.5, 0]) * highest, rtol=1e-5, atol=1e-9)
 
 
+def test_a_rate_that_warms_up_nearly_to_the_end_still_comes_down():
+    optimizer = optimizer_of(ModernOptions(epochs=2, warmup_epochs=1.99), 10)  # of 20 steps
+    np.testing.assert_allclose([float(optimizer._learning_rate(step)) for step in (19, 20)], (0.1, 0), atol=1e-9)
+
+
 @pytest.mark.parametrize("name", ["sgd", "adamw"])
 def test_kernels_decay_and_nothing_else(name):
     network = modern.compact_inception((15, 15, 3), 4, width_multiplier=0.05)

@@ -26,8 +26,13 @@ from tiny_imagenet_tf.runs.typed import misfits
 LEARNING_RATE = "learning_rate"
 
 
-def state(model: keras.Model, clock: Clock) -> dict[str, np.ndarray]:
+def state(model: keras.Model, clock: Clock, *, kept: bool = True) -> dict[str, np.ndarray]:
     """Returns every variable of a compiled network, by name.
+
+    Args:
+        model: trained so far.
+        clock: where it stands.
+        kept: whether there is a checkpoint before this one, for the message.
 
     Raises:
         NonFiniteLoss: a number is NaN or infinite.
@@ -37,8 +42,8 @@ def state(model: keras.Model, clock: Clock) -> dict[str, np.ndarray]:
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise NonFiniteLoss(
             f"The loss, or a weight, is not finite at step {clock.step}, epoch {clock.epochs:.2f}. Nothing of this "
-            "step was saved; the snapshots and the last checkpoint are good. To get further, begin a new run with a "
-            "smaller --learning-rate or with --precision float32."
+            f"step was saved{'; the snapshots and the last checkpoint are good' * kept}. To get further, begin a new "
+            "run with a smaller --learning-rate or with --precision float32."
         )
     return arrays
 

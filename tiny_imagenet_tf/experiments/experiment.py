@@ -8,6 +8,7 @@ import dataclasses
 import math
 import shlex
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -162,7 +163,9 @@ class Experiment:
     def _print(self, summary: Summary) -> None:
         """The run beside the paper's row, within 80 columns."""
         val = summary.validation
-        print(f"\n{summary.title}: best of epoch {summary.best_epoch:g}, {CROPS[val.crops]}")
+        print()
+        told = f"{summary.title}: best of epoch {summary.best_epoch:g}, {CROPS[val.crops]}"
+        print(textwrap.fill(told, 80, break_on_hyphens=False, break_long_words=False))
         lines = [("this run", f"{val.images:,}", val.top1, val.top5, None)]
         if self.study.row and not self.options.demo:
             paper = published.RESULTS[self.study.row]

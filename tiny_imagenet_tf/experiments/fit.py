@@ -259,7 +259,8 @@ class Supervisor(keras.callbacks.Callback):
         told = processes.hear_of_interruptions()
         checkpointed = measured or told or _passed(before, clock, keeping.checkpoint_every)
         if checkpointed:
-            state = checkpoints.state(self.model, clock)  # before anything of a bad step is kept
+            # before anything of a bad step is kept
+            state = checkpoints.state(self.model, clock, kept=keeping.run.checkpoint.exists())
         if measured:
             rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
             row = {"epoch": clock.epochs, "step": clock.step, "learning_rate": rate}

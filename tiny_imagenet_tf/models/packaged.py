@@ -39,7 +39,7 @@ def network(**options: object) -> keras.Model:
     arrays = read_arrays(FILE, str.isdecimal)
     values = [arrays[str(number)].astype(np.float32) for number in range(len(arrays))]
     if [value.shape for value in values] != [tuple(weight.shape) for weight in model.weights]:
-        raise ValueError(f"weights={NAME!r}: they are of the compact Inception of 200 classes at its full width")
+        raise ValueError(f"weights={NAME!r}: they are of the default compact Inception, 200 classes at its full width")
     model.set_weights(values)
     return model
 

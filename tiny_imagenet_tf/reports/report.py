@@ -1,5 +1,6 @@
 """Puts a report together: run directories in, one page and a file a figure out."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,6 +46,8 @@ def write(
         UserError: that page is not there, has no markers, or asks for what this report does not have.
     """
     first = Subject.open(runs[0], source, data_dir)
+    if first.without_images:
+        print(f"{first.run.path}: {first.without_images} The page shows none.", file=sys.stderr)
     subjects = [first, *(Subject(run, None) for run in runs[1:])]  # of these no image is shown
     sections = [
         whole_runs.key_figures(subjects),

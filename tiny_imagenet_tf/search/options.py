@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from tiny_imagenet_tf import extras
 from tiny_imagenet_tf.choices import Sampler, WeightDecayConvention
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.experiments.options import POSITIVE, Rule, flag, option
+from tiny_imagenet_tf.experiments.options import AMOUNT, POSITIVE, Rule, flag, option
 from tiny_imagenet_tf.runs import searches
 from tiny_imagenet_tf.transfer.options import ClusterOptions
 
@@ -20,6 +20,7 @@ class SearchOptions(ClusterOptions):
     """Options of ``search_head.py``."""
 
     GROUP: ClassVar[str] = "search"
+    AUGMENTED_BY: ClassVar[str] = "--variant v3"
 
     DEMO: ClassVar[dict[str, Any]] = ClusterOptions.DEMO | {"trials": 6, "together": 3, "epochs": 3, "batch_size": 20}
 
@@ -80,6 +81,8 @@ class SearchOptions(ClusterOptions):
             least = "at least 0" if may_be_0 else "above 0"
             if not (0 <= low <= high < math.inf) or (low == 0 and least == "above 0"):
                 raise UserError(f"{flag(name).removesuffix('-per-epoch')}s {low} {high}: from, to; {least}")
+            for value in (low, high):
+                AMOUNT.check(f"{name.removesuffix('_per_epoch')}s", value)
         if self.spans["dropout_keep"][1] > 1 or self.spans["label_smoothing"][1] >= 1:
             raise UserError("--dropout-keeps end at 1, --label-smoothings below 1")
 

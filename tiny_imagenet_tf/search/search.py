@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tiny_imagenet_tf import cluster, hardware, progress
+from tiny_imagenet_tf import cluster, hardware, interrupts, progress
 from tiny_imagenet_tf.data.batches import Steps
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments import data as images
@@ -22,6 +22,7 @@ from tiny_imagenet_tf.experiments.options import flag
 from tiny_imagenet_tf.models.backbones import Trunk
 from tiny_imagenet_tf.runs import searches
 from tiny_imagenet_tf.runs.environment import describe_environment
+from tiny_imagenet_tf.runs.networks import in_files
 from tiny_imagenet_tf.search.heads import Heads, Setting
 from tiny_imagenet_tf.search.options import SearchOptions
 from tiny_imagenet_tf.search.trials import Trials
@@ -59,8 +60,9 @@ def run(options: SearchOptions) -> Path:
         else:
             extraction = experiment.extraction_of(options, trunk, data.all_train, precision)
             pool, whole = _values(options, data, extraction)
-            while asked := trials.ask(options.together, options.trials):
-                _round(options, trials, asked, pool, whole, folds)
+            with interrupts.telling("the trials that have ended are kept; the same command goes on"):
+                while asked := trials.ask(options.together, options.trials):
+                    _round(options, trials, asked, pool, whole, folds)
     finally:
         trials.close()
     return _report(dataclasses.replace(options, engine=given.engine), trials, data)
@@ -142,11 +144,11 @@ def _check_same(options: SearchOptions, data: Data, trunk: Trunk) -> None:
         if name not in chosen:
             continue  # one of those, which does not matter here
         now = list(chosen[name]) if isinstance(chosen[name], tuple) else chosen[name]
-        if now != before:
+        if now != before and not (name == "backbone" and in_files(now, before)):  # whose digests are compared
             what = _OTHER.get(name) or f"{flag(name)} {before}, not {now}"
             if name == "openvino":
                 what = f"--engine {'openvino' if before else 'tensorflow'}"
-            raise UserError(f"{options.folder}: a search with {what}; choose another --study")
+            raise UserError(f"{options.folder}: a search with {what}; choose another --study, or remove this one")
 
 
 def _values(options: SearchOptions, data: Data, extraction: Extraction) -> tuple[ValuePool, np.ndarray]:
@@ -240,7 +242,8 @@ def _report(options: SearchOptions, trials: Trials, data: Data) -> Path:
         ],
     }
     path = searches.write_trials(options.folder, stored)
-    print(f"\n{len(found)} trials, {len(found) - len(whole)} of them pruned; judged on {stored['judged_on']}")
+    ended = "1 trial" if len(found) == 1 else f"{len(found)} trials"
+    print(f"\n{ended}, {len(found) - len(whole)} of them pruned; judged on {stored['judged_on']}")
     others = [trial.state.name for trial in trials.all()]
     if under_way := others.count("RUNNING"):
         print(f"{under_way} more are under way in other processes; the same command, later, reports them too")
@@ -273,5 +276,7 @@ def _words(options: SearchOptions, found: dict[str, float]) -> Iterator[str]:
     if options.demo:
         yield "--no-standardize"  # the demo's own heads are
     yield f"--epochs {options.epochs} --batch-size {options.batch_size}"
-    yield f"--weight-decay-convention {options.weight_decay_convention}"
-    yield from (f"{flag(name)} {value:.4g}" for name, value in (options.fixed | found).items())
+    values = options.fixed | found
+    if values["weight_decay"]:
+        yield f"--weight-decay-convention {options.weight_decay_convention}"
+    yield from (f"{flag(name)} {value:.4g}" for name, value in values.items())

@@ -37,6 +37,7 @@ class ValueOptions(DataOptions):
 
     GROUP: ClassVar[str] = "transfer_values"
     FROZEN: ClassVar[bool] = True
+    AUGMENTED_BY: ClassVar[str] = "--augment"
 
     DEMO: ClassVar[dict[str, Any]] = {"weights": "random", "input_size": 107, "layer": "mixed0"}
 
@@ -72,12 +73,13 @@ class ValueOptions(DataOptions):
     augment: bool = option(False)
     """Train on randomly cropped views with random brightness and contrast (section 4.2, v3)."""
     augmented_views: int = option(2, departs=False)
-    """With augment: random views of each image stored besides the whole one; each epoch draws one of these or the
-    whole. Paper: 0, new views every epoch, which takes a pass through the backbone each epoch and is meant for GPUs."""
+    """Random views of each image that are stored besides the whole one, where training images are augmented; each epoch
+    draws one of these or the whole. Paper: 0, new views every epoch, which takes a pass through the backbone each epoch
+    and is meant for GPUs."""
     augmented_fraction: float = option(1.0, SHARE, departs=False)
-    """With augment: share of each class that has stored augmented views; the rest is trained on whole images."""
+    """Share of each class that has stored augmented views; the rest is trained on whole images."""
     views_seed: int | None = option(None, SEED, departs=False)
-    """With augment: draws the stored augmented views. Default: --seed. Give another run's and its views are taken from
+    """Draws the stored augmented views. Default: --seed. Give another run's and its views are taken from
     the store, so that heads of other seeds cost minutes."""
 
     @classmethod
@@ -140,7 +142,7 @@ class ValueOptions(DataOptions):
         super().check()
         if not self.augments:
             names = ("augmented_views", "augmented_fraction", "views_seed")
-            self.refuse(names, "without --augment there are no augmented views")
+            self.refuse(names, f"without {self.AUGMENTED_BY} there are no augmented views")
         elif not self.augmented_views:
             self.refuse(("augmented_fraction", "views_seed"), "with --augmented-views 0 no view is stored")
         if self.demo:
