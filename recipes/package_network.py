@@ -1,9 +1,11 @@
 """Puts a run's best compact Inception into the package, for ``predict`` and ``evaluate`` without a model.
 
-For maintainers, in a checkout. The weights are rounded to half precision (5 MB), measured anew on val as they are then,
-and stored with their sha256, the run's record and its options. Time: a minute.
+For maintainers, in a checkout. The statistics of batch normalization are estimated anew, the weights rounded to half
+precision (5 MB), measured on val as they are then, and stored with their sha256, the run's record and its options.
+Time: a minute.
 
     python recipes/package_network.py runs/inception_modern-20260101-120000
+    python recipes/package_network.py        # the network that is there: statistics and figures anew
 """
 
 import dataclasses
@@ -16,11 +18,14 @@ import tyro
 
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.runs import records
+from tiny_imagenet_tf.runs.environment import describe_environment
 from tiny_imagenet_tf.runs.files import replacing
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.training.options import ModernOptions
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "model_card.md"
+ORIGIN = ("epoch", "teacher", "config", "environment")
 RECIPES = ("inception_modern", "inception_baseline", "inception_regularized")
 SAID = (
     "optimizer", "learning_rate", "weight_decay", "sizes", "shares", "warmup_epochs", "label_smoothing", "least_area",
@@ -32,9 +37,9 @@ SAID = (
 class Config:
     """Which run."""
 
-    run: tyro.conf.Positional[Path]
+    run: tyro.conf.Positional[Path | None] = None
     """A run of inception_modern, inception_baseline or inception_regularized, all of whose classes are Tiny
-    ImageNet's."""
+    ImageNet's. Default: none, the packaged network itself."""
     source: Path | None = None
     """A tiny-imagenet-200 folder, zip or tar. Without it the official archive is downloaded."""
     data_dir: Path | None = None
@@ -45,40 +50,50 @@ def main(config: Config) -> dict:
     from tiny_imagenet_tf.data import splits  # TensorFlow is loaded when the recipe runs
     from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import classes
     from tiny_imagenet_tf.evaluation.members import find, images_of
-    from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
+    from tiny_imagenet_tf.evaluation.metrics import negative_log_likelihood, top_k_accuracy
+    from tiny_imagenet_tf.experiments.statistics import Reestimation
     from tiny_imagenet_tf.models import packaged
-    from tiny_imagenet_tf.runs import records
 
-    (member,) = find([config.run], "best")
-    if member.run is None or member.run.config.get("demo") or member.run.config["recipe"] not in RECIPES:
+    (member,) = find([config.run or packaged.FILE], "best")
+    trained = member.run.config if member.run else {"recipe": None}
+    if config.run and (trained.get("demo") or trained["recipe"] not in RECIPES):
         raise UserError(f"{config.run}: not a run of {', '.join(RECIPES)} on the real images")
     if member.wnids != tuple(classes()):
         raise UserError(f"{config.run}: its {len(member.wnids)} classes are not Tiny ImageNet's 200")
     network = member.network()
     source, data_dir = images_of([member], config.source, config.data_dir)
-    validation = splits.load(splits.prepare(source, data_dir), "validation")
+    images = splits.prepare(source, data_dir)
+    train, validation = splits.load(images, "train"), splits.load(images, "validation")
     if member.wnids != validation.wnids:
         raise UserError(f"{config.run}: its classes are not those of the {len(validation.wnids)} of the images")
+    known = packaged.figures() if member.run is None else _origin(member.run, member.path.name)
+    origin = {name: known[name] for name in ORIGIN}
 
     def told() -> dict:
-        answers = network.probabilities(validation)
+        answers, made = network.probabilities(validation), describe_environment()
         figures = {f"top{k}": top_k_accuracy(answers, validation.labels, k) for k in (1, 5)}
-        snapshot = next(each for each in member.run.snapshots().entries if each.file == member.path.name)
-        return {
-            "validation": {"images": len(validation), **figures},
-            "epoch": snapshot.epoch,
-            "teacher": _teacher(member.run.config.get("teacher")),
-            "config": records.without_paths(records.options_of(member.run)),
-            "environment": records.without_paths(member.run.environment),
-        }
+        figures["loss"] = negative_log_likelihood(answers, validation.labels)
+        packaged_at = {name: made[name] for name in ("command", "commit", "uncommitted_changes")}
+        return {"validation": {"images": len(validation), **figures}, "packaged": packaged_at, **origin}
 
-    packaged.write(network.classifier, member.classes(network), told)
+    with Reestimation(network.behind_views).of_images(train, network.views()[0], origin["config"]["batch_size"]):
+        packaged.write(network.classifier, member.classes(network), told)
     found = packaged.figures()
     if PAGE.parent.is_dir():
         with replacing(PAGE) as file:
             file.write(card(found).encode())
     print(f"{packaged.FILE}: {found['validation']['top1']:.2%} of {len(validation):,} val images")
     return found
+
+
+def _origin(run: Run, snapshot: str) -> dict[str, Any]:
+    """Where the weights of a run's snapshot are from."""
+    return {
+        "epoch": next(each.epoch for each in run.snapshots().entries if each.file == snapshot),
+        "teacher": _teacher(run.config.get("teacher")),
+        "config": records.without_paths(records.options_of(run)),
+        "environment": records.without_paths(run.environment),
+    }
 
 
 def _teacher(path: str | None) -> dict[str, Any] | None:
@@ -91,7 +106,8 @@ def _teacher(path: str | None) -> dict[str, Any] | None:
 
 def card(found: dict[str, Any]) -> str:
     """The model card of the packaged network, from what is stored beside its weights."""
-    val, config, environment, teacher = (found[name] for name in ("validation", "config", "environment", "teacher"))
+    val, made, teacher = found["validation"], found["packaged"], found["teacher"]
+    config, environment = found["config"], found["environment"]
     if config["recipe"] == "inception_modern":  # whose rate and decay are the optimizer's own where none is given
         chosen = ModernOptions(**{name: config[name] for name in ("optimizer", "learning_rate", "weight_decay")})
         config = config | {"learning_rate": chosen.rate, "weight_decay": chosen.decay}
@@ -129,12 +145,14 @@ parameters in half precision.
 | --- | --- |
 | top-1 of val | {val["top1"]:.2%} |
 | top-5 of val | {val["top5"]:.2%} |
+| loss of val | {val["loss"]:.3f}, the mean of -log of the truth's probability |
 | measured on | {val["images"]:,} val images, whole, one view |
 | sha256 of the weights | `{found["sha256"]}` |
 | recipe | `{config["recipe"]}`, the snapshot of epoch {found["epoch"]:g} of {config["epochs"]} |
 | options | {options} |
 | seed | {config["seed"]} |
 | commit | `{(environment.get("commit") or "unknown")[:7]}` |
+| batch normalization | statistics of 2,000 training images, of commit `{(made["commit"] or "unknown")[:7]}` |
 | device | {environment.get("device")} |
 
 ## What it is for

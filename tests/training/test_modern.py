@@ -16,12 +16,13 @@ from tiny_imagenet_tf.data.views import RandomViews
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.predict import Predictor
 from tiny_imagenet_tf.experiments import data as images
+from tiny_imagenet_tf.experiments import statistics
 from tiny_imagenet_tf.experiments.clock import Clock
 from tiny_imagenet_tf.experiments.experiment import Experiment
 from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.models.layers import image_input, logits, normalizations
 from tiny_imagenet_tf.runs.run import Run
-from tiny_imagenet_tf.training import modern, scratch, teacher
+from tiny_imagenet_tf.training import modern, teacher
 from tiny_imagenet_tf.training.modern import optimizer_of
 from tiny_imagenet_tf.training.options import ModernOptions
 from tiny_imagenet_tf.training.scratch import Scratch
@@ -162,7 +163,7 @@ def test_statistics_are_of_training_images_in_a_random_order(small, monkeypatch)
         shown.append(split.labels)
         return in_view(split, *more)
 
-    monkeypatch.setattr(scratch, "in_view", kept)
+    monkeypatch.setattr(statistics, "in_view", kept)
     modern.run(STUDY, dataclasses.replace(small, stop_after=1))
     train = images.load(small).train.labels
     assert len(shown) == 2 and (train == np.sort(train)).all()  # of two measurements

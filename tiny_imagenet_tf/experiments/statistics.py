@@ -12,7 +12,12 @@ import keras
 import numpy as np
 
 from tiny_imagenet_tf import hardware
+from tiny_imagenet_tf.data.batches import in_view
+from tiny_imagenet_tf.data.splits import Split
+from tiny_imagenet_tf.data.views import View
 from tiny_imagenet_tf.models.layers import normalizations
+
+IMAGES = 2000
 
 
 class Reestimation:
@@ -26,6 +31,14 @@ class Reestimation:
         self._model, self._layers = model, normalizations(model)
         self._in_training = _InTraining(model)
         self._in_training.jit_compile = hardware.jit_predict()
+
+    def of_images(self, train: Split, view: View, batch_size: int) -> contextlib.AbstractContextManager[None]:
+        """Gives the layers the statistics of 2,000 training images of all classes; see :meth:`of`.
+
+        In a random order, as in training: in the order of their classes a batch would show a few of them alone.
+        """
+        shown = train.take(np.random.default_rng(0).permutation(train.spread_rows(IMAGES)))
+        return self.of(inputs for (inputs,) in in_view(shown, view, batch_size))
 
     @contextlib.contextmanager
     def of(self, batches: Iterable[Any]) -> Iterator[None]:

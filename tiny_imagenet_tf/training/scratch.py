@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from tiny_imagenet_tf import hardware, processes
-from tiny_imagenet_tf.data.batches import ImageBatches, in_view
+from tiny_imagenet_tf.data.batches import ImageBatches
 from tiny_imagenet_tf.data.views import PLAIN, RandomViews
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
@@ -98,11 +98,7 @@ class Scratch:
         reestimation = Reestimation(predictor.behind_views)
 
         def new_statistics() -> contextlib.AbstractContextManager:
-            train = experiment.data.train
-            # In a random order, as in training: in the order of their classes a batch would show a few of them alone.
-            sample = train.take(np.random.default_rng(0).permutation(train.spread_rows(2000)))
-            shown = in_view(sample, predictor.views()[0], options.batch_size)
-            return reestimation.of(inputs for (inputs,) in shown)
+            return reestimation.of_images(experiment.data.train, predictor.views()[0], options.batch_size)
 
         def measure_more() -> dict[str, float]:
             """Val by statistics estimated anew, where batch normalization's moving averages can lag behind."""
