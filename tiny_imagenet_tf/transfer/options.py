@@ -43,7 +43,8 @@ class ValueOptions(DataOptions):
 
     backbone: str = option("inception_v3", resumable=True)
     """inception_v3, inception_resnet_v2, xception, resnet50, resnet50_v2, efficientnet_v2_b0, efficientnet_v2_s,
-    convnext_tiny or mobilenet_v3_large of keras.applications, this package's inception_v3_blocks, or a .keras file."""
+    convnext_tiny or mobilenet_v3_large of keras.applications, this package's inception_v3_blocks, or a .keras file,
+    whose values are stored under its name."""
     weights: str = option("imagenet", departs=False, resumable=True)
     """Weights of the backbone: imagenet (Keras' own, downloaded), random, or a .h5, .weights.h5 or .keras file that
     holds the network, under any head. Paper: TensorFlow's Inception-v3 of December 2015."""
