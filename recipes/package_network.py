@@ -59,13 +59,13 @@ def main(config: Config) -> dict:
     if config.run and (trained.get("demo") or trained["recipe"] not in RECIPES):
         raise UserError(f"{config.run}: not a run of {', '.join(RECIPES)} on the real images")
     if member.wnids != tuple(classes()):
-        raise UserError(f"{config.run}: its {len(member.wnids)} classes are not Tiny ImageNet's 200")
+        raise UserError(f"{member.name}: its {len(member.wnids)} classes are not Tiny ImageNet's 200")
     network = member.network()
     source, data_dir = images_of([member], config.source, config.data_dir)
     images = splits.prepare(source, data_dir)
     train, validation = splits.load(images, "train"), splits.load(images, "validation")
     if member.wnids != validation.wnids:
-        raise UserError(f"{config.run}: its classes are not those of the {len(validation.wnids)} of the images")
+        raise UserError(f"{member.name}: its classes are not those of the {len(validation.wnids)} of the images")
     known = packaged.figures() if member.run is None else _origin(member.run, member.path.name)
     origin = {name: known[name] for name in ORIGIN}
 

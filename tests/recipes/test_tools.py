@@ -62,6 +62,9 @@ def test_a_folder_of_pictures_may_hold_any_other_file(recipe, photos, tmp_path, 
     predict = recipe("predict")
     (photos / "config.json").write_text('{"camera": 1}')
     assert predict.split((photos,)) == (None, (photos,))
+    (photos / "best.keras").touch()  # of an early run, say
+    assert predict.split((photos, photos / "a.jpg")) == (photos, (photos / "a.jpg",))
+    (photos / "best.keras").unlink()
     monkeypatch.chdir(photos)
     with pytest.raises(UserError, match="no picture was given"):
         predict.split(())

@@ -65,7 +65,7 @@ def test_a_backbone_may_be_named_by_another_path_and_a_weight_decay_be_none(opti
     search.run(dataclasses.replace(options, backbone=str(tmp_path / "linked" / "small.keras"), **more))
     other = keras.Model(images, keras.layers.GlobalMaxPooling2D()(images))
     other.save(tmp_path / "other.keras")
-    with pytest.raises(UserError, match="choose another --study, or remove this one"):
+    with pytest.raises(UserError, match="a search with another backbone; choose another --study, or remove this one"):
         search.run(dataclasses.replace(options, backbone=str(tmp_path / "other.keras"), **more))
 
 

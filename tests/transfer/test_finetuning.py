@@ -172,6 +172,9 @@ def test_it_goes_on_bit_for_bit_from_the_network_that_it_began_with(options, tmp
     trained_on = Run(shutil.copytree(options.start, tmp_path / "start"))
     again = dataclasses.replace(options, start=trained_on.path, runs=tmp_path / "short", resume=longer.path)
     finetuning.run(STUDY, again)  # of the same network, wherever it is
+    begun = longer.environment
+    del begun["source_sha256"]  # of an early run; from its resumption on it is known
+    (longer.path / "environment.json").write_text(json.dumps(begun))
     head = backbones.load(trained_on.snapshots().best_path)
     head.set_weights([weight + 0.1 for weight in head.get_weights()])
     head.save(trained_on.snapshots().best_path)

@@ -34,6 +34,7 @@ from tiny_imagenet_tf.transfer.pool import ValueBatches, ValuePool
 _OTHER = {  # than the stored search has: what no option of that name says
     "train_sha256": "other training images",
     "weights_sha256": "other weights of the backbone",
+    "config_sha256": "another backbone",
 }
 
 

@@ -63,7 +63,7 @@ def optimizer_of(options: ModernOptions, steps: int) -> keras.optimizers.Optimiz
         options: of the run.
         steps: an epoch.
     """
-    warm = min(round(options.warmup_epochs * steps), options.epochs * steps - 1)  # the last step has come down
+    warm = max(0, min(round(options.warmup_epochs * steps), options.epochs * steps - 2))  # a step is left to come down
     rate = keras.optimizers.schedules.CosineDecay(
         options.rate / 100, options.epochs * steps - warm, warmup_target=options.rate, warmup_steps=warm
     )
