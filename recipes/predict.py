@@ -119,9 +119,7 @@ def split(paths: Sequence[Path]) -> tuple[Path | None, Sequence[Path]]:
     if not paths:
         raise UserError("no picture was given")
     first = paths[0].expanduser()
-    run = Run(first)  # a folder of pictures may have a config.json, too
-    run = run.begun and any(path.is_file() for path in (run.classifier, first / "environment.json"))
-    named = first.suffix == ".keras" or run or Snapshots.exist(first / "snapshots")
+    named = first.suffix == ".keras" or Run(first).recognized or Snapshots.exist(first / "snapshots")
     model, shown = (paths[0], paths[1:]) if named else (None, paths)
     if not named and networks.of_another_kind(first):
         raise UserError(f"{first}: a network must be a run directory or a .keras file")

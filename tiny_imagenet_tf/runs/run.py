@@ -211,6 +211,11 @@ class Run:
         """Whether it is a run's directory at all."""
         return (self.path / "config.json").is_file()
 
+    @property
+    def recognized(self) -> bool:
+        """Whether a folder, which may be anybody's with a ``config.json``, holds another of a run's files as well."""
+        return self.begun and any(path.is_file() for path in (self.classifier, self.path / "environment.json"))
+
     def digest_of(self, split: str) -> str | None:
         """Returns the digest of a split that the run was measured on; None where it stored none."""
         stored = self.environment if (self.path / "environment.json").exists() else {}
