@@ -17,6 +17,8 @@ from tiny_imagenet_tf.experiments.clock import Clock
 from tiny_imagenet_tf.experiments.options import RunOptions, Study
 from tiny_imagenet_tf.models import preprocess
 from tiny_imagenet_tf.runs.files import write_json
+from tiny_imagenet_tf.runs.run import Run
+from tiny_imagenet_tf.runs.snapshots import Snapshots
 from tiny_imagenet_tf.runs.summary import Summary, Training, Validation
 
 STUDY = Study("recipe", "Baseline", "milani/baseline")
@@ -160,6 +162,23 @@ def test_a_run_does_not_go_on_with_other_val_images(config, tree, tmp_path):
     first.write_bytes(second.read_bytes())
     with pytest.raises(ValueError, match="the validation images are not those"):
         begin(dataclasses.replace(config, resume=begun.run.path, source=tree, data_dir=tmp_path / "prepared"))
+
+
+def test_a_run_goes_on_from_the_network_that_it_began_with_only(config, tmp_path):
+    source = Run(tmp_path / "source")
+    (source.path / "snapshots").mkdir(parents=True)
+    kept = Snapshots(source.path / "snapshots", ["n00000001"])
+    kept.offer(lambda path: path.write_bytes(b"one"), step=1, epoch=1, accuracy=0.5)
+    run = begin(config, source=source).run
+    again = dataclasses.replace(config, resume=run.path)
+    begin(again, source=source)
+    begun = run.environment
+    assert begun.pop("source_sha256") == kept.best_sha256
+    write_json(run.path / "environment.json", begun)  # an early run's; since its resumption it is known
+    begin(again, source=source)
+    kept.offer(lambda path: path.write_bytes(b"better"), step=2, epoch=2, accuracy=0.6)
+    with pytest.raises(UserError, match="--resume .*: the run that it started or learned from has another best"):
+        begin(again, source=source)
 
 
 def test_a_run_keeps_its_figures_until_all_that_it_goes_on_from_was_read(config):

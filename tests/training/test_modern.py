@@ -81,11 +81,12 @@ def test_each_stage_gets_its_size_views_and_targets(monkeypatch, tmp_path):
     begun = SimpleNamespace(classes=4, precision="float32", options=options, data=None, steps=Steps(1000, 100, 0))
     begun.placement = SimpleNamespace(scope=lambda: keras.device("cpu"), replicas=1)
     begun.run = SimpleNamespace(checkpoint=tmp_path / "checkpoint.npz")
-    monkeypatch.setattr(modern, "begin", lambda *_, **__: contextlib.nullcontext(begun))
+    monkeypatch.setattr(modern, "begin", lambda *_, **more: told.append(more) or contextlib.nullcontext(begun))
     monkeypatch.setattr(modern, "taught", lambda *_: words)
     monkeypatch.setattr(Scratch, "fit", fitted)
     monkeypatch.setattr(Scratch, "report", lambda *_, **__: None)
     modern.run(STUDY, options)
+    assert told.pop(0)["source"].path == Path("a run")  # what a resumed run is held to
     assert [(stage.model.get_layer("classifier").input_shape[1], epochs) for stage, epochs in stages] == [
         (16, 3), (24, 5), (64, 6),
     ]  # fmt: skip
