@@ -55,8 +55,8 @@ def main(config: Config) -> dict:
     from tiny_imagenet_tf.models import packaged
 
     (member,) = find([config.run or packaged.FILE], "best")
-    trained = member.run.config if member.run else {"recipe": None}
-    if config.run and (trained.get("demo") or trained["recipe"] not in RECIPES):
+    real = member.run and not member.run.config.get("demo") and member.run.config["recipe"] in RECIPES
+    if config.run and not real:
         raise UserError(f"{config.run}: not a run of {', '.join(RECIPES)} on the real images")
     if member.wnids != tuple(classes()):
         raise UserError(f"{member.name}: its {len(member.wnids)} classes are not Tiny ImageNet's 200")

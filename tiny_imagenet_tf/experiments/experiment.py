@@ -292,8 +292,7 @@ def _take_up(run: Run, data: Data, options: RunOptions, machine: dict[str, Any])
         if digest != data.named[name].digest:
             raise UserError(f"--resume {run.path}: the {name} images are not those the run was begun with")
     check_same_backbone(run, machine.get("backbone", {}), "--resume")
-    learned_from = (each.get("source_sha256") for each in (stored, *stored.get("resumed", ())))  # early runs: later
-    if machine.get("source_sha256") != next(filter(None, learned_from), machine.get("source_sha256")):
+    if run.begun_with("source_sha256") not in (None, machine.get("source_sha256")):
         raise UserError(
             f"--resume {run.path}: the run that it started or learned from has another best network now; put that run "
             "back as it was, or begin anew"

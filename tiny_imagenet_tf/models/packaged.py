@@ -5,7 +5,6 @@ weights/compact_inception.json    sha256 of that file, and where the weights are
                                   measured anew with the weights as they are here
 """
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.models import preprocess
 from tiny_imagenet_tf.models.compact_inception import compact_inception
 from tiny_imagenet_tf.runs import networks
-from tiny_imagenet_tf.runs.files import read_arrays, read_object, save_whole, write_json
+from tiny_imagenet_tf.runs.files import read_arrays, read_object, save_whole, sha256, write_json
 from tiny_imagenet_tf.runs.networks import Classes
 
 FILE = Path(__file__).resolve().with_name("weights") / "compact_inception.npz"
@@ -33,7 +32,7 @@ def network(**options: object) -> keras.Model:
         UserError: the file is not the one that was packaged.
         ValueError: the weights are of another network.
     """
-    if _sha256() != figures()["sha256"]:
+    if sha256(FILE) != figures()["sha256"]:
         raise UserError(f"{FILE}: its sha256 is not that of the packaged weights; install the package again")
     model = compact_inception(**options)
     arrays = read_arrays(FILE, str.isdecimal)
@@ -78,8 +77,4 @@ def write(classifier: keras.Model, classes: Classes, told: Callable[[], dict]) -
 
     FILE.parent.mkdir(exist_ok=True)
     save_whole(lambda path: networks.save(save, path, classes), FILE)
-    write_json(FILE.with_suffix(".json"), {"sha256": _sha256(), **found})
-
-
-def _sha256() -> str:
-    return hashlib.sha256(FILE.read_bytes()).hexdigest()
+    write_json(FILE.with_suffix(".json"), {"sha256": sha256(FILE), **found})

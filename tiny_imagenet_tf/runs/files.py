@@ -274,6 +274,12 @@ def _no_number(word: str) -> None:
     raise ValueError(f"{word} is no number")
 
 
+def sha256(path: Path) -> str:
+    """Returns the sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def read_object(path: Path, text: str | None = None) -> dict[str, Any]:
     """Returns the object that a JSON file, or a line of it, holds.
 

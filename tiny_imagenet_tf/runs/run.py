@@ -245,12 +245,15 @@ class Run:
         folders = [demo_folder(runs, self.config["seed"]) for runs in (beside, begun_in)]
         return next((each for each in folders if each.is_dir()), folders[0])
 
+    def begun_with(self, name: str) -> Any:
+        """Returns an entry of its environment, of an early run that of the first resumption with one; None without."""
+        environment = self.environment
+        return next(filter(None, (each.get(name) for each in (environment, *environment.get("resumed", ())))), None)
+
     @property
     def backbone(self) -> dict[str, str]:
         """Digests of the backbone that its head is for; of an early run those of its stores, if they are there."""
-        environment = self.environment
-        told = (each.get("backbone") for each in (environment, *environment.get("resumed", ())))
-        if found := next(filter(None, told), None):
+        if found := self.begun_with("backbone"):
             return found
         splits = ("validation", "train") if self.ended else ()
         stores = (store for split in splits for store in kept_stores(self.summary, split) if store)

@@ -9,14 +9,13 @@ it, so at any moment every file that the index names can be loaded. Files of oth
 """
 
 import dataclasses
-import hashlib
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.published import MILANI_MAX_SNAPSHOTS
-from tiny_imagenet_tf.runs.files import read_json, save_whole, write_json
+from tiny_imagenet_tf.runs.files import read_json, save_whole, sha256, write_json
 from tiny_imagenet_tf.runs.typed import misfit
 
 _STEPS = "step-*.keras"
@@ -119,7 +118,7 @@ class Snapshots:
         Raises:
             UserError: as :attr:`best_path`.
         """
-        return hashlib.sha256(self.best_path.read_bytes()).hexdigest()
+        return sha256(self.best_path)
 
     def require(self, entries: Sequence[Snapshot], then: str = "put it back") -> None:
         """Raises UserError where the file of a snapshot is gone.

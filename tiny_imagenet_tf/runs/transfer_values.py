@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.runs.files import Shares, read_json, replacing, sweep, write_json, writing
+from tiny_imagenet_tf.runs.files import Shares, read_json, replacing, sha256, sweep, write_json, writing
 from tiny_imagenet_tf.runs.summary import Summary
 
 SHARD_ROWS = 2000
@@ -86,7 +86,7 @@ class Store:
         path = self._values_path(shard)
         with replacing(path) as file:
             np.save(file, values)
-        write_json(self._checksum_path(shard), {"sha256": _sha256(path), "seconds": seconds})
+        write_json(self._checksum_path(shard), {"sha256": sha256(path), "seconds": seconds})
 
     def load(self) -> np.ndarray:
         """Returns all values (rows, width) in memory, after checking each shard against its sha256.
@@ -110,7 +110,7 @@ class Store:
         path = self._values_path(shard)
         if not self.is_written(shard):
             raise UserError(f"{path} is missing: not on this machine, or not extracted yet; run again to resume")
-        if _sha256(path) != self._checksum(shard).get("sha256"):
+        if sha256(path) != self._checksum(shard).get("sha256"):
             raise UserError(f"{path} is damaged: its sha256 has changed; delete it and run again to extract it")
         return path
 
@@ -174,8 +174,3 @@ def open_store(root: Path, key: dict, rows: int, shard_rows: int = SHARD_ROWS) -
     elif described.read_text(errors="replace") != text:
         raise UserError(f"{described} does not describe the values that belong in its folder; delete the folder")
     return Store(folder, rows, shard_rows)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

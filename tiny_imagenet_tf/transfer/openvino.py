@@ -19,7 +19,7 @@ from tiny_imagenet_tf import extras, hardware
 from tiny_imagenet_tf.choices import Arithmetic, Engine
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.models.backbones import Trunk
-from tiny_imagenet_tf.runs.files import locked, save_whole, sweep
+from tiny_imagenet_tf.runs.files import locked, save_whole, sha256, sweep
 
 if TYPE_CHECKING:
     import openvino
@@ -152,7 +152,7 @@ def quantized(trunk: Trunk, pixels: Callable[[], np.ndarray], shown: str, folder
         model = openvino.Core().read_model(description, weights)
     except RuntimeError as error:
         raise UserError(f"{description} is damaged; delete it and run again to quantize anew") from error
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    digest = sha256(weights)
     return Network(model, "int8", {"engine": "openvino", "quantized_sha256": digest})
 
 
