@@ -24,14 +24,14 @@ STEPS = (
     ("What a picture shows", f"tiny-imagenet predict {{run}} {PICTURE} --top 3"),
     ("The same by the network in the package, which knows no shapes", f"tiny-imagenet predict {PICTURE} --top 3"),
     ("The images, looked at one by one; they have been prepared already", f"tiny-imagenet prepare --verify {DATA}"),
-    ("The accuracy by the whole image instead of ten crops", "tiny-imagenet evaluate {run} --crops whole"),
+    ("The accuracy on whole images instead of ten crops", "tiny-imagenet evaluate {run} --crops whole"),
     (
         "The same under corruptions, made as those of Tiny-ImageNet-C",
         f"tiny-imagenet corrupt --corruptions fog snow --severities 1 5 {DATA}",
     ),
-    ("Its error beside the clean one", "tiny-imagenet evaluate {run} --crops whole --corrupted corrupted"),
+    ("Its error under these corruptions, and without", "tiny-imagenet evaluate {run} --crops whole --corrupted corrupted"),
     ("For other runtimes", "tiny-imagenet export {run} --formats onnx litert"),
-    ("Is anything wrong", "tiny-imagenet doctor --model {run}"),
+    ("A check-up", "tiny-imagenet doctor --model {run}"),
     (
         "A model in another order of classes",
         f"tiny-imagenet labels {{run}}/best.keras --from sorted --to {TREE}/wnids.txt --output other.keras",
@@ -45,7 +45,7 @@ STEPS = (
     ("Nine networks from scratch; this is the first", "tiny-imagenet train convnet --model 1 --demo --epochs 2"),
     ("Its snapshots, joined", "tiny-imagenet ensemble {convnets}"),
     ("The compact Inception by today's methods", "tiny-imagenet train modern --demo"),
-    ("What is mistyped", "tiny-imagenet transfer v3 --epoch 3"),
+    ("A mistyped option", "tiny-imagenet transfer v3 --epoch 3"),
 )
 
 
@@ -53,8 +53,9 @@ def main() -> None:
     """Runs the steps and writes the page."""
     parts = [
         "# A tour",
-        "Commands on made-up images, with what they print within 80 columns. `docs/make_tour.py` runs them and\n"
-        "writes this page.",
+        "Commands on made-up images, with what they print. In `loss 6.070 + 0.002` the second number is the L2 penalty;\n"
+        "`mixed0` is the layer at which the demo cuts the backbone; `*` marks the best size of an ensemble.\n"
+        "`docs/make_tour.py` runs them and writes this page.",
     ]
     with tempfile.TemporaryDirectory() as name:
         folder, made = Path(name), {}

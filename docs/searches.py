@@ -34,7 +34,7 @@ def section() -> str:
             val = runs[RECORD[backbone].format(head)].summary.validation.top1
             place = f"{first} of {len(whole)}"
             rows.append((words, head, *found, f"{best['accuracy']:.2%}", f"{val:.2%}", place))
-    columns = ("rate", "times an epoch", "L2", "held-out", "val", "at first")
+    columns = ("rate", "decay per epoch", "L2", "held-out", "val", "rank after epoch 1")
     return grid(("backbone", "head", *columns), rows)
 
 
@@ -49,7 +49,7 @@ def folds(_: str) -> str:
         searched = (trial["learning_rate"], trial["learning_rate_decay_per_epoch"], trial["weight_decay"])
         shown = (*searched, trial["dropout_keep"], trial["label_smoothing"])
         rows.append((*(f"{value:.2g}" for value in shown), f"{trial['accuracy']:.2%}", "" if rows else val))
-    columns = ("rate", "times an epoch", "L2", "dropout keeps", "smoothing", "all five folds", "val")
+    columns = ("rate", "decay per epoch", "L2", "dropout keep", "smoothing", "held-out, 5 folds", "val")
     return grid(columns, rows)
 
 

@@ -6,8 +6,8 @@ the order and the size are chosen on the images that the accuracy is reported on
 is chosen: every member is in.
 
 Paper: Baseline from 48.5% to 52.2% val accuracy with 9 of 20 snapshots, Regularized from 46.1% to 46.8%; Le &
-Yang's models 8 and 9 together 61.23%, all their models 54%. Time: a pass over val and test a network, half a minute
-for 10,000 images.
+Yang's models 8 and 9 together 61.23%, all their models 54%. Time: each network passes once over val and test, half
+a minute for 10,000 images.
 
     python recipes/ensemble.py runs/inception_baseline-20260101-120000
     python recipes/ensemble.py runs/convnets-20260101-120000 runs/convnets-20260102-120000 --snapshots best

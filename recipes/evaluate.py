@@ -46,7 +46,7 @@ class Config(NetworkOptions):
     """A folder of Tiny-ImageNet-C, as its authors publish it or the command corrupt makes it: the error under each
     corruption and severity, beside that of val."""
     output: Path | None = None
-    """Where to write a line an image, "val_0.JPEG n01443537"."""
+    """Where to write one line per image, "val_0.JPEG n01443537"."""
     fraction: float = 1.0
     """Share of each class to use."""
 

@@ -137,9 +137,10 @@ def card(found: dict[str, Any]) -> str:
 
 <!-- Written by recipes/package_network.py from tiny_imagenet_tf/models/weights/compact_inception.json. -->
 
-The network that `predict` and `evaluate` take where none is named, and that
-`models.build("compact_inception", weights="tiny_imagenet")` returns: Milani's compact Inception, its 2,582,660
-parameters in half precision.
+The network that `predict` and `evaluate` take where none is named: Milani's compact Inception, its 2,582,660 parameters
+in half precision. In Python `models.packaged.deployed()` returns it for images of 64x64 pixels, preferably uint8, and
+`models.build("compact_inception", weights="tiny_imagenet")` bare, to train on: that takes pixels in -1..1, and its layer
+`features` has 864 values. Both give 200 logits, in the order of the sorted wnids.
 
 | | |
 | --- | --- |

@@ -39,7 +39,7 @@ class Config:
     """First a run directory, for its best network, or a .keras file; without one the packaged network answers. Then
     pictures: files, and folders with all pictures in them and below."""
     top: int = 5
-    """Answers a picture."""
+    """Answers per picture."""
     crops: Crops | None = None
     """How a picture is shown. Default: as the network was tested."""
     pixels: Pixels | None = None

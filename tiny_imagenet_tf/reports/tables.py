@@ -62,7 +62,8 @@ def all_tables(results: Sequence[Record], network_sizes: dict[str, int]) -> tupl
     others = [result for result in results if result.summary.published not in published.RESULTS]
     if not others:
         return tables
-    rows = tuple((_labelled(result.summary.title, result), *_ours(result)) for result in others)
+    titles = Counter(result.summary.title for result in others)
+    rows = tuple((_labelled(_told_apart(result.summary, titles), result), *_ours(result)) for result in others)
     caption = "Runs that repeat no row of the papers."
     return (*tables, Table("Other runs", caption, ("Run", *OURS), rows, _notes(others)))
 
@@ -136,6 +137,21 @@ def _results_table(title: str, keys: tuple[str, ...], results: Sequence[Record],
     return Table(title, ERRORS, (published.RESULTS[keys[0]].paper, *extra, *PAPER, *OURS), tuple(rows), _notes(used))
 
 
+def _told_apart(summary: Summary, titles: Counter[str]) -> str:
+    """A run's title, with an ensemble's members, and the epochs where others have the same."""
+    if summary.ensemble:
+        return f"{summary.title}: {_members(summary)}"
+    alike = titles[summary.title] > 1 and summary.epochs
+    return f"{summary.title}, {summary.epochs:g} epochs" if alike else summary.title
+
+
+def _members(summary: Summary) -> str:
+    joined = summary.ensemble
+    used = len(joined.members) if summary.selection == ALL_MEMBERS else joined.best_size
+    counts = Counter(name.rpartition("/")[0] or name for name, _ in joined.members[:used])
+    return ", ".join(f"{count} snapshots of {run}" if count > 1 else run for run, count in counts.items())
+
+
 def _labelled(name: str, result: Record) -> str:
     partial = "; ".join(result.summary.shortfalls)
     return f"{name} (**partial**: {partial})" if partial else name
@@ -196,11 +212,8 @@ def _notes(results: Sequence[Record]) -> tuple[str, ...]:
         summary = result.summary
         of_run = [summary.selection] if summary.selection else []
         of_run += summary.notes
-        if joined := summary.ensemble:
-            used = len(joined.members) if summary.selection == ALL_MEMBERS else joined.best_size
-            counts = Counter(name.rpartition("/")[0] or name for name, _ in joined.members[:used])
-            told = (f"{count} snapshots of {run}" if count > 1 else run for run, count in counts.items())
-            of_run.append(f"members: {', '.join(told)}")
+        if summary.ensemble and summary.published in published.RESULTS:  # of others the row itself tells
+            of_run.append(f"members: {_members(summary)}")
         if summary.trunk in STAND_IN_TRUNKS:
             of_run.append(STAND_IN_TRUNKS[summary.trunk])
         said[f"`{result.name}`"] = of_run

@@ -271,8 +271,8 @@ class FinetuneOptions(TransferOptions):
     """A finished run of transfer learning, whose backbone and head go on learning, by default on the same images. With
     --demo one is made first."""
     unfreeze: str = option("mixed9")
-    """The layer from which the backbone learns: mixed9, the last block but one of Inception-v3, or another. A
-    block that ends in a layer of that name learns as a whole. all: every layer, for a GPU, with --augment
+    """The first layer of the backbone that learns, with all behind it: mixed9, the last block but one of Inception-v3,
+    or another. A block that ends in a layer of that name learns as a whole. all: every layer, for a GPU, with --augment
     --augmented-views 0 and --crops whole."""
     epochs: int = 3
     """Passes over the training images."""
