@@ -29,7 +29,7 @@ STEPS = (
         "The same under corruptions, made as those of Tiny-ImageNet-C",
         f"tiny-imagenet corrupt --corruptions fog snow --severities 1 5 {DATA}",
     ),
-    ("Its error under these corruptions, and without", "tiny-imagenet evaluate {run} --crops whole --corrupted corrupted"),
+    ("Its error under them, and without", "tiny-imagenet evaluate {run} --crops whole --corrupted corrupted"),
     ("For other runtimes", "tiny-imagenet export {run} --formats onnx litert"),
     ("A check-up", "tiny-imagenet doctor --model {run}"),
     (
@@ -53,9 +53,9 @@ def main() -> None:
     """Runs the steps and writes the page."""
     parts = [
         "# A tour",
-        "Commands on made-up images, with what they print. In `loss 6.070 + 0.002` the second number is the L2 penalty;\n"
-        "`mixed0` is the layer at which the demo cuts the backbone; `*` marks the best size of an ensemble.\n"
-        "`docs/make_tour.py` runs them and writes this page.",
+        "Commands on made-up images, with what they print. In `loss 6.070 + 0.002` the second number is the L2\n"
+        "penalty; `mixed0` is the layer at which the demo cuts the backbone; `*` marks the best size of an\n"
+        "ensemble. `docs/make_tour.py` runs them and writes this page.",
     ]
     with tempfile.TemporaryDirectory() as name:
         folder, made = Path(name), {}

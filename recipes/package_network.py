@@ -139,8 +139,8 @@ def card(found: dict[str, Any]) -> str:
 
 The network that `predict` and `evaluate` take where none is named: Milani's compact Inception, its 2,582,660 parameters
 in half precision. In Python `models.packaged.deployed()` returns it for images of 64x64 pixels, preferably uint8, and
-`models.build("compact_inception", weights="tiny_imagenet")` bare, to train on: that takes pixels in -1..1, and its layer
-`features` has 864 values. Both give 200 logits, in the order of the sorted wnids.
+`models.build("compact_inception", weights="tiny_imagenet")` bare, to train on: that takes pixels in -1..1, and its
+layer `features` has 864 values. Both give 200 logits, in the order of the sorted wnids.
 
 | | |
 | --- | --- |

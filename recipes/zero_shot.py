@@ -30,7 +30,7 @@ class Config:
     FROZEN: ClassVar[bool] = True
 
     backbone: str = "inception_v3"
-    """A network of keras.applications, see docs/map.md, with Keras' ImageNet weights (downloaded), or a .keras file with
+    """A network of keras.applications (docs/map.md), with Keras' ImageNet weights (downloaded), or a .keras file with
     ImageNet's 1,000 scores, in the order of the sorted wnids, which keras.applications, PyTorch and timm have."""
     pixels: Pixels | None = None
     """What a .keras file expects, where it does not scale pixels itself: -1..1 (write --pixels=-1..1), 0..1, 0..255, or

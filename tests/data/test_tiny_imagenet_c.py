@@ -131,15 +131,17 @@ def test_made_ones_are_read_and_go_on_where_they_were_stopped(recipe, builder, c
     assert files == {path: path.stat().st_mtime_ns for path in folder.rglob("*.JPEG")}
     assert "3 groups of 12 images" in capsys.readouterr().out
     assert tiny_imagenet_c.groups(tmp_path / "made") == [("contrast", 2), ("contrast", 5), ("fog", 2), ("fog", 5)]
-    found = tiny_imagenet_c.read(tmp_path / "made", "fog", 2, clean)
+    found = tiny_imagenet_c.read(tmp_path / "made", "fog", 5, clean)
     assert sorted(found.file_names) == sorted(clean.file_names)
-    contrast = tiny_imagenet_c.read(tmp_path / "made", "contrast", 5, clean)
-    originals, pixels = (np.concatenate(list(in_order(each, 50).as_numpy_iterator())) for each in (clean, contrast))
-    for name, label, image in zip(contrast.file_names, contrast.labels, pixels, strict=True):
+    originals, pixels = (np.concatenate(list(in_order(each, 50).as_numpy_iterator())) for each in (clean, found))
+    for name, label, image in zip(found.file_names, found.labels, pixels, strict=True):
         (row,) = np.flatnonzero(clean.file_names == name)
-        random = corruptions.rng_of(0, "contrast", 5, name)
-        expected = corruptions.corrupt(originals[row], "contrast", 5, random).astype(int)
-        assert label == clean.labels[row] and np.abs(image - expected).mean() < 8  # a JPEG between them
+        own, another = (
+            corruptions.corrupt(originals[row], "fog", 5, corruptions.rng_of(seed, "fog", 5, name)).astype(int)
+            for seed in (0, 1)
+        )
+        distances = np.abs(image - own).mean(), np.abs(image - another).mean()  # a JPEG between them
+        assert label == clean.labels[row] and distances[0] < 8 and distances[0] < distances[1] / 2, distances
     with pytest.raises(UserError, match="with seed 0, not of these 12 images with seed 1"):
         corrupt.main(corrupt.Config(seed=1, **options))
 

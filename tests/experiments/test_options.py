@@ -10,8 +10,8 @@ import pytest
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.experiments.options import PART, POSITIVE, RunOptions, check_unchanged, option, read, rule_of
 from tiny_imagenet_tf.runs.run import Run
-from tiny_imagenet_tf.training.options import ConvnetOptions, InceptionOptions, ScratchOptions
-from tiny_imagenet_tf.transfer.options import TransferOptions
+from tiny_imagenet_tf.training.options import ConvnetOptions, InceptionOptions, ModernOptions, ScratchOptions
+from tiny_imagenet_tf.transfer.options import FinetuneOptions, TransferOptions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,6 +117,41 @@ def test_what_is_no_run_and_what_is_of_another_recipe_is_said(tmp_path, begun):
     (begun[0] / "config.json").write_text(json.dumps(stored | {"momentum": 0.9}))
     with pytest.raises(ValueError, match="momentum"):
         read(Config, begun[0])
+
+
+ALWAYS = {"data_dir", "epochs", "resume", "runs", "source", "tensorboard", "track"}
+SAME_EXPERIMENT = {*ALWAYS, "demo", "fraction", "holdout", "precision", "seed", "snapshots"}
+STORED = {"weights", "store", "augmented_fraction", "augmented_views", "engine", "views_seed"}
+MACHINE = {"cache", "devices", "distributed"}
+TOLD = {"checkpoint_every", "measure_every"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "resumable", "same"),
+    [
+        (TransferOptions, {*ALWAYS, "backbone", "weights", "store"}, {*SAME_EXPERIMENT, *STORED}),
+        (
+            FinetuneOptions,
+            {*ALWAYS, "backbone", "weights", "store", "start"},
+            {*SAME_EXPERIMENT, *STORED, "start", "checkpoint_every"},
+        ),
+        (InceptionOptions, {*ALWAYS, *MACHINE}, {*SAME_EXPERIMENT, *MACHINE, *TOLD}),
+        (
+            ConvnetOptions,
+            {*ALWAYS, *MACHINE, "stop_after_cuts"},
+            {*SAME_EXPERIMENT, *MACHINE, *TOLD, "model", "staged_epochs", "stop_after_cuts"},
+        ),
+        (
+            ModernOptions,
+            {*ALWAYS - {"epochs"}, *MACHINE, "stop_after", "teacher"},
+            {*SAME_EXPERIMENT, *MACHINE, *TOLD, "stop_after", "batch_norm_momentum"},
+        ),
+    ],
+)
+def test_what_a_resumed_run_may_change_and_what_makes_another_experiment(kind, resumable, same):
+    rules = {field.name: rule_of(kind, field.name) for field in dataclasses.fields(kind)}
+    assert {name for name, rule in rules.items() if rule.resumable} == resumable
+    assert {name for name, rule in rules.items() if not rule.departs} == same
 
 
 def test_every_option_that_must_not_change_is_checked():

@@ -16,9 +16,13 @@ from tiny_imagenet_tf.data import pictures, splits
 from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import classes as official
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation import checkup
+from tiny_imagenet_tf.evaluation.predict import Predictor
 from tiny_imagenet_tf.models import preprocess
 from tiny_imagenet_tf.runs import networks
+from tiny_imagenet_tf.runs.files import write_json
 from tiny_imagenet_tf.runs.networks import Classes
+from tiny_imagenet_tf.runs.run import Run
+from tiny_imagenet_tf.runs.summary import Summary, Validation
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 WNIDS = ("n00000001", "n00000002", "n00000003")
@@ -45,6 +49,30 @@ def photos(tmp_path):
     Image.new("RGB", (64, 64), COLOURS["blue"]).save(folder / "c.webp", lossless=True)
     (folder / "notes.txt").write_text("no picture")
     return folder
+
+
+def test_a_run_names_pictures_as_it_was_tested(recipe, photos, builder, tmp_path, capsys):
+    run, validation = Run(tmp_path / "run"), splits.load(builder, "validation")
+    run.path.mkdir()
+    images = keras.Input((64, 64, 3))
+    corner = keras.layers.Cropping2D(((0, 60), (0, 60)))(images)  # which crops and mirror images change
+    model = preprocess.deployed(preprocess.classifier(keras.Model(images, keras.layers.Flatten()(corner)[:, :4])))
+    networks.save(model.save, run.classifier, Classes.of(validation.wnids, {}))
+    write_json(run.path / "config.json", {"recipe": "transfer_v2"})
+    write_json(run.path / "environment.json", {})
+    run.write_validation_predictions(validation, np.full((len(validation), 4), 1 / 4))
+    run.write_summary(Summary("v2", Validation(12, 0.5, crops="ten")))
+    edge = Image.new("RGB", (64, 64), COLOURS["red"])
+    edge.paste(COLOURS["green"], (0, 0, 4, 64))
+    edge.save(photos / "edge.png")
+    predict, network = recipe("predict"), Predictor.of(model)
+    found = predict.main(predict.Config((run.path, photos / "edge.png"), top=4))
+    assert "10 crops" in capsys.readouterr().out
+    (expected,) = network.of_images([np.asarray(edge)], network.views("ten"))
+    (whole,) = network.of_images([np.asarray(edge)], network.views("whole"))
+    assert np.abs(expected - whole).max() > 0.1, "or one crop would do"
+    answers = {each["wnid"]: each["probability"] for each in found[0]["answers"]}
+    np.testing.assert_allclose([answers[wnid] for wnid in validation.wnids], expected, atol=1e-5)
 
 
 def test_pictures_are_named(recipe, model, photos, tmp_path, capsys):

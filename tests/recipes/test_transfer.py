@@ -1,8 +1,12 @@
+import dataclasses
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tiny_imagenet_tf.data.official_layout import DatasetError
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 TRANSFER = ("transfer_vanilla", "transfer_v2", "transfer_v3")
@@ -47,6 +51,19 @@ def test_prepare_data_prints_what_it_found(tree, tmp_path, tiny_imagenet):
     assert lines["validation"] == ["11", "10,000", "1", "11", "2", "to", "3"]
     assert lines["test"] == ["5", "10,000", "0", "0", "unlabeled"]
     assert "val/images/val_3.JPEG" in done.stdout
+
+
+def test_prepare_data_compares_the_records_with_what_was_prepared(recipe, tree, tmp_path, capsys):
+    prepare_data = recipe("prepare_data")
+    told = prepare_data.Config(tree, tmp_path / "data")
+    for verify, said in ((False, "Every file was verified."), (True, "they are what was prepared")):
+        prepare_data.main(dataclasses.replace(told, verify=verify))
+        assert said in capsys.readouterr().out
+    (metadata,) = (tmp_path / "data").rglob("metadata.json")
+    metadata.write_text(re.sub(r'"train": "[0-9a-f]{64}"', f'"train": "{"0" * 64}"', metadata.read_text()))
+    prepare_data.main(told)
+    with pytest.raises(DatasetError, match="delete that folder and run again"):
+        prepare_data.main(dataclasses.replace(told, verify=True))
 
 
 def test_prepare_data_names_a_broken_file(tree, tmp_path, tiny_imagenet):

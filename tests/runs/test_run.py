@@ -1,5 +1,6 @@
 import dataclasses
 import importlib.util
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -89,7 +90,11 @@ def test_outside_a_checkout_nothing_is_said_of_changes(monkeypatch):
     assert described["commit"] is None and described["uncommitted_changes"] is None
 
 
-def test_a_repository_around_an_installation_is_not_its_own(tmp_path):
+def test_a_repository_around_an_installation_is_not_its_own(tmp_path, monkeypatch):
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):  # as a hook sets them, of the user's repository
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     place = tmp_path / "site-packages/tiny_imagenet_tf/runs/environment.py"
     place.parent.mkdir(parents=True)
     shutil.copy(environment.__file__, place)

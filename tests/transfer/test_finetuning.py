@@ -16,6 +16,7 @@ from tiny_imagenet_tf.evaluation.metrics import mcnemar
 from tiny_imagenet_tf.evaluation.predict import Predictor
 from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.models import backbones
+from tiny_imagenet_tf.runs.files import write_json
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.transfer import experiment as transfer
 from tiny_imagenet_tf.transfer import finetuning, openvino
@@ -296,6 +297,17 @@ def test_the_command_line_takes_what_is_the_starts_from_it(start):
     found = FinetuneOptions.starting_point(["--start", str(start.path), "--epochs", "5"])
     assert found.start == start.path and found.backbone.endswith("branching.keras") and found.pixels == "-1..1"
     assert found.departures == ""
+
+
+def test_the_images_are_the_starts_those_held_out_as_well(start, tmp_path):
+    shutil.copytree(start.path, tmp_path / "start")
+    images = {"source": str(tmp_path), "data_dir": str(tmp_path), "fraction": 0.5, "holdout": 0.25}
+    write_json(tmp_path / "start/config.json", start.config | images)
+    found = FinetuneOptions.starting_point(["--start", str(tmp_path / "start")])
+    assert {name: str(getattr(found, name)) for name in images} == {name: str(value) for name, value in images.items()}
+    found.check()
+    with pytest.raises(UserError, match="has learned some of these images"):
+        dataclasses.replace(found, fraction=1.0).check()
 
 
 @pytest.mark.parametrize(("counts", "expected"), [((0, 0), 1), ((5, 5), 1), ((0, 10), 2 / 1024), ((2, 8), 112 / 1024)])
