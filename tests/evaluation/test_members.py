@@ -135,7 +135,7 @@ def test_what_a_run_has_predicted_need_not_be_predicted_again(transfer_run, vali
         def views(self, crops):
             return crops
 
-        def probabilities(self, split, crops, title):
+        def probabilities(self, split, crops, title, columns):
             return np.full((len(split), 4), {"ten": 0.1, "whole": 0.2}[crops])
 
     monkeypatch.setattr(members.Member, "network", lambda member: Asked())

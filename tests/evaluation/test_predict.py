@@ -38,6 +38,14 @@ def test_each_network_is_tested_as_its_paper_does():
     assert (of_whole.views("ten"), of_crops.views("ten")) == (MILANI_TEN_CROP, LE_YANG_TEN_CROP)
     assert of_whole.views("mirror") == (WHOLE, View(mirrored=True))
     assert of_crops.views("mirror") == (View("center"), View("center", mirrored=True))
+
+
+@pytest.mark.parametrize("resize", ["half_pixel", "tf1"])
+def test_a_saved_network_of_56_pixels_says_whether_it_is_shown_whole_images(resize):
+    classifier = preprocess.classifier(mean_color(56))
+    of_whole = Predictor.of(preprocess.deployed(classifier, WHOLE, resize))
+    assert (of_whole.crops, of_whole.resize, of_whole.views("ten")) == ("whole", resize, MILANI_TEN_CROP)
+    assert Predictor.of(preprocess.deployed(classifier, View("center"), resize)).crops == "center"
     with pytest.raises(KeyError, match="five"):
         of_whole.views("five")
 

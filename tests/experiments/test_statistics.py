@@ -25,6 +25,7 @@ def test_the_statistics_are_the_means_over_the_batches_and_all_state_comes_back(
         normalized = model.layers[0].predict(np.concatenate(IMAGES), verbose=0)
         np.testing.assert_allclose(normalized.mean(0), 0, atol=0.02)
         np.testing.assert_allclose(normalized.std(0), 1, atol=0.05)
+        assert layer.momentum == 0.99, "it is saved with a network that is the best so far"
     assert layer.momentum == 0.99
     for variable, value in zip(model.variables, before, strict=True):
         np.testing.assert_array_equal(variable, value, err_msg=variable.path)

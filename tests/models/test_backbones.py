@@ -323,6 +323,28 @@ def test_a_files_scores_stay_in_float32(tmp_path):
     )
 
 
+def test_a_dropouts_seed_which_each_process_draws_is_no_weight(tmp_path):
+    images = keras.Input((32, 32, 3))
+    x = keras.layers.Dropout(0.2)(keras.layers.GlobalAveragePooling2D(name="avg_pool")(images))
+    keras.Model(images, keras.layers.Dense(3)(x)).save(tmp_path / "own.keras")
+    first, second = (build(find(str(tmp_path / "own.keras"), "0..1")).description for _ in range(2))
+    assert first == second
+
+
+def test_a_downloaded_heads_scores_stay_in_float32(monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+
+    def downloaded(weights=None, input_shape=None, **_):
+        images = keras.Input(input_shape)
+        x = keras.layers.GlobalAveragePooling2D(keepdims=True)(keras.layers.Conv2D(4, 3, name="inner")(images))
+        x = keras.layers.Conv2D(1000, 1, name="scores")(x)  # as MobileNetV3's are
+        return keras.Model(images, keras.layers.Flatten()(x))
+
+    trunk = with_head(dataclasses.replace(TINY, build=downloaded), dtype="mixed_bfloat16")
+    dtypes = {layer.name: layer.compute_dtype for layer in trunk.model.layers}
+    assert (dtypes["inner"], dtypes["scores"]) == ("bfloat16", "float32")
+
+
 def test_dense_layers_inside_a_network_are_no_head(tmp_path):
     x = images = keras.Input((32, 32, 3))
     x = keras.layers.Conv2D(8, 3, name="convolution")(x)

@@ -6,7 +6,7 @@ import pytest
 
 from tiny_imagenet_tf.data import imagenet, labels, splits, views
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.evaluation import metrics
+from tiny_imagenet_tf.evaluation import members, metrics
 from tiny_imagenet_tf.evaluation.metrics import combine
 from tiny_imagenet_tf.evaluation.predict import Predictor
 
@@ -54,6 +54,8 @@ def test_scores_are_cut_to_the_classes(downloaded, recipe, builder, tmp_path, mo
     expected = combine(whole.scores(validation, view)[:, 996:] for view in shown)  # which the four classes are
     np.testing.assert_allclose(found, expected, atol=1e-4)
     assert np.ptp(expected) > 0.01
+    (evaluated,) = members.find([tmp_path / "None.keras"], pixels="-1..1", labels="imagenet1k")
+    np.testing.assert_allclose(evaluated.probabilities(validation, crops), expected, atol=1e-6)
     summary = runs[0].summary
     assert summary.validation.crops == crops and summary.published is None
     labels = splits.load(builder, "validation").labels

@@ -6,12 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
 from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.data import views
 from tiny_imagenet_tf.data.views import MILANI_TRANSFER, DrawnView, View
+from tiny_imagenet_tf.models import backbones
 from tiny_imagenet_tf.transfer import engine
 from tiny_imagenet_tf.transfer.engine import Engine
 
@@ -58,6 +60,24 @@ def test_where_nothing_is_frozen_the_values_are_the_same(small_trunk, view, monk
     monkeypatch.setattr(engine, "freezes", lambda: False)
     compiled = Engine(small_trunk, "float32").extractor(view)(IMAGES, view.table(5))
     np.testing.assert_allclose(compiled, frozen, atol=1e-4 * np.abs(frozen).max())
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=["whole", "mirrored corner", "random"])
+def test_a_trunk_of_bytes_is_shown_rounded_ones_by_every_way(view, tmp_path, monkeypatch):
+    keras.utils.set_random_seed(0)
+    images = keras.Input((40, 40, 3), dtype="uint8")
+    x = keras.layers.Conv2D(12, 7, strides=5)(keras.layers.Rescaling(1 / 127.5, offset=-1)(images))
+    keras.Model(images, keras.layers.GlobalAveragePooling2D()(x)).save(tmp_path / "bytes.keras")
+    trunk = backbones.build(backbones.find(str(tmp_path / "bytes.keras")))
+    shown = views.show(IMAGES, view.table(5), 40, recolour=isinstance(view, DrawnView))
+    expected = trunk.model.predict(np.round(shown).astype("uint8"), verbose=0)
+    cut = trunk.model.predict(np.asarray(shown).astype("uint8"), verbose=0)
+    tolerance = 1e-3 * np.abs(expected).max()
+    assert np.abs(cut - expected).max() > 2 * tolerance
+    for freezes in (engine.freezes(), False):
+        monkeypatch.setattr(engine, "freezes", lambda freezes=freezes: freezes)
+        found = Engine(trunk, "float32").extractor(view)(IMAGES, view.table(5))
+        np.testing.assert_allclose(found, expected, atol=tolerance)
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])

@@ -123,9 +123,8 @@ class Member:
             if stored and crops == self.crops and (predicted := self._predictions(split)) is not None:
                 return predicted
         network = network or self.network()
-        wnids = self.order_of(network, split)
-        found = network.probabilities(split, network.views(crops), title=split.name)[:, columns(wnids, split.wnids)]
-        return found / found.sum(axis=1, keepdims=True) if len(wnids) > len(split.wnids) else found
+        asked = columns(self.order_of(network, split), split.wnids)
+        return network.probabilities(split, network.views(crops), title=split.name, columns=asked)
 
     def _check_classes(self, split: Split) -> None:
         """Refuses a run's other classes or order; a file that says what its scores stand for may have more."""

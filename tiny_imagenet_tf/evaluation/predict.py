@@ -21,6 +21,7 @@ from tiny_imagenet_tf.published import CROP_SIZE
 from tiny_imagenet_tf.runs.summary import Crops
 
 _BATCH_SIZE = 200  # images; at test time no result depends on it
+_ALL = slice(None)
 _OLD_RESIZING: dict[str, Resize] = {"resize": "half_pixel", "resize_columns": "tf1"}  # layers of flat saved models
 
 
@@ -31,10 +32,12 @@ class Predictor:
     Attributes:
         classifier: float32 images (batch, size, size, 3) in 0..255 to scores.
         resize: sampling of crops that have not its size.
+        of_whole: it learned from whole images, also where its size is that of Le & Yang's crops.
     """
 
     classifier: keras.Model
     resize: Resize = "half_pixel"
+    of_whole: bool = False
 
     @classmethod
     def load(cls, path: Path, pixels: Pixels | None = None, *, of_run: bool = False) -> "Predictor":
@@ -62,7 +65,8 @@ class Predictor:
         """Takes a model apart; see :meth:`load`. Without a range it is one that takes -1..1."""
         if preprocess.is_deployed(model):
             inner = model.get_layer("classifier")
-            return cls(inner, preprocess.resize_of(model.get_layer("preprocess"), inner.input_shape[1]))
+            resize = preprocess.resize_of(model.get_layer("preprocess"), inner.input_shape[1])
+            return cls(inner, resize or "half_pixel", of_whole=resize is not None)
         layers = {layer.name: layer for layer in model.layers}
         for name, resize in _OLD_RESIZING.items():
             if name in layers and pixels is None:  # of an early run; others may call a layer so, too
@@ -79,7 +83,7 @@ class Predictor:
     @property
     def crops(self) -> Crops:
         """How the network's paper tests it: on the whole image, or on the centre crop if it was trained on crops."""
-        return "center" if self.classifier.input_shape[1] == CROP_SIZE else "whole"
+        return "center" if self.classifier.input_shape[1] == CROP_SIZE and not self.of_whole else "whole"
 
     def views(self, crops: Crops | None = None) -> tuple[View, ...]:
         """Returns the views of each image that are shown at test time.
@@ -108,19 +112,22 @@ class Predictor:
 
         return self._as_scores(processes.in_shares(len(split), found))
 
-    def probabilities(self, split: Split, shown: Sequence[View] | None = None, title: str = "") -> np.ndarray:
+    def probabilities(
+        self, split: Split, shown: Sequence[View] | None = None, title: str = "", columns: np.ndarray | slice = _ALL
+    ) -> np.ndarray:
         """Returns the class probabilities (n, classes): of several views, the mean over their softmaxes (Eq. 2).
 
         Args:
             split: the images.
             shown: views of each; default: those of the network's paper.
             title: of a progress bar; without one there is none.
+            columns: of the scores, those of the classes asked for; others share in no probability.
         """
         shown = shown or self.views()
         if not title:
-            return combine(self.scores(split, view) for view in shown)
+            return combine(self.scores(split, view)[:, columns] for view in shown)
         with progress.bar(title, len(split) * len(shown)) as bar:
-            return combine(self.scores(split, view, [_Shown(bar)]) for view in shown)
+            return combine(self.scores(split, view, [_Shown(bar)])[:, columns] for view in shown)
 
     def of_images(self, images: Sequence[np.ndarray], shown: Sequence[View] | None = None) -> np.ndarray:
         """Returns the class probabilities (n, classes) of uint8 images (64, 64, 3), as :meth:`probabilities` does."""
@@ -136,7 +143,7 @@ class Predictor:
         For Le & Yang's models 7 to 9 that is the second fully connected layer (section 5.4), for models 1 to 6 the
         only one, for the compact Inception the averaged last block.
         """
-        before = Predictor(_before_logits(self.classifier), self.resize)
+        before = dataclasses.replace(self, classifier=_before_logits(self.classifier))
         return before.scores(split, view).astype(np.float32)
 
     @functools.cached_property

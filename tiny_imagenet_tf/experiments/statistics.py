@@ -5,7 +5,7 @@ and a network that learns looks like one at chance.
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -48,14 +48,13 @@ class Reestimation:
             batches: of the model's inputs, at least one; they are seen as in training.
         """
         layers, kept = self._layers, [np.array(variable) for variable in self._model.variables]
-        momenta, found, sizes = [layer.momentum for layer in layers], [], []
+        found, sizes = [], []
         try:
-            for layer in layers:
-                layer.momentum = 0.0  # a batch's own statistics
-            for inputs in batches:
-                self._in_training.predict_on_batch(keras.tree.map_structure(np.asarray, inputs))  # no tensors on JAX
-                sizes.append(len(keras.tree.flatten(inputs)[0]))
-                found.append([(np.array(layer.moving_mean), np.array(layer.moving_variance)) for layer in layers])
+            with _without_momentum(layers):  # a network may be saved in what follows
+                for inputs in batches:
+                    self._in_training.predict_on_batch(keras.tree.map_structure(np.asarray, inputs))  # JAX: no tensors
+                    sizes.append(len(keras.tree.flatten(inputs)[0]))
+                    found.append([(np.array(layer.moving_mean), np.array(layer.moving_variance)) for layer in layers])
             _assign(self._model, kept)
             for layer, statistics in zip(layers, zip(*found, strict=True), strict=True):
                 mean, variance = np.average(statistics, axis=0, weights=sizes)
@@ -63,9 +62,20 @@ class Reestimation:
                 layer.moving_variance.assign(variance)
             yield
         finally:
-            for layer, momentum in zip(layers, momenta, strict=True):
-                layer.momentum = momentum
             _assign(self._model, kept)
+
+
+@contextlib.contextmanager
+def _without_momentum(layers: Sequence[keras.layers.BatchNormalization]) -> Iterator[None]:
+    """Has layers take each batch's own statistics for the moving ones."""
+    momenta = [layer.momentum for layer in layers]
+    try:
+        for layer in layers:
+            layer.momentum = 0.0
+        yield
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
 
 
 class _InTraining(keras.Model):

@@ -248,7 +248,9 @@ def with_head(backbone: Backbone, *, dtype: str = "float32") -> Trunk:
         if backbone.has_weights:
             network = backbone.build()
         else:
-            network = _download(backbone, include_top=True, classifier_activation=None)
+            with hardware.policy("float32"):
+                network = _download(backbone, include_top=True, classifier_activation=None)
+            network = _under_policy(network)
     if network.output_shape != (None, 1000):
         raise WeightsError(f"--backbone {backbone.name}: gives {network.output_shape}, not ImageNet's 1,000 scores")
     scores = network.outputs[0]
@@ -300,15 +302,20 @@ def _trunk(
         "input_size": size,
         "pixels": backbone.pixels,
     }
+    if network.inputs[0].dtype == "uint8":
+        description["rounded"] = True  # early values were of pixels that were cut
     if backbone.config_sha256:
         description["config_sha256"] = backbone.config_sha256
     return Trunk(model, backbone, description, backbone.name if backbone.has_weights else weights)
 
 
 def _digest(model: keras.Model) -> str:
-    """The sha256 over every variable's name, shape and float32 bytes, in the model's order."""
+    """The sha256 over every weight's name, shape and float32 bytes, in the model's order.
+
+    Not over every variable: among them are a dropout's seeds, which each process draws anew.
+    """
     digest = hashlib.sha256()
-    for variable in model.variables:
+    for variable in model.weights:
         values = keras.ops.convert_to_numpy(variable).astype("float32")
         if not np.isfinite(values).all():
             raise WeightsError(f"the weights of {model.name} are not finite: {variable.path} holds NaN or infinity")
@@ -440,14 +447,18 @@ def _alone_with_download(network: str) -> Iterator[None]:
 
 
 def _under_policy(model: keras.Model) -> keras.Model:
-    """The same layers under the dtype policy in force, but for the last, and those saved under another than float32."""
+    """The same layers under the policy in force, but for the scores, and those saved under another than float32."""
     policy = keras.config.dtype_policy()
     if policy.name == "float32":
         return model
-    last = [tensor._keras_history.operation for tensor in model.outputs]
+    scores = []
+    for tensor in model.outputs:
+        scores.append(tensor._keras_history.operation)
+        while type(scores[-1]).__name__ in ("Activation", "Softmax", "Dropout", "Flatten"):
+            scores.append(scores[-1].input._keras_history.operation)
 
     def dtype_of(layer: keras.layers.Layer) -> str | None:
-        return policy.name if layer.dtype_policy.name == "float32" and layer not in last else None
+        return policy.name if layer.dtype_policy.name == "float32" and layer not in scores else None
 
     return with_dtypes(model, dtype_of)
 
@@ -485,7 +496,7 @@ def _values(network: keras.Model, backbone: Backbone, layer: str) -> keras.Keras
             f"--layer {layer}: {backbone.name} has no such layer; avg_pool, or say {', '.join(blocks[-12:])}"
         )
     if len(values.shape) == 4:
-        values = keras.layers.GlobalAveragePooling2D(name=f"{layer}_average")(values)
+        values = keras.layers.GlobalAveragePooling2D(dtype="float32", name=f"{layer}_average")(values)
     elif len(values.shape) != 2:
         raise UserError(f"--layer {layer}: gives {values.shape}, neither maps nor values")
     return values

@@ -7,7 +7,7 @@ size, scales it to the network's own range and gives scores. Who shows images ot
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import keras
 import numpy as np
@@ -85,14 +85,17 @@ def classifier(network: keras.Model, pixels: Pixels = "-1..1", size: int = IMAGE
     """
     sides = (side or size for side in network.input_shape[1:3])
     images = keras.Input((*sides, 3), dtype="float32", name="pixels")
-    x = scaled(images, pixels)
-    if network.inputs[0].dtype == "uint8":
-        x = ops.cast(ops.round(x), "uint8")  # Keras would cut
+    of_bytes = network.inputs[0].dtype == "uint8"
+    x = scaled(images, pixels, rounded=of_bytes)
+    if of_bytes:
+        x = ops.cast(x, "uint8")
     return keras.Model(images, network(x), name="classifier")
 
 
-def scaled(images: Any, pixels: Pixels) -> Any:
-    """Maps pixels in 0..255 to a network's range, with a plain layer, in float32."""
+def scaled(images: Any, pixels: Pixels, *, rounded: bool = False) -> Any:
+    """Maps pixels in 0..255 to a network's range, with a plain layer, in float32; of uint8 to whole ones, not cut."""
+    if rounded:
+        images = ops.round(images)
     if pixels == "caffe":
         to_bgr = layers.EinsumDense("bhwc,cd->bhwd", (None, None, 3), bias_axes="d", dtype="float32", name="scale")
         to_bgr.trainable = False
@@ -161,11 +164,14 @@ def is_deployed(model: keras.Model) -> bool:
     return own and layers["classifier"].layers[0].name == "pixels"  # others may call their layers so, too
 
 
-def resize_of(preprocess: keras.Model, size: int) -> Resize:
-    """Returns how a saved ``preprocess`` samples: its matrix is that of one of the two."""
+def resize_of(preprocess: keras.Model, size: int) -> Resize | None:
+    """Returns how a saved ``preprocess`` samples whole images, by its matrix; None where it shows a crop of them."""
     kernels = [layer.get_weights()[0] for layer in preprocess.layers if layer.name == "rows"]
-    tf1 = ops.convert_to_numpy(views.axis_weights([0], [IMAGE_SIZE], [0], size, "tf1"))[0].T
-    return "tf1" if kernels and kernels[0].shape == tf1.shape and np.allclose(kernels[0], tf1) else "half_pixel"
+    for resize in get_args(Resize):
+        whole = ops.convert_to_numpy(views.axis_weights([0], [IMAGE_SIZE], [0], size, resize))[0].T
+        if not kernels or (kernels[0].shape == whole.shape and np.allclose(kernels[0], whole)):
+            return resize
+    return None
 
 
 def _product(x: Any, equation: str, shape: tuple, weights: Any, name: str) -> Any:

@@ -203,8 +203,8 @@ def fixed(trunk: Trunk, view: View, resize: Resize) -> Callable[[tf.Tensor, np.n
 
 def _scale(trunk: Trunk) -> keras.Model:
     """Pixels in 0..255 to the trunk's range; made before a graph, in which its weights could not be."""
-    pixels = keras.Input((trunk.size, trunk.size, 3))
-    return keras.Model(pixels, scaled(pixels, trunk.backbone.pixels))
+    pixels, rounded = keras.Input((trunk.size, trunk.size, 3)), trunk.model.inputs[0].dtype == "uint8"
+    return keras.Model(pixels, scaled(pixels, trunk.backbone.pixels, rounded=rounded))
 
 
 def _drawn(trunk: Trunk, drawn: RandomViews, resize: Resize) -> Callable[[tf.Tensor, np.ndarray], tf.Tensor]:
