@@ -115,6 +115,8 @@ def _members(config: Config) -> "list[Member]":
 
 def _training(members: "list[Member]") -> dict[str, Any]:
     """What a table must know of the members' training: of one run, or what each of several has less than its recipe."""
+    if going := {member.run.path.name for member in members if not member.run.ended}:
+        return {"partial": f"{', '.join(sorted(going))}: has not ended"}
     runs = {member.run.path: member.run.summary for member in members}
     if len(runs) == 1:
         (summary,) = runs.values()

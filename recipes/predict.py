@@ -57,8 +57,9 @@ class Config:
         """Says what is missing, or in the way, before a network is loaded."""
         if self.top < 1:
             raise UserError(f"--top {self.top}: must be at least 1")
+        read = (*self.paths, *([Path(self.labels)] if self.labels else []))
         for option, path in (("--csv", self.csv), ("--json", self.json)):
-            check_output(option, path, self.paths)
+            check_output(option, path, read)
         if self.csv is not None and self.json is not None and self.csv.resolve() == self.json.resolve():
             raise UserError(f"--csv and --json: both are {self.csv}")
         _ = self.files

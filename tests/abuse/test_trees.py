@@ -10,8 +10,10 @@ import tensorflow as tf
 from tiny_imagenet_tf.data import jpeg as jpegs
 from tiny_imagenet_tf.data import official_layout, splits, synthetic
 from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.evaluation import members
 from tiny_imagenet_tf.experiments import data as images
 from tiny_imagenet_tf.experiments.options import DataOptions
+from tiny_imagenet_tf.models import packaged
 
 ONE = {
     "train": "train/n99990000/images/n99990000_0.JPEG",
@@ -337,3 +339,6 @@ def test_one_class_alone_is_nothing_to_train_on(tmp_path):
     tree = synthetic.write(tmp_path, synthetic.Sizes(classes=1, train=3, validation=2, test=1))
     with pytest.raises(UserError, match="1 class in its wnids.txt"):
         images.load(DataOptions(source=tree, data_dir=tmp_path / "data"))
+    validation = splits.load(splits.prepare(tree, tmp_path / "data"), "validation")
+    with pytest.raises(UserError, match="there is nothing to tell apart"):
+        members.Member("the packaged network", packaged.FILE).probabilities(validation)

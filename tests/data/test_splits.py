@@ -1,3 +1,4 @@
+import errno
 import importlib
 import io
 import os
@@ -208,6 +209,21 @@ def test_damaged_records_are_named(tree, tmp_path, damage):
         (builder.data_path / "dataset_info.json").write_text("{")
     with pytest.raises(DatasetError, match="delete that folder and run again"):
         splits.verify(splits.prepare(tree, tmp_path / "data"))
+
+
+def test_records_that_are_withheld_or_somebody_elses_are_not_called_damaged(tree, tmp_path, monkeypatch):
+    builder = splits.prepare(tree, tmp_path / "data")
+
+    def withheld(*_, **__):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(splits, "untuned", withheld)
+        with pytest.raises(DatasetError, match=r"cannot be read \(.*Permission denied\)$"):
+            splits.load(builder, "train")
+    (builder.data_path / "metadata.json").write_text("{}")
+    with pytest.raises(DatasetError, match="were not prepared by this package; choose another --data-dir"):
+        splits.prepare(tree, tmp_path / "data")
 
 
 def test_loaded_again_the_builder_is_not_registered_twice():

@@ -147,8 +147,10 @@ def test_a_run_goes_on_with_the_images_it_was_begun_with_only(config, tmp_path, 
     begun = begin(config)
     assert str(begun.run.path) in capsys.readouterr().out
     again = begin(dataclasses.replace(config, resume=begun.run.path, epochs=9))
-    assert again.run == begun.run and begun.run.config["epochs"] == 9
-    assert len(begun.run.environment["resumed"]) == 1
+    assert again.run == begun.run and begun.run.config["epochs"] == config.epochs, "it has not gone on yet"
+    for _ in range(2):  # in stages
+        again.taken_up()
+    assert begun.run.config["epochs"] == 9 and len(begun.run.environment["resumed"]) == 1
 
     other = synthetic.write(tmp_path / "other", synthetic.Sizes(classes=4, train=6, validation=3, test=5), seed=1)
     changed = dataclasses.replace(config, resume=begun.run.path, source=other, data_dir=tmp_path / "other")
@@ -156,11 +158,12 @@ def test_a_run_goes_on_with_the_images_it_was_begun_with_only(config, tmp_path, 
         begin(changed)
 
 
-def test_a_run_does_not_go_on_with_other_val_images(config, tree, tmp_path):
+@pytest.mark.parametrize(("split", "named"), [("val", "validation"), ("test", "test")])
+def test_a_run_does_not_go_on_with_other_images(config, tree, tmp_path, split, named):
     begun = begin(config)
-    first, second = (tree / "val" / "images" / f"val_{number}.JPEG" for number in (0, 1))
+    first, second = (tree / split / "images" / f"{split}_{number}.JPEG" for number in (0, 1))
     first.write_bytes(second.read_bytes())
-    with pytest.raises(ValueError, match="the validation images are not those"):
+    with pytest.raises(ValueError, match=f"the {named} images are not those"):
         begin(dataclasses.replace(config, resume=begun.run.path, source=tree, data_dir=tmp_path / "prepared"))
 
 
@@ -175,7 +178,7 @@ def test_a_run_goes_on_from_the_network_that_it_began_with_only(config, tmp_path
     begun = run.environment
     assert begun.pop("source_sha256") == kept.best_sha256
     write_json(run.path / "environment.json", begun)  # an early run's; since its resumption it is known
-    begin(again, source=source)
+    begin(again, source=source).taken_up()
     kept.offer(lambda path: path.write_bytes(b"better"), step=2, epoch=2, accuracy=0.6)
     with pytest.raises(UserError, match="--resume .*: the run that it started or learned from has another best"):
         begin(again, source=source)
@@ -187,8 +190,25 @@ def test_a_run_keeps_its_figures_until_all_that_it_goes_on_from_was_read(config)
     run.checkpoint.write_bytes(b"damaged")
     begin(dataclasses.replace(config, resume=run.path))
     assert run.ended, "a checkpoint that cannot be read must not cost them"
+    for name in ("predictions-test.txt", "features-validation.npz"):
+        (run.path / name).write_text("of the shorter run")
     run.reopen()
-    assert not run.ended
+    assert not run.ended and not any(run.path.glob("*-test.txt")) and not any(run.path.glob("features*"))
+
+
+def test_a_run_that_never_began_says_what_to_do(config):
+    run = begin(config).run
+    (run.path / "environment.json").unlink()
+    with pytest.raises(UserError, match="was stopped before it began, without environment.json; remove it"):
+        begin(dataclasses.replace(config, resume=run.path))
+
+
+def test_another_int8_network_is_another_backbone(config):
+    run = begin(config, backbone={"weights_sha256": "1", "quantized_sha256": "1"}).run
+    again = dataclasses.replace(config, resume=run.path)
+    begin(again, backbone={"weights_sha256": "1"})
+    with pytest.raises(UserError, match="for another backbone, of quantized_sha256 1; this one has 2; int8 "):
+        begin(again, backbone={"weights_sha256": "1", "quantized_sha256": "2"})
 
 
 def test_a_run_without_its_checkpoint_is_left_as_it_is(config):

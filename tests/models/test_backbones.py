@@ -323,6 +323,12 @@ def test_a_files_scores_stay_in_float32(tmp_path):
     )
 
 
+def test_a_model_without_an_input_is_refused(tmp_path):
+    keras.Sequential([keras.layers.Dense(3)]).save(tmp_path / "own.keras")
+    with pytest.raises(UserError, match=r"own.keras: a model without an input; call it on an image, and save it again"):
+        find(str(tmp_path / "own.keras"), "0..1")
+
+
 def test_a_dropouts_seed_which_each_process_draws_is_no_weight(tmp_path):
     images = keras.Input((32, 32, 3))
     x = keras.layers.Dropout(0.2)(keras.layers.GlobalAveragePooling2D(name="avg_pool")(images))

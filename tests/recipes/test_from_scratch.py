@@ -107,6 +107,14 @@ def test_the_ensemble_joins_runs_and_writes_a_run(recipe, trained, source, build
     assert len(best.summary.ensemble.members) == 2
 
 
+def test_an_ensemble_of_a_run_under_way_says_so(recipe, trained, source, tmp_path):
+    shutil.copytree(trained[0].path, tmp_path / "going")
+    (tmp_path / "going/summary.json").unlink()
+    ensemble = recipe("ensemble")
+    summary = ensemble.main(ensemble.Config((tmp_path / "going",), **source)).summary
+    assert summary.partial == "going: has not ended" and summary.published is None
+
+
 def test_a_network_and_its_copy_are_one_member(recipe, trained, source, tmp_path):
     run = trained[0]
     shutil.copy(run.snapshots().best_path, tmp_path / "copy.keras")

@@ -59,9 +59,12 @@ def test_a_page_of_somebodys_is_not_overwritten(tmp_path, recipe):
     from tiny_imagenet_tf.reports import page
 
     module, site = recipe("report"), tmp_path / "site"
-    site.mkdir()
+    (site / "figures").mkdir(parents=True)
+    with pytest.raises(UserError, match="--out .*site: holds a page, or figures, that are of no report"):
+        module.main(module.Config((tmp_path / "run",), site))
+    (site / "figures").rmdir()
     (site / "index.html").write_text("my page")
-    with pytest.raises(UserError, match="--out .*site: holds a page that is no report"):
+    with pytest.raises(UserError, match="--out .*site: holds a page, or figures, that are of no report"):
         module.main(module.Config((tmp_path / "run",), site))
     assert (site / "index.html").read_text() == "my page"
     (site / "index.html").write_text(f"<html>{page.GENERATOR}</html>")

@@ -114,8 +114,10 @@ def test_a_picture_is_turned_as_its_camera_says(tmp_path):
 def test_sixteen_bits_a_pixel_are_as_bright_as_eight(tmp_path):
     eight = np.tile(np.linspace(0, 255, 64).astype(np.uint8), (64, 1))
     Image.fromarray(eight.astype(np.uint16) * 257).save(tmp_path / "gray.png")
-    found, _ = pictures.read(tmp_path / "gray.png")
-    np.testing.assert_array_equal(found, np.repeat(eight[..., None], 3, axis=2))
+    (tmp_path / "gray.pgm").write_bytes(b"P5 64 64 65535\n" + (eight.astype(">u2") * 257).tobytes())
+    for name in ("gray.png", "gray.pgm"):
+        found, _ = pictures.read(tmp_path / name)
+        np.testing.assert_array_equal(found, np.repeat(eight[..., None], 3, axis=2))
     for bits, photometric, numbers in ((12, 1, eight * 4095.0 / 255), (16, 0, (255.0 - eight) * 257)):
         tags = {BITSPERSAMPLE: (bits,), PHOTOMETRIC_INTERPRETATION: photometric}
         found = pictures._in_bytes(Image.fromarray(np.ceil(numbers).astype(np.uint16)), "TIFF", tags)
@@ -180,12 +182,14 @@ def test_a_broken_picture_of_a_folder_is_left_out_and_one_that_was_named_is_an_e
         (("empty",), {}, "no picture in this folder"),
         (("photos",), {"top": 0}, "--top 0"),
         (("photos",), {"csv": "nowhere/x.csv"}, "must be a file in a folder that is there"),
+        (("photos",), {"csv": "wnids.txt", "labels": "wnids.txt"}, "is there already, and this command reads it"),
     ],
 )
 def test_what_cannot_be_done_is_said(recipe, model, photos, tmp_path, pictures_given, options, message):
     predict = recipe("predict")
     (tmp_path / "empty").mkdir()
-    options = {name: tmp_path / value if name == "csv" else value for name, value in options.items()}
+    (tmp_path / "wnids.txt").write_text("\n".join(WNIDS))
+    options = {name: value if name == "top" else tmp_path / value for name, value in options.items()}
     with pytest.raises(UserError, match=message):
         predict.main(predict.Config((model, *(tmp_path / each for each in pictures_given)), **options))
 

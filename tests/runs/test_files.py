@@ -14,7 +14,7 @@ import pytest
 
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs import files
-from tiny_imagenet_tf.runs.files import Shares, locked, part_of, replacing, save_whole, sweep
+from tiny_imagenet_tf.runs.files import Shares, check_folder, locked, part_of, replacing, save_whole, sweep
 
 ROOT = Path(__file__).parents[2]
 
@@ -162,6 +162,13 @@ def test_a_disk_that_refuses_is_named_and_the_old_file_stays(tmp_path, number, h
                 file.write(b"half")
                 raise OSError(number, os.strerror(number))
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_where_nothing_may_be_written_is_told_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)
+    with pytest.raises(UserError, match=f"--runs .*: there is no permission to write in {tmp_path}"):
+        check_folder("--runs", tmp_path / "new/runs")
+    check_folder("--store", tmp_path / "new/store", written=False)
 
 
 def test_other_errors_stay_what_they_are(tmp_path):

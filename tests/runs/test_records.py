@@ -78,6 +78,10 @@ def test_a_record_of_another_experiment_is_not_overwritten(tmp_path):
     with pytest.raises(UserError, match="convnets.json is the record of Model 8, not of Model 9"):
         records.write(tmp_path, named("convnets", "Model 9"))
     assert records.read(tmp_path)[0].summary.title == "Model 8"
+    one, two = (dataclasses.replace(named("v2", "v2"), environment={"started": "now", "seed": n}) for n in (0, 1))
+    records.write(tmp_path, one)
+    with pytest.raises(UserError, match="of the run of now, seed 0, not of that of now, seed 1; give it another"):
+        records.write(tmp_path, two)
 
 
 def test_a_record_that_was_half_written_is_no_record(tmp_path):

@@ -44,7 +44,9 @@ def test_int8_is_close_and_made_once(small_trunk, train, tmp_path, monkeypatch):
     assert 0 < np.abs(values - exact).max() < 0.1 * np.abs(exact).max()
     again = plain.under_openvino(train, tmp_path / "elsewhere")  # quantized anew, and equal
     assert again.description == first.description
+    assert first.digests == small_trunk.digests | {"quantized_sha256": first.description["quantized_sha256"]}
     monkeypatch.setattr(openvino, "convert", None)  # what is stored is not made again
+    monkeypatch.setattr(openvino, "locked", None)  # and may be read-only
     stored = plain.under_openvino(train, tmp_path)
     np.testing.assert_array_equal(stored.extractor(views.WHOLE)(IMAGES, views.WHOLE.table(7)), values)
     assert sorted(path.suffix for path in tmp_path.glob("*int8-*")) == [".bin", ".xml"]  # no part is left

@@ -50,7 +50,7 @@ def read(path: Path) -> tuple[np.ndarray, tuple[int, int]]:
 
 def _in_bytes(picture: Image.Image, kind: str | None, tags: Mapping[int, Any]) -> Image.Image:
     """A picture of up to 16 bits a pixel in 8, which Pillow would cut to white; a transparent one on white."""
-    if picture.mode.startswith("I;16") or (picture.mode == "I" and kind == "PNG"):
+    if picture.mode.startswith("I;16") or (picture.mode == "I" and kind in ("PNG", "PPM")):
         (bits, *_), inverted = tags.get(BITSPERSAMPLE, (16,)), tags.get(PHOTOMETRIC_INTERPRETATION) == 0
         gray = np.asarray(picture, np.int64) * 255 // (2**bits - 1)
         return Image.fromarray((255 - gray if inverted else gray).astype(np.uint8))

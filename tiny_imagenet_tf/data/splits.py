@@ -6,12 +6,13 @@ shuffling, subsampling, screening and resuming plain index arithmetic.
 
 import contextlib
 import dataclasses
+import errno
 import hashlib
 import io
 import re
 import shutil
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from http.client import HTTPException
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from tiny_imagenet_tf.runs.files import check_folder, locked, part_of, room, set
 Prepared = tfds.core.DatasetBuilder  # what knows the prepared records of a dataset
 
 _EMPTY = hashlib.sha256().hexdigest()  # of a split without images
+_WITHHELD = (errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE)
 # What TFDS raises for damaged files.
 _OF_TFDS = (OSError, ValueError, KeyError, TypeError, AttributeError, AssertionError, json_format.Error)
 
@@ -131,7 +133,7 @@ def prepare(source: Path | None = None, data_dir: Path | None = None) -> Prepare
         DatasetError: the source is broken, or there is none and the download failed.
     """
     root = root_of(data_dir)
-    check_folder("--data-dir", root)
+    check_folder("--data-dir", root, written=False)
     if source is None:
         return _prepare_download(root)
     source = Path(source).expanduser().resolve()
@@ -183,7 +185,9 @@ def _existing(kept: Path) -> Prepared | None:
     except _OF_TFDS as error:
         raise _damaged(kept, error) from error
     if not digests:
-        raise _damaged(kept, "no digests")
+        raise DatasetError(
+            f"the records in {kept / 'tiny_imagenet'} were not prepared by this package; choose another --data-dir"
+        )
     if splits != {name for name, digest in digests.items() if digest != _EMPTY}:
         raise _damaged(kept, f"there are {', '.join(sorted(splits)) or 'no'} records, not those that were prepared")
     if missing := [wnid for wnid in classes if not isinstance(words.get(wnid), str)]:
@@ -195,7 +199,10 @@ def _existing(kept: Path) -> Prepared | None:
 
 def _damaged(kept: Path, reason: object) -> DatasetError:
     """Of records; ``kept`` holds their folder ``tiny_imagenet`` and may be the folder of all datasets."""
+    withheld = isinstance(reason, tf.errors.PermissionDeniedError) or getattr(reason, "errno", None) in _WITHHELD
     reason = first_line(reason) if isinstance(reason, BaseException) else reason
+    if withheld:  # they may be whole
+        return DatasetError(f"the prepared records in {kept / 'tiny_imagenet'} cannot be read ({reason})")
     return DatasetError(
         f"the prepared records in {kept / 'tiny_imagenet'} are damaged ({reason}); delete that folder and run again"
     )
@@ -314,6 +321,12 @@ def load(builder: Prepared, split: str) -> Split:
     )
 
 
+def check_classes(wnids: Sequence[str]) -> None:
+    """Raises UserError where there are no two classes: everything would be right."""
+    if len(wnids) < 2:
+        raise UserError(f"--source: {len(wnids)} class in its wnids.txt; there is nothing to tell apart")
+
+
 def load_all(builder: Prepared, fraction: float = 1) -> dict[str, Split]:
     """Reads every split that the dataset has, or a fraction of each of their classes.
 
@@ -324,6 +337,7 @@ def load_all(builder: Prepared, fraction: float = 1) -> dict[str, Split]:
     names = [name for name in official_layout.SPLITS if name in builder.info.splits]
     if "validation" not in names:
         raise DatasetError(f"the dataset at {builder.data_path} has no validation images to measure accuracy on")
+    check_classes(builder.info.features["label"].names)
     return {name: load(builder, name).fraction(fraction) for name in names}
 
 

@@ -20,7 +20,7 @@ from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import softmax, top_k_accuracy
 from tiny_imagenet_tf.evaluation.predict import Predictor, are_probabilities, as_scores
 from tiny_imagenet_tf.models import preprocess
-from tiny_imagenet_tf.runs.files import part_of, writing
+from tiny_imagenet_tf.runs.files import part_of, settle, writing
 
 CALIBRATION_IMAGES = 100
 MUCH = 0.1  # of accuracy, that a format loses
@@ -91,6 +91,7 @@ def new_folder(path: Path) -> Iterator[Path]:
         part.mkdir(parents=True)
     try:
         yield part
+        settle(part)
         try:
             part.rename(path)
         except OSError as error:

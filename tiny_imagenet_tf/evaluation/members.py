@@ -9,7 +9,7 @@ import numpy as np
 
 from tiny_imagenet_tf.choices import Pixels, Which
 from tiny_imagenet_tf.data.labels import columns, order
-from tiny_imagenet_tf.data.splits import Split
+from tiny_imagenet_tf.data.splits import Split, check_classes
 from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import classes as official
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import combine
@@ -128,6 +128,7 @@ class Member:
 
     def _check_classes(self, split: Split) -> None:
         """Refuses a run's other classes or order; a file that says what its scores stand for may have more."""
+        check_classes(split.wnids)
         if self.wnids is None:
             return
         if not (set(split.wnids) <= set(self.wnids) if self.run is None else self.wnids == split.wnids):

@@ -10,7 +10,6 @@ from tiny_imagenet_tf import published
 from tiny_imagenet_tf.data import splits, synthetic
 from tiny_imagenet_tf.data.screening import screen
 from tiny_imagenet_tf.data.splits import Split
-from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments.options import DataOptions
 from tiny_imagenet_tf.runs.files import locked, part_of, sweep, writing
 
@@ -83,8 +82,6 @@ def load(options: DataOptions, *, screened: bool = False) -> Data:
         print(f"Demo: made-up images, in {source}")
     found = splits.load_all(splits.prepare(source, data_dir), options.fraction)
     train = found["train"]
-    if len(train.wnids) < 2:
-        raise UserError(f"--source: {len(train.wnids)} class in its wnids.txt; there is nothing to tell apart")
     rows, held_out = train.hold_out_rows(options.holdout)
     removed = 0
     if screened:

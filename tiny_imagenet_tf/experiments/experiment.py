@@ -10,6 +10,7 @@ import shlex
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,10 @@ Predict = Callable[[Split], np.ndarray]
 """From a split to its class probabilities (n, classes), by the network as it is now."""
 
 
+def _nothing() -> None:
+    """Of a run that begins there is nothing to note."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Experiment:
     """A run under way.
@@ -54,6 +59,7 @@ class Experiment:
         precision: of the arithmetic.
         placement: build and compile the network under its scope.
         trackers: callbacks that log it elsewhere.
+        taken_up: notes that a run goes on; called when all that it goes on from has been read.
     """
 
     study: Study
@@ -63,6 +69,7 @@ class Experiment:
     precision: Arithmetic
     placement: Placement
     trackers: Sequence[keras.callbacks.Callback] = ()
+    taken_up: Callable[[], None] = _nothing
 
     @property
     def classes(self) -> int:
@@ -86,7 +93,7 @@ class Experiment:
 
     def part(self, name: str) -> "Experiment":
         """Returns the same experiment with a directory inside the run's, for a network that comes before."""
-        return dataclasses.replace(self, run=Run(self.run.path / name).make(), trackers=())
+        return dataclasses.replace(self, run=Run(self.run.path / name).make(), trackers=(), taken_up=_nothing)
 
     def measure(self, predict: Predict) -> dict[str, float]:
         """Measures a network: ``val_loss``, ``val_accuracy``, ``val_top5``, and ``selection_accuracy``, which picks."""
@@ -108,8 +115,8 @@ class Experiment:
             save: writes it to a path.
             more: ``measure_every`` and ``checkpoint_every`` in steps, and ``measure_more``.
         """
-        more = {"tensorboard": self.options.tensorboard, "trackers": self.trackers, **more}
-        return Keeping(self.run, self.snapshots, lambda: self.measure(predict), save, **more)
+        shows = {"tensorboard": self.options.tensorboard, "trackers": self.trackers, "taken_up": self.taken_up}
+        return Keeping(self.run, self.snapshots, lambda: self.measure(predict), save, **shows, **more)
 
     def report(self, clock: Clock, predict: Predict, *, crops: Crops, train: Training, **more: Any) -> Summary:
         """Predicts val and test with the best network and writes the summary, beside the paper's figure.
@@ -242,8 +249,9 @@ def begin(
     }
     machine = {name: told for name, told in machine.items() if told is not None}
     with _directory(study, options) as run, run.locked(), _kept_if_begun(run, bool(options.resume)):
+        taken_up = _nothing
         if options.resume:
-            _take_up(run, data, options, machine)
+            taken_up = _check_same(run, data, options, machine)
         else:
             dataset = {
                 "digests": {name: split.digest for name, split in data.named.items()},
@@ -257,7 +265,7 @@ def begin(
         with tracked(options.track if processes.is_first() else None, run.path, options) as trackers:
             # Only now: to prepare the images, and perhaps a tracker, draws random numbers.
             hardware.set_seed(options.seed, devices)
-            yield Experiment(study, options, run, data, precision, placement, trackers)
+            yield Experiment(study, options, run, data, precision, placement, trackers, taken_up)
 
 
 @contextlib.contextmanager
@@ -282,14 +290,17 @@ def _kept_if_begun(run: Run, resumed: bool) -> Iterator[None]:
         raise
 
 
-def _take_up(run: Run, data: Data, options: RunOptions, machine: dict[str, Any]) -> None:
+def _check_same(run: Run, data: Data, options: RunOptions, machine: dict[str, Any]) -> Callable[[], None]:
+    """Refuses to go on with anything else than a run was begun with; returns what notes, once, that it goes on."""
     stored = run.environment
     try:
         digests = {name: stored["dataset"]["digests"][name] for name in ("train", "validation")}
     except (KeyError, TypeError) as error:
         raise UserError(f"--resume {run.path}: its environment.json does not say of which images it is") from error
+    if test := stored["dataset"]["digests"].get("test"):
+        digests["test"] = test
     for name, digest in digests.items():  # val decides on snapshots and plateaus
-        if digest != data.named[name].digest:
+        if name not in data.named or digest != data.named[name].digest:
             raise UserError(f"--resume {run.path}: the {name} images are not those the run was begun with")
     check_same_backbone(run, machine.get("backbone", {}), "--resume")
     if run.begun_with("source_sha256") not in (None, machine.get("source_sha256")):
@@ -301,7 +312,8 @@ def _take_up(run: Run, data: Data, options: RunOptions, machine: dict[str, Any])
     if (before := stored.get("replicas", 1)) != machine["replicas"]:
         print(f"begun on {before} device(s), continuing on {machine['replicas']}; --devices selects them")
     lengths = {name: getattr(options, name) for name in _LENGTHS if hasattr(options, name)}
-    run.write_resumption(lengths, **machine)
+    once = [partial(run.write_resumption, lengths, **machine)]
+    return lambda: once.pop()() if once else None  # a network that is trained in stages is taken up in each
 
 
 def check_same_backbone(run: Run, backbone: dict[str, str], option: str) -> None:
@@ -317,6 +329,8 @@ def check_same_backbone(run: Run, backbone: dict[str, str], option: str) -> None
         if stored.get(name, backbone[name]) != backbone[name]:
             random = run.config.get("weights") == "random"
             hint = "; random weights differ from one KERAS_BACKEND to another" if random else ""
+            if name == "quantized_sha256":
+                hint = "; int8 networks differ with the kind of CPU and NNCF's version, so go on where it was begun"
             raise UserError(
                 f"{option} {run.path}: its head is for another backbone, of {name} {stored[name]}; this one has "
                 f"{backbone[name]}{hint}"

@@ -108,6 +108,7 @@ class Keeping:
         measure_more: returns what is measured at an epoch's end alone.
         trackers: callbacks that log an epoch's figures elsewhere.
         prepared: a context in which the network is measured and saved; it leaves the network as it was.
+        taken_up: called when all that a run goes on from has been read, and before it goes on.
     """
 
     run: Run
@@ -120,6 +121,7 @@ class Keeping:
     measure_more: Callable[[], dict[str, float]] = dict
     prepared: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext
     trackers: Sequence[keras.callbacks.Callback] = ()
+    taken_up: Callable[[], Any] = list
 
 
 def fit(
@@ -196,6 +198,7 @@ def take_up(model: keras.Model, keeping: Keeping, per_epoch: int, *, announced: 
     keeping.snapshots.go_back_to(clock.step)
     run.write_metrics(rows)
     run.reopen()  # all of it can be read
+    keeping.taken_up()
     if clock.step and announced and processes.is_first():
         print(f"goes on after step {clock.step:,}")
     return clock

@@ -59,7 +59,7 @@ class Rule:
 
 POSITIVE = Rule("above 0", lambda value: value > 0)
 AMOUNT = Rule("at least 0", lambda value: value >= 0)
-SHARE = Rule("above 0 and at most 1", lambda value: 0 < value <= 1)
+SHARE = Rule("above 0 and at most 1", lambda value: 0 < value <= 1 and 1 - value < 1)
 PART = Rule("at least 0 and below 1", lambda value: 0 <= value < 1)
 SEED = Rule("from 0 to 4294967295", lambda value: 0 <= value < 2**32)
 
@@ -109,17 +109,17 @@ class DataOptions:
             self.refuse(("source", "data_dir"), "--demo makes its images up")
         if self.source is not None and not self.source.expanduser().exists():
             raise UserError(f"--source {self.source}: no such file or folder")
-        self.check_folders("data_dir")
+        self.check_folder("data_dir", written=False)
 
-    def check_folders(self, *names: str) -> None:
+    def check_folder(self, name: str, *, written: bool = True) -> None:
         """Raises UserError where an option's folder could not be made, or lies within a dataset, which is only read.
 
         Args:
-            names: of fields; where one is None nothing is to be made.
+            name: of the field; where it is None nothing is to be made.
+            written: see :func:`~tiny_imagenet_tf.runs.files.check_folder`.
         """
-        for name in names:
-            if (folder := getattr(self, name)) is not None:
-                check_folder(flag(name), folder)
+        if (folder := getattr(self, name)) is not None:
+            check_folder(flag(name), folder, written=written)
 
     @property
     def demo_folder(self) -> Path:
@@ -198,7 +198,7 @@ class RunOptions(DataOptions):
                 name = flag("epochs" if self.until == self.epochs else "stop_after")
                 raise UserError(f"{name} {self.until}: the run to resume has {trained:g} already; give as many or more")
         else:
-            self.check_folders("runs")
+            self.check_folder("runs")
         if self.track is not None:
             extras.require("--track", "track", self.track)
         if self.tensorboard:

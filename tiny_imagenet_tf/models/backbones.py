@@ -136,6 +136,8 @@ def find(name: str, pixels: Pixels | None = None) -> Backbone:
 def _of_file(name: str, path: Path, pixels: Pixels | None, state: tuple[int, ...]) -> Backbone:
     """The record of a file, which is read again only when its state has changed."""
     network = load(path)
+    if not network.built:
+        raise UserError(f"--backbone {name}: a model without an input; call it on an image, and save it again")
     if len(network.inputs) != 1 or len(network.input_shape) != 4 or network.input_shape[-1] != 3:
         raise UserError(f"--backbone {name}: takes {network.input_shape}, not one RGB image (batch, height, width, 3)")
     pixels = pixels_of(network, f"--backbone {name}", pixels)

@@ -174,8 +174,10 @@ def check_ours(option: str, folder: Path) -> None:
     """Raises UserError where :func:`write` would put its pages in the place of somebody's; ``option`` names it."""
     page = folder / "index.html"
     ours = page.is_file() and GENERATOR in page.read_text(encoding="utf-8", errors="replace")
-    if not ours and any((folder / name).exists() for name in ("index.html", "tables.md")):
-        raise UserError(f"{option} {folder}: holds a page that is no report of this command; name another folder")
+    if not ours and any((folder / name).exists() for name in ("index.html", "tables.md", "figures")):
+        raise UserError(
+            f"{option} {folder}: holds a page, or figures, that are of no report of this command; name another folder"
+        )
 
 
 def write(folder: Path, title: str, sections: Sequence[Section]) -> Path:

@@ -187,12 +187,13 @@ def check_output(option: str, path: Path | None, inputs: Sequence[Path] = ()) ->
             raise UserError(f"{option} {path}: is there already, and this command reads it; name another file")
 
 
-def check_folder(option: str, path: Path) -> None:
+def check_folder(option: str, path: Path, *, written: bool = True) -> None:
     """Raises UserError where a folder that an option names could not be made, or lies within a dataset.
 
     Args:
         option: for the message.
         path: of the folder; nothing is on disk yet.
+        written: whether something will be in any case, or it may be complete, and read-only.
     """
     check_apart(option, path)
     place = path.expanduser().absolute()
@@ -200,6 +201,8 @@ def check_folder(option: str, path: Path) -> None:
         raise UserError(f"{option} {path}: a link to {place.readlink()}, which is not there")
     if not (there := _nearest(place)).is_dir():
         raise UserError(f"{option} {path}: {'' if there == place else f'{there} is '}a file, not a folder")
+    if written and not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"{option} {path}: there is no permission to write in {there}")
 
 
 def check_apart(option: str, path: Path) -> None:

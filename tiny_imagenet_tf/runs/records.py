@@ -62,10 +62,11 @@ def merged(folder: Path, record: Record) -> list[Record]:
         raise UserError(
             f"{path} is the record of {kept[0].summary.title}, not of {record.summary.title}; give it another --name"
         )
-    if kept and kept[0].environment.get("started") != record.environment.get("started"):
+    of = [f"{each.environment.get('started')}, seed {each.environment.get('seed')}" for each in (*kept, record)]
+    if kept and of[0] != of[-1]:  # runs of two seeds may have begun in one second
         raise UserError(
-            f"{path} is the record of the run of {kept[0].environment.get('started')}, not of that of "
-            f"{record.environment.get('started')}; give it another --name, or remove the file first"
+            f"{path} is the record of the run of {of[0]}, not of that of {of[-1]}; give it another --name, or remove "
+            "the file first"
         )
     plain = json.loads(json.dumps(without_paths(dataclasses.asdict(record)), default=files.plain))
     found = [each for each in others if each.name != record.name] + [_record(plain, path)]

@@ -28,6 +28,7 @@ import dataclasses
 import datetime
 import itertools
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -204,6 +205,8 @@ class Run:
     def environment(self) -> dict[str, Any]:
         """The stored environment."""
         path = self.path / "environment.json"
+        if self.begun and not path.exists():
+            raise UserError(f"{self.path} was stopped before it began, without {path.name}; remove it, and begin anew")
         return checked_environment(read_object(path), path)
 
     @property
@@ -234,7 +237,7 @@ class Run:
             return self.demo_folder / "tiny-imagenet-200", self.demo_folder / "datasets"
         named = (self.config.get(name) for name in ("source", "data_dir"))
         found = (Path(each).expanduser() if each else None for each in named)
-        source, data_dir = (each if each and each.exists() else None for each in found)
+        source, data_dir = (each if each and os.path.exists(each) else None for each in found)  # or it is withheld
         return source, data_dir
 
     @property
@@ -243,7 +246,7 @@ class Run:
         beside = self.path.absolute().parent
         begun_in = Path(self.config.get("runs") or beside)
         folders = [demo_folder(runs, self.config["seed"]) for runs in (beside, begun_in)]
-        return next((each for each in folders if each.is_dir()), folders[0])
+        return next((each for each in folders if os.path.isdir(each)), folders[0])
 
     def begun_with(self, name: str) -> Any:
         """Returns an entry of its environment, of an early run that of the first resumption with one; None without."""
@@ -322,8 +325,9 @@ class Run:
         write_json(self.path / "config.json", self.config | lengths)
 
     def reopen(self) -> None:
-        """Takes the figures away from a run that goes on, until its new end."""
-        (self.path / "summary.json").unlink(missing_ok=True)
+        """Takes the figures away from a run that goes on, and what it may not write again, until its new end."""
+        for name in ("summary.json", "predictions-test.txt", "features-validation.npz"):
+            (self.path / name).unlink(missing_ok=True)
 
     def write_metrics(self, rows: list[dict[str, Any]]) -> None:
         """Replaces ``metrics.jsonl`` by these rows, one a measurement."""

@@ -13,6 +13,7 @@ checksum last, so a shard with a checksum is whole.
 import dataclasses
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -130,8 +131,8 @@ class Store:
 
 
 def existing_store(folder: Path) -> Store | None:
-    """Returns the store of a folder; None where there is none."""
-    if not (folder / "key.json").exists():
+    """Returns the store of a folder; None where there is none, or it is withheld."""
+    if not os.path.exists(folder / "key.json"):
         return None
     key = read_json(folder / "key.json")
     try:

@@ -69,7 +69,7 @@ class SearchOptions(ClusterOptions):
             raise UserError("--augmented-views 0: heads are searched on stored views")
         extras.require("a search", "search")
         if self.study is not None:
-            self.check_folders("study")
+            self.check_folder("study")
             if self.study.is_dir() and not searches.may_be_in(self.study):
                 raise UserError(f"--study {self.study}: holds other files, and no search; name a folder of its own")
         if self.folds == 1:

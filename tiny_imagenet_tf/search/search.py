@@ -19,7 +19,6 @@ from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments import data as images
 from tiny_imagenet_tf.experiments.data import Data
 from tiny_imagenet_tf.experiments.options import flag
-from tiny_imagenet_tf.models.backbones import Trunk
 from tiny_imagenet_tf.runs import searches
 from tiny_imagenet_tf.runs.environment import describe_environment
 from tiny_imagenet_tf.runs.networks import in_files
@@ -35,6 +34,7 @@ _OTHER = {  # than the stored search has: what no option of that name says
     "train_sha256": "other training images",
     "weights_sha256": "other weights of the backbone",
     "config_sha256": "another backbone",
+    "quantized_sha256": "another int8 network, of another kind of CPU or version of NNCF",
 }
 
 
@@ -53,13 +53,13 @@ def run(options: SearchOptions) -> Path:
     precision = hardware.resolve_precision(options.precision, options.devices, frozen=True)
     options = dataclasses.replace(options.settled, precision=precision)
     trunk = experiment.trunk_of(options, precision)
+    extraction = None if options.ray else experiment.extraction_of(options, trunk, data.all_train, precision)
     trials = Trials(options.folder, _space(options), options.sampler, options.seed)
     try:
-        _check_same(options, data, trunk)
-        if options.ray:
+        _check_same(options, data, trunk.digests if extraction is None else extraction.engine.digests)
+        if extraction is None:
             _by_actors(options, trials)
         else:
-            extraction = experiment.extraction_of(options, trunk, data.all_train, precision)
             pool, whole = _values(options, data, extraction)
             with interrupts.telling("the trials that have ended are kept; the same command goes on"):
                 while asked := trials.ask(options.together, options.trials):
@@ -121,29 +121,22 @@ def _space(options: SearchOptions) -> dict[str, Any]:
     }
 
 
-_NOT_ALWAYS = {"weights_sha256", "config_sha256", "openvino", "seed", "augmented_views"}
-"""Of what a search is known by: what early ones lack, or ones without augmented views."""
-
-
-def _check_same(options: SearchOptions, data: Data, trunk: Trunk) -> None:
+def _check_same(options: SearchOptions, data: Data, digests: dict[str, str]) -> None:
     """Trials of other images or options must not be compared."""
     free = (
         "trials", "together", "study", "store", "source", "data_dir", "sampler", "weights", "engine", "ray", "cores",
+        "augmented_views", "views_seed",
     )  # fmt: skip
     chosen = {name: value for name, value in dataclasses.asdict(options).items() if name not in free}
-    if options.augments:
-        chosen["views_seed"] = options.drawn_by
-    else:
-        del chosen["augmented_views"], chosen["views_seed"]  # it has none
-    chosen |= {"openvino": options.openvino, "train_sha256": data.all_train.digest, **trunk.digests}
+    views = (options.augmented_views, options.drawn_by) if options.augments else (None, None)
+    chosen |= dict(zip(("augmented_views", "views_seed"), views, strict=True))
+    chosen |= {"openvino": options.openvino, "train_sha256": data.all_train.digest, **digests}
     stored = searches.begin(options.folder, chosen)
-    if options.augments:
-        stored.setdefault("views_seed", stored.get("seed", options.drawn_by))  # in early searches the seed drew them
-    if odd := (stored.keys() ^ chosen.keys()) - _NOT_ALWAYS:
+    if odd := {name for name in stored.keys() ^ chosen.keys() if name not in _OTHER}:
         raise UserError(f"{options.folder}: a search of another version; they differ in {', '.join(sorted(odd))}")
     for name, before in stored.items():
         if name not in chosen:
-            continue  # one of those, which does not matter here
+            continue  # not every backbone has every digest, but other precisions or names then
         now = list(chosen[name]) if isinstance(chosen[name], tuple) else chosen[name]
         if now != before and not (name == "backbone" and in_files(now, before)):  # whose digests are compared
             what = _OTHER.get(name) or f"{flag(name)} {before}, not {now}"

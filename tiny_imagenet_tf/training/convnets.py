@@ -52,8 +52,8 @@ def run(options: ConvnetOptions) -> Run:
             more["recipe_epochs"] = clock.epochs  # the schedule's own end
         if plateau.cuts < SCHEDULE:
             more["partial"] = f"{plateau.cuts} of the recipe's {SCHEDULE} cuts of the learning rate"
-        best = deep.report(clock, **more)
         if "fc-" in words:  # Fig. 1 shows such a layer; convolutions would be gigabytes
             validation = experiment.data.validation
-            experiment.run.write_features(validation, best.features(validation, View("center")))
+            experiment.run.write_features(validation, deep.best.features(validation, View("center")))
+        deep.report(clock, **more)
         return experiment.run

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -135,10 +136,13 @@ class Scratch:
             callbacks=callbacks,
         )
 
-    def report(self, clock: Clock, **more: Any) -> Predictor:
-        """Reports the best snapshot, and returns it; see :meth:`Experiment.report`."""
-        best = Predictor.load(self.experiment.snapshots.best_path)
+    @functools.cached_property
+    def best(self) -> Predictor:
+        """The best snapshot; asked for when training has ended."""
+        return Predictor.load(self.experiment.snapshots.best_path)
+
+    def report(self, clock: Clock, **more: Any) -> None:
+        """Reports the best snapshot; see :meth:`Experiment.report`."""
         drawn = None if self.views == PLAIN else dataclasses.asdict(self.views)
         shown = Training(views=self.views.description, drawn=drawn)
-        self.experiment.report(clock, best.probabilities, crops=best.crops, train=shown, **more)
-        return best
+        self.experiment.report(clock, self.best.probabilities, crops=self.best.crops, train=shown, **more)

@@ -70,6 +70,12 @@ class Engine:
         more = self.network.description if self.network else {}
         return {**self.trunk.description, "precision": self.precision, "resize": self.resize, **more}
 
+    @property
+    def digests(self) -> dict[str, str]:
+        """What the backbone of a head is known by: its files, and the int8 network that was made of it."""
+        more = self.network.description if self.network else {}
+        return self.trunk.digests | {name: more[name] for name in ("quantized_sha256",) if name in more}
+
     def under_openvino(self, images: Split, folder: Path) -> "Engine":
         """Returns the same engine, run by OpenVINO.
 

@@ -57,10 +57,10 @@ def run(study: Study, options: TransferOptions) -> Run:
         UserError: an option, the images or the weights cannot be used; the message names it.
     """
     options.check()
-    data = images.load(options)
-    trunk = trunk_of(options, precision_of(options))
-    with begin(study, options, data=data, engine=options.settled.engine, backbone=trunk.digests) as experiment:
-        made = extraction_of(options, trunk, data.all_train, experiment.precision)
+    data, precision = images.load(options), precision_of(options)
+    trunk = trunk_of(options, precision)
+    made = extraction_of(options, trunk, data.all_train, precision)
+    with begin(study, options, data=data, engine=options.settled.engine, backbone=made.engine.digests) as experiment:
         # New views every epoch go through the whole network; stored values then serve the statistics alone.
         values = extract(experiment, made, training=options.standardize or not options.new_views)
         head, trunk_in = _fresh_head(experiment, trunk, values), partial(trunk_of, options, experiment.precision)

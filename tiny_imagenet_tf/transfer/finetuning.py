@@ -58,9 +58,10 @@ def run(study: Study, options: FinetuneOptions) -> Run:
     policy = hardware.training_policy(learns_in)
     _, learning = split(transfer.trunk_of(options, precision, policy), cut)
     maps = math.prod(frozen.model.output_shape[1:])
-    facts = {"learns_in": learns_in, "engine": options.settled.engine, "backbone": trunk.digests}
+    made = transfer.extraction_of(options, frozen, data.all_train, precision)
+    known = made.engine.digests | trunk.digests
+    facts = {"learns_in": learns_in, "engine": options.settled.engine, "backbone": known}
     with begin(study, options, data=data, source=Run(options.start), **facts) as experiment:
-        made = transfer.extraction_of(options, frozen, data.all_train, experiment.precision)
         _tell_size(options, experiment.data, made, maps)
         values = transfer.extract(experiment, made, training=not options.new_views)
         hardware.set_seed(options.seed)

@@ -143,11 +143,12 @@ def quantized(trunk: Trunk, pixels: Callable[[], np.ndarray], shown: str, folder
     description = folder / f"int8-{hashlib.sha256(key.encode()).hexdigest()[:20]}.xml"
     weights = description.with_suffix(".bin")
     folder.mkdir(parents=True, exist_ok=True)
-    # One process makes it for all: its digest is part of what the values are.
-    with locked(folder / ".int8.lock", f"the int8 network in {folder}", wait=True):
-        if not description.is_file():
-            sweep(folder)
-            _quantize(trunk, pixels(), description)
+    if not description.is_file():
+        # One process makes it for all: its digest is part of what the values are.
+        with locked(folder / ".int8.lock", f"the int8 network in {folder}", wait=True):
+            if not description.is_file():
+                sweep(folder)
+                _quantize(trunk, pixels(), description)
     try:
         model = openvino.Core().read_model(description, weights)
     except RuntimeError as error:

@@ -148,7 +148,7 @@ class ValueOptions(DataOptions):
             self.refuse(("augmented_fraction", "views_seed"), "with --augmented-views 0 no view is stored")
         if self.demo:
             self.refuse(("store",), "--demo keeps its values beside its images")
-        self.check_folders("store")
+        self.check_folder("store", written=False)
         from tiny_imagenet_tf.models import backbones  # only now Keras is loaded
         from tiny_imagenet_tf.transfer import openvino
 
