@@ -26,7 +26,7 @@ def main(config: Config) -> Run:
     from tiny_imagenet_tf.transfer import experiment, finetuning  # TensorFlow is loaded when the recipe runs
 
     if config.demo and config.start is None:
-        config.check_own()
+        TransferOptions.check(config)  # what has nothing to do with a start
         demo = TransferOptions(demo=True, **TransferOptions.DEMO, runs=config.runs, seed=config.seed)
         start = experiment.run(Study("transfer_vanilla", "Transfer Learning vanilla"), demo).path
         config = dataclasses.replace(config, start=start, **inherited(start))

@@ -25,7 +25,6 @@ from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs import networks
 from tiny_imagenet_tf.runs.files import check_output, replacing
 from tiny_imagenet_tf.runs.run import Run
-from tiny_imagenet_tf.runs.snapshots import Snapshots
 from tiny_imagenet_tf.runs.summary import Crops
 
 
@@ -120,7 +119,7 @@ def split(paths: Sequence[Path]) -> tuple[Path | None, Sequence[Path]]:
     if not paths:
         raise UserError("no picture was given")
     first = paths[0].expanduser()
-    named = first.suffix == ".keras" or Run(first).recognized or Snapshots.exist(first / "snapshots")
+    named = first.suffix == ".keras" or Run(first).recognized or Run(first).has_snapshots
     model, shown = (paths[0], paths[1:]) if named else (None, paths)
     if not named and networks.of_another_kind(first):
         raise UserError(f"{first}: a network must be a run directory or a .keras file")

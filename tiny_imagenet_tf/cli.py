@@ -1,6 +1,7 @@
 """What every command does: options from a dataclass in groups, quiet libraries, and errors a person can read."""
 
 import ast
+import contextlib
 import dataclasses
 import functools
 import importlib
@@ -23,6 +24,7 @@ import tyro
 from tiny_imagenet_tf import interrupts
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.progress import quietly
+from tiny_imagenet_tf.runs.run import Run
 
 # TensorFlow's C++ log names every graph rewrite, some of them as errors, and would bury the lines that matter; what
 # really fails raises in Python. oneDNN's kernels are a quarter faster on a CPU without AVX512, too, where TensorFlow
@@ -125,7 +127,9 @@ def _load(chosen: object) -> None:
     devices = getattr(chosen, "devices", ())
     precision = getattr(chosen, "precision", None)
     if resumed := getattr(chosen, "resume", None):  # it keeps its own, as a saved network does
-        precision = _precision_of(resumed)
+        precision = None
+        with contextlib.suppress(UserError, OSError):  # which are told when the run is read
+            precision = Run(resumed).environment.get("precision")
     elif precision:
         precision = hardware.resolve_precision(precision, devices, frozen=getattr(chosen, "FROZEN", False))
     print(hardware.headline(precision, devices))
@@ -134,16 +138,6 @@ def _load(chosen: object) -> None:
 def _line(program: str | None, words: Sequence[str]) -> str:
     """A command line of this program."""
     return shlex.join([*(program.split() if program else ["python", sys.argv[0]]), *words])
-
-
-def _precision_of(run: Path) -> str | None:
-    """What a run was begun with; None where that cannot be read, which is told when the run is."""
-    from tiny_imagenet_tf.runs.run import Run
-
-    try:
-        return Run(run).environment.get("precision")
-    except (UserError, OSError):
-        return None
 
 
 def _end_demo(run: Path, again: str) -> None:

@@ -1,4 +1,4 @@
-"""The numbers of the two papers that are used here, with their tables, sections and figures. Data, no code.
+"""The numbers of the two papers that are used here, with their tables, sections and figures. Data alone.
 
 Milani: P. M. Milani, "The Power of Inception: Tackling the Tiny ImageNet Challenge", CS 231N, 2017.
 Le & Yang: Y. Le and X. Yang, "Tiny ImageNet Visual Recognition Challenge", CS 231N, 2015.

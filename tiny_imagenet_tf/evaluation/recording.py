@@ -27,10 +27,13 @@ def record(
     """
     (validation, probabilities), *tested = answers
     digests = {split.name: split.digest for split, _ in answers}
-    with Run.created(runs, recipe, config) as run:
+    run = Run.create(runs, recipe, config)
+    try:
         run.write_environment(device=hardware.describe_device(alone=True), dataset={"digests": digests}, **facts)
         run.write_validation_predictions(validation, probabilities)
         for test, found in tested:
             run.write_test_predictions(test, found.argmax(axis=1))
         run.write_summary(summary)
+    finally:
+        run.remove_if_empty()  # which it is without figures
     return run

@@ -118,7 +118,18 @@ class Experiment:
         shows = {"tensorboard": self.options.tensorboard, "trackers": self.trackers, "taken_up": self.taken_up}
         return Keeping(self.run, self.snapshots, lambda: self.measure(predict), save, **shows, **more)
 
-    def report(self, clock: Clock, predict: Predict, *, crops: Crops, train: Training, **more: Any) -> Summary:
+    def report(
+        self,
+        clock: Clock,
+        predict: Predict,
+        *,
+        crops: Crops,
+        train: Training,
+        recipe_epochs: int | None = None,
+        hours: float | None = None,
+        notes: Sequence[str] = (),
+        **more: Any,
+    ) -> Summary:
         """Predicts val and test with the best network and writes the summary, beside the paper's figure.
 
         Args:
@@ -126,8 +137,10 @@ class Experiment:
             predict: class probabilities of the best snapshot.
             crops: how it shows an image.
             train: how training images were shown; their number and accuracy are added.
-            more: further fields of the :class:`Summary`, or ``recipe_epochs`` and ``hours`` where they are others than
-                the recipe's and the clock's; ``notes`` are added to those on the images.
+            recipe_epochs: default: the recipe's own.
+            hours: default: the clock's.
+            notes: beside those on the images.
+            more: further fields of the :class:`Summary`.
 
         Returns:
             The summary.
@@ -140,9 +153,9 @@ class Experiment:
         title, row = self.study.title, self.study.row
         if options.departures:
             title, row = f"{title} with {options.departures}", None
-        notes = splits.shortfalls(data.named, data.screened)
+        shortfalls = splits.shortfalls(data.named, data.screened)
         if options.demo:
-            notes, row = ["made-up images: this says nothing of real ones"], None
+            shortfalls, row = ["made-up images: this says nothing of real ones"], None
         # of its whole epoch: a part of one, which began with better weights, has a higher mean
         accuracy = next(
             measured["accuracy"] for measured in self.run.metrics if measured["epoch"] == math.ceil(best.epoch)
@@ -156,12 +169,10 @@ class Experiment:
             best_epoch=best.epoch,
             epochs=clock.epochs,
             snapshots=len(self.snapshots.entries),
-            **{
-                "recipe_epochs": type(options)().epochs,
-                "hours": clock.seconds / 3600,
-                **more,
-                "notes": (*notes, *more.get("notes", ())),
-            },
+            recipe_epochs=recipe_epochs or type(options)().epochs,
+            hours=clock.seconds / 3600 if hours is None else hours,
+            notes=(*shortfalls, *notes),
+            **more,
         )
         self.run.write_summary(summary)
         self._print(summary)

@@ -207,7 +207,7 @@ def take_up(model: keras.Model, keeping: Keeping, per_epoch: int, *, announced: 
 class Supervisor(keras.callbacks.Callback):
     """What a run does between its steps, in this order: count, measure, keep, log, checkpoint.
 
-    Only what shows stands behind it.
+    Only what shows or logs stands behind it.
 
     All of it happens after a step, never after an epoch: at an epoch's end other callbacks may have put averages in
     the place of the weights.

@@ -30,7 +30,7 @@ import itertools
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +56,7 @@ from tiny_imagenet_tf.runs.summary import Summary
 from tiny_imagenet_tf.runs.transfer_values import kept_stores
 from tiny_imagenet_tf.runs.typed import misfits
 
-_PLACES = {"source", "data_dir", "store", "teacher", "start", "runs"}  # made absolute: a run is read from any folder
-_FILES = {"backbone", "weights"}  # likewise, where they are no names
+_FILES = ("backbone", "weights")  # or names
 _CONFIG = {
     "recipe": str, "demo": bool, "seed": int, "source": str | None, "data_dir": str | None, "fraction": float,
     "epochs": float, "input_size": int | None, "resize": str,
@@ -133,10 +132,10 @@ class Run:
                 path = root / f"{recipe}-{started:%Y%m%d-%H%M%S}-{number}"
         run = cls(path)
         stored = {"recipe": recipe, **dataclasses.asdict(config)}
-        for name in (_PLACES | _FILES) & stored.keys():
-            place = stored[name] and Path(stored[name])
-            if place and place.parts[:1] != ("~",) and (name in _PLACES or networks.in_files(str(place))):
-                stored[name] = place.absolute()
+        for name, value in stored.items():  # paths are made absolute: a run is read from any folder
+            named = isinstance(value, Path) or (name in _FILES and networks.in_files(str(value)))
+            if named and Path(value).parts[:1] != ("~",):
+                stored[name] = Path(value).absolute()
         try:
             run.make()
             write_json(path / "config.json", stored)
@@ -162,16 +161,6 @@ class Run:
         if not run.ended:
             raise UserError(f"{told} has no summary.json: only a finished run has figures")
         return run
-
-    @classmethod
-    @contextlib.contextmanager
-    def created(cls, root: Path, recipe: str, config: Any) -> Iterator["Run"]:
-        """Makes a run of one step, as :meth:`create` does; where that fails, nothing of it is left."""
-        run = cls.create(root, recipe, config)
-        try:
-            yield run
-        finally:
-            run.remove_if_empty()
 
     def make(self) -> "Run":
         """Makes the folders, where they are missing, and returns the run."""

@@ -77,10 +77,10 @@ class Scratch:
             built = network()
             classifier, trained = preprocess.classifier(built), preprocess.classifier(built, size=size)
             model = preprocess.behind_views(trained, views)
-            several = steps_together(
+            together = steps_together(
                 experiment.run, steps, options.measure_every, options.checkpoint_every, devices=options.devices
             )
-            compile_for_training(model, optimizer(built), loss, steps_per_execution=several)
+            compile_for_training(model, optimizer(built), loss, steps_per_execution=together)
         return cls(experiment, views, classifier, model)
 
     def fit(

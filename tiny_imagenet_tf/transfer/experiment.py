@@ -193,9 +193,9 @@ def train(
         note: what to add to the run's notes, from the val probabilities (n, classes) of the best head.
     """
     options, data = experiment.options, experiment.data
-    once = experiment.steps.per_epoch
-    pace, long = checkpoint_every or once, options.new_views or checkpoint_every
-    several = steps_together(experiment.run, once, pace) if long else None  # of short ones many
+    per_epoch, steps_are_long = experiment.steps.per_epoch, options.new_views or checkpoint_every
+    checkpoint_every = checkpoint_every or per_epoch
+    together = steps_together(experiment.run, per_epoch, checkpoint_every) if steps_are_long else None
     if options.new_views:
         batches = ImageBatches(data.train, views.MILANI_TRANSFER, options.batch_size, options.seed)
         policy = hardware.training_policy(experiment.precision)  # a graph that is frozen is rewritten; this one is not
@@ -204,16 +204,19 @@ def train(
             model = preprocess.behind_views(_joined(shown, head), views.MILANI_TRANSFER, options.resize)
     else:
         pool = ValuePool.from_views(values.training_views, data.all_train.labels).only(data.rows)
-        batches = ValueBatches(pool, experiment.steps, experiment.classes, several)
-        model, several = head, batches.steps_per_execution
+        batches = ValueBatches(pool, experiment.steps, experiment.classes, together)  # of short steps many
+        model, together = head, batches.steps_per_execution
     loss = losses.smoothed_cross_entropy(options.label_smoothing)
     adam = keras.optimizers.Adam(options.learning_rate, epsilon=losses.ADAM_EPSILON)
-    compile_for_training(model, adam, loss, steps_per_execution=several)
+    compile_for_training(model, adam, loss, steps_per_execution=together)
 
     staircase = schedules.staircase_callback(options.learning_rate, options.learning_rate_decay_per_epoch)
     never_compiled = keras.Model(head.inputs, head.outputs, name=head.name)  # saves the layers alone
     keeping = experiment.keeping(
-        partial(predictions, values, head), never_compiled.save, measure_every=once, checkpoint_every=pace
+        partial(predictions, values, head),
+        never_compiled.save,
+        measure_every=per_epoch,
+        checkpoint_every=checkpoint_every,
     )
     clock = fit(model, batches, keeping, epochs=options.epochs, callbacks=[staircase])
     _save_and_report(experiment, trunk, values, clock, trunk_in, note)

@@ -285,7 +285,7 @@ class FinetuneOptions(TransferOptions):
 
     def check(self) -> None:
         """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
-        self.check_own()
+        super().check()
         if self.start is None:
             raise UserError("--start: name a finished run of transfer_vanilla, transfer_v2 or transfer_v3")
         began = Run.finished(self.start, "--start")
@@ -302,10 +302,6 @@ class FinetuneOptions(TransferOptions):
             )
         if self.weights == "random" and self.seed != began.config["seed"]:
             raise UserError(f"--seed {self.seed}: the random backbone to start from is of seed {began.config['seed']}")
-
-    def check_own(self) -> None:
-        """Raises UserError where an option makes no sense that has nothing to do with the start."""
-        super().check()
 
     @classmethod
     def starting_point(cls, arguments: Sequence[str]) -> "FinetuneOptions":
