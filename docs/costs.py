@@ -5,6 +5,7 @@ python docs/costs.py
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from statistics import median
 
@@ -33,6 +34,12 @@ def rate(name: str, contender: str) -> float:
     return median(json.loads((CPU / f"{name}.json").read_text())["rates"][contender])
 
 
+@cache
+def flop_of(model: int) -> float:
+    """Returns the operations of one image: of Le & Yang's model of a number, or for 0 of the compact Inception."""
+    return forward_flop(le_yang(model) if model else compact_inception())
+
+
 def rows(train: int, tested: int) -> Iterator[tuple[str, float, float]]:
     """Gives what is done, and the seconds that it takes two cores and one GPU.
 
@@ -50,11 +57,11 @@ def rows(train: int, tested: int) -> Iterator[tuple[str, float, float]]:
     crops = 10 * tested / rate("extraction", "TensorFlow engine, bfloat16")  # no int8 where a pass is a step, too
     passes = 10 * train / rate("extraction", "Keras predict, float32")
     yield ALONE, passes + crops, (10 * train + 10 * tested) / PUBLISHED
-    step, compact = rate("training_step", "bfloat16"), forward_flop(compact_inception())
+    step, compact = rate("training_step", "bfloat16"), flop_of(0)
     for name, epochs in (("Baseline", 30), ("Regularized", 60)):
         yield f"{name}, {epochs} epochs", epochs * train / step, epochs * train / BY_HAND
     measured = {record.name: record.summary for record in records.read(ROOT / "results")}
-    sixth, flop = measured["le_yang_model_6"], {number: forward_flop(le_yang(number)) for number in range(1, 10)}
+    sixth, flop = measured["le_yang_model_6"], {number: flop_of(number) for number in range(1, 10)}
     for number in range(1, 10):
         here = measured.get(f"le_yang_model_{number}")
         hours = 40 / here.epochs * here.hours if here else sixth.hours * flop[number] / flop[6]

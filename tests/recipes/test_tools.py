@@ -194,28 +194,44 @@ def test_what_cannot_be_done_is_said(recipe, model, photos, tmp_path, pictures_g
         predict.main(predict.Config((model, *(tmp_path / each for each in pictures_given)), **options))
 
 
-def test_the_doctor_finds_nothing_wrong_with_good_data(recipe, tree, tmp_path, capsys):
+@pytest.fixture
+def well(monkeypatch):
+    """A machine with room on its disk, and nothing amiss with a GPU."""
+    monkeypatch.setattr(checkup, "room", lambda path: (path, 100 * 2**30))
+    monkeypatch.setattr(checkup.hardware, "gpu_without_cuda", lambda: False)
+
+
+def test_the_doctor_ends_with_1_where_the_disk_is_nearly_full(recipe, well, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(checkup, "room", lambda path: (path, 2 * 2**30))
+    doctor = recipe("doctor")
+    with pytest.raises(SystemExit) as ended:
+        doctor.main(doctor.Config(data_dir=tmp_path / "data"))
+    told = "2.0 GiB are free; dataset and transfer values need about 3"
+    assert ended.value.code == 1 and told in capsys.readouterr().out
+
+
+def test_the_doctor_finds_nothing_wrong_with_good_data(recipe, well, tree, tmp_path, capsys):
     doctor = recipe("doctor")
     assert doctor.examine(doctor.Config(source=tree, data_dir=tmp_path / "data")) == []
     told = capsys.readouterr().out
     assert "Nothing is wrong" in told and "24 train, 12 validation, 5 test" in told and "CPU" in told
 
 
-def test_the_doctor_names_what_is_wrong_with_data(recipe, tree, tmp_path):
+def test_the_doctor_names_what_is_wrong_with_data(recipe, well, tree, tmp_path):
     doctor = recipe("doctor")
     (tree / "val/images/val_3.JPEG").write_text("no")
     (wrong,) = doctor.examine(doctor.Config(source=tree, data_dir=tmp_path / "data"))
     assert "val_3.JPEG: not a JPEG file" in wrong
 
 
-def test_the_doctor_looks_at_records(recipe, builder, tmp_path, monkeypatch):
+def test_the_doctor_looks_at_records(recipe, well, builder, tmp_path, monkeypatch):
     doctor = recipe("doctor")
     monkeypatch.setattr(splits, "verify", lambda builder: (_ for _ in ()).throw(UserError("the records differ")))
     tree = next(builder.data_path.parents[4].glob("tiny-imagenet-200"))
     assert doctor.examine(doctor.Config(source=tree, data_dir=builder.data_path.parents[3])) == ["the records differ"]
 
 
-def test_the_doctor_tells_of_a_model(recipe, tree, tmp_path):
+def test_the_doctor_tells_of_a_model(recipe, well, tree, tmp_path):
     doctor = recipe("doctor")
     images = keras.Input((64, 64, 3))
     x = keras.layers.GlobalAveragePooling2D()(images)
@@ -415,14 +431,14 @@ def test_classes_keep_their_names_where_a_model_held_none(recipe, tmp_path):
     assert networks.classes_of(made) == Classes.of(wnids, official())
 
 
-def test_what_is_wrong_with_data_is_told_with_a_model_too(recipe, tree, tmp_path):
+def test_what_is_wrong_with_data_is_told_with_a_model_too(recipe, well, tree, tmp_path):
     doctor = recipe("doctor")
     (tree / "val/images/val_3.JPEG").write_text("no")
     wrong = doctor.examine(doctor.Config(source=tree, data_dir=tmp_path / "data", model=tmp_path / "none.keras"))
     assert len(wrong) == 2 and "val_3.JPEG" in wrong[0] and "none.keras: neither" in wrong[1]
 
 
-def test_a_model_without_images_is_not_looked_at(recipe, tree, model, tmp_path):
+def test_a_model_without_images_is_not_looked_at(recipe, well, tree, model, tmp_path):
     doctor = recipe("doctor")
     (tree / "val/images/val_3.JPEG").write_text("no")
     wrong = doctor.examine(doctor.Config(source=tree, data_dir=tmp_path / "data", model=model))
@@ -430,14 +446,14 @@ def test_a_model_without_images_is_not_looked_at(recipe, tree, model, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["doctor", "export"])
-def test_no_images_at_all_are_refused(recipe, model, tmp_path, name):
+def test_no_images_at_all_are_refused(recipe, well, model, tmp_path, name):
     tool = recipe(name)
     options = {"output": tmp_path / "out"} if name == "export" else {}
     with pytest.raises(UserError, match="--images 0: must be at least 1"):
         tool.main(tool.Config(model=model, images=0, **options))
 
 
-def test_networks_of_other_shapes_are_refused_by_the_doctor(recipe, tree, tmp_path):
+def test_networks_of_other_shapes_are_refused_by_the_doctor(recipe, well, tree, tmp_path):
     doctor = recipe("doctor")
     values = keras.Input((12,))
     keras.Model(values, keras.layers.Dense(4)(values)).save(tmp_path / "head.keras")

@@ -31,11 +31,6 @@ def test_help_gives_defaults_and_the_papers_values(recipe):
     assert "Paper: 0.713" in text and "val error" in text
 
 
-def test_an_unknown_option_is_an_error():
-    done = call("transfer_vanilla", "--learningrate", "1")
-    assert done.returncode == 2 and "learningrate" in done.stderr + done.stdout
-
-
 def test_a_bad_input_is_one_message_without_traceback(tmp_path, tiny_imagenet):
     done = tiny_imagenet("transfer", "vanilla", "--weights", tmp_path / "nowhere.h5")
     assert done.returncode == 2

@@ -1,7 +1,5 @@
 """t-SNE keeps neighbours together; neighbours are counted by class."""
 
-import json
-
 import numpy as np
 import pytest
 
@@ -31,11 +29,3 @@ def test_neighbours_are_counted_by_class_without_the_image_itself():
 
 def test_a_class_in_two_parts_is_labelled_in_the_larger_one():
     assert embedding.densest(np.array([[0, 0], [0, 0.01], [0.01, 0], [1, 1], [1, 1.01]])).tolist() == [0, 0]
-
-
-@pytest.fixture
-def store(tmp_path):
-    (tmp_path / "key.json").write_text(json.dumps({"shard_rows": 4}))
-    for shard in (0, 2):
-        np.save(tmp_path / f"shard-{shard:05d}.npy", np.arange(4 * shard, 4 * shard + 4, dtype=np.float16)[:, None])
-    return tmp_path

@@ -202,10 +202,11 @@ def test_only_ordinary_files_are_written_and_they_keep_their_mode(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(UserError, match="--output .*pipe: is there already, and is no ordinary file"):
         files.check_output("--output", tmp_path / "pipe")
-    (tmp_path / "mine").touch(0o600)
+    (tmp_path / "mine").touch()
+    (tmp_path / "mine").chmod(0o604)
     with files.replacing(tmp_path / "mine") as file:
         file.write(b"new")
-    assert stat.S_IMODE((tmp_path / "mine").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "mine").stat().st_mode) == 0o604
 
 
 def test_a_project_with_a_list_of_classes_is_no_dataset(tmp_path):

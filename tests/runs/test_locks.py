@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -90,22 +89,29 @@ def test_of_two_downloads_to_one_place_the_second_waits_for_the_first(tree, tmp_
 
 
 CREATE = """
-import dataclasses
-from tiny_imagenet_tf.runs.run import Run
-time.sleep(max(0, float(sys.argv[2]) - time.time()))
-run = Run.create(Path(sys.argv[1]), "recipe", dataclasses.make_dataclass("Config", [])())
-run.write_environment(seed=int(sys.argv[3]))
+import dataclasses, datetime
+from types import SimpleNamespace
+from tiny_imagenet_tf.runs import run as runs
+now = datetime.datetime(2026, 1, 1)  # for all
+runs.datetime = SimpleNamespace(datetime=SimpleNamespace(now=lambda zone: now), UTC=datetime.UTC)
+print("ready", flush=True)
+sys.stdin.readline()
+run = runs.Run.create(Path(sys.argv[1]), "recipe", dataclasses.make_dataclass("Config", [])())
+run.write_environment(seed=int(sys.argv[2]))
 print(run.path.name)
 """
 
 
-def test_twenty_four_starts_in_one_second_have_their_own_folders(tmp_path):
-    at = time.time() + 5  # all of them are there by then
-    starts = [start(CREATE, tmp_path, at, number) for number in range(24)]
+def test_twelve_starts_in_one_second_have_their_own_folders(tmp_path):
+    starts = [start(CREATE, tmp_path, number) for number in range(12)]
+    assert all(each.stdout.readline() == "ready\n" for each in starts)
+    for each in starts:
+        print(file=each.stdin, flush=True)
     names = [each.communicate()[0].strip() for each in starts]
-    assert len(set(names)) == 24 and all(names)
+    first = "recipe-20260101-000000"
+    assert set(names) == {first, *(f"{first}-{number}" for number in range(2, 13))}
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
-    assert sorted(Run(tmp_path / name).environment["seed"] for name in names) == list(range(24))
+    assert sorted(Run(tmp_path / name).environment["seed"] for name in names) == list(range(12))
 
 
 WRITE = """

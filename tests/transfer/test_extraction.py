@@ -111,11 +111,11 @@ def contents(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_killed_at_a_random_shard_and_resumed_it_is_identical(undisturbed, tmp_path, tiny_backbone):
+def test_killed_at_a_shard_and_resumed_it_is_identical(undisturbed, tmp_path, tiny_backbone):
     command, expected = undisturbed
     words, pipe = [str(tmp_path / "killed"), "told", tiny_backbone], subprocess.PIPE
     victim = subprocess.Popen([*command, *words], stdin=pipe, stdout=pipe, text=True)
-    written = 1 + time.time_ns() % 23  # of 24 shards
+    written = 7  # of 24 shards
     for number in range(written):
         assert victim.stdout.readline().startswith("shard")
         if number < written - 1:

@@ -12,7 +12,6 @@ from keras import layers
 from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.data import splits, synthetic
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.evaluation.metrics import mcnemar
 from tiny_imagenet_tf.evaluation.predict import Predictor
 from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.models import backbones
@@ -308,11 +307,6 @@ def test_the_images_are_the_starts_those_held_out_as_well(start, tmp_path):
     found.check()
     with pytest.raises(UserError, match="has learned some of these images"):
         dataclasses.replace(found, fraction=1.0).check()
-
-
-@pytest.mark.parametrize(("counts", "expected"), [((0, 0), 1), ((5, 5), 1), ((0, 10), 2 / 1024), ((2, 8), 112 / 1024)])
-def test_mcnemars_exact_test(counts, expected):
-    assert mcnemar(*counts) == mcnemar(*counts[::-1]) == pytest.approx(expected)
 
 
 def test_a_start_of_other_classes_is_refused_before_anything_is_made(options, tmp_path):

@@ -54,7 +54,7 @@ def test_views_are_drawn_evenly_and_some_images_have_fewer():
     two = pool(((whole, images), (extra, images[2:])), labels=np.zeros(4, int))
     assert two.counts.tolist() == [1, 1, 2, 2]
     batches = batches_of(two, 4, classes=1)
-    shown = np.concatenate([epoch(batches, number)[0] for number in range(40)])
+    shown = np.concatenate([values.numpy() for values, _ in batches.dataset(0, 40)])
     for image, low, high in ((0, 0, 0), (1, 0, 0), (2, 0.2, 0.8), (3, 0.2, 0.8)):
         share = shown[shown[:, 0] == image][:, 1].mean()
         assert low <= share <= high
