@@ -9,7 +9,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-from keras import layers
+from keras import Model, layers
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from tiny_imagenet_tf.models import build
@@ -30,7 +32,7 @@ POOLS = {layers.MaxPooling2D: "max pool", layers.AveragePooling2D: "avg pool"}
 GAP = 0.14  # between boxes, in columns
 
 
-def parents(layer):
+def parents(layer: layers.Layer) -> list[layers.Layer]:
     """The layers a layer reads, where a convolution stands for its normalization and ReLU too."""
     inputs = layer.input if isinstance(layer.input, list) else [layer.input]
     found = [tensor._keras_history.operation for tensor in inputs]
@@ -40,16 +42,17 @@ def parents(layer):
     ]
 
 
-def size(pair, strides=(1, 1)):
+def size(pair: tuple[int, int], strides: tuple[int, int] = (1, 1)) -> str:
+    """A kernel's size, and its stride where that is not 1."""
     return f"{pair[0]}x{pair[1]}" + (f" / {strides[0]}" if strides[0] > 1 else "")
 
 
-def layers_of(model, block):
+def layers_of(model: Model, block: str) -> set[str]:
     """The names of a block's layers."""
     return {layer.name for layer in model.layers if f"{layer.name}_".startswith(f"{block}_")}
 
 
-def describe(layer):
+def describe(layer: layers.Layer) -> tuple[str, str]:
     """A box's colour and text."""
     if isinstance(layer, layers.Conv2D):
         return "convolution", f"{size(layer.kernel_size, layer.strides)}\n{layer.filters}"
@@ -59,14 +62,14 @@ def describe(layer):
     return "join", f"concatenate\n{layer.output.shape[-1]}"
 
 
-def paths_to(layer, inside):
+def paths_to(layer: layers.Layer, inside: set[str]) -> list[list[layers.Layer]]:
     """Every way from outside the block to a layer, from left to right; the first of each is outside."""
     if layer.name not in inside:
         return [[layer]]
     return [[*path, layer] for parent in parents(layer) for path in paths_to(parent, inside)]
 
 
-def draw_block(axes, model, name, title):
+def draw_block(axes: Axes, model: Model, name: str, title: str) -> None:
     """One block as the papers draw it: from the bottom to the top, one column a way through it."""
     inside = layers_of(model, name)
     paths = paths_to(model.get_layer(name), inside)
@@ -95,16 +98,18 @@ def draw_block(axes, model, name, title):
     axes.axis("off")
 
 
-def is_bar(layer, inside):
+def is_bar(layer: layers.Layer, inside: set[str]) -> bool:
     """Whether a layer is drawn across all its columns: the input and the concatenations."""
     return layer.name not in inside or isinstance(layer, layers.Concatenate)
 
 
-def centre(columns):
+def centre(columns: set[int]) -> float:
+    """The middle of some columns."""
     return sum(columns) / len(columns)
 
 
-def box(axes, x, y, text, colour, width, height=0.62):
+def box(axes: Axes, x: float, y: float, text: str, colour: str, width: float, height: float = 0.62) -> None:
+    """A box with text, by its middle."""
     pad = 0.05
     corner = (x - width / 2 + pad, y - height / 2 + pad)
     style = {"boxstyle": f"round,pad={pad}", "facecolor": colour, "edgecolor": "0.35", "linewidth": 0.8}
@@ -112,7 +117,7 @@ def box(axes, x, y, text, colour, width, height=0.62):
     axes.text(x, y, text, ha="center", va="center", fontsize=7.5, linespacing=1.25)
 
 
-def save_blocks(file, model, *rows):
+def save_blocks(file: str, model: Model, *rows: dict[str, str]) -> None:
     """A picture of blocks, each row a dict of titles by block name."""
     ways = [[len(paths_to(model.get_layer(name), layers_of(model, name))) for name in row] for row in rows]
     figure = plt.figure(figsize=(0.95 * max(map(sum, ways)), 4.4 * len(rows)), layout="constrained")
@@ -123,11 +128,11 @@ def save_blocks(file, model, *rows):
     save(figure, file)
 
 
-def kind_of(model, block):
+def kind_of(model: Model, block: str) -> str:
     """What a block of a network is, told by its layers."""
     inside = [model.get_layer(name) for name in layers_of(model, block)]
 
-    def has(kind, more_than=0):
+    def has(kind: type, more_than: int = 0) -> bool:
         return sum(isinstance(layer, kind) for layer in inside) > more_than
 
     if not has(layers.Concatenate):
@@ -139,14 +144,14 @@ def kind_of(model, block):
     return "type-2" if any(getattr(layer, "kernel_size", 0) == (1, 7) for layer in inside) else "type-1"
 
 
-def blocks_of(model):
+def blocks_of(model: Model) -> list[str]:
     """The blocks of a network in order: layers whose name no other block's name starts."""
     names = [layer.name for layer in model.layers[1:]]
     ends = [name for name in names if not any(name.startswith(f"{other}_") for other in names)]
     return [name for name in ends if not name.endswith(("_conv", "_bn"))]
 
 
-def explain(model, name, kind):
+def explain(model: Model, name: str, kind: str) -> str:
     """The text in a block's box."""
     layer = model.get_layer(name)
     if kind == "convolution":
@@ -159,7 +164,7 @@ def explain(model, name, kind):
     return f"inception {kind}"
 
 
-def draw_network(axes, model, title, room):
+def draw_network(axes: Axes, model: Model, title: str, room: int) -> None:
     """A network as a column of blocks from top to bottom, with its layers' names and the shapes out."""
     rows = [("images", "input", "join", model.input_shape[1:])]
     for name in blocks_of(model):
@@ -176,13 +181,15 @@ def draw_network(axes, model, title, room):
     axes.axis("off")
 
 
-def save(figure, file):
+def save(figure: Figure, file: str) -> None:
+    """Writes a figure, the same from the same drawing."""
     FIGURES.mkdir(exist_ok=True)
     figure.savefig(FIGURES / file, dpi=130, bbox_inches="tight", metadata={"Software": None})
     plt.close(figure)
 
 
-def main():
+def main() -> None:
+    """Draws all."""
     plt.switch_backend("agg")
     inception, compact = build("inception_v3", classes=1000, dropout_rate=0.2), build("compact_inception")
     save_blocks("blocks_type1.png", inception, {"mixed0": "Inception type-1 (mixed0)"})

@@ -114,20 +114,6 @@ def test_file_names_of_a_run_are_known_to_its_room_alone():
     assert {file: found for file, found in known.items() if found} == {}
 
 
-def test_every_public_function_says_its_types():
-    bare = []
-    for file in FILES:
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
-                arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
-                untyped = [
-                    each.arg for each in arguments if each.annotation is None and each.arg not in ("self", "cls")
-                ]
-                if untyped or node.returns is None:
-                    bare.append(f"{file.relative_to(ROOT)}:{node.lineno} {node.name} {untyped}")
-    assert bare == []
-
-
 def test_tensorflow_is_for_data_and_for_the_engines_of_cpus_alone():
     allowed = {"data", "hardware.py", "cli.py"}
     found = {

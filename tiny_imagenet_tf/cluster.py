@@ -67,7 +67,7 @@ def actors(address: str, cores: int, most: int, kind: type, *arguments: Any) -> 
 def _in_place(kind: type) -> type:
     """A class whose objects work in a folder, since relative paths mean the same everywhere, and on their cores."""
 
-    def begin(self, folder: str, cores: int | None, *arguments: Any) -> None:
+    def begin(self: Any, folder: str, cores: int | None, *arguments: Any) -> None:
         os.chdir(folder)
         if cores:  # Ray counts cores, but binds no process to them
             from tiny_imagenet_tf import hardware  # only now Keras is loaded

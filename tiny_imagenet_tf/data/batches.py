@@ -88,7 +88,7 @@ class Steps:
     batch_size: int
     seed: int
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 1 <= self.batch_size <= self.images:
             raise UserError(f"--batch-size {self.batch_size}: must be from 1 to the {self.images} training images")
 

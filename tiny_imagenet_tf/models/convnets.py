@@ -130,15 +130,15 @@ def convnet(
     return keras.Model(images, x, name=name)
 
 
-def _flat(x: KerasTensor):
+def _flat(x: KerasTensor) -> KerasTensor:
     return layers.Flatten(name="flatten")(x) if len(x.shape) == 4 else x
 
 
-def _spatial_axes():
+def _spatial_axes() -> tuple[int, int]:
     return (1, 2) if keras.config.image_data_format() == "channels_last" else (2, 3)
 
 
-def _prelu(x: KerasTensor, name: str):
+def _prelu(x: KerasTensor, name: str) -> KerasTensor:
     shared_axes = _spatial_axes() if len(x.shape) == 4 else None
     return layers.PReLU(keras.initializers.Constant(0.25), shared_axes=shared_axes, name=name)(x)
 

@@ -22,7 +22,7 @@ def forward_flop(model: keras.Model) -> int:
     return sum(_layer_flop(layer) for layer in model.layers)
 
 
-def _layer_flop(layer):
+def _layer_flop(layer: layers.Layer) -> int:
     values = prod(_fixed(layer, layer.output.shape))
     if isinstance(layer, layers.Conv2D):
         positions = values // layer.filters
@@ -38,7 +38,7 @@ def _layer_flop(layer):
     return 0
 
 
-def _fixed(layer, shape):
+def _fixed(layer: layers.Layer, shape: tuple[int | None, ...]) -> tuple[int, ...]:
     if None in shape[1:]:
         raise ValueError(f"layer {layer.name!r} has no fixed shape: {shape}; build with a fixed input_shape")
     return shape[1:]

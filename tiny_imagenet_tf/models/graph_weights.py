@@ -5,6 +5,8 @@ layer is its place: the inputs of every layer are ordered, so walking back from 
 networks meets their layers in pairs.
 """
 
+from collections.abc import Iterable
+
 import keras
 
 # What must agree for two layers to compute the same, apart from their weights.
@@ -43,7 +45,7 @@ def copy_by_structure(source: keras.Model, target: keras.Model) -> None:
             ours.set_weights(theirs.get_weights())
 
 
-def _last_map(model):
+def _last_map(model: keras.Model) -> tuple[keras.KerasTensor, keras.layers.Layer | None]:
     """What the global pooling of a head, a chain of layers, reads, and a normalization of what that gives, or None.
 
     Without a pooling it is the last 4D tensor.
@@ -65,7 +67,9 @@ def _last_map(model):
     return last, None
 
 
-def _paired_layers(their_map, our_map):
+def _paired_layers(
+    their_map: keras.KerasTensor, our_map: keras.KerasTensor
+) -> Iterable[tuple[keras.Operation, keras.Operation]]:
     pairs = {}  # by their layer's id: (their layer, our layer)
     taken = set()  # ids of our layers in pairs
     waiting = [(_layer(their_map), _layer(our_map))]
@@ -83,7 +87,7 @@ def _paired_layers(their_map, our_map):
     return pairs.values()
 
 
-def _compare(theirs, ours, their_inputs, our_inputs):
+def _compare(theirs: keras.Operation, ours: keras.Operation, their_inputs: int, our_inputs: int) -> None:
     for what, a, b in (
         ("kind", type(theirs).__name__, type(ours).__name__),
         ("number of inputs", their_inputs, our_inputs),
@@ -94,15 +98,15 @@ def _compare(theirs, ours, their_inputs, our_inputs):
             raise ValueError(f"not the same network: {what} is {a} in {theirs.name!r}, {b} in {ours.name!r}")
 
 
-def _weights(layer):
+def _weights(layer: keras.Operation) -> list[keras.Variable]:
     return getattr(layer, "weights", [])  # an operation, such as a product of two maps, is no layer
 
 
-def _layer(tensor):
+def _layer(tensor: keras.KerasTensor) -> keras.Operation:
     return tensor._keras_history.operation  # Keras has no public way from a tensor to its layer
 
 
-def _inputs(layer):
+def _inputs(layer: keras.Operation) -> list[keras.KerasTensor]:
     if isinstance(layer, keras.layers.InputLayer):
         return []
     return keras.tree.flatten(layer.input)

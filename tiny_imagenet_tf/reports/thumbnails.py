@@ -39,7 +39,7 @@ class Sprite:
 class Images:
     """Images of the prepared dataset by split and row; splits are read when first asked for."""
 
-    def __init__(self, builder):
+    def __init__(self, builder: splits.Prepared):
         self._builder = builder
 
     @classmethod

@@ -3,7 +3,9 @@
 import hashlib
 import io
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -13,6 +15,8 @@ from tiny_imagenet_tf.data import official_layout
 
 DOWNLOAD = "the official archive"
 URL = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
+Examples = Iterator[tuple[str, dict[str, Any]]]
+"""What TFDS writes: of each image its name and its features."""
 
 
 # A module that is loaded again, as notebooks do, must not register a second time.
@@ -43,7 +47,7 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=_AGAIN):
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First release."}  # noqa: RUF012 (TFDS reads a class attribute)
 
-    def __init__(self, *, source: str | Path | None = None, made_from: str | None = None, **kwargs):
+    def __init__(self, *, source: str | Path | None = None, made_from: str | None = None, **kwargs: Any):
         self._source, self._made_from = source, made_from
         if source is not None and made_from is None:
             root = Path(kwargs.get("data_dir") or tfds.core.constants.DATA_DIR).expanduser()
@@ -68,7 +72,7 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=_AGAIN):
             metadata=tfds.core.MetadataDict(),
         )
 
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager):
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Examples]:
         root = self._source or dl_manager.download_and_extract(URL)
         with progress.bar("verifying") as bar:
             layout = official_layout.read(Path(root), on_file=bar.update)
@@ -84,7 +88,7 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=_AGAIN):
         )
         return {split: self._generate_examples(split, found) for split, found in layout.examples.items() if found}
 
-    def _generate_examples(self, split, examples):
+    def _generate_examples(self, split: str, examples: Sequence[official_layout.Example]) -> Examples:
         for example in progress.bar(f"writing {split}", len(examples), over=examples):
             name, image = example.path.name, io.BytesIO(example.path.read_bytes())  # TFDS opens paths slowly
             yield name, {"image": image, "label": example.label, "box": example.box, "file_name": name}
