@@ -53,7 +53,7 @@ def main() -> None:
     """Runs the steps and writes the page."""
     parts = [
         "# A tour",
-        "Commands on made-up images, with what they print. In `loss 6.070 + 0.002` the second number is the L2\n"
+        "Commands on made-up images, with what they print. In `loss 6.1 + 0.002` the second number is the L2\n"
         "penalty; `mixed0` is the layer at which the demo cuts the backbone; `*` marks the best size of an\n"
         "ensemble. `docs/make_tour.py` runs them and writes this page.",
     ]

@@ -1,4 +1,4 @@
-"""Makes Tiny-ImageNet-C of the val images at hand: corruptions of five severities each, for robustness.
+"""Makes Tiny-ImageNet-C of the val images: corruptions of five severities each, for robustness.
 
 Fourteen of the fifteen corruptions of Hendrycks and Dietterich (2019), with their constants for 64x64 pixels; frost,
 which needs photographs, is left out. Their published set shows other pictures of the same 200 classes, scaled down from

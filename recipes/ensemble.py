@@ -115,13 +115,11 @@ def _members(config: Config) -> "list[Member]":
 
 def _training(members: "list[Member]") -> dict[str, Any]:
     """What a table must know of the members' training: of one run, or what each of several has less than its recipe."""
-    if going := {member.run.path.name for member in members if not member.run.ended}:
-        return {"partial": f"{', '.join(sorted(going))}: has not ended"}
-    runs = {member.run.path: member.run.summary for member in members}
-    if len(runs) == 1:
-        (summary,) = runs.values()
+    runs = {member.run.path: member.run.summary if member.run.ended else None for member in members}
+    if len(runs) == 1 and (summary := next(iter(runs.values()))):
         return {name: getattr(summary, name) for name in ("train", "epochs", "recipe_epochs", "partial")}
-    short = [f"{each.title}: {', '.join(each.shortfalls)}" for each in runs.values() if each.shortfalls]
+    short = [f"{each.title}: {', '.join(each.shortfalls)}" for each in runs.values() if each and each.shortfalls]
+    short += [f"{path.name}: has not ended" for path, summary in runs.items() if summary is None]
     return {"partial": "; ".join(short) or None}
 
 

@@ -337,7 +337,7 @@ def test_links_are_followed(bad_tree, whole_tree, tmp_path, how):
 
 def test_one_class_alone_is_nothing_to_train_on(tmp_path):
     tree = synthetic.write(tmp_path, synthetic.Sizes(classes=1, train=3, validation=2, test=1))
-    with pytest.raises(UserError, match="1 class in its wnids.txt"):
+    with pytest.raises(UserError, match="1 class in their wnids.txt"):
         images.load(DataOptions(source=tree, data_dir=tmp_path / "data"))
     validation = splits.load(splits.prepare(tree, tmp_path / "data"), "validation")
     with pytest.raises(UserError, match="there is nothing to tell apart"):

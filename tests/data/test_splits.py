@@ -2,6 +2,7 @@ import errno
 import importlib
 import io
 import os
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -222,8 +223,11 @@ def test_records_that_are_withheld_or_somebody_elses_are_not_called_damaged(tree
         with pytest.raises(DatasetError, match=r"cannot be read \(.*Permission denied\)$"):
             splits.load(builder, "train")
     (builder.data_path / "metadata.json").write_text("{}")
+    with pytest.raises(DatasetError, match=r"damaged \(no digests\); delete that folder and run again"):
+        splits.prepare(tree, tmp_path / "data")  # in a folder that is this package's by its name
+    shutil.copytree(builder.data_path.parent, tmp_path / "shared/tiny_imagenet")
     with pytest.raises(DatasetError, match="were not prepared by this package; choose another --data-dir"):
-        splits.prepare(tree, tmp_path / "data")
+        splits.existing_download(tmp_path / "shared")
 
 
 def test_loaded_again_the_builder_is_not_registered_twice():

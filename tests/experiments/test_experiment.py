@@ -148,9 +148,14 @@ def test_a_run_goes_on_with_the_images_it_was_begun_with_only(config, tmp_path, 
     assert str(begun.run.path) in capsys.readouterr().out
     again = begin(dataclasses.replace(config, resume=begun.run.path, epochs=9))
     assert again.run == begun.run and begun.run.config["epochs"] == config.epochs, "it has not gone on yet"
-    for _ in range(2):  # in stages
-        again.taken_up()
-    assert begun.run.config["epochs"] == 9 and len(begun.run.environment["resumed"]) == 1
+    for each in (again.part("shallow"), again):  # in stages
+        each.taken_up()
+        assert begun.run.config["epochs"] == 9 and len(begun.run.environment["resumed"]) == 1
+    begun.run.write_summary(Summary("ended", Validation(12, 0.5)))
+    begun.run.checkpoint.write_bytes(b"is looked at later")
+    longer = begin(dataclasses.replace(config, resume=begun.run.path, epochs=10))
+    longer.part("shallow").taken_up()
+    assert begun.run.config["epochs"] == 9, "until its last network goes on, too"
 
     other = synthetic.write(tmp_path / "other", synthetic.Sizes(classes=4, train=6, validation=3, test=5), seed=1)
     changed = dataclasses.replace(config, resume=begun.run.path, source=other, data_dir=tmp_path / "other")
@@ -199,7 +204,10 @@ def test_a_run_keeps_its_figures_until_all_that_it_goes_on_from_was_read(config)
 def test_a_run_that_never_began_says_what_to_do(config):
     run = begin(config).run
     (run.path / "environment.json").unlink()
-    with pytest.raises(UserError, match="was stopped before it began, without environment.json; remove it"):
+    with pytest.raises(UserError, match="its environment.json is not there: it was stopped before it began; remove"):
+        begin(dataclasses.replace(config, resume=run.path))
+    run.write_metrics([{"epoch": 1}])
+    with pytest.raises(UserError, match="its environment.json is gone; put it back"):
         begin(dataclasses.replace(config, resume=run.path))
 
 

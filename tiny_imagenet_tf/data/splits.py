@@ -25,7 +25,14 @@ from tensorflow_datasets.core.download.util import DownloadError
 
 from tiny_imagenet_tf.data import archives, official_layout
 from tiny_imagenet_tf.data.official_layout import DatasetError
-from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import DOWNLOAD, URL, Builder, files_of, place_of
+from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import (
+    DOWNLOAD,
+    OF_SOURCES,
+    URL,
+    Builder,
+    files_of,
+    place_of,
+)
 from tiny_imagenet_tf.data.untuned import untuned
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs.files import check_folder, locked, part_of, room, settle, sweep, writing
@@ -184,6 +191,8 @@ def _existing(kept: Path) -> Prepared | None:
         words = dict(builder.info.metadata["words"]) if digests else {}
     except _OF_TFDS as error:
         raise _damaged(kept, error) from error
+    if not digests and kept.parent.name == OF_SOURCES:
+        raise _damaged(kept, "no digests")
     if not digests:
         raise DatasetError(
             f"the records in {kept / 'tiny_imagenet'} were not prepared by this package; choose another --data-dir"
@@ -324,7 +333,7 @@ def load(builder: Prepared, split: str) -> Split:
 def check_classes(wnids: Sequence[str]) -> None:
     """Raises UserError where there are no two classes: everything would be right."""
     if len(wnids) < 2:
-        raise UserError(f"--source: {len(wnids)} class in its wnids.txt; there is nothing to tell apart")
+        raise UserError(f"the images have {len(wnids)} class in their wnids.txt; there is nothing to tell apart")
 
 
 def load_all(builder: Prepared, fraction: float = 1) -> dict[str, Split]:

@@ -93,7 +93,8 @@ class Experiment:
 
     def part(self, name: str) -> "Experiment":
         """Returns the same experiment with a directory inside the run's, for a network that comes before."""
-        return dataclasses.replace(self, run=Run(self.run.path / name).make(), trackers=(), taken_up=_nothing)
+        noted = _nothing if self.run.ended else self.taken_up  # what has ended goes on with its last network alone
+        return dataclasses.replace(self, run=Run(self.run.path / name).make(), trackers=(), taken_up=noted)
 
     def measure(self, predict: Predict) -> dict[str, float]:
         """Measures a network: ``val_loss``, ``val_accuracy``, ``val_top5``, and ``selection_accuracy``, which picks."""

@@ -198,7 +198,7 @@ class RunOptions(DataOptions):
                 name = flag("epochs" if self.until == self.epochs else "stop_after")
                 raise UserError(f"{name} {self.until}: the run to resume has {trained:g} already; give as many or more")
         else:
-            self.check_folder("runs")
+            self.check_folder("runs", written=not getattr(self, "distributed", False))  # of many processes by one
         if self.track is not None:
             extras.require("--track", "track", self.track)
         if self.tensorboard:

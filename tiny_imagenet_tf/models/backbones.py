@@ -258,7 +258,10 @@ def with_head(backbone: Backbone, *, dtype: str = "float32") -> Trunk:
     scores = network.outputs[0]
     if ends_in(network, "softmax"):
         scores = keras.ops.log(keras.ops.maximum(scores, 1e-30))
-    return _trunk(network, scores, backbone, network.layers[-1].name, backbone.input_size, "imagenet")
+    trunk = _trunk(network, scores, backbone, network.layers[-1].name, backbone.input_size, "imagenet")
+    if dtype != "float32":
+        trunk.description["scores"] = "float32"  # early ones were rounded
+    return trunk
 
 
 def ends_in(model: keras.Model, name: Literal["softmax", "sigmoid"]) -> bool:
@@ -455,9 +458,11 @@ def _under_policy(model: keras.Model) -> keras.Model:
         return model
     scores = []
     for tensor in model.outputs:
-        scores.append(tensor._keras_history.operation)
-        while type(scores[-1]).__name__ in ("Activation", "Softmax", "Dropout", "Flatten"):
-            scores.append(scores[-1].input._keras_history.operation)
+        scores.append(last := tensor._keras_history.operation)
+        while type(last).__name__ in ("Activation", "Softmax", "Dropout", "Flatten", "Reshape"):
+            last = last.input._keras_history.operation
+        if isinstance(last, keras.layers.Dense | keras.layers.Conv2D):
+            scores.append(last)
 
     def dtype_of(layer: keras.layers.Layer) -> str | None:
         return policy.name if layer.dtype_policy.name == "float32" and layer not in scores else None
@@ -498,7 +503,7 @@ def _values(network: keras.Model, backbone: Backbone, layer: str) -> keras.Keras
             f"--layer {layer}: {backbone.name} has no such layer; avg_pool, or say {', '.join(blocks[-12:])}"
         )
     if len(values.shape) == 4:
-        values = keras.layers.GlobalAveragePooling2D(dtype="float32", name=f"{layer}_average")(values)
+        values = keras.layers.GlobalAveragePooling2D(name=f"{layer}_average")(values)
     elif len(values.shape) != 2:
         raise UserError(f"--layer {layer}: gives {values.shape}, neither maps nor values")
     return values

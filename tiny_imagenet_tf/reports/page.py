@@ -186,7 +186,11 @@ def write(folder: Path, title: str, sections: Sequence[Section]) -> Path:
     Returns:
         The page's path.
     """
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "index.html").exists():  # so that what is written by half is known as ours
+        with replacing(folder / "index.html") as file:
+            file.write(f"<!doctype html><head>{GENERATOR}</head>This report is being written.\n".encode())
+    (folder / "figures").mkdir(exist_ok=True)
     sweep(folder)
     sweep(folder / "figures")
     for block in (block for section in sections for block in section.blocks):

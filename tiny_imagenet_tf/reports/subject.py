@@ -1,5 +1,6 @@
 """One run as a report sees it: what it stored, the names of its classes, and its images where they can be opened."""
 
+import contextlib
 import dataclasses
 import functools
 from pathlib import Path
@@ -35,7 +36,9 @@ class Subject:
             source: a ``tiny-imagenet-200`` folder or archive; default: the run's own.
             data_dir: of prepared datasets; default: the run's own.
         """
-        own = run.images
+        own: tuple[Path | None, Path | None] = (None, None)
+        with contextlib.suppress(OSError):  # they are withheld
+            own = run.images
         source, data_dir = source or own[0], data_dir or own[1]
         try:
             found = cls(run, Images.open(source, data_dir))

@@ -62,8 +62,10 @@ def all_tables(results: Sequence[Record], network_sizes: dict[str, int]) -> tupl
     others = [result for result in results if result.summary.published not in published.RESULTS]
     if not others:
         return tables
-    titles = Counter(result.summary.title for result in others)
-    rows = tuple((_labelled(_told_apart(result.summary, titles), result), *_ours(result)) for result in others)
+    epochs: dict[str, set[float | None]] = {}
+    for result in others:
+        epochs.setdefault(result.summary.title, set()).add(result.summary.epochs)
+    rows = tuple((_labelled(_told_apart(result.summary, epochs), result), *_ours(result)) for result in others)
     caption = "Runs that repeat no row of the papers."
     return (*tables, Table("Other runs", caption, ("Run", *OURS), rows, _notes(others)))
 
@@ -137,12 +139,11 @@ def _results_table(title: str, keys: tuple[str, ...], results: Sequence[Record],
     return Table(title, ERRORS, (published.RESULTS[keys[0]].paper, *extra, *PAPER, *OURS), tuple(rows), _notes(used))
 
 
-def _told_apart(summary: Summary, titles: Counter[str]) -> str:
-    """A run's title, with an ensemble's members, and the epochs where others have the same."""
+def _told_apart(summary: Summary, epochs: dict[str, set[float | None]]) -> str:
+    """A run's title, with an ensemble's members, and the epochs where those of runs of the same title differ."""
     if summary.ensemble:
         return f"{summary.title}: {_members(summary)}"
-    alike = titles[summary.title] > 1 and summary.epochs
-    return f"{summary.title}, {summary.epochs:g} epochs" if alike else summary.title
+    return f"{summary.title} ({summary.epochs:g} epochs)" if len(epochs[summary.title]) > 1 else summary.title
 
 
 def _members(summary: Summary) -> str:

@@ -183,7 +183,7 @@ def check_output(option: str, path: Path | None, inputs: Sequence[Path] = ()) ->
     if path.exists() and all((folder / name).exists() for name in ("config.json", "environment.json")):
         raise UserError(f"{option} {path}: is a file of the run in {folder}; name another one")
     for each in inputs:
-        if path.exists() and path.resolve().is_relative_to(each.expanduser().resolve()):
+        if path.exists() and path.resolve().is_relative_to(Path(os.path.expanduser(each)).resolve()):
             raise UserError(f"{option} {path}: is there already, and this command reads it; name another file")
 
 

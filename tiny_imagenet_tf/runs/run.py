@@ -195,7 +195,9 @@ class Run:
         """The stored environment."""
         path = self.path / "environment.json"
         if self.begun and not path.exists():
-            raise UserError(f"{self.path} was stopped before it began, without {path.name}; remove it, and begin anew")
+            began = self.ended or self.checkpoint.exists() or self.metrics
+            what = "is gone; put it back" if began else "is not there: it was stopped before it began; remove it"
+            raise UserError(f"{self.path}: its {path.name} {what}")
         return checked_environment(read_object(path), path)
 
     @property
@@ -226,7 +228,7 @@ class Run:
             return self.demo_folder / "tiny-imagenet-200", self.demo_folder / "datasets"
         named = (self.config.get(name) for name in ("source", "data_dir"))
         found = (Path(each).expanduser() if each else None for each in named)
-        source, data_dir = (each if each and os.path.exists(each) else None for each in found)  # or it is withheld
+        source, data_dir = (each if each and each.exists() else None for each in found)
         return source, data_dir
 
     @property

@@ -38,6 +38,14 @@ def begin(folder: Path, options: dict[str, Any]) -> dict[str, Any]:
     return read_object(path)
 
 
+def add(folder: Path, digests: dict[str, str]) -> None:
+    """Stores what the process that began the search did not know."""
+    with alone(folder):
+        stored = read_object(folder / "options.json")
+        if digests.keys() - stored.keys():
+            write_json(folder / "options.json", digests | stored)
+
+
 def write_trials(folder: Path, stored: dict[str, Any]) -> Path:
     """Writes the trials that have ended, and returns where."""
     path = folder / "trials.json"

@@ -121,28 +121,36 @@ def _space(options: SearchOptions) -> dict[str, Any]:
     }
 
 
+_NOT_ALWAYS = {"weights_sha256", "config_sha256", "quantized_sha256", "openvino", "seed", "augmented_views"}
+"""Of what a search is known by: what early ones lack, or ones without augmented views, or of another precision."""
+
+
 def _check_same(options: SearchOptions, data: Data, digests: dict[str, str]) -> None:
     """Trials of other images or options must not be compared."""
     free = (
         "trials", "together", "study", "store", "source", "data_dir", "sampler", "weights", "engine", "ray", "cores",
-        "augmented_views", "views_seed",
     )  # fmt: skip
     chosen = {name: value for name, value in dataclasses.asdict(options).items() if name not in free}
-    views = (options.augmented_views, options.drawn_by) if options.augments else (None, None)
-    chosen |= dict(zip(("augmented_views", "views_seed"), views, strict=True))
+    if options.augments:
+        chosen["views_seed"] = options.drawn_by
+    else:
+        del chosen["augmented_views"], chosen["views_seed"]  # it has none
     chosen |= {"openvino": options.openvino, "train_sha256": data.all_train.digest, **digests}
     stored = searches.begin(options.folder, chosen)
-    if odd := {name for name in stored.keys() ^ chosen.keys() if name not in _OTHER}:
+    if options.augments:
+        stored.setdefault("views_seed", stored.get("seed", options.drawn_by))  # in early searches the seed drew them
+    if odd := (stored.keys() ^ chosen.keys()) - _NOT_ALWAYS:
         raise UserError(f"{options.folder}: a search of another version; they differ in {', '.join(sorted(odd))}")
     for name, before in stored.items():
         if name not in chosen:
-            continue  # not every backbone has every digest, but other precisions or names then
+            continue  # one of those, which does not matter here
         now = list(chosen[name]) if isinstance(chosen[name], tuple) else chosen[name]
         if now != before and not (name == "backbone" and in_files(now, before)):  # whose digests are compared
             what = _OTHER.get(name) or f"{flag(name)} {before}, not {now}"
             if name == "openvino":
                 what = f"--engine {'openvino' if before else 'tensorflow'}"
             raise UserError(f"{options.folder}: a search with {what}; choose another --study, or remove this one")
+    searches.add(options.folder, digests)  # who has actors search has no int8 network
 
 
 def _values(options: SearchOptions, data: Data, extraction: Extraction) -> tuple[ValuePool, np.ndarray]:

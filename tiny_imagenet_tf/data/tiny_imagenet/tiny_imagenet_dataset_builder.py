@@ -15,6 +15,8 @@ from tiny_imagenet_tf.data import official_layout
 
 DOWNLOAD = "the official archive"
 URL = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
+OF_SOURCES = "tiny_imagenet_from_source"
+"""The folder of what is prepared from trees and archives, within that of all datasets."""
 Examples = Iterator[tuple[str, dict[str, Any]]]
 """What TFDS writes: of each image its name and its features."""
 
@@ -102,7 +104,7 @@ def classes() -> dict[str, str]:
 
 def place_of(source: Path, root: Path) -> Path:
     """Returns where the records of a tree or archive are kept under a folder of datasets."""
-    return root / "tiny_imagenet_from_source" / fingerprint(source)
+    return root / OF_SOURCES / fingerprint(source)
 
 
 def fingerprint(source: Path) -> str:
