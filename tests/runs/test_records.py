@@ -80,7 +80,7 @@ def test_a_record_of_another_experiment_is_not_overwritten(tmp_path):
     assert records.read(tmp_path)[0].summary.title == "Model 8"
     one, two = (dataclasses.replace(named("v2", "v2"), environment={"started": "now", "seed": n}) for n in (0, 1))
     records.write(tmp_path, one)
-    with pytest.raises(UserError, match="of the run of now, seed 0, not of that of now, seed 1; give it another"):
+    with pytest.raises(UserError, match="of the run of seed 0, not of that of seed 1; give it another --name"):
         records.write(tmp_path, two)
 
 

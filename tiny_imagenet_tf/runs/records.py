@@ -62,12 +62,13 @@ def merged(folder: Path, record: Record) -> list[Record]:
         raise UserError(
             f"{path} is the record of {kept[0].summary.title}, not of {record.summary.title}; give it another --name"
         )
-    of = [f"{each.environment.get('started')}, seed {each.environment.get('seed')}" for each in (*kept, record)]
-    if kept and of[0] != of[-1]:  # runs of two seeds may have begun in one second
-        raise UserError(
-            f"{path} is the record of the run of {of[0]}, not of that of {of[-1]}; give it another --name, or remove "
-            "the file first"
-        )
+    for name, what in (("started", ""), ("seed", "seed ")):  # runs of two seeds may have begun in one second
+        now = record.environment.get(name)
+        if kept and (before := kept[0].environment.get(name)) != now:
+            raise UserError(
+                f"{path} is the record of the run of {what}{before}, not of that of {what}{now}; give it another "
+                "--name, or remove the file first"
+            )
     plain = json.loads(json.dumps(without_paths(dataclasses.asdict(record)), default=files.plain))
     found = [each for each in others if each.name != record.name] + [_record(plain, path)]
     return sorted(found, key=lambda each: each.name)
