@@ -11,7 +11,7 @@ from tiny_imagenet_tf.data import jpeg as jpegs
 from tiny_imagenet_tf.data import official_layout, splits, synthetic
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation import members
-from tiny_imagenet_tf.experiments import data as images
+from tiny_imagenet_tf.experiments import images
 from tiny_imagenet_tf.experiments.options import DataOptions
 from tiny_imagenet_tf.models import packaged
 

@@ -11,7 +11,7 @@ import numpy as np
 import tiny_run
 
 from tiny_imagenet_tf.data import splits
-from tiny_imagenet_tf.experiments.data import Data
+from tiny_imagenet_tf.experiments.images import Data
 
 
 @pytest.fixture(autouse=True)

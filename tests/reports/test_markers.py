@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from tiny_imagenet_tf.reports import markers
-from tiny_imagenet_tf.reports.page import Drawing, Section, Tabulated
+from tiny_imagenet_tf.reports.page import Drawing, Section
 from tiny_imagenet_tf.reports.table import Table
 
 BEGIN, END = "<!-- report:begin Runs; class-errors; Errors, one by one -->", "<!-- report:end -->"
@@ -19,10 +19,10 @@ SECTIONS = [
         (
             Drawing("class-errors", Figure(), "Errors."),
             Drawing("samples", Figure(), "Not asked for.", "picture"),
-            Tabulated(Table("Errors, one by one", "", ("a",), (("1",),))),
+            Table("Errors, one by one", "", ("a",), (("1",),)),
         ),
     ),
-    Section("y", "Y", "", (Tabulated(Table("Runs", "", ("b",), (("2",),))),)),
+    Section("y", "Y", "", (Table("Runs", "", ("b",), (("2",),)),)),
 ]
 
 

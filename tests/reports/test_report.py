@@ -10,13 +10,14 @@ import pytest
 from tiny_imagenet_tf.data import splits
 from tiny_imagenet_tf.data.views import LE_YANG, MILANI, MILANI_TEN_CROP, MILANI_TRANSFER
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.experiments.data import make_up
+from tiny_imagenet_tf.experiments.images import make_up
 from tiny_imagenet_tf.published import MILANI_TSNE_CLASSES
 from tiny_imagenet_tf.reports import page, report
 from tiny_imagenet_tf.reports.analysis.class_names import UnknownClass
 from tiny_imagenet_tf.reports.analysis.predictions import Predictions
 from tiny_imagenet_tf.reports.sections import activations, errors, images, runs
 from tiny_imagenet_tf.reports.subject import Subject
+from tiny_imagenet_tf.reports.table import Table
 from tiny_imagenet_tf.runs.files import write_json
 from tiny_imagenet_tf.runs.run import Run, demo_folder
 from tiny_imagenet_tf.runs.summary import Summary, Training, Validation
@@ -38,7 +39,7 @@ def bare(made_up, tmp_path):
 
 
 def tables(section):
-    return [block.table for block in section.blocks if isinstance(block, page.Tabulated)]
+    return [block for block in section.blocks if isinstance(block, Table)]
 
 
 def test_the_report_has_all_figures_and_one_small_page(report_folder):

@@ -144,7 +144,7 @@ def test_two_containers_on_one_volume_do_not_meet(tmp_path):
 
 
 DRAW = """
-from tiny_imagenet_tf.experiments.data import make_up
+from tiny_imagenet_tf.experiments.images import make_up
 print(make_up(Path(sys.argv[1]), 0)[0])
 """
 

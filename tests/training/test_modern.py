@@ -15,8 +15,7 @@ from tiny_imagenet_tf.data.batches import Steps, in_view
 from tiny_imagenet_tf.data.views import RandomViews
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.predict import Predictor
-from tiny_imagenet_tf.experiments import data as images
-from tiny_imagenet_tf.experiments import statistics
+from tiny_imagenet_tf.experiments import images, statistics
 from tiny_imagenet_tf.experiments.clock import Clock
 from tiny_imagenet_tf.experiments.experiment import Experiment
 from tiny_imagenet_tf.experiments.options import Study

@@ -24,11 +24,10 @@ from tiny_imagenet_tf.data.batches import Steps
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.errors import NonFiniteLoss, UserError
 from tiny_imagenet_tf.evaluation.metrics import negative_log_likelihood, top_k_accuracy
-from tiny_imagenet_tf.experiments import checkpoints
-from tiny_imagenet_tf.experiments import data as images
+from tiny_imagenet_tf.experiments import checkpoints, images
 from tiny_imagenet_tf.experiments.clock import Clock
-from tiny_imagenet_tf.experiments.data import Data
 from tiny_imagenet_tf.experiments.fit import Keeping
+from tiny_imagenet_tf.experiments.images import Data
 from tiny_imagenet_tf.experiments.options import RunOptions, Study
 from tiny_imagenet_tf.experiments.tracking import tracked
 from tiny_imagenet_tf.hardware import Placement

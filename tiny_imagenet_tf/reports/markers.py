@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.reports.page import Drawing, Section, Tabulated
+from tiny_imagenet_tf.reports.page import Drawing, Section
+from tiny_imagenet_tf.reports.table import Table
 from tiny_imagenet_tf.runs.files import read_text, replacing
 
 
@@ -72,13 +73,13 @@ def write_report(page: Path, sections: Sequence[Section]) -> None:
 def _name(block: object) -> str | None:
     if isinstance(block, Drawing):
         return block.name
-    return block.table.title if isinstance(block, Tabulated) else None
+    return block.title if isinstance(block, Table) else None
 
 
-def _markdown(page: Path, block: Drawing | Tabulated) -> str:
+def _markdown(page: Path, block: Drawing | Table) -> str:
     """The block as the page shows it; a figure's file is written."""
-    if isinstance(block, Tabulated):
-        return block.table.markdown()
+    if isinstance(block, Table):
+        return block.markdown()
     name = f"{page.stem}_{block.file_name.replace('-', '_')}"
     (page.parent / "figures").mkdir(exist_ok=True)
     with replacing(page.parent / "figures" / name) as file:

@@ -59,13 +59,6 @@ class Drawing:
 
 
 @dataclasses.dataclass(frozen=True)
-class Tabulated:
-    """A table of text."""
-
-    table: Table
-
-
-@dataclasses.dataclass(frozen=True)
 class Scatter:
     """Points to hover over: each shows its image.
 
@@ -167,7 +160,7 @@ class Section:
     anchor: str
     title: str
     text: str = ""
-    blocks: tuple[Drawing | Tabulated | Scatter | ClassTable | Gallery, ...] = ()
+    blocks: tuple[Drawing | Table | Scatter | ClassTable | Gallery, ...] = ()
 
 
 def check_ours(option: str, folder: Path) -> None:
@@ -197,7 +190,7 @@ def write(folder: Path, title: str, sections: Sequence[Section]) -> Path:
         if isinstance(block, Drawing):
             with replacing(folder / "figures" / block.file_name) as file:
                 file.write(block.content)
-    tables = [block.table for section in sections for block in section.blocks if isinstance(block, Tabulated)]
+    tables = [block for section in sections for block in section.blocks if isinstance(block, Table)]
     with replacing(folder / "tables.md") as file:
         file.write("\n\n".join([f"# {title}", *(table.markdown() for table in tables), ""]).encode())
     with replacing(folder / "index.html") as file:

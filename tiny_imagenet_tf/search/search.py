@@ -16,8 +16,8 @@ import numpy as np
 from tiny_imagenet_tf import cluster, hardware, interrupts, progress
 from tiny_imagenet_tf.data.batches import Steps
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.experiments import data as images
-from tiny_imagenet_tf.experiments.data import Data
+from tiny_imagenet_tf.experiments import images
+from tiny_imagenet_tf.experiments.images import Data
 from tiny_imagenet_tf.experiments.options import flag
 from tiny_imagenet_tf.runs import searches
 from tiny_imagenet_tf.runs.environment import describe_environment

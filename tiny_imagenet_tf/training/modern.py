@@ -8,8 +8,8 @@ import numpy as np
 
 from tiny_imagenet_tf.data.views import RandomViews
 from tiny_imagenet_tf.experiments.checkpoints import reached
-from tiny_imagenet_tf.experiments.data import Data
 from tiny_imagenet_tf.experiments.experiment import begin
+from tiny_imagenet_tf.experiments.images import Data
 from tiny_imagenet_tf.experiments.losses import smoothed_cross_entropy
 from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.models.compact_inception import compact_inception

@@ -6,7 +6,7 @@ import numpy as np
 
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import combine
-from tiny_imagenet_tf.experiments.data import Data
+from tiny_imagenet_tf.experiments.images import Data
 from tiny_imagenet_tf.models import backbones
 from tiny_imagenet_tf.models.heads import scores
 from tiny_imagenet_tf.runs.run import Run

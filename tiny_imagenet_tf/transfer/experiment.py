@@ -14,12 +14,11 @@ from tiny_imagenet_tf.data.batches import ImageBatches
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.data.views import DrawnView, View
 from tiny_imagenet_tf.evaluation.metrics import combine
-from tiny_imagenet_tf.experiments import data as images
-from tiny_imagenet_tf.experiments import losses, schedules
+from tiny_imagenet_tf.experiments import images, losses, schedules
 from tiny_imagenet_tf.experiments.clock import Clock
-from tiny_imagenet_tf.experiments.data import Data
 from tiny_imagenet_tf.experiments.experiment import Experiment, begin, precision_of
 from tiny_imagenet_tf.experiments.fit import compile_for_training, fit, save_network, steps_together
+from tiny_imagenet_tf.experiments.images import Data
 from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.models import backbones, preprocess
 from tiny_imagenet_tf.models.backbones import Trunk

@@ -7,7 +7,7 @@ from tiny_imagenet_tf import cluster, hardware, progress
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.data.views import DrawnView, View
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.experiments import data as images
+from tiny_imagenet_tf.experiments import images
 from tiny_imagenet_tf.transfer import experiment
 from tiny_imagenet_tf.transfer.extraction import Extraction, Shard
 from tiny_imagenet_tf.transfer.options import ExtractOptions

@@ -17,7 +17,7 @@ from tiny_imagenet_tf.choices import Arithmetic
 from tiny_imagenet_tf.data import views
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import mcnemar, only_one_right
-from tiny_imagenet_tf.experiments import data as images
+from tiny_imagenet_tf.experiments import images
 from tiny_imagenet_tf.experiments.experiment import begin, begun_in, check_same_backbone, precision_of
 from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.models import backbones

@@ -12,7 +12,7 @@ from tiny_imagenet_tf.reports import thumbnails
 from tiny_imagenet_tf.reports.analysis import embedding
 from tiny_imagenet_tf.reports.analysis.class_names import ClassNames, UnknownClass
 from tiny_imagenet_tf.reports.figures import scatter, style
-from tiny_imagenet_tf.reports.page import Drawing, Scatter, Section, Tabulated
+from tiny_imagenet_tf.reports.page import Drawing, Scatter, Section
 from tiny_imagenet_tf.reports.sections import claims
 from tiny_imagenet_tf.reports.subject import Subject
 from tiny_imagenet_tf.reports.table import Table
@@ -109,7 +109,7 @@ def _blocks(
     names: ClassNames,
     caption: str,
     truth: np.ndarray | None = None,
-) -> tuple[Scatter | Drawing | Tabulated, ...]:
+) -> tuple[Scatter | Drawing | Table, ...]:
     """The page's scatter and the printed figure; ``rows`` are file names where there is no split to show."""
     truth = split.labels[rows] if truth is None else truth
     place = np.searchsorted(np.sort(labels), truth)
@@ -130,7 +130,7 @@ def _blocks(
     )
 
 
-def _neighbours(values: np.ndarray, place: np.ndarray, names: list[str]) -> tuple[Tabulated, ...]:
+def _neighbours(values: np.ndarray, place: np.ndarray, names: list[str]) -> tuple[Table, ...]:
     """Which classes are next to which before t-SNE lays them out."""
     count = min(10, len(values) - 2)
     shares = embedding.neighbour_shares(values, place, len(names), count)
@@ -139,9 +139,9 @@ def _neighbours(values: np.ndarray, place: np.ndarray, names: list[str]) -> tupl
         f"Of the {count} images nearest to an image of the row's class, by cosine similarity of the activations "
         "themselves, the share that is of the column's class."
     )
-    table = Tabulated(Table("Nearest neighbours", caption, ("Class", *names), rows))
-    told = claims.about_clusters(shares, names)
-    return (table, Tabulated(told)) if told.rows else (table,)
+    table = Table("Nearest neighbours", caption, ("Class", *names), rows)
+    of_the_paper = claims.about_clusters(shares, names)
+    return (table, of_the_paper) if of_the_paper.rows else (table,)
 
 
 def colours_of(names: list[str]) -> list[str]:

@@ -9,7 +9,7 @@ from tiny_imagenet_tf.reports.analysis.calibration import calibration
 from tiny_imagenet_tf.reports.analysis.predictions import ClassErrors, Predictions, class_errors, confused_pairs
 from tiny_imagenet_tf.reports.figures import errors as charts
 from tiny_imagenet_tf.reports.figures import pictures
-from tiny_imagenet_tf.reports.page import ClassRow, ClassTable, Drawing, Gallery, Section, Tabulated
+from tiny_imagenet_tf.reports.page import ClassRow, ClassTable, Drawing, Gallery, Section
 from tiny_imagenet_tf.reports.sections import claims
 from tiny_imagenet_tf.reports.subject import Subject
 
@@ -40,7 +40,7 @@ def errors(subject: Subject) -> Section:
     caption = "Accuracy (bars) and mean probability of the predicted class (dashes) in bins of that probability."
     blocks.append(Drawing("reliability", charts.reliability(measured), caption))
     if marked:
-        blocks.append(Tabulated(claims.about_errors(by_name, names)))
+        blocks.append(claims.about_errors(by_name, names))
     blocks.append(_class_table(subject, found, names))
     spread = f"from {100 * shares.min():.0f} to {shares.max():.0%}"
     images_a_class = len(answers) / len(found)

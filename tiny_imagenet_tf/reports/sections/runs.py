@@ -9,7 +9,7 @@ from tiny_imagenet_tf.reports.analysis import comparison
 from tiny_imagenet_tf.reports.analysis.calibration import calibration
 from tiny_imagenet_tf.reports.analysis.intervals import of_accuracy
 from tiny_imagenet_tf.reports.figures import curves
-from tiny_imagenet_tf.reports.page import Drawing, Section, Tabulated
+from tiny_imagenet_tf.reports.page import Drawing, Section
 from tiny_imagenet_tf.reports.subject import Subject
 from tiny_imagenet_tf.reports.table import NOTHING, Table
 from tiny_imagenet_tf.runs.records import Record
@@ -30,7 +30,7 @@ def key_figures(subjects: list[Subject]) -> Section:
         partial = [f"partial: {subject.summary.partial}"] if subject.summary.partial else []
         said[title] = [*partial, *subject.summary.notes]
     table = Table("Runs", caption, ("", *titles), rows, tables.notes_of_runs(said))
-    return Section("figures", "Key figures", "", (Tabulated(table),))
+    return Section("figures", "Key figures", "", (table,))
 
 
 def _key_figures(subject: Subject) -> dict[str, str]:
@@ -57,7 +57,7 @@ def _key_figures(subject: Subject) -> dict[str, str]:
 
 def published_tables(results: Sequence[Record], network_sizes: dict[str, int]) -> Section:
     """The papers' tables beside the recorded results."""
-    blocks = tuple(Tabulated(table) for table in tables.all_tables(results, network_sizes))
+    blocks = tables.all_tables(results, network_sizes)
     return Section("papers", "The papers' tables", "From the records in results/, not only from this run.", blocks)
 
 
@@ -115,7 +115,7 @@ def compared(subjects: list[Subject]) -> Section | None:
         if "members" not in subject.run.config  # an ensemble's config is the list of its members
     }
     blocks = (_what_differs(configs), tests) if len(configs) > 1 else (tests,)
-    return Section("comparison", "Comparison", "", tuple(map(Tabulated, blocks)))
+    return Section("comparison", "Comparison", "", blocks)
 
 
 def _what_differs(configs: dict[str, dict]) -> Table:
