@@ -39,6 +39,7 @@ def section(_: str) -> str:
         machine = stored["device"]
         if "AVX" not in machine:
             machine += MACHINES.get(path.parent.name, "")
+        which = machine.split(", ")[-1]  # by which one kind of CPU is told from another
         if stored.get("backend", "tensorflow") != "tensorflow":
             machine += f", on {stored['backend']}"
         caption = (
@@ -47,7 +48,7 @@ def section(_: str) -> str:
         )
         columns = ("", f"{found.unit} a second", "ratio to the first", "turn by turn")
         rows = tuple((name, digits(rate), *words) for name, rate, *words in found.lines)
-        tables.append(Table(f"{TITLES[found.name]}: {found.shown}", caption, columns, rows).markdown())
+        tables.append(Table(f"{TITLES[found.name]}, {which}: {found.shown}", caption, columns, rows).markdown())
     return "\n\n".join(tables)
 
 
