@@ -212,11 +212,12 @@ def _notes(results: Sequence[Record]) -> tuple[str, ...]:
     for result in results:
         summary = result.summary
         of_run = [summary.selection] if summary.selection else []
-        of_run += summary.notes
+        stands_in = STAND_IN_TRUNKS.get(summary.trunk)
+        of_run += [note for note in summary.notes if not (stands_in and summary.trunk in note)]  # which says less
         if summary.ensemble and summary.published in published.RESULTS:  # of others the row itself tells
             of_run.append(f"members: {_members(summary)}")
-        if summary.trunk in STAND_IN_TRUNKS:
-            of_run.append(STAND_IN_TRUNKS[summary.trunk])
+        if stands_in:
+            of_run.append(stands_in)
         said[f"`{result.name}`"] = of_run
     return notes_of_runs(said)
 
