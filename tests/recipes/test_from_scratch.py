@@ -76,13 +76,6 @@ def test_the_two_losses_are_two(trained):
     assert svm == pytest.approx(3, rel=0.2), "three wrong classes, a margin of 1 each"
 
 
-def test_the_svm_loss_learns_gently_since_it_sums_over_the_wrong_classes(recipe, source):
-    convnets = recipe("convnets")
-    options = {"epochs": 1, "batch_size": 8, "precision": "float32", "model": 1, "loss": "svm"}
-    run = convnets.main(convnets.Config(**source, **options))
-    assert run.metrics[0]["learning_rate"] == pytest.approx(0.02 / 3)  # of four classes three are wrong
-
-
 def test_the_ensemble_joins_runs_and_writes_a_run(recipe, trained, source, builder, capsys):
     ensemble = recipe("ensemble")
     run = ensemble.main(ensemble.Config(tuple(run.path for run in trained), **source))

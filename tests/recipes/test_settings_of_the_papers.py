@@ -81,6 +81,13 @@ def test_the_inception_recipes(recipe, begun, monkeypatch, name, views):
         assert float(optimizer.learning_rate) == pytest.approx(expected, rel=1e-6)
 
 
+def test_the_svm_loss_learns_gently_since_it_sums_over_the_wrong_classes(recipe, begun):
+    convnets = recipe("convnets")
+    convnets.main(convnets.Config(model=1, loss="svm"))
+    ((training, _),) = begun.trained
+    assert float(training.model.optimizer.learning_rate) == pytest.approx(0.02 / 199)
+
+
 @pytest.mark.parametrize("number", LE_YANG_TABLE_1)
 def test_the_convnets_recipe(recipe, begun, monkeypatch, number):
     stated = published.TRAINING["le_yang/model_9" if number == 9 else "le_yang/model_8"]

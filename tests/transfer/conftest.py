@@ -13,5 +13,5 @@ def small_trunk(tiny_backbone):
 
 @pytest.fixture(scope="session")
 def inception_trunk():
-    """75x75 images to 2048 values, random weights."""
-    return backbones.build(backbones.find("inception_v3"), "random", input_size=75, seed=3)
+    """75x75 images to the 768 values of a block in its middle, random weights."""
+    return backbones.build(backbones.find("inception_v3"), "random", layer="mixed4", input_size=75, seed=3)
