@@ -9,8 +9,7 @@ from functools import cache
 from pathlib import Path
 from statistics import median
 
-from tiny_imagenet_tf.models.compact_inception import compact_inception
-from tiny_imagenet_tf.models.convnets import le_yang
+from tiny_imagenet_tf.models import build
 from tiny_imagenet_tf.models.cost import forward_flop
 from tiny_imagenet_tf.published import TRAIN_IMAGES, VAL_IMAGES
 from tiny_imagenet_tf.reports import markers
@@ -35,9 +34,9 @@ def rate(name: str, contender: str) -> float:
 
 
 @cache
-def flop_of(model: int) -> float:
-    """Returns the operations of one image: of Le & Yang's model of a number, or for 0 of the compact Inception."""
-    return forward_flop(le_yang(model) if model else compact_inception())
+def flop_of(network: str) -> float:
+    """Returns the operations of one image through a network of the papers, by its name."""
+    return forward_flop(build(network))
 
 
 def rows(train: int, tested: int) -> Iterator[tuple[str, float, float]]:
@@ -57,11 +56,11 @@ def rows(train: int, tested: int) -> Iterator[tuple[str, float, float]]:
     crops = 10 * tested / rate("extraction", "TensorFlow engine, bfloat16")  # no int8 where a pass is a step, too
     passes = 10 * train / rate("extraction", "Keras predict, float32")
     yield ALONE, passes + crops, (10 * train + 10 * tested) / PUBLISHED
-    step, compact = rate("training_step", "bfloat16"), flop_of(0)
+    step, compact = rate("training_step", "bfloat16"), flop_of("compact_inception")
     for name, epochs in (("Baseline", 30), ("Regularized", 60)):
         yield f"{name}, {epochs} epochs", epochs * train / step, epochs * train / BY_HAND
     measured = {record.name: record.summary for record in records.read(ROOT / "results")}
-    sixth, flop = measured["le_yang_model_6"], {number: flop_of(number) for number in range(1, 10)}
+    sixth, flop = measured["le_yang_model_6"], {n: flop_of(f"le_yang_model_{n}") for n in range(1, 10)}
     for number in range(1, 10):
         here = measured.get(f"le_yang_model_{number}")
         hours = 40 / here.epochs * here.hours if here else sixth.hours * flop[number] / flop[6]

@@ -191,9 +191,9 @@ def _existing(kept: Path) -> Prepared | None:
         words = dict(builder.info.metadata["words"]) if digests else {}
     except _OF_TFDS as error:
         raise _damaged(kept, error) from error
-    if not digests and kept.parent.name == OF_SOURCES:
-        raise _damaged(kept, "no digests")
     if not digests:
+        if kept.parent.name == OF_SOURCES:
+            raise _damaged(kept, "no digests")
         raise DatasetError(
             f"the records in {kept / 'tiny_imagenet'} were not prepared by this package; choose another --data-dir"
         )

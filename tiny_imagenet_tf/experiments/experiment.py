@@ -10,7 +10,7 @@ import shlex
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +42,6 @@ Predict = Callable[[Split], np.ndarray]
 """From a split to its class probabilities (n, classes), by the network as it is now."""
 
 
-def _nothing() -> None:
-    """Of a run that begins there is nothing to note."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Experiment:
     """A run under way.
@@ -58,7 +54,7 @@ class Experiment:
         precision: of the arithmetic.
         placement: build and compile the network under its scope.
         trackers: callbacks that log it elsewhere.
-        taken_up: notes that a run goes on; called when all that it goes on from has been read.
+        taken_up: notes that a run goes on, once; called when all that it goes on from has been read. None if it begins.
     """
 
     study: Study
@@ -68,7 +64,7 @@ class Experiment:
     precision: Arithmetic
     placement: Placement
     trackers: Sequence[keras.callbacks.Callback] = ()
-    taken_up: Callable[[], None] = _nothing
+    taken_up: Callable[[], None] | None = None
 
     @property
     def classes(self) -> int:
@@ -92,7 +88,7 @@ class Experiment:
 
     def part(self, name: str) -> "Experiment":
         """Returns the same experiment with a directory inside the run's, for a network that comes before."""
-        noted = _nothing if self.run.ended else self.taken_up  # what has ended goes on with its last network alone
+        noted = None if self.run.ended else self.taken_up  # what has ended goes on with its last network alone
         return dataclasses.replace(self, run=Run(self.run.path / name).make(), trackers=(), taken_up=noted)
 
     def measure(self, predict: Predict) -> dict[str, float]:
@@ -260,7 +256,7 @@ def begin(
     }
     machine = {name: told for name, told in machine.items() if told is not None}
     with _directory(study, options) as run, run.locked(), _kept_if_begun(run, bool(options.resume)):
-        taken_up = _nothing
+        taken_up = None
         if options.resume:
             taken_up = _check_same(run, data, options, machine)
         else:
@@ -323,8 +319,9 @@ def _check_same(run: Run, data: Data, options: RunOptions, machine: dict[str, An
     if (before := stored.get("replicas", 1)) != machine["replicas"]:
         print(f"begun on {before} device(s), continuing on {machine['replicas']}; --devices selects them")
     lengths = {name: getattr(options, name) for name in _LENGTHS if hasattr(options, name)}
-    once = [partial(run.write_resumption, lengths, **machine)]
-    return lambda: once.pop()() if once else None  # a network that is trained in stages is taken up in each
+    return cache(
+        partial(run.write_resumption, lengths, **machine)
+    )  # once: what is trained in stages is taken up in each
 
 
 def check_same_backbone(run: Run, backbone: dict[str, str], option: str) -> None:

@@ -121,7 +121,7 @@ class Keeping:
     measure_more: Callable[[], dict[str, float]] = dict
     prepared: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext
     trackers: Sequence[keras.callbacks.Callback] = ()
-    taken_up: Callable[[], Any] = list
+    taken_up: Callable[[], None] | None = None
 
 
 def fit(
@@ -198,7 +198,8 @@ def take_up(model: keras.Model, keeping: Keeping, per_epoch: int, *, announced: 
     keeping.snapshots.go_back_to(clock.step)
     run.write_metrics(rows)
     run.reopen()  # all of it can be read
-    keeping.taken_up()
+    if keeping.taken_up:
+        keeping.taken_up()
     if clock.step and announced and processes.is_first():
         print(f"goes on after step {clock.step:,}")
     return clock

@@ -259,9 +259,8 @@ def with_head(backbone: Backbone, *, dtype: str = "float32") -> Trunk:
     if ends_in(network, "softmax"):
         scores = keras.ops.log(keras.ops.maximum(scores, 1e-30))
     trunk = _trunk(network, scores, backbone, network.layers[-1].name, backbone.input_size, "imagenet")
-    if dtype != "float32":
-        trunk.description["scores"] = "float32"  # early ones were rounded
-    return trunk
+    rounded_once = {} if dtype == "float32" else {"scores": "float32"}  # early ones were
+    return dataclasses.replace(trunk, description=trunk.description | rounded_once)
 
 
 def ends_in(model: keras.Model, name: Literal["softmax", "sigmoid"]) -> bool:
@@ -451,6 +450,17 @@ def _alone_with_download(network: str) -> Iterator[None]:
         yield
 
 
+_NO_WEIGHTS = ("Activation", "Softmax", "Dropout")
+
+
+def _behind(tensor: keras.KerasTensor, *kinds: str) -> keras.Operation:
+    """What makes a tensor, behind layers of some kinds."""
+    last = tensor._keras_history.operation
+    while type(last).__name__ in kinds:
+        last = last.input._keras_history.operation
+    return last
+
+
 def _under_policy(model: keras.Model) -> keras.Model:
     """The same layers under the policy in force, but for the scores, and those saved under another than float32."""
     policy = keras.config.dtype_policy()
@@ -458,11 +468,10 @@ def _under_policy(model: keras.Model) -> keras.Model:
         return model
     scores = []
     for tensor in model.outputs:
-        scores.append(last := tensor._keras_history.operation)
-        while type(last).__name__ in ("Activation", "Softmax", "Dropout", "Flatten", "Reshape"):
-            last = last.input._keras_history.operation
-        if isinstance(last, keras.layers.Dense | keras.layers.Conv2D):
-            scores.append(last)
+        scores.append(tensor._keras_history.operation)
+        made = _behind(tensor, *_NO_WEIGHTS, "Flatten", "Reshape")
+        if isinstance(made, keras.layers.Dense | keras.layers.Conv2D):
+            scores.append(made)
 
     def dtype_of(layer: keras.layers.Layer) -> str | None:
         return policy.name if layer.dtype_policy.name == "float32" and layer not in scores else None
@@ -482,9 +491,7 @@ def _at_size(model: keras.Model, shape: tuple[int, int, int]) -> keras.Model:
 
 def _last_features(network: keras.Model) -> str:
     """The name of the layer whose output a file's head reads, or of the last layer where there is no head."""
-    last = network.outputs[0]._keras_history.operation
-    while type(last).__name__ in ("Activation", "Softmax", "Dropout"):
-        last = last.input._keras_history.operation
+    last = _behind(network.outputs[0], *_NO_WEIGHTS)
     # Others are inside: of squeeze and excitation, of transformers.
     return last.input._keras_history.operation.name if isinstance(last, keras.layers.Dense) else network.layers[-1].name
 

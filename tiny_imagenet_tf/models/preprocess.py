@@ -167,9 +167,11 @@ def is_deployed(model: keras.Model) -> bool:
 def resize_of(preprocess: keras.Model, size: int) -> Resize | None:
     """Returns how a saved ``preprocess`` samples whole images, by its matrix; None where it shows a crop of them."""
     kernels = [layer.get_weights()[0] for layer in preprocess.layers if layer.name == "rows"]
+    if not kernels:
+        return "half_pixel"  # they have its size
     for resize in get_args(Resize):
         whole = ops.convert_to_numpy(views.axis_weights([0], [IMAGE_SIZE], [0], size, resize))[0].T
-        if not kernels or (kernels[0].shape == whole.shape and np.allclose(kernels[0], whole)):
+        if kernels[0].shape == whole.shape and np.allclose(kernels[0], whole):
             return resize
     return None
 

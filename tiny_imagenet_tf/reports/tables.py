@@ -143,7 +143,8 @@ def _told_apart(summary: Summary, epochs: dict[str, set[float | None]]) -> str:
     """A run's title, with an ensemble's members, and the epochs where those of runs of the same title differ."""
     if summary.ensemble:
         return f"{summary.title}: {_members(summary)}"
-    return f"{summary.title} ({summary.epochs:g} epochs)" if len(epochs[summary.title]) > 1 else summary.title
+    differ = summary.epochs is not None and len(epochs[summary.title]) > 1
+    return f"{summary.title} ({summary.epochs:g} epochs)" if differ else summary.title
 
 
 def _members(summary: Summary) -> str:

@@ -73,8 +73,7 @@ class Engine:
     @property
     def digests(self) -> dict[str, str]:
         """What the backbone of a head is known by: its files, and the int8 network that was made of it."""
-        more = self.network.description if self.network else {}
-        return self.trunk.digests | {name: more[name] for name in ("quantized_sha256",) if name in more}
+        return {name: value for name, value in self.description.items() if name.endswith("_sha256")}
 
     def under_openvino(self, images: Split, folder: Path) -> "Engine":
         """Returns the same engine, run by OpenVINO.
