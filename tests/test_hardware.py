@@ -188,3 +188,14 @@ def test_what_the_gpus_that_do_not_compute_can_do_is_no_matter(monkeypatch):
     chosen = {devices: hardware.resolve_precision("auto", devices) for devices in ((), ("GPU:1",), ("all",))}
     assert chosen == {(): "bfloat16", ("GPU:1",): "float32", ("all",): "float32"}
     assert hardware.resolve_precision("auto", frozen=True) == "float16"
+
+
+@pytest.mark.parametrize(
+    ("capability", "cuda", "told"), [((12, 0), "12.5.1", True), ((12, 0), "12.9", False), ((9, 0), "12.5.1", False)]
+)
+def test_a_gpu_newer_than_tensorflows_cuda_is_told(monkeypatch, capability, cuda, told):
+    config = hardware.tf.config
+    monkeypatch.setattr(config, "list_physical_devices", lambda kind: [0])
+    monkeypatch.setattr(config.experimental, "get_device_details", lambda each: {"compute_capability": capability})
+    monkeypatch.setattr(hardware.tf.sysconfig, "get_build_info", lambda: {"cuda_version": cuda})
+    assert ("TensorFlow was built for CUDA 12.5.1" in hardware.headline("bfloat16")) == told

@@ -29,6 +29,18 @@ def test_at_once_outside_of_training(number):
     assert caught.value.number == number
 
 
+def test_what_tensorflow_makes_of_one_is_one():
+    """In a trace C++ calls Python, and gives an error of its own on."""
+    with pytest.raises(ValueError, match="of another kind"), interrupts.told_as_such():
+        raise ValueError("of another kind")
+    with pytest.raises(interrupts.Interrupted, match="SIGTERM") as caught, interrupts.told_as_such():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except interrupts.Interrupted as error:
+            raise RuntimeError("an error of C++") from error
+    assert caught.value.number == signal.SIGTERM
+
+
 def test_after_the_step_in_training(capsys):
     with pytest.raises(interrupts.Interrupted), interrupts.waiting():
         os.kill(os.getpid(), signal.SIGTERM)

@@ -28,9 +28,11 @@ from tiny_imagenet_tf.runs.run import Run
 
 # TensorFlow's C++ log names every graph rewrite, some of them as errors, and would bury the lines that matter; what
 # really fails raises in Python. oneDNN's kernels are a quarter faster on a CPU without AVX512, too, where TensorFlow
-# leaves them out. Both are read when TensorFlow is imported.
+# leaves them out. Of a GPU's memory it would take all, also for a look at one picture beside a run. All are read when
+# TensorFlow is imported.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 
 Config = TypeVar("Config")
 
@@ -69,7 +71,8 @@ def command(
         if hasattr(chosen, "look_first"):
             chosen.look_first()
         _load(chosen)
-        done = run(chosen)
+        with interrupts.told_as_such():
+            done = run(chosen)
         if getattr(chosen, "demo", False) and hasattr(done, "has_predictions"):
             _end_demo(done.path, _line(program, _for_real(config, arguments)))
     except KeyboardInterrupt as error:

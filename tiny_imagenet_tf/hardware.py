@@ -20,7 +20,8 @@ _CPU_FLAGS = frozenset(_CPU_INFO.read_text().split() if _CPU_INFO.exists() else 
 _VNNI, _BFLOAT16 = {"avx512_vnni", "avx_vnni", "amx_int8"}, {"avx512_bf16", "amx_bf16"}
 _TENSORFLOW = keras.backend.backend() == "tensorflow"
 if not _TENSORFLOW:  # it reads the images; the memory of a GPU is for the backend that computes
-    tf.config.set_visible_devices([], "GPU")
+    with contextlib.suppress(RuntimeError):  # it has begun to work already, and keeps what it has taken
+        tf.config.set_visible_devices([], "GPU")
 
 
 def set_seed(seed: int, devices: Sequence[str] = ()) -> None:
@@ -229,9 +230,18 @@ def gpu_without_cuda() -> bool:
     return not has_gpu() and any(Path("/dev").glob("nvidia[0-9]*"))
 
 
+def _older_cuda(devices: Sequence[str]) -> str:
+    """The version of CUDA that TensorFlow was built for, where a GPU that computes is newer (Blackwell needs 12.8)."""
+    version = tf.sysconfig.get_build_info().get("cuda_version", "") if _TENSORFLOW and on_gpu(devices) else ""
+    older = bool(version) and tuple(map(int, version.split(".")[:2])) < (12, 8)
+    return version if older and max(_capabilities(devices), default=0) >= 10 else ""
+
+
 def headline(precision: Arithmetic | None, devices: Sequence[str] = ()) -> str:
     """Returns what does the work and how, for the first line of a run, and what keeps a GPU from it."""
     line = describe_device(devices) + (f": {precision}" if precision else "")
+    if cuda := _older_cuda(devices):
+        line += f"\nTensorFlow was built for CUDA {cuda}, before this GPU: if it fails, take KERAS_BACKEND=jax"
     wanted = '"tiny_imagenet_tf[gpu]"' if _TENSORFLOW else '"jax[cuda12]"'
     if gpu_without_cuda():
         return f"{line}\nThere is an NVIDIA GPU, but no CUDA that works: pip install {wanted}"

@@ -32,10 +32,12 @@ class _State:
     waits = False
     received: int | None = None
     heard = False  # from another process; this one's own, of the same end, may still come
+    raised: int | None = None
 
 
 def install() -> None:
     """Makes both signals raise :class:`Interrupted`. PID 1 of a container would not see SIGTERM otherwise."""
+    _State.raised = None
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _handle)
 
@@ -77,6 +79,17 @@ def waiting(wait: bool = True) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def told_as_such() -> Iterator[None]:
+    """Makes an interruption again of what TensorFlow makes of one within a trace: an error of its own."""
+    try:
+        yield
+    except Exception as error:
+        if _State.raised is None:
+            raise
+        raise Interrupted(_State.raised) from error
+
+
+@contextlib.contextmanager
 def telling(kept: str) -> Iterator[None]:
     """Lets an interruption within say what is kept."""
     try:
@@ -91,7 +104,7 @@ def _handle(number: int, frame: Any) -> None:
         _State.heard = False
         return
     if not _State.waits or received():
-        _State.received = None
+        _State.received, _State.raised = None, number
         raise Interrupted(number)
     _State.received = number
     print(f"\n{signal.Signals(number).name}: ends after this step; once more ends at once", file=sys.stderr)

@@ -182,7 +182,8 @@ def attempt(work: Callable, given: Given, folder: Path, number: int | None = Non
             quiet = os.open(os.devnull if "-v" not in sys.argv else "/dev/stderr", os.O_WRONLY)
             os.dup2(quiet, 1)
             os.dup2(quiet, 2)
-            work(given, folder)
+            with interrupts.told_as_such():
+                work(given, folder)
             code = 0
         except interrupts.Interrupted as error:
             code = 128 + error.number

@@ -177,7 +177,7 @@ class RunOptions(DataOptions):
     # Run
     precision: Precision = option("auto", departs=False)
     """auto: bfloat16 on a GPU (from Ampere on) or CPU that has it, float16 on a GPU before (from Volta on), float32
-    elsewhere. Scores and loss are float32."""
+    elsewhere, whose products are TF32 on a GPU that has it. Scores and loss are float32."""
     runs: Path = option(Path("runs"), departs=False, resumable=True)
     """Where run directories are made."""
     tensorboard: bool = option(False, departs=False, resumable=True)

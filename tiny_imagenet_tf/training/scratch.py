@@ -95,8 +95,8 @@ class Scratch:
         experiment, options = self.experiment, self.experiment.options
         predictor = Predictor(self.classifier)
         saved = preprocess.deployed(self.classifier, predictor.views()[0])
-
-        reestimation = Reestimation(predictor.behind_views)
+        with self._measured_where_trained():
+            reestimation = Reestimation(predictor.behind_views)
 
         def new_statistics() -> contextlib.AbstractContextManager:
             return reestimation.of_images(experiment.data.train, predictor.views()[0], options.batch_size)
@@ -145,4 +145,10 @@ class Scratch:
         """Reports the best snapshot; see :meth:`Experiment.report`."""
         drawn = None if self.views == PLAIN else dataclasses.asdict(self.views)
         shown = Training(views=self.views.description, drawn=drawn)
-        self.experiment.report(clock, self.best.probabilities, crops=self.best.crops, train=shown, **more)
+        with self._measured_where_trained():
+            self.experiment.report(clock, self.best.probabilities, crops=self.best.crops, train=shown, **more)
+
+    def _measured_where_trained(self) -> contextlib.AbstractContextManager[Any]:
+        """Models that are built within compute on the one device that trains; where several do, on the first."""
+        placement = self.experiment.placement
+        return placement.scope() if placement.replicas == 1 else contextlib.nullcontext()
