@@ -111,6 +111,7 @@ def test_all_splits_and_what_they_lack(builder, tree, tmp_path):
     assert {name: len(split) for name, split in data.items()} == {"train": 12, "validation": 8, "test": 2}
     assert splits.shortfalls(data)[0] == "12 of the official 100,000 train images"
     assert not any("train" in note for note in splits.shortfalls(data, screened=100_000 - 12))
+    assert splits.shortfalls(data)[-1] == "other classes than the official 200"
     for file in (tree / "val/images").iterdir():
         file.unlink()
     with pytest.raises(DatasetError, match="no validation images"):

@@ -37,3 +37,10 @@ def test_weight_decay_is_what_its_convention_says(convention, factor):
     kernel = np.array([1.0, -2.0, 3.0], np.float32)
     penalty = keras.regularizers.L2(l2_coefficient(0.08, convention))(kernel)
     assert float(penalty) == pytest.approx(0.08 * 14 * factor, rel=1e-6)
+
+
+def test_a_network_compiled_with_the_svm_loss_is_loaded_by_plain_keras(tmp_path):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    model.compile("sgd", MulticlassHinge())
+    model.save(tmp_path / "svm.keras")
+    assert isinstance(keras.saving.load_model(tmp_path / "svm.keras").loss, MulticlassHinge)

@@ -2,6 +2,8 @@
 
 import dataclasses
 import fcntl
+import re
+from pathlib import Path
 
 import h5py
 import keras
@@ -23,6 +25,12 @@ IMAGES = np.random.default_rng(0).uniform(-1, 1, (3, 75, 75, 3)).astype("float32
 @pytest.fixture(scope="module")
 def small_trunk():
     return build(V3, "random", input_size=75, seed=3)
+
+
+@pytest.mark.parametrize("document", ["docs/map.md", "tiny_imagenet_tf/transfer/options.py"])
+def test_the_documents_name_all(document):
+    words = re.findall(r"\w+", (Path(__file__).parents[2] / document).read_text())
+    assert set(BACKBONES) <= set(words)
 
 
 def test_values_and_parameters(small_trunk):

@@ -134,7 +134,8 @@ def test_an_ensemble_of_the_papers_says_of_its_members_how_long_they_trained(rec
     summary = ensemble.main(ensemble.Config((run.path,), **source)).summary
     assert (summary.published, summary.title) == ("milani/baseline_ensemble", "Baseline ens.")
     assert (summary.epochs, summary.recipe_epochs, summary.train.images) == (12, 40, 24)
-    assert summary.notes == ("12 of the official 10,000 validation images", "5 of the official 10,000 test images")
+    counts = ("12 of the official 10,000 validation images", "5 of the official 10,000 test images")
+    assert summary.notes == (*counts, "other classes than the official 200")
 
 
 def test_an_ensemble_of_two_models_says_what_each_has_less_than_its_recipe(recipe, trained, source, tmp_path):

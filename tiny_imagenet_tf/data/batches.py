@@ -43,7 +43,7 @@ def decoded(split: Split) -> np.ndarray:
 
 
 def of_rows(split: Split, rows: Iterable[np.ndarray]) -> tf.data.Dataset:
-    """Returns batches of a split that are named while others are computed.
+    """Returns batches of a split whose rows are chosen while those before are computed.
 
     Args:
         split: the images.

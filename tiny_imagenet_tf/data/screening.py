@@ -15,7 +15,7 @@ class Screening(NamedTuple):
 
 
 def screen(boxes: np.ndarray) -> Screening:
-    """Finds the images of whose object one of the five crops of section 4.2.1 keeps less than a quarter.
+    """Finds the images with a crop, of the five of section 4.2.1, that keeps less than a quarter of their object.
 
     On the official boxes 1,544 images are removed where the paper says 1,535, and 1,972 more are small where it
     says 1,891: it does not say how it counts a box's edge pixels.

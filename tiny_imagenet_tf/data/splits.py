@@ -30,6 +30,7 @@ from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import (
     OF_SOURCES,
     URL,
     Builder,
+    classes,
     files_of,
     place_of,
 )
@@ -351,18 +352,24 @@ def load_all(builder: Prepared, fraction: float = 1) -> dict[str, Split]:
 
 
 def shortfalls(data: dict[str, Split], screened: int = 0) -> list[str]:
-    """Returns a note for each split that has not as many images as the official one.
+    """Returns a note for each split that has not as many images as the official one, and one for other classes.
 
     Args:
         data: name to split.
         screened: training images that were left out on purpose, which is no shortfall.
     """
     official = official_layout.OFFICIAL_COUNTS
-    return [
+    counts = [
         f"{len(split):,} of the official {official[name]:,} {name} images"
         for name, split in data.items()
         if len(split) + (screened if name == "train" else 0) != official[name]
     ]
+    return counts if all(map(of_official_classes, data.values())) else [*counts, "other classes than the official 200"]
+
+
+def of_official_classes(split: Split) -> bool:
+    """Whether the classes are those of Tiny ImageNet, and a result may stand beside the papers'."""
+    return split.wnids == tuple(classes())
 
 
 def _prepare_download(root: Path) -> Prepared:

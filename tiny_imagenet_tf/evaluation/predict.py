@@ -40,17 +40,18 @@ class Predictor:
     of_whole: bool = False
 
     @classmethod
-    def load(cls, path: Path, pixels: Pixels | None = None, *, of_run: bool = False) -> "Predictor":
+    def load(cls, path: str | Path, pixels: Pixels | None = None, *, of_run: bool = False) -> "Predictor":
         """Reads a saved model: of this package, or any of one RGB image to scores or probabilities.
 
         Args:
             path: a ``.keras`` file.
             pixels: what a model of somebody's expects; None where its own layers scale 0..255.
-            of_run: early versions saved the network alone, which takes -1..1.
+            of_run: it is a run's. Early versions saved the network alone, which takes -1..1.
 
         Raises:
             UserError: Keras cannot load it, its pixel range is not known, or it has one of its own.
         """
+        path = Path(path)
         model = packaged.deployed() if path == packaged.FILE else backbones.load(path)
         own = preprocess.is_deployed(model)
         if own and pixels:

@@ -54,7 +54,8 @@ class Experiment:
         precision: of the arithmetic.
         placement: build and compile the network under its scope.
         trackers: callbacks that log it elsewhere.
-        taken_up: notes that a run goes on, once; called when all that it goes on from has been read. None if it begins.
+        taken_up: notes that the run goes on, once; called when all that it goes on from has been read. None where it
+            begins.
     """
 
     study: Study
@@ -149,6 +150,8 @@ class Experiment:
         title, row = self.study.title, self.study.row
         if options.departures:
             title, row = f"{title} with {options.departures}", None
+        if not splits.of_official_classes(data.validation):
+            row = None
         shortfalls = splits.shortfalls(data.named, data.screened)
         if options.demo:
             shortfalls, row = ["made-up images: this says nothing of real ones"], None

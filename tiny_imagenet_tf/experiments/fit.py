@@ -259,7 +259,6 @@ class Supervisor(keras.callbacks.Callback):
             self._steps += clock.step - before
             self._seconds += time.perf_counter() - self._started
         self._show(logs)
-        # A measurement takes long, and without it a resumed run would differ: then the last checkpoint must do.
         told = processes.hear_of_interruptions()
         checkpointed = measured or told or _passed(before, clock, keeping.checkpoint_every)
         if checkpointed:
@@ -269,7 +268,9 @@ class Supervisor(keras.callbacks.Callback):
             rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
             row = {"epoch": clock.epochs, "step": clock.step, "learning_rate": rate}
             row |= {name: float(value) for name, value in logs.items() if name in ("loss", "penalty", "accuracy")}
-            alone = processes.count() == 1  # of several all measure, or none
+            # A signal during a measurement, which takes long, does not wait, and the checkpoint before it must do: one
+            # from here would leave the measurement out. Of several processes all measure, or none.
+            alone = processes.count() == 1
             with averaged_weights(self.model), keeping.prepared(), interrupts.waiting(not alone):
                 row |= keeping.measure() | (keeping.measure_more() if ended else {})
                 keeping.snapshots.offer(

@@ -20,6 +20,7 @@ def smoothed_cross_entropy(epsilon: float) -> keras.losses.Loss:
     return keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=epsilon)
 
 
+@keras.saving.register_keras_serializable("tiny_imagenet_tf")
 class MulticlassHinge(keras.losses.Loss):
     """The multiclass SVM loss of Le & Yang section 4.1, as CS 231N teaches it (Weston and Watkins).
 

@@ -399,12 +399,13 @@ def _copy(source: keras.Model, network: keras.Model, backbone: Backbone, weights
     raise WeightsError(f"--weights {weights}: no {backbone.name} is in it. {reason}") from reason
 
 
-def load(path: Path) -> keras.Model:
+def load(path: str | Path) -> keras.Model:
     """Reads a saved model, never compiled.
 
     Raises:
         WeightsError: Keras cannot load it, or a weight is NaN or infinite.
     """
+    path = Path(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -93,7 +93,13 @@ def classifier(network: keras.Model, pixels: Pixels = "-1..1", size: int = IMAGE
 
 
 def scaled(images: Any, pixels: Pixels, *, rounded: bool = False) -> Any:
-    """Maps pixels in 0..255 to a network's range, with a plain layer, in float32; of uint8 to whole ones, not cut."""
+    """Maps pixels in 0..255 to a network's range, with a plain layer, in float32.
+
+    Args:
+        images: float32 (batch, height, width, 3).
+        pixels: the network's range.
+        rounded: to whole numbers first, for a network of uint8: a cast alone would cut them off.
+    """
     if rounded:
         images = ops.round(images)
     if pixels == "caffe":

@@ -38,7 +38,7 @@ def run(study: Study, options: InceptionOptions) -> Run:
 
 
 def l2(options: InceptionOptions) -> float:
-    """Returns c of Keras' ``L2(c)`` beside the mean cross-entropy."""
+    """Returns c of Keras' ``L2(c)``, whose penalty is added to the mean cross-entropy of a batch."""
     if options.decoupled:
         return 0.0
     coefficient = l2_coefficient(options.weight_decay, options.weight_decay_convention)

@@ -38,8 +38,8 @@ class ScratchOptions(RunOptions):
     scale_learning_rate: bool = option(False)
     """Multiply the learning rate by batch size / the recipe's own batch size (Goyal et al. 2017), for many devices."""
     devices: tuple[str, ...] = option((), departs=False, resumable=True)
-    """Such as GPU:0 GPU:1, or all; the CPU where there is no GPU. Default: one, on JAX all. TensorFlow takes some memory
-    of every GPU that it sees: CUDA_VISIBLE_DEVICES hides the others from it."""
+    """Such as GPU:0 GPU:1, or all; the CPU where there is no GPU. Default: one, on JAX all. TensorFlow takes some
+    memory of every GPU that it sees: CUDA_VISIBLE_DEVICES hides the others from it."""
     distributed: bool = option(False, departs=False, resumable=True)
     """This is one of several processes, of one machine or many, that train one network together; see docs/scale.md.
     Needs KERAS_BACKEND=jax."""

@@ -93,7 +93,7 @@ class Scratch:
     ) -> Clock:
         """Fits it; see :func:`~tiny_imagenet_tf.experiments.fit.fit`."""
         experiment, options = self.experiment, self.experiment.options
-        predictor = Predictor(self.classifier)
+        predictor = Predictor(self.classifier, of_whole=self.views.size == IMAGE_SIZE)
         saved = preprocess.deployed(self.classifier, predictor.views()[0])
         with self._measured_where_trained():
             reestimation = Reestimation(predictor.behind_views)
