@@ -49,7 +49,7 @@ def run_python(script, **environment):
 
 ALL_BLOCKS = """
 import keras
-from tiny_imagenet_tf import blocks
+from tiny_imagenet_tf import blocks, models
 
 def all_blocks():
     channels_first = keras.config.image_data_format() == "channels_first"
@@ -73,11 +73,14 @@ for data_format, order in (("channels_last", (0, 1, 2, 3)), ("channels_first", (
     expected = saved["output"].transpose(order)
     close = np.abs(output - expected).max() < 1e-5 * np.abs(expected).max()
     print("RESULT", keras.backend.backend(), data_format, close)
+keras.config.set_image_data_format("channels_last")
+print("PARAMETERS", models.build("le_yang_model_1").count_params())
 """
+WITHOUT_TENSORFLOW = "import sys; sys.modules['tensorflow'] = sys.modules['tensorflow_datasets'] = None\n"
 
 
 @pytest.mark.parametrize(("backend", "package"), [("jax", "jax"), ("torch", "torch")])
-def test_other_backends_compute_the_same(backend, package, tmp_path):
+def test_other_backends_compute_the_same_and_need_keras_alone(backend, package, tmp_path):
     if importlib.util.find_spec(package) is None:
         pytest.skip(f"{package} is not installed: the {backend} backend was not tested")
     namespace = {}
@@ -92,11 +95,12 @@ def test_other_backends_compute_the_same(backend, package, tmp_path):
     assert np.ptp(output) > 0.1
     weights = {f"weight{i}": weight for i, weight in enumerate(model.get_weights())}
     np.savez(tmp_path / "saved.npz", images=images, output=output, **weights)
-    script = ALL_BLOCKS + f"FILE = {str(tmp_path / 'saved.npz')!r}\n" + ON_ANOTHER_BACKEND
+    script = WITHOUT_TENSORFLOW + ALL_BLOCKS + f"FILE = {str(tmp_path / 'saved.npz')!r}\n" + ON_ANOTHER_BACKEND
     quick = "--xla_backend_optimization_level=0"  # compiling takes longer than running
     printed = run_python(script, KERAS_BACKEND=backend, XLA_FLAGS=quick)
     assert f"RESULT {backend} channels_last True" in printed
     assert f"RESULT {backend} channels_first True" in printed
+    assert "PARAMETERS 1969544" in printed
 
 
 @functools.cache  # both documents show the same code
@@ -118,13 +122,3 @@ def test_the_example_classifier_of_the_documents_trains(document):
     output_shape, losses = train_example(code)
     assert output_shape == (None, 10)
     assert losses[-1] < 0.7 * losses[0]
-
-
-def test_models_need_keras_alone():
-    script = (
-        "import sys\n"
-        "sys.modules['tensorflow'] = sys.modules['tensorflow_datasets'] = None\n"
-        "from tiny_imagenet_tf import models\n"
-        "print(models.build('le_yang_model_1').count_params())\n"
-    )
-    assert run_python(script, KERAS_BACKEND="jax").split()[-1] == "1969544"

@@ -22,11 +22,13 @@ def start(program, *arguments, backend, **more):
     return subprocess.run(command, cwd=ROOT, env=environment)
 
 
+@pytest.mark.slow
 def test_several_devices_of_jax_change_neither_scores_nor_what_is_decayed():
     flags = "--xla_force_host_platform_device_count=3"
     assert start("jax_devices_run", backend="jax", XLA_FLAGS=flags).returncode == 0
 
 
+@pytest.mark.slow
 def test_what_a_gpu_is_given_can_be_lowered_for_cuda():
     assert start("jax_cuda_lowering", backend="jax", **QUICK).returncode == 0
 
@@ -39,6 +41,7 @@ ON_BOTH = [
 ]
 
 
+@pytest.mark.slow
 def test_heads_side_by_side_what_extracts_and_new_statistics_are_the_same_on_jax():
     command = [sys.executable, "-m", "pytest", "-q", "-n0", *ON_BOTH, "-k", "not inception_v3 and not every_device"]
     environment = os.environ | {"KERAS_BACKEND": "jax"} | QUICK

@@ -60,6 +60,7 @@ def test_a_run_that_was_begun_on_some_devices_goes_on_in_many_processes_without_
     dataclasses.replace(begun, distributed=True, devices=()).check()
 
 
+@pytest.mark.slow
 def test_where_the_others_are_follows_from_slurm():
     """Two processes as ``srun`` starts them, each told of itself by its environment alone."""
     program = "import sys; from tiny_imagenet_tf import processes; processes.join(0); "

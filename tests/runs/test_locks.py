@@ -74,6 +74,7 @@ print(splits.prepare(None, Path(sys.argv[1])).info.splits["train"].num_examples)
 """
 
 
+@pytest.mark.slow
 def test_of_two_downloads_to_one_place_the_second_waits_for_the_first(tree, tmp_path):
     starts = [start(DOWNLOAD, tmp_path / "data", tree) for _ in range(2)]
     began = [each.stdout.readline() for each in starts]  # one downloads, until it is told to end, and one waits

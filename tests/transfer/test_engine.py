@@ -80,7 +80,7 @@ def test_a_trunk_of_bytes_is_shown_rounded_ones_by_every_way(view, tmp_path, mon
         np.testing.assert_allclose(found, expected, atol=tolerance)
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+@pytest.mark.parametrize("backend", ["tensorflow", pytest.param("jax", marks=pytest.mark.slow)])
 def test_every_device_extracts(backend):
     more = {"KERAS_BACKEND": backend, "XLA_FLAGS": "--xla_force_host_platform_device_count=3", "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "tests/transfer/several_devices.py"], cwd=ROOT, env=os.environ | more, check=True)

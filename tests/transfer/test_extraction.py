@@ -111,6 +111,7 @@ def contents(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow  # tests/kills does it, too
 def test_killed_at_a_shard_and_resumed_it_is_identical(undisturbed, tmp_path, tiny_backbone):
     command, expected = undisturbed
     words, pipe = [str(tmp_path / "killed"), "told", tiny_backbone], subprocess.PIPE

@@ -53,21 +53,32 @@ def start(recipe, downloaded, branching, tmp_path_factory):
     )
 
 
-@pytest.fixture
-def options(start, downloaded, tmp_path):
-    """Of a run that begins with it."""
+def of_start(start, downloaded, folder):
     return FinetuneOptions(
         **inherited(start.path),
         start=start.path,
         unfreeze="last",
         data_dir=downloaded,
-        runs=tmp_path / "runs",
-        store=tmp_path / "store",
+        runs=folder / "runs",
+        store=folder / "store",
         batch_size=8,
         epochs=2,
         learning_rate=0.01,
         precision="float32",
     )
+
+
+@pytest.fixture
+def options(start, downloaded, tmp_path):
+    """Of a run that begins with it."""
+    return of_start(start, downloaded, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def finetuned(start, downloaded, tmp_path_factory):
+    """The options of a run that has ended, and the run; its maps are stored."""
+    options = of_start(start, downloaded, tmp_path_factory.mktemp("finetuned"))
+    return options, finetuning.run(STUDY, options)
 
 
 @pytest.fixture
@@ -126,8 +137,8 @@ def test_with_no_frozen_part_there_is_nothing_for_openvino(options):
         finetuning.run(STUDY, dataclasses.replace(options, unfreeze="all", precision="int8"))
 
 
-def test_the_last_block_learns_and_all_else_stays(options, start, builder):
-    run = finetuning.run(STUDY, options)
+def test_the_last_block_learns_and_all_else_stays(finetuned, start, builder):
+    options, run = finetuned
     validation = splits.load(builder, "validation")
     trunk = backbones.build(backbones.find(options.backbone, "-1..1"))
     frozen, learns = finetuning.split(trunk, finetuning.place_of_cut(trunk, "last"))
@@ -163,8 +174,8 @@ def test_the_last_block_learns_in_the_precision_that_is_asked_for(options, monke
     assert run.environment["precision"] == precision
 
 
-def test_it_goes_on_bit_for_bit(options, tmp_path):
-    whole = finetuning.run(STUDY, options)
+def test_it_goes_on_bit_for_bit(finetuned, tmp_path):
+    options, whole = finetuned
     short = finetuning.run(STUDY, dataclasses.replace(options, runs=tmp_path / "short", epochs=1))
     longer = finetuning.run(STUDY, dataclasses.replace(options, runs=tmp_path / "short", resume=short.path))
     one, other = (np.load(run.checkpoint) for run in (whole, longer))
@@ -193,8 +204,8 @@ def test_maps_that_do_not_fit_are_told_before_they_are_made(options, monkeypatch
     assert not list(options.runs.iterdir()) and not options.store.exists()
 
 
-def test_maps_that_are_stored_need_no_room(options, monkeypatch, capsys):
-    finetuning.run(STUDY, options)
+def test_maps_that_are_stored_need_no_room(finetuned, tmp_path, monkeypatch, capsys):
+    options = dataclasses.replace(finetuned[0], runs=tmp_path, epochs=1)
     monkeypatch.setattr("tiny_imagenet_tf.transfer.finetuning.room", lambda folder: (folder, 0))
     finetuning.run(STUDY, options)
     assert not capsys.readouterr().err
