@@ -15,7 +15,7 @@ from tiny_imagenet_tf import cli  # isort: skip  # first: it quiets TensorFlow's
 from tiny_imagenet_tf.data import splits
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import combine, mcnemar, only_one_right, p_in_words
-from tiny_imagenet_tf.models import backbones
+from tiny_imagenet_tf.models import network_files
 from tiny_imagenet_tf.models.heads import scores
 from tiny_imagenet_tf.reports import markers
 from tiny_imagenet_tf.reports.table import grid
@@ -60,7 +60,7 @@ def measured(run: Run, val: splits.Split) -> dict[str, str | float | int]:
     stores = stores_of(run.summary, "validation", val.digest)
     if len(stores) != 10:
         raise UserError(f"{run.path}: the transfer values of ten crops of these images are not stored")
-    head = backbones.load(run.snapshots().best_path)
+    head = network_files.load(run.snapshots().best_path)
     views = [scores(head, store.load()) for store in stores]  # the whole image comes first
     whole, ten = (combine(shown).argmax(axis=1) == val.labels for shown in (views[:1], views))
     lost, gained = only_one_right(whole, ten)

@@ -27,7 +27,7 @@ from tiny_imagenet_tf.data.batches import in_order
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import combine
 from tiny_imagenet_tf.evaluation.predict import Predictor
-from tiny_imagenet_tf.models import backbones
+from tiny_imagenet_tf.models import network_files
 from tiny_imagenet_tf.models.heads import scores
 from tiny_imagenet_tf.reports import markers
 from tiny_imagenet_tf.reports.table import grid
@@ -163,7 +163,7 @@ def raw_scores(run: Run, split: splits.Split) -> list[np.ndarray]:
     """Returns what the best network of a run says of a split, scores (n, classes), one array a view."""
     best = run.snapshots().best_path
     if run.summary.trunk:
-        head = backbones.load(best)
+        head = network_files.load(best)
         return [scores(head, each) for each in values(run, split)]
     network = Predictor.load(best)
     return [network.scores(split, view) for view in network.views()]

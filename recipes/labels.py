@@ -76,11 +76,11 @@ def _model(config: Config, before: tuple[str, ...], after: tuple[str, ...], colu
 
     from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import classes as official
     from tiny_imagenet_tf.evaluation.predict import check
-    from tiny_imagenet_tf.models import backbones, preprocess
+    from tiny_imagenet_tf.models import backbones, network_files, preprocess
     from tiny_imagenet_tf.runs import networks
     from tiny_imagenet_tf.runs.networks import Classes
 
-    model = backbones.load(config.file)
+    model = network_files.load(config.file)
     check(model, config.file)
     if model.output_shape[-1] != len(before):
         raise UserError(f"{config.file}: {model.output_shape[-1]} scores for {len(before)} classes")

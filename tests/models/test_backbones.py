@@ -12,9 +12,10 @@ import pytest
 
 from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.models import backbones, preprocess
-from tiny_imagenet_tf.models.backbones import BACKBONES, Backbone, WeightsError, build, find, pixels_of, with_head
+from tiny_imagenet_tf.models import backbones, network_files, preprocess
+from tiny_imagenet_tf.models.backbones import BACKBONES, Backbone, build, find, pixels_of, with_head
 from tiny_imagenet_tf.models.heads import transfer_head
+from tiny_imagenet_tf.models.network_files import WeightsError
 
 V3 = find("inception_v3")
 
@@ -279,8 +280,8 @@ def test_any_keras_file_is_a_backbone_up_to_what_its_head_reads(tmp_path):
 
 
 def test_a_file_is_read_once_until_it_changes(tmp_path, monkeypatch):
-    path, reads, load = tmp_path / "mine.keras", [], backbones.load
-    monkeypatch.setattr(backbones, "load", lambda path: (reads.append(path), load(path))[1])
+    path, reads, load = tmp_path / "mine.keras", [], network_files.load
+    monkeypatch.setattr(network_files, "load", lambda path: (reads.append(path), load(path))[1])
     small_file(path)
     first = find(str(path), "0..1")
     assert find(str(path), "0..1") is first and len(reads) == 1

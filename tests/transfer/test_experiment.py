@@ -18,7 +18,7 @@ from tiny_imagenet_tf.evaluation.predict import Predictor
 from tiny_imagenet_tf.experiments import checkpoints
 from tiny_imagenet_tf.experiments.clock import Clock
 from tiny_imagenet_tf.experiments.options import Study
-from tiny_imagenet_tf.models import backbones, preprocess
+from tiny_imagenet_tf.models import network_files, preprocess
 from tiny_imagenet_tf.models.heads import scores
 from tiny_imagenet_tf.runs.files import write_json
 from tiny_imagenet_tf.runs.run import Run
@@ -221,7 +221,7 @@ def test_a_rate_at_which_the_loss_overflows_is_a_clear_error(config):
 
 def test_predictions_of_the_test_split_are_in_the_challenges_form(finished, builder):
     lines = (finished.path / "predictions-test.txt").read_text().splitlines()
-    wnids, head = splits.load(builder, "test").wnids, backbones.load(finished.snapshots().best_path)
+    wnids, head = splits.load(builder, "test").wnids, network_files.load(finished.snapshots().best_path)
     crops = [scores(head, store.load()) for store in stores_of(finished)["test"]]
     answers = [wnids[number] for number in combine(crops).argmax(axis=1)]
     assert lines == [f"test_{number}.JPEG {wnid}" for number, wnid in enumerate(answers)] and len(crops) == 10

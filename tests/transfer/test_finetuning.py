@@ -14,7 +14,7 @@ from tiny_imagenet_tf.data import splits, synthetic
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.predict import Predictor
 from tiny_imagenet_tf.experiments.options import Study
-from tiny_imagenet_tf.models import backbones
+from tiny_imagenet_tf.models import backbones, network_files
 from tiny_imagenet_tf.runs.files import write_json
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.transfer import experiment as transfer
@@ -123,7 +123,7 @@ def test_every_layer_may_learn(options, builder, stored, monkeypatch):
     monkeypatch.setattr(openvino, "_is_faster", lambda precision: True)  # it would be taken, were there anything frozen
     changes = {"unfreeze": "all"} | ({} if stored else {"augment": True, "augmented_views": 0})
     run = finetuning.run(STUDY, dataclasses.replace(options, **changes))
-    saved = backbones.load(run.classifier).get_layer("classifier").get_layer("network")
+    saved = network_files.load(run.classifier).get_layer("classifier").get_layer("network")
     first = [layer for layer in saved._flatten_layers() if layer.name == "first"]
     began = keras.models.load_model(options.backbone).get_layer("first")
     assert not np.array_equal(first[0].get_weights()[0], began.get_weights()[0])
@@ -142,10 +142,10 @@ def test_the_last_block_learns_and_all_else_stays(finetuned, start, builder):
     validation = splits.load(builder, "validation")
     trunk = backbones.build(backbones.find(options.backbone, "-1..1"))
     frozen, learns = finetuning.split(trunk, finetuning.place_of_cut(trunk, "last"))
-    saved = backbones.load(run.classifier).get_layer("classifier").get_layer("network").get_layer("trunk")
+    saved = network_files.load(run.classifier).get_layer("classifier").get_layer("network").get_layer("trunk")
     for one, other in zip(frozen.model.weights, saved.weights, strict=True):
         np.testing.assert_array_equal(one, other)
-    learning = backbones.load(run.snapshots().paths[-1])
+    learning = network_files.load(run.snapshots().paths[-1])
     first = finetuning.joined(learns, start)
     changed = {
         weight.path.split("/")[-2] + "/" + weight.name: not np.array_equal(weight, other)
@@ -168,7 +168,7 @@ def test_the_last_block_learns_in_the_precision_that_is_asked_for(options, monke
         monkeypatch.setattr(hardware, "cpu_has_bfloat16", lambda: True)
     run = finetuning.run(STUDY, dataclasses.replace(options, precision=precision, epochs=1))
     assert "weights learn in bfloat16, from last on" in capsys.readouterr().out
-    trained = backbones.load(run.snapshots().paths[-1])
+    trained = network_files.load(run.snapshots().paths[-1])
     (block,) = [layer for layer in trained._flatten_layers() if layer.name == "last"]
     assert (block.compute_dtype, block.variable_dtype) == ("bfloat16", "float32")
     assert run.environment["precision"] == precision

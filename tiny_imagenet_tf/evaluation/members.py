@@ -14,7 +14,7 @@ from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import cl
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import combine
 from tiny_imagenet_tf.evaluation.predict import Predictor
-from tiny_imagenet_tf.models import backbones, packaged
+from tiny_imagenet_tf.models import network_files, packaged
 from tiny_imagenet_tf.models.heads import scores
 from tiny_imagenet_tf.runs import networks
 from tiny_imagenet_tf.runs.networks import Classes
@@ -140,7 +140,7 @@ class Member:
         stores = stores_of(self.run.summary, split.name, split.digest)
         if not stores:
             raise UserError(f"{self.name}: the transfer values of these images are not stored; --snapshots best")
-        model = backbones.load(self.path)
+        model = network_files.load(self.path)
         return combine(scores(model, each.load()) for each in stores)
 
     def _predictions(self, split: Split) -> np.ndarray | None:

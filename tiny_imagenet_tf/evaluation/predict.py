@@ -16,7 +16,7 @@ from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.data.views import View
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import combine
-from tiny_imagenet_tf.models import backbones, packaged, preprocess
+from tiny_imagenet_tf.models import backbones, network_files, packaged, preprocess
 from tiny_imagenet_tf.published import CROP_SIZE
 from tiny_imagenet_tf.runs.summary import Crops
 
@@ -52,7 +52,7 @@ class Predictor:
             UserError: Keras cannot load it, its pixel range is not known, or it has one of its own.
         """
         path = Path(path)
-        model = packaged.deployed() if path == packaged.FILE else backbones.load(path)
+        model = packaged.deployed() if path == packaged.FILE else network_files.load(path)
         own = preprocess.is_deployed(model)
         if own and pixels:
             raise UserError(f"--pixels {pixels} would be ignored: {path} is of this package and scales by itself")

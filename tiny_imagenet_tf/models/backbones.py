@@ -1,36 +1,26 @@
-"""Networks whose features are transferred (Milani section 4.1), each a record; and where their weights come from.
+"""Networks whose features are transferred (Milani section 4.1), each a record; :mod:`network_files` has their weights.
 
 To add one of ``keras.applications``, add it to :func:`_rows`.
 """
 
-import contextlib
 import dataclasses
 import functools
 import hashlib
-import os
-import warnings
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-import h5py
 import keras
 import numpy as np
 
 from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.choices import Pixels
-from tiny_imagenet_tf.data.splits import first_line
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.models.graph_weights import copy_by_structure
+from tiny_imagenet_tf.models import network_files
 from tiny_imagenet_tf.models.inception_v3 import inception_v3
 from tiny_imagenet_tf.models.layers import with_dtypes
+from tiny_imagenet_tf.models.network_files import WeightsError
 from tiny_imagenet_tf.runs import networks
-from tiny_imagenet_tf.runs.files import locked
-
-
-class WeightsError(UserError):
-    """The weights cannot be used; the message names the file and what was expected."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +49,11 @@ class Backbone:
     has_weights: bool = False
     config_sha256: str | None = None
     donor: Callable[..., keras.Model] | None = None
+
+    def at(self, size: int | None = None) -> dict[str, Any]:
+        """Arguments of ``build`` for square images of so many pixels, by default its own, and an averaged last map."""
+        side = size or self.input_size
+        return {"input_shape": (side, side, 3), "pooling": "avg"}
 
 
 def _blocks(weights: None = None, include_top: bool = False, **options: Any) -> keras.Model:
@@ -135,7 +130,7 @@ def find(name: str, pixels: Pixels | None = None) -> Backbone:
 @functools.lru_cache(8)
 def _of_file(name: str, path: Path, pixels: Pixels | None, state: tuple[int, ...]) -> Backbone:
     """The record of a file, which is read again only when its state has changed."""
-    network = load(path)
+    network = network_files.load(path)
     if not network.built:
         raise UserError(f"--backbone {name}: a model without an input; call it on an image, and save it again")
     if len(network.inputs) != 1 or len(network.input_shape) != 4 or network.input_shape[-1] != 3:
@@ -144,7 +139,7 @@ def _of_file(name: str, path: Path, pixels: Pixels | None, state: tuple[int, ...
     size = network.input_shape[1] or 224
 
     def build(weights: str | None = None, input_shape: tuple = (size, size, 3), **_: Any) -> keras.Model:
-        model = _under_policy(load(path))
+        model = _under_policy(network_files.load(path))
         return model if model.input_shape[1:] == tuple(input_shape) else _at_size(model, tuple(input_shape))
 
     last, digest = _last_features(network), networks.config_digest(path)
@@ -181,7 +176,7 @@ def check(backbone: Backbone, *, layer: str | None = None, input_size: int | Non
     """Raises UserError where :func:`build` would, for its layer and size, before any weights are at hand."""
     size = _size(backbone, input_size)
     if layer or (input_size and backbone.has_weights):
-        _values(backbone.build(weights=None, include_top=False, **_shape(size)), backbone, layer or backbone.last)
+        _values(backbone.build(weights=None, include_top=False, **backbone.at(size)), backbone, layer or backbone.last)
 
 
 def _size(backbone: Backbone, wanted: int | None) -> int:
@@ -189,10 +184,6 @@ def _size(backbone: Backbone, wanted: int | None) -> int:
     if size < backbone.smallest:
         raise UserError(f"--input-size {size}: {backbone.name} takes {backbone.smallest} pixels or more")
     return size
-
-
-def _shape(size: int) -> dict[str, Any]:
-    return {"input_shape": (size, size, 3), "pooling": "avg"}
 
 
 def build(
@@ -227,10 +218,9 @@ def build(
     if weights == "random":
         keras.utils.set_random_seed(seed)
     with hardware.policy(dtype):
-        network = backbone.build(weights=None, include_top=False, **_shape(size))
+        network = backbone.build(weights=None, include_top=False, **backbone.at(size))
         if not backbone.has_weights and weights != "random":
-            path = weights_file(weights)
-            _copy(_read(backbone, path) if path else _download(backbone), network, backbone, weights)
+            network_files.fill(network, backbone, weights)
         layer = layer or backbone.last
         values = _values(network, backbone, layer)
         return _trunk(network, values, backbone, layer, size, Path(weights).name)  # or one of the two words
@@ -251,7 +241,7 @@ def with_head(backbone: Backbone, *, dtype: str = "float32") -> Trunk:
             network = backbone.build()
         else:
             with hardware.policy("float32"):
-                network = _download(backbone, include_top=True, classifier_activation=None)
+                network = network_files.download(backbone, include_top=True, classifier_activation=None)
             network = _under_policy(network)
     if network.output_shape != (None, 1000):
         raise WeightsError(f"--backbone {backbone.name}: gives {network.output_shape}, not ImageNet's 1,000 scores")
@@ -276,20 +266,6 @@ def _is(scores: keras.KerasTensor, name: str) -> bool:
     if type(last) is keras.layers.Activation and activation is keras.activations.linear:  # casts, perhaps
         return _is(last.input, name)
     return type(last).__name__ == name.capitalize() or activation is getattr(keras.activations, name)  # or keras.ops'
-
-
-def weights_file(weights: str) -> Path | None:
-    """Returns the file that ``weights`` names; None where it is one of the words imagenet and random.
-
-    Raises:
-        WeightsError: there is no such file.
-    """
-    if weights in ("imagenet", "random"):
-        return None
-    path = Path(weights).expanduser()
-    if not path.is_file():
-        raise WeightsError(f"--weights {weights}: no such file (nor one of the words imagenet and random)")
-    return path
 
 
 def _trunk(
@@ -325,130 +301,6 @@ def _digest(model: keras.Model) -> str:
             raise WeightsError(f"the weights of {model.name} are not finite: {variable.path} holds NaN or infinity")
         digest.update(f"{variable.name} {values.shape}\n".encode() + values.tobytes())
     return digest.hexdigest()
-
-
-def _read(backbone: Backbone, path: Path) -> keras.Model:
-    """The network that a file stores: a whole model (``.keras``, ``.h5``), or one that takes its weights."""
-    if not networks.in_files(str(path)):
-        raise WeightsError(f"--weights {path}: must end in .keras, .weights.h5 or .h5")
-    if path.suffix == ".keras":
-        return load(path)
-    try:
-        with h5py.File(path) as file:
-            whole, kernels = "model_config" in file.attrs, _kernels_in(file)
-    except OSError as error:
-        raise WeightsError(f"--weights {path}: not an HDF5 file, or damaged ({first_line(error)})") from error
-    if whole:
-        return load(path)
-    failures = []
-    for kind, network in _containers(backbone, kernels):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # a warning a layer, before the error that says it all
-                network.load_weights(path)
-            return network
-        except Exception as error:  # h5py raises what it likes at a damaged file
-            failures.append(f"{kind}: {first_line(error)}")
-    raise WeightsError(
-        f"--weights {path}: not the weights of {backbone.name}, or the file is damaged\n  " + "\n  ".join(failures)
-    )
-
-
-def _containers(backbone: Backbone, kernels: set[tuple[int, ...]]) -> Iterator[tuple[str, keras.Model]]:
-    """The networks that a file of weights alone may be of, from the kernels in it: one may be that of a head."""
-    shape = {"input_shape": (backbone.input_size, backbone.input_size, 3)}
-    build = backbone.donor or backbone.build
-    own = {_kernel(weight.shape) for weight in build(weights=None, include_top=False, **shape).weights}
-    for count in sorted({kernel[-1] for kernel in kernels - own})[:3]:
-        yield f"with a top of {count} classes", build(weights=None, include_top=True, classes=count, **shape)
-        base = build(weights=None, include_top=False, **shape)
-        top = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(count)]
-        yield f"nested, with {count} classes", keras.Sequential([keras.Input(shape["input_shape"]), base, *top])
-    yield "without its top", build(weights=None, include_top=False, **_shape(backbone.input_size))
-
-
-def _kernels_in(file: h5py.File) -> set[tuple[int, ...]]:
-    found: set[tuple[int, ...] | None] = set()
-    file.visititems(lambda _, item: found.add(_kernel(getattr(item, "shape", ()))))  # None goes on with the visit
-    return {each for each in found if each}
-
-
-def _kernel(shape: tuple[int, ...]) -> tuple[int, ...] | None:
-    """The shape of what may be a head's kernel, a matrix or a convolution of single pixels; None of anything else."""
-    return tuple(shape) if len(shape) == 2 or (len(shape) == 4 and tuple(shape[:2]) == (1, 1)) else None
-
-
-def _inside(model: keras.Model) -> Iterator[keras.Model]:
-    """The model, then those nested in it."""
-    yield model
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from _inside(layer)
-
-
-def _copy(source: keras.Model, network: keras.Model, backbone: Backbone, weights: str) -> None:
-    """Copies the source, or what inside it is the network; the error is that of the largest, which came nearest."""
-    errors = {}
-    for each in _inside(source):
-        try:
-            copy_by_structure(each, network)
-            return
-        except (ValueError, AttributeError) as error:
-            errors[len(each.layers)] = error
-    reason = errors[max(errors)]
-    raise WeightsError(f"--weights {weights}: no {backbone.name} is in it. {reason}") from reason
-
-
-def load(path: str | Path) -> keras.Model:
-    """Reads a saved model, never compiled.
-
-    Raises:
-        WeightsError: Keras cannot load it, or a weight is NaN or infinite.
-    """
-    path = Path(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            model = keras.saving.load_model(path, compile=False)
-    except Exception as error:  # Keras, h5py and zipfile raise what they like at a damaged file
-        why = first_line(error)
-        if path.is_file() and not zipfile.is_zipfile(path):  # Keras would say that it is not there
-            why = f"it has {path.stat().st_size} bytes, and is no zip archive"
-        raise WeightsError(f"{path} cannot be loaded: not a model that Keras can load ({why})") from error
-    for weight in model.weights:
-        if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
-            raise WeightsError(f"{path}: its weights are not finite, {weight.path} holds NaN or infinity")
-    return model
-
-
-def _download(backbone: Backbone, **top: Any) -> keras.Model:
-    try:
-        build = backbone.donor or backbone.build
-        with _alone_with_download(build.__name__):
-            return build(weights="imagenet", **_shape(backbone.input_size), **{"include_top": False, **top})
-    except Exception as error:  # Keras raises a bare Exception when the network fails
-        file, instead = "weights PATH    a .h5, .weights.h5 or .keras file", ", or see every step: --demo"
-        if "include_top" in top:  # with the head, which only a whole network has
-            file, instead = "backbone PATH   a .keras file with the head", ""
-        raise WeightsError(
-            f"Keras' ImageNet weights for {backbone.name} could not be downloaded:\n  {first_line(error)}\n"
-            "Without network, take them from disk:\n"
-            f"  --{file} of {backbone.name}\n"
-            "  --source PATH     the dataset: a tiny-imagenet-200 folder, zip or tar\n"
-            f"or place the file that Keras downloads in ~/.keras/models{instead}"
-        ) from error
-
-
-@contextlib.contextmanager
-def _alone_with_download(network: str) -> Iterator[None]:
-    """Lets one process download a network: Keras writes to the file's own name, where another would find half of it."""
-    home = Path(os.path.expanduser(os.environ.get("KERAS_HOME", "~/.keras")))
-    folder = (home if os.access(home, os.W_OK) else Path("/tmp/.keras")) / "models"  # as Keras chooses it
-    with contextlib.ExitStack() as held:
-        with contextlib.suppress(OSError):  # where there can be no lock, the file may be there all the same
-            folder.mkdir(parents=True, exist_ok=True)
-            held.enter_context(locked(folder / f".{network}.lock", f"{network} in {folder}", wait=True))
-        yield
 
 
 _NO_WEIGHTS = ("Activation", "Softmax", "Dropout")

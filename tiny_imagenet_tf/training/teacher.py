@@ -7,7 +7,7 @@ import numpy as np
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import combine
 from tiny_imagenet_tf.experiments.images import Data
-from tiny_imagenet_tf.models import backbones
+from tiny_imagenet_tf.models import network_files
 from tiny_imagenet_tf.models.heads import scores
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.transfer_values import kept_stores
@@ -34,5 +34,5 @@ def probabilities(path: Path, data: Data) -> np.ndarray:
     snapshots = run.snapshots()
     if snapshots.wnids != data.all_train.wnids:
         raise UserError(f"--teacher {path}: its classes are not those of the images")
-    head = backbones.load(snapshots.best_path)
+    head = network_files.load(snapshots.best_path)
     return combine([scores(head, store.load()[data.rows])]).astype(np.float32)

@@ -20,7 +20,7 @@ from tiny_imagenet_tf.experiments.experiment import Experiment, begin, precision
 from tiny_imagenet_tf.experiments.fit import compile_for_training, fit, save_network, steps_together
 from tiny_imagenet_tf.experiments.images import Data
 from tiny_imagenet_tf.experiments.options import Study
-from tiny_imagenet_tf.models import backbones, preprocess
+from tiny_imagenet_tf.models import backbones, network_files, preprocess
 from tiny_imagenet_tf.models.backbones import Trunk
 from tiny_imagenet_tf.models.heads import scores, transfer_head
 from tiny_imagenet_tf.runs.run import Run
@@ -231,7 +231,7 @@ def _save_and_report(
 ) -> None:
     """Saves trunk and best head as one network of pixels, in float32, and reports it."""
     options, data = experiment.options, experiment.data
-    best = backbones.load(experiment.snapshots.best_path)
+    best = network_files.load(experiment.snapshots.best_path)
     if engine.trunk_dtype(experiment.precision, options.openvino) != "float32":
         trunk = trunk_in("float32")
     saved = preprocess.deployed(_joined(trunk, best), resize=options.resize)

@@ -20,7 +20,7 @@ from tiny_imagenet_tf.evaluation.metrics import mcnemar, only_one_right
 from tiny_imagenet_tf.experiments import images
 from tiny_imagenet_tf.experiments.experiment import begin, begun_in, check_same_backbone, precision_of
 from tiny_imagenet_tf.experiments.options import Study
-from tiny_imagenet_tf.models import backbones
+from tiny_imagenet_tf.models import network_files
 from tiny_imagenet_tf.models.backbones import Trunk
 from tiny_imagenet_tf.models.layers import normalizations
 from tiny_imagenet_tf.runs.files import room
@@ -143,7 +143,7 @@ def cuts(model: keras.Model) -> list[str]:
 
 def joined(learning: keras.Model, start: Run) -> keras.Model:
     """Returns what is trained: rows of maps to scores, with the head of a finished run."""
-    head = backbones.load(start.snapshots().best_path)
+    head = network_files.load(start.snapshots().best_path)
     for layer in normalizations(learning):
         layer.trainable = False  # Keras then takes its statistics as they are, in training too
     rows = keras.Input(learning.input_shape[1:], name="maps")

@@ -149,12 +149,12 @@ class ValueOptions(DataOptions):
         if self.demo:
             self.refuse(("store",), "--demo keeps its values beside its images")
         self.check_folder("store", written=False)
-        from tiny_imagenet_tf.models import backbones  # only now Keras is loaded
+        from tiny_imagenet_tf.models import backbones, network_files  # only now Keras is loaded
         from tiny_imagenet_tf.transfer import openvino
 
         if self.backbone not in backbones.BACKBONES:
             self.refuse(("weights",), f"{self.backbone} has weights of its own")
-        backbones.weights_file(self.weights)
+        network_files.weights_file(self.weights)
         backbones.check(backbones.find(self.backbone, self.pixels), layer=self.layer, input_size=self.input_size)
         openvino.check_backend(self.engine)
         if self.openvino and self.new_views:
