@@ -12,7 +12,7 @@ import pytest
 
 from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.models import backbones, network_files, preprocess
+from tiny_imagenet_tf.models import network_files, preprocess
 from tiny_imagenet_tf.models.backbones import BACKBONES, Backbone, build, find, pixels_of, with_head
 from tiny_imagenet_tf.models.heads import transfer_head
 from tiny_imagenet_tf.models.network_files import WeightsError
