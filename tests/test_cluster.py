@@ -8,8 +8,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize(("most", "count"), [(8, 3), (2, 2)])
-def test_each_gpu_of_all_machines_has_an_actor_of_its_own(most, count):
+def test_each_gpu_of_all_machines_has_an_actor_of_its_own(most, count, monkeypatch):
     """Two raylets on loopback that say they have GPUs; --cores does not count there."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     ray = pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 

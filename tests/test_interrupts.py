@@ -39,6 +39,12 @@ def test_what_tensorflow_makes_of_one_is_one():
         except interrupts.Interrupted as error:
             raise RuntimeError("an error of C++") from error
     assert caught.value.number == signal.SIGTERM
+    with pytest.raises(interrupts.Interrupted, match="SIGTERM"), interrupts.told_as_such():
+        raise KeyboardInterrupt  # as Ray does
+    interrupts.install()
+    with pytest.raises(KeyboardInterrupt) as caught, interrupts.told_as_such():
+        raise KeyboardInterrupt
+    assert not isinstance(caught.value, interrupts.Interrupted)
 
 
 def test_after_the_step_in_training(capsys):

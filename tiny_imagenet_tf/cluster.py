@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,6 +32,7 @@ def actors(address: str, cores: int, most: int, kind: type, *arguments: Any) -> 
     import keras
     import ray
 
+    before = signal.getsignal(signal.SIGTERM)
     try:
         # Actors see the environment in which their machine's Ray was started, which may name another backend.
         same = {"env_vars": {"KERAS_BACKEND": keras.backend.backend()}}
@@ -38,6 +40,7 @@ def actors(address: str, cores: int, most: int, kind: type, *arguments: Any) -> 
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise UserError(f"--ray {address}: {error}") from error
     try:
+        signal.signal(signal.SIGTERM, before)  # Ray has taken it for itself
         machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         gpus = sum(int(each.get("GPU", 0)) for each in machines)
         needs = {"num_gpus": 1} if gpus else {"num_cpus": cores}
@@ -62,6 +65,7 @@ def actors(address: str, cores: int, most: int, kind: type, *arguments: Any) -> 
         raise
     finally:
         ray.shutdown()
+        signal.signal(signal.SIGTERM, before)
 
 
 def _in_place(kind: type) -> type:

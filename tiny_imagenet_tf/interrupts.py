@@ -80,11 +80,11 @@ def waiting(wait: bool = True) -> Iterator[None]:
 
 @contextlib.contextmanager
 def told_as_such() -> Iterator[None]:
-    """Makes an interruption again of what TensorFlow makes of one within a trace: an error of its own."""
+    """Makes an interruption again of what others make of one: TensorFlow within a trace an error, Ray a Ctrl-C."""
     try:
         yield
-    except Exception as error:
-        if _State.raised is None:
+    except (Exception, KeyboardInterrupt) as error:
+        if _State.raised is None or isinstance(error, Interrupted):
             raise
         raise Interrupted(_State.raised) from error
 

@@ -46,9 +46,8 @@ def begun(monkeypatch, tmp_path):
     for module in (inception, convnets):
         monkeypatch.setattr(module, "begin", begun.begin)
     monkeypatch.setattr(Scratch, "fit", lambda self, **options: begun.trained.append((self, options)))
-    monkeypatch.setattr(Scratch, "best", SimpleNamespace(features=lambda *_: None))
     monkeypatch.setattr(Scratch, "report", lambda self, clock, **more: None)
-    monkeypatch.setattr(Run, "write_features", lambda *_: None)
+    monkeypatch.setattr(Scratch, "write_features", lambda self, view: None)
     return begun
 
 

@@ -226,3 +226,15 @@ def test_without_locks_each_process_does_everything_and_says_so_once(tmp_path, m
     shares = Shares(tmp_path / ".lock")
     assert shares.take(0) and shares.take(1)
     assert capsys.readouterr().err.count(f"{tmp_path}: no locks on this file system") == 1
+
+
+def test_a_lock_that_no_file_system_keeps_is_told(tmp_path, monkeypatch, capsys):
+    def refused(*arguments):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("tiny_imagenet_tf.runs.files._without_locks", set())
+    monkeypatch.setattr("tiny_imagenet_tf.runs.files.fcntl.flock", refused)
+    for _ in range(2):
+        with files.locked(tmp_path / ".lock", "a run", wait=False):
+            pass
+    assert capsys.readouterr().err.count("no locks on this file system; start one process alone") == 1

@@ -359,14 +359,14 @@ def locked(path: Path, what: str = "", *, wait: bool) -> Iterator[None]:
     with path.open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except (BlockingIOError, PermissionError):
             if not wait:
                 raise UserError(f"{what}: in use by {_holder(file)}; wait until it has finished, or stop it") from None
             if what:
                 print(f"{what}: in use by {_holder(file)}; waiting until it has finished")
             fcntl.flock(file, fcntl.LOCK_EX)
-        except OSError:  # a file system without locks: names of one's own must do
-            pass
+        except OSError:  # names of one's own must do
+            _tell_of_no_locks(path.parent)
         file.seek(0)
         file.truncate()
         now = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC"
@@ -422,11 +422,13 @@ class Shares:
 
 
 def _tell_of_no_locks(folder: Path) -> None:
-    """Says, once a file system, that processes which share work would all do all of it."""
+    """Says, once a file system, that nothing keeps processes apart, nor lets them share work."""
     if (device := folder.stat().st_dev) not in _without_locks:
         _without_locks.add(device)
-        told = f"{folder}: no locks on this file system; start one process alone, or each does all of the work"
-        print(told, file=sys.stderr)
+        told = (
+            f"{folder}: no locks on this file system; start one process alone: several would all do the same work, and "
+        )
+        print(f"{told}two that resume one run would spoil it", file=sys.stderr)
 
 
 @functools.cache

@@ -181,7 +181,7 @@ class Run:
         """Removes a run that has nothing to go on with, neither checkpoint nor figures, and tells whether it did."""
         if self.ended or any(self.path.rglob(self.checkpoint.name)):  # its own, or that of a part
             return False
-        shutil.rmtree(self.path)
+        shutil.rmtree(self.path, ignore_errors=True)  # NFS keeps the lock that is held
         return True
 
     @property

@@ -83,11 +83,12 @@ def _by_actors(options: SearchOptions, trials: Trials) -> None:
         return
     rounds = -(-left // options.together)
     with cluster.actors(options.ray, options.cores, rounds, _Searcher, alone) as searchers:
-        work = [each.search.remote() for each in searchers]
+        work = {each.search.remote(): each for each in searchers}
         with progress.bar(f"{len(searchers)} actors", options.trials, unit="trials") as bar:
             while work:
-                ended, work = ray.wait(work, timeout=5)
-                ray.get(ended)
+                for ended in ray.wait(list(work), timeout=5)[0]:
+                    ray.get(ended)
+                    ray.kill(work.pop(ended))  # one whose machine has left may find no other room
                 bar.update(len(trials.finished()) - bar.n)
     if len(trials.all()) < options.trials:
         raise UserError(

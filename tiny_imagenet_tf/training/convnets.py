@@ -53,7 +53,6 @@ def run(options: ConvnetOptions) -> Run:
         if plateau.cuts < SCHEDULE:
             more["partial"] = f"{plateau.cuts} of the recipe's {SCHEDULE} cuts of the learning rate"
         if "fc-" in words:  # Fig. 1 shows such a layer; convolutions would be gigabytes
-            validation = experiment.data.validation
-            experiment.run.write_features(validation, deep.best.features(validation, View("center")))
+            deep.write_features(View("center"))
         deep.report(clock, **more)
         return experiment.run

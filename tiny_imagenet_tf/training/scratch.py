@@ -12,7 +12,7 @@ import numpy as np
 
 from tiny_imagenet_tf import hardware, processes
 from tiny_imagenet_tf.data.batches import ImageBatches
-from tiny_imagenet_tf.data.views import PLAIN, RandomViews
+from tiny_imagenet_tf.data.views import PLAIN, RandomViews, View
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
 from tiny_imagenet_tf.evaluation.predict import Predictor
@@ -139,7 +139,14 @@ class Scratch:
     @functools.cached_property
     def best(self) -> Predictor:
         """The best snapshot; asked for when training has ended."""
-        return Predictor.load(self.experiment.snapshots.best_path)
+        with self._measured_where_trained():
+            return Predictor.load(self.experiment.snapshots.best_path)
+
+    def write_features(self, view: View) -> None:
+        """Stores what goes into the last layer of the best snapshot, of every val image in a view."""
+        validation = self.experiment.data.validation
+        with self._measured_where_trained():
+            self.experiment.run.write_features(validation, self.best.features(validation, view))
 
     def report(self, clock: Clock, **more: Any) -> None:
         """Reports the best snapshot; see :meth:`Experiment.report`."""

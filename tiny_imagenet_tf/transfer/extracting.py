@@ -83,15 +83,23 @@ def _by_actors(options: ExtractOptions, work: Work) -> None:
     # One for all processes: they are part of what a store's values are.
     options = dataclasses.replace(options.settled, precision=work.extraction.engine.precision)
     with cluster.actors(options.ray, options.cores, shards, _Actor, options) as actors:
-        pool, at_once = ray.util.ActorPool(actors), max(1, min(TOGETHER, shards // (4 * len(actors))))
+        at_once = max(1, min(TOGETHER, shards // (4 * len(actors))))
         tasks = [
             (part, of_part[first : first + at_once])
             for part, of_part in enumerate(missing)
             for first in range(0, len(of_part), at_once)
         ]
         with progress.bar(f"{len(actors)} actors", shards, unit="shards") as bar:
-            for done in pool.map_unordered(lambda actor, task: actor.do.remote(*task), tasks):
-                bar.update(done)
+            idle, busy = actors, {}
+            while tasks or busy:
+                while tasks and idle:
+                    actor = idle.pop()
+                    busy[actor.do.remote(*tasks.pop(0))] = actor
+                while idle:  # one whose machine has left may find no other room
+                    ray.kill(idle.pop())
+                (ended,), _ = ray.wait(list(busy))
+                bar.update(ray.get(ended))
+                idle.append(busy.pop(ended))
     if lost := sum(map(len, work.missing())):
         raise UserError(
             f"{lost} of the shards that actors have written are not in {work.extraction.root}: {cluster.SHARED}"
