@@ -38,7 +38,7 @@ class Config(NetworkOptions):
     model: tyro.conf.Positional[Path | None] = None
     """A .keras file, or a run directory for its best snapshot. Default: the network that comes with the package."""
     split: Literal["train", "validation", "test"] = "validation"
-    """The images."""
+    """Which images to evaluate on."""
     crops: Crops | None = None
     """How each image is shown at test time; mirror adds its mirror image. Default: as the transfer run did, otherwise
     as the network's paper did: whole for networks of whole images, center for those of crops."""
@@ -58,7 +58,7 @@ def main(config: Config) -> dict[str, float]:
     from tiny_imagenet_tf.models import packaged
 
     if config.split == "test" and config.output is None:
-        raise UserError("test has no labels to measure with: --output PATH writes the predictions")
+        raise UserError("--split test: test images have no labels; give --output PATH to write the predictions")
     if config.corrupted is not None and (config.split != "validation" or config.output is not None):
         raise UserError("--corrupted measures val and its corruptions; leave out --split and --output")
     kinds = tiny_imagenet_c.groups(config.corrupted) if config.corrupted else []

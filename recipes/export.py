@@ -84,9 +84,9 @@ def _check(config: Config) -> None:
     if config.images < 1:
         raise UserError(f"--images {config.images}: must be at least 1")
     if not config.formats and not config.int8:
-        raise UserError("--formats: name one at least, or --int8")
+        raise UserError("--formats: name at least one, or give --int8")
     if config.output.exists():
-        raise UserError(f"--output {config.output}: is there already; name a new folder")
+        raise UserError(f"--output {config.output}: already exists; name a new folder")
     check_folder("--output", config.output)
     sweep(config.output.absolute().parent, config.output)
 

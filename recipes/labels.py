@@ -83,7 +83,7 @@ def _model(config: Config, before: tuple[str, ...], after: tuple[str, ...], colu
     model = network_files.load(config.file)
     check(model, config.file)
     if model.output_shape[-1] != len(before):
-        raise UserError(f"{config.file}: {model.output_shape[-1]} scores for {len(before)} classes")
+        raise UserError(f"{config.file}: has {model.output_shape[-1]} scores, but --from lists {len(before)} classes")
     stored = networks.classes_of(config.file)
     if stored is not None and stored.wnids != before:
         raise UserError(f"{config.file}: it holds its classes, in another order than {config.start}")

@@ -64,7 +64,7 @@ def main(config: Config) -> None:
 
     unknown = [name for name in config.names if name not in models.names()]
     if unknown:
-        raise UserError(f"--names {' '.join(unknown)}: there are {', '.join(models.names())}")
+        raise UserError(f"--names {' '.join(unknown)}: unknown; choose from {', '.join(models.names())}")
     check_output("--output", config.output)
     rows = [_row(name) for name in config.names or models.names()]
     print(table(rows))

@@ -65,7 +65,7 @@ def main(config: Config) -> dict:
     images = splits.prepare(source, data_dir)
     train, validation = splits.load(images, "train"), splits.load(images, "validation")
     if member.wnids != validation.wnids:
-        raise UserError(f"{member.name}: its classes are not those of the {len(validation.wnids)} of the images")
+        raise UserError(f"{member.name}: its classes are not the {len(validation.wnids)} classes of the images")
     known = packaged.figures() if member.run is None else _origin(member.run, member.path.name)
     origin = {name: known[name] for name in ORIGIN}
 

@@ -35,8 +35,8 @@ class Config:
     COMPUTES: ClassVar[bool] = True
 
     paths: tyro.conf.Positional[tuple[Path, ...]]
-    """First a run directory, for its best network, or a .keras file; without one the packaged network answers. Then
-    pictures: files, and folders with all pictures in them and below."""
+    """Optionally first a network: a run directory (its best network is used) or a .keras file. Default: the packaged
+    network. Then pictures: files, or folders, which are searched with all their subfolders."""
     top: int = 5
     """Answers per picture."""
     crops: Crops | None = None
@@ -45,8 +45,8 @@ class Config:
     """Pixels that a model from elsewhere expects, where it does not scale them itself: -1..1 (write --pixels=-1..1),
     0..1, 0..255, or caffe. A run's model knows its own."""
     labels: str | None = None
-    """What the scores of a model that does not hold its classes stand for: sorted (Tiny ImageNet's 200, sorted),
-    imagenet1k, or a file with a wnid a line."""
+    """Order of the classes, for a model that does not store them: sorted (Tiny ImageNet's 200, sorted), imagenet1k, or
+    a file with one wnid per line."""
     csv: Path | None = None
     """Where to write the answers as a table: file, rank, wnid, name, probability."""
     json: Path | None = None
@@ -79,7 +79,7 @@ def main(config: Config) -> list[dict]:
     (member,) = find([model or packaged.FILE], "best", config.pixels, config.labels)
     network = member.network()
     if model is not None and member.wnids is None and config.labels is None:
-        print(f"{member.name} does not hold its classes: --labels says what its scores stand for", file=sys.stderr)
+        print(f"{member.name} does not store its classes; give --labels to see their names", file=sys.stderr)
     shown, named, left = network.views(config.crops or member.crops), [], 0
     for each in naming.name(network, member.classes(network), config.files, shown, config.top, given):
         if "error" in each:
@@ -102,7 +102,7 @@ def main(config: Config) -> list[dict]:
     pictures_told = "one picture" if len(named) == 1 else f"{len(named):,} pictures"
     pictures_told += f" ({left:,} left out)" if left else ""
     if others := pictures.left_out(given, config.files):
-        print(f"{others:,} other file(s) in the folder(s) have no picture's name, and were not looked at")
+        print(f"skipped {others:,} other file(s) in the folder(s): not pictures, by their extensions")
     print(f"{member.name}: {pictures_told}, the centre square at 64x64 pixels, {crops}")
     if model is None:
         known = packaged.figures()["validation"]

@@ -62,7 +62,9 @@ def main(config: Config) -> None:
     elif config.verify:
         print("\nThe records were verified: they are what was prepared.")
     else:
-        print("\nPrepared before, and every file verified then; --verify compares the records with that.")
+        print(
+            "\nAlready prepared, and every file was verified then; --verify checks that the records have not changed."
+        )
     print(f"Annotated but not on disk: {len(missing):,}")
     for file in missing[:MISSING_SHOWN]:
         print(f"  {file}")

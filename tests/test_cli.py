@@ -45,7 +45,7 @@ def test_an_empty_word_is_refused(capsys, words, named):
     with pytest.raises(SystemExit) as ended:
         command(Config, lambda config: None, "A recipe.", words)
     assert ended.value.code == 2
-    assert f"error: {named}: an empty word; is a variable of the shell not set?" in capsys.readouterr().err
+    assert f"error: {named}: an empty argument; is a shell variable unset?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("error", [ValueError, RuntimeError, KeyError])

@@ -51,7 +51,7 @@ def test_after_the_step_in_training(capsys):
     with pytest.raises(interrupts.Interrupted), interrupts.waiting():
         os.kill(os.getpid(), signal.SIGTERM)
         assert interrupts.received()
-        assert "SIGTERM: ends after this step" in capsys.readouterr().err
+        assert "SIGTERM: stopping after this step" in capsys.readouterr().err
         interrupts.end()
     assert not interrupts.received()
     interrupts.end()  # nothing waits
@@ -98,7 +98,7 @@ cli.command(Config, lambda config: os.kill(os.getpid(), {int(number)}), "")
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == status and "Traceback" not in done.stderr
-    assert f"{signal.Signals(number).name}: ended." in done.stderr
+    assert f"{signal.Signals(number).name}: stopped." in done.stderr
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -76,9 +76,9 @@ def command(
         if getattr(chosen, "demo", False) and hasattr(done, "has_predictions"):
             _end_demo(done.path, _line(program, _for_real(config, arguments)))
     except KeyboardInterrupt as error:
-        print(f"\n{error if isinstance(error, interrupts.Interrupted) else 'SIGINT: ended.'}", file=sys.stderr)
+        print(f"\n{error if isinstance(error, interrupts.Interrupted) else 'SIGINT: stopped.'}", file=sys.stderr)
         if then := getattr(error, "then", ()):
-            print(f"This run can go on:\n  {_line(program, then)}", file=sys.stderr)
+            print(f"To resume this run:\n  {_line(program, then)}", file=sys.stderr)
         sys.exit(128 + getattr(error, "number", signal.SIGINT))
     except BrokenPipeError:  # who read has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -103,7 +103,7 @@ def _check_words(arguments: Sequence[str]) -> None:
     for before, word in itertools.pairwise(["", *arguments]):
         if not word or re.fullmatch(r"--[\w-]+=", word):
             where = word or before or "the command line"
-            raise UserError(f"{where}: an empty word; is a variable of the shell not set?")
+            raise UserError(f"{where}: an empty argument; is a shell variable unset?")
 
 
 def _for_real(config: type[Config], arguments: Sequence[str]) -> list[str]:

@@ -203,7 +203,7 @@ def place(devices: Sequence[str] = ()) -> Placement:
         chosen = _named(devices) or list(names)
     for name in chosen:
         if name not in names:
-            raise UserError(f"--devices {name}: there are {', '.join(names)}")
+            raise UserError(f"--devices {name}: no such device; choose from {', '.join(names)}")
         if chosen.count(name) > 1:
             raise UserError(f"--devices {name}: was named twice")
     if not _TENSORFLOW:

@@ -25,7 +25,7 @@ class Interrupted(KeyboardInterrupt):
         self.then: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{super().__str__()}: ended{self.kept and '; '}{self.kept}."
+        return f"{super().__str__()}: stopped{self.kept and '; '}{self.kept}."
 
 
 class _State:
@@ -107,4 +107,4 @@ def _handle(number: int, frame: Any) -> None:
         _State.received, _State.raised = None, number
         raise Interrupted(number)
     _State.received = number
-    print(f"\n{signal.Signals(number).name}: ends after this step; once more ends at once", file=sys.stderr)
+    print(f"\n{signal.Signals(number).name}: stopping after this step; a second one stops at once", file=sys.stderr)

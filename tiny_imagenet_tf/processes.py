@@ -39,7 +39,7 @@ def join(seed: int) -> None:
     if _joined:
         return
     if keras.backend.backend() != "jax":
-        raise UserError(f"--distributed: with KERAS_BACKEND={keras.backend.backend()}; only jax trains over processes")
+        raise UserError(f"--distributed: needs KERAS_BACKEND=jax, not {keras.backend.backend()}")
     keras.utils.set_random_seed(seed)
     try:
         keras.distribution.initialize()

@@ -279,7 +279,7 @@ def test_a_run_that_has_lost_something_does_not_go_on(refusal, finished, tmp_pat
     checkpoints.save(finished.checkpoint, checkpoints.state(network, Clock(6, 6)), Clock(6, 6))
     next(finished.path.rglob(lost)).unlink()
     kept = Keeping(finished, finished.snapshots(splits.load(builder, "train").wnids), dict, network.save, 6, 6)
-    with refusal(tmp_path, lost, "gone"):
+    with refusal(tmp_path, lost, "missing"):
         take_up(network, kept, 6)
 
 
@@ -386,7 +386,7 @@ def test_stored_answers_count_for_their_own_images_alone(recipe, refusal, finish
     environment = finished.environment | {"dataset": {"digests": {"validation": "of others"}}}
     (finished.path / "environment.json").write_text(json.dumps(environment))
     (finished.path / "snapshots/index.json").unlink()
-    with refusal(tmp_path, "nothing for other val images"):
+    with refusal(tmp_path, "only predictions for its own val images"):
         ensemble(recipe, finished, tmp_path)
 
 
@@ -398,7 +398,7 @@ def test_stored_answers_of_other_images_do_not_count(recipe, refusal, finished, 
     arrays[other] = arrays[other][::-1]
     np.savez(path, **arrays)
     (finished.path / "snapshots/index.json").unlink()
-    with refusal(tmp_path, "nothing for other val images"):
+    with refusal(tmp_path, "only predictions for its own val images"):
         ensemble(recipe, finished, tmp_path)
 
 
@@ -453,7 +453,7 @@ def test_snapshots_without_their_index_are_left_alone(refusal, finished, tmp_pat
     folder = finished.path / "snapshots"
     (folder / "mine.keras").touch()
     (folder / "index.json").unlink()
-    with refusal(tmp_path, "index.json is gone", "nothing was removed"):
+    with refusal(tmp_path, "index.json is missing", "nothing was removed"):
         Snapshots(folder, splits.load(builder, "validation").wnids)
 
 

@@ -184,7 +184,7 @@ def test_one_at_a_time_makes_them_and_of_one_kind_of_images(clean, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"corruptions": ("frost",)}, "--corruptions frost: there are gaussian_noise"),
+        ({"corruptions": ("frost",)}, "--corruptions frost: unknown; choose from gaussian_noise"),
         ({"severities": (0, 3)}, "--severities 0: they go from 1 to 5"),
         ({"fraction": 0.0}, "fraction"),
         ({"seed": -1}, "--seed -1: from 0"),

@@ -46,7 +46,7 @@ def test_a_run_gives_its_snapshots_or_the_best(run):
 def test_a_snapshot_that_is_gone_is_named(run, validation):
     (run.path / "snapshots" / "step-1.keras").unlink()
     assert [member.name for member in members.find([run.path], "best")] == ["run/step-2.keras"]
-    with pytest.raises(UserError, match=r"step-1.keras is gone, yet index.json names it; put it back$"):
+    with pytest.raises(UserError, match=r"step-1.keras is missing, although index.json lists it; put it back$"):
         members.find([run.path])
     run.write_validation_predictions(validation, np.full((len(validation), 4), 0.25))
     with pytest.raises(UserError, match=r"move snapshots/ away, and its val predictions stand for it"):
@@ -75,7 +75,7 @@ def test_another_order_of_the_classes_is_refused(run, validation):
 
 def test_a_network_of_other_classes_is_refused(tmp_path, validation):
     save_network(tmp_path / "model.keras", 0, classes=5)
-    with pytest.raises(ValueError, match="5 scores for 4 classes"):
+    with pytest.raises(ValueError, match="has 5 scores, but there are 4 classes"):
         members.find([tmp_path / "model.keras"], pixels="-1..1")[0].probabilities(validation)
 
 
@@ -85,9 +85,9 @@ def test_a_run_that_kept_predictions_only_joins_with_them(tmp_path, validation):
     run.write_validation_predictions(validation, expected)
     (member,) = members.find([run.path])
     np.testing.assert_array_equal(member.probabilities(validation), expected)
-    with pytest.raises(ValueError, match="other val images"):
+    with pytest.raises(ValueError, match="only predictions for its own val images"):
         member.probabilities(validation.take(np.arange(3)))
-    with pytest.raises(ValueError, match="val predictions only"):
+    with pytest.raises(ValueError, match="no network is stored, only predictions"):
         member.probabilities(validation, "ten")
 
 
@@ -154,7 +154,7 @@ def test_heads_without_their_transfer_values_are_no_ensemble(transfer_run, run, 
     (run.path / "snapshots").rename(transfer_run.path / "snapshots")
     stored = {"validation": (StoredView(str(tmp_path / "gone"), 12, {}),)}
     transfer_run.write_summary(dataclasses.replace(transfer_run.summary, transfer_values=stored))
-    with pytest.raises(UserError, match="transfer values, which are gone; --snapshots best"):
+    with pytest.raises(UserError, match="transfer values that are missing; give --snapshots best"):
         members.find([transfer_run.path])
     assert len(members.find([transfer_run.path], "best")) == 1
 
@@ -260,7 +260,7 @@ def test_more_classes_are_cut_to_the_datasets_and_sum_to_one(tmp_path, validatio
     order = ("n00000001", *validation.wnids[::-1], "n00000002")
     (tmp_path / "more.txt").write_text("\n".join(order))
     path = foreign(tmp_path / "model.keras", validation, wnids=order)
-    with pytest.raises(ValueError, match="6 scores for 4 classes; --labels says which"):
+    with pytest.raises(ValueError, match="has 6 scores, but there are 4 classes; give their order with --labels"):
         members.find([path], pixels="0..255")[0].probabilities(validation)
     (member,) = members.find([path], pixels="0..255", labels=str(tmp_path / "more.txt"))
     np.testing.assert_allclose(member.probabilities(validation), truth, atol=1e-6)

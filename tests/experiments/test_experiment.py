@@ -91,15 +91,19 @@ def test_held_out_images_pick_and_val_is_reported(config, holdout, picking):
     ("options", "title", "key", "note"),
     [
         ({}, "Baseline", "milani/baseline", "24 of the official 100,000 train images"),
+        ({"classes": "others"}, "Baseline", None, "24 of the official 100,000 train images"),
         ({"batch_size": 3}, "Baseline with --batch-size 3", None, "24 of the official 100,000 train images"),
-        ({"demo": True}, "Baseline", None, "made-up images: this says nothing of real ones"),
+        ({"demo": True}, "Baseline", None, "made-up images: this says nothing about real ones"),
     ],
 )
 def test_only_the_recipes_own_experiment_stands_in_the_papers_row(config, monkeypatch, options, title, key, note):
+    options = dict(options)
     if "demo" in options:  # on the images at hand
         source = config.source
         monkeypatch.setattr(experiment.images, "make_up", lambda folder, seed: (source, folder / "datasets"))
         config = dataclasses.replace(config, source=None, data_dir=None)
+    if not options.pop("classes", None):
+        monkeypatch.setattr(splits, "of_official_classes", lambda split: True)
     begun = begin(dataclasses.replace(config, **options))
     network = preprocess.deployed(preprocess.classifier(tiny_run.network(4)))
     begun.snapshots.offer(network.save, step=6, epoch=1, accuracy=0.5)
@@ -159,7 +163,7 @@ def test_a_run_goes_on_with_the_images_it_was_begun_with_only(config, tmp_path, 
 
     other = synthetic.write(tmp_path / "other", synthetic.Sizes(classes=4, train=6, validation=3, test=5), seed=1)
     changed = dataclasses.replace(config, resume=begun.run.path, source=other, data_dir=tmp_path / "other")
-    with pytest.raises(ValueError, match="not those the run was begun with"):
+    with pytest.raises(ValueError, match="not those the run was started with; give the same --source"):
         begin(changed)
 
 
@@ -204,10 +208,12 @@ def test_a_run_keeps_its_figures_until_all_that_it_goes_on_from_was_read(config)
 def test_a_run_that_never_began_says_what_to_do(config):
     run = begin(config).run
     (run.path / "environment.json").unlink()
-    with pytest.raises(UserError, match="its environment.json is not there: it was stopped before it began; remove"):
+    with pytest.raises(
+        UserError, match="its environment.json is missing; the run stopped before training began, so remove"
+    ):
         begin(dataclasses.replace(config, resume=run.path))
     run.write_metrics([{"epoch": 1}])
-    with pytest.raises(UserError, match="its environment.json is gone; put it back"):
+    with pytest.raises(UserError, match="its environment.json is missing; restore it"):
         begin(dataclasses.replace(config, resume=run.path))
 
 
@@ -215,7 +221,7 @@ def test_another_int8_network_is_another_backbone(config):
     run = begin(config, backbone={"weights_sha256": "1", "quantized_sha256": "1"}).run
     again = dataclasses.replace(config, resume=run.path)
     begin(again, backbone={"weights_sha256": "1"})
-    with pytest.raises(UserError, match="for another backbone, of quantized_sha256 1; this one has 2; int8 "):
+    with pytest.raises(UserError, match="trained on another backbone \\(quantized_sha256 1, here 2\\); int8 "):
         begin(again, backbone={"weights_sha256": "1", "quantized_sha256": "2"})
 
 
@@ -223,7 +229,9 @@ def test_a_run_without_its_checkpoint_is_left_as_it_is(config):
     run = begin(config).run
     run.write_summary(Summary("ended", Validation(12, 0.5)))
     before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
-    with pytest.raises(UserError, match="checkpoint.npz is gone: the run cannot go on, and is left as it is"):
+    with pytest.raises(
+        UserError, match="checkpoint.npz is missing; restore it, or start a new run. This one was left unchanged"
+    ):
         begin(dataclasses.replace(config, resume=run.path, epochs=config.epochs + 1))
     assert before == {path: path.read_bytes() for path in before}
 

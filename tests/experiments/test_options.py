@@ -67,7 +67,7 @@ def test_nothing_else_may_change(monkeypatch, capsys, begun, value):
     with pytest.raises(SystemExit) as ended:
         chosen(monkeypatch, "--resume", begun[0], option, value)
     assert ended.value.code == 2
-    assert f"{option} {value}: the run to resume was begun with" in capsys.readouterr().err
+    assert f"{option} {value}: this run was started with" in capsys.readouterr().err
 
 
 def test_a_default_that_was_another_is_not_taken_for_a_choice(tmp_path):
@@ -101,7 +101,7 @@ def test_it_cannot_become_shorter_than_it_is(monkeypatch, capsys, begun):
     assert chosen(monkeypatch, "--resume", begun[0], "--epochs", 3).epochs == 3
     with pytest.raises(SystemExit):
         chosen(monkeypatch, "--resume", begun[0], "--epochs", 2)
-    assert "--epochs 2: the run to resume has 3 already" in capsys.readouterr().err
+    assert "--epochs 2: this run has already trained 3 epochs" in capsys.readouterr().err
 
 
 def test_a_demo_is_small_unless_told_otherwise(monkeypatch):

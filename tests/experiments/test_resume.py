@@ -202,7 +202,7 @@ def test_a_run_whose_checkpoint_is_gone_is_left_alone(run, images, rows):
     if rows == 1:  # a first row alone may be one that no checkpoint followed, but not of a run that ended
         run.write_summary(Summary("ended", Validation(12, 0.5)))
     rows, entries = run.metrics, run.snapshots().entries
-    with pytest.raises(UserError, match="is gone"):
+    with pytest.raises(UserError, match="is missing; restore"):
         tiny_run.train(run, images.train, images.validation)
     assert (run.metrics, run.snapshots().entries) == (rows, entries)
 

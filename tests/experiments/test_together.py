@@ -48,7 +48,7 @@ def test_the_second_begins_with_a_copy_and_leaves_the_run_alone(monkeypatch, tmp
 
 def test_tensorflow_is_told_that_only_jax_does_it(monkeypatch):
     monkeypatch.setattr("keras.backend.backend", lambda: "tensorflow")
-    with pytest.raises(UserError, match="--distributed: with KERAS_BACKEND=tensorflow; only jax"):
+    with pytest.raises(UserError, match="--distributed: needs KERAS_BACKEND=jax, not tensorflow"):
         processes.join(0)
 
 

@@ -132,7 +132,7 @@ def test_two_exports_to_one_folder_end_in_a_message(recipe, model, options, monk
 def test_a_folder_that_is_there_is_left_alone(recipe, model, options):
     export = recipe("export")
     options["output"].mkdir()
-    with pytest.raises(UserError, match="is there already"):
+    with pytest.raises(UserError, match="already exists"):
         export.main(export.Config(model, **options))
     assert list(options["output"].iterdir()) == []
 

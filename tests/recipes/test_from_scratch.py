@@ -112,7 +112,7 @@ def test_a_network_and_its_copy_are_one_member(recipe, trained, source, tmp_path
     run = trained[0]
     shutil.copy(run.snapshots().best_path, tmp_path / "copy.keras")
     module = recipe("ensemble")
-    with pytest.raises(UserError, match=r"and copy.keras give equal answers: one network"):
+    with pytest.raises(UserError, match=r"and copy.keras give identical predictions"):
         module.main(module.Config((run.path, tmp_path / "copy.keras"), **source | {"runs": tmp_path / "runs"}))
     assert not (tmp_path / "runs").exists()
 

@@ -93,7 +93,7 @@ def test_a_record_of_another_experiment_is_kept(run, record_result, tmp_path):
 def test_a_run_that_did_not_end_is_refused(run, record_result, tmp_path):
     done = record_result(run.path)
     assert done.returncode == 2
-    assert "only a finished run has figures" in done.stderr
+    assert "not a finished run (no summary.json)" in done.stderr
     assert not (tmp_path / "results").exists()
 
 

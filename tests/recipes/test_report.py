@@ -36,7 +36,7 @@ def test_without_a_run_nothing_is_reported(tiny_imagenet):
 def test_an_unfinished_run_is_named(tmp_path, tiny_imagenet):
     done = tiny_imagenet("report", tmp_path)
     assert done.returncode == 2
-    assert f"{tmp_path} has no summary.json: only a finished run has figures" in done.stderr
+    assert f"{tmp_path} not a finished run (no summary.json); if it was stopped, --resume it first" in done.stderr
 
 
 def test_a_page_of_somebodys_is_not_overwritten(tmp_path, recipe):
@@ -44,11 +44,11 @@ def test_a_page_of_somebodys_is_not_overwritten(tmp_path, recipe):
 
     module, site = recipe("report"), tmp_path / "site"
     (site / "figures").mkdir(parents=True)
-    with pytest.raises(UserError, match="--out .*site: holds a page, or figures, that are of no report"):
+    with pytest.raises(UserError, match="--out .*site: holds a page or figures that this command did not write"):
         module.main(module.Config((tmp_path / "run",), site))
     (site / "figures").rmdir()
     (site / "index.html").write_text("my page")
-    with pytest.raises(UserError, match="--out .*site: holds a page, or figures, that are of no report"):
+    with pytest.raises(UserError, match="--out .*site: holds a page or figures that this command did not write"):
         module.main(module.Config((tmp_path / "run",), site))
     assert (site / "index.html").read_text() == "my page"
     (site / "index.html").write_text(f"<html>{page.GENERATOR}</html>")

@@ -162,7 +162,7 @@ def test_classes_that_a_model_does_not_hold_are_named_by_labels(recipe, photos, 
     assert answer["name"] == official()[answer["wnid"]].split(",")[0]
     (numbered, *_) = predict.main(predict.Config(**given))
     assert numbered["answers"][0]["wnid"].startswith("class ")
-    assert "--labels says what its scores stand for" in capsys.readouterr().err
+    assert "give --labels to see their names" in capsys.readouterr().err
 
 
 def test_a_broken_picture_of_a_folder_is_left_out_and_one_that_was_named_is_an_error(recipe, model, photos, capsys):
@@ -181,7 +181,7 @@ def test_a_broken_picture_of_a_folder_is_left_out_and_one_that_was_named_is_an_e
         ((), {}, "no picture was given"),
         (("empty",), {}, "no picture in this folder"),
         (("photos",), {"top": 0}, "--top 0"),
-        (("photos",), {"csv": "nowhere/x.csv"}, "must be a file in a folder that is there"),
+        (("photos",), {"csv": "nowhere/x.csv"}, "must be a file in an existing folder"),
         (("photos",), {"csv": "wnids.txt", "labels": "wnids.txt"}, "is there already, and this command reads it"),
     ],
 )
@@ -351,7 +351,7 @@ def test_probabilities_of_fewer_classes_sum_to_one(recipe, tmp_path):
     ("changes", "message"),
     [
         ({"output": "in.npy"}, "this command reads it"),
-        ({"output": "nowhere/out.npy"}, "in a folder that is there"),
+        ({"output": "nowhere/out.npy"}, "in an existing folder"),
         ({"output": "out.keras"}, "must end in .npy"),
         ({"start": "sorted", "to": "imagenet1k"}, "not numbers .images, 200."),
         ({"start": "imagenet1k", "to": "wnids.txt"}, "imagenet1k: . of the dataset's classes are missing"),

@@ -18,5 +18,5 @@ def test_a_class_is_found_by_any_of_its_names(text, label):
 
 @pytest.mark.parametrize(("text", "count"), [("crane", 2), ("plung", 0)])
 def test_what_does_not_name_one_class_is_refused(text, count):
-    with pytest.raises(UnknownClass, match=f"names {count} of the 4 classes"):
+    with pytest.raises(UnknownClass, match=f"matches {count} of the 4 classes"):
         NAMES.find(text)

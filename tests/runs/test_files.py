@@ -129,7 +129,7 @@ def test_a_link_to_a_file_of_a_run_or_to_nowhere_is_refused(tmp_path):
     with pytest.raises(UserError, match="out.txt: is a file of the run in"):
         files.check_output("--output", tmp_path / "out.txt")
     (tmp_path / "lost.txt").symlink_to("gone/there.txt")
-    with pytest.raises(UserError, match="lost.txt: must be a file in a folder that is there"):
+    with pytest.raises(UserError, match="lost.txt: must be a file in an existing folder"):
         files.check_output("--output", tmp_path / "lost.txt")
 
 
@@ -200,7 +200,7 @@ def test_what_somebody_elses_process_writes_is_left_alone(tmp_path, monkeypatch)
 
 def test_only_ordinary_files_are_written_and_they_keep_their_mode(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(UserError, match="--output .*pipe: is there already, and is no ordinary file"):
+    with pytest.raises(UserError, match="--output .*pipe: already exists, and is not an ordinary file"):
         files.check_output("--output", tmp_path / "pipe")
     (tmp_path / "mine").touch()
     (tmp_path / "mine").chmod(0o604)

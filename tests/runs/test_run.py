@@ -80,7 +80,7 @@ def test_the_environment_names_versions_and_no_paths(run, monkeypatch):
 
 
 def test_a_run_that_did_not_end_has_no_summary(run):
-    with pytest.raises(UserError, match="only a finished run"):
+    with pytest.raises(UserError, match="not a finished run"):
         _ = run.summary
 
 

@@ -77,7 +77,7 @@ def test_trials_that_a_process_has_left_are_not_told_as_under_way(options, tmp_p
     left.close()  # as the system does where a process dies
     search.run(dataclasses.replace(options, study=tmp_path, trials=2))
     told = capsys.readouterr().out
-    assert "3 more were left by a process that has ended" in told and "under way" not in told
+    assert "3 more were left unfinished by a process that has ended" in told and "under way" not in told
 
 
 def test_no_head_is_trained_on_what_judges_it(options, tmp_path, monkeypatch):
@@ -191,8 +191,14 @@ def test_folds_are_even_and_disjoint(options, builder):
         ({"learning_rates": (1e-2, 1e-4)}, "--learning-rates"),
         ({"dropout_keeps": (0.5, 1.5)}, "--dropout-keeps"),
         ({"augment": True}, "--variant v3"),
-        ({"dropout_keeps": (0.0, 0.0)}, "--dropout-keeps 0.0 0.0: from, to; above 0"),
-        ({"learning_rates": (0.0, 0.0)}, "--learning-rates 0.0 0.0: from, to; above 0"),
+        (
+            {"dropout_keeps": (0.0, 0.0)},
+            "--dropout-keeps 0.0 0.0: give the lowest value, then the highest, both above 0",
+        ),
+        (
+            {"learning_rates": (0.0, 0.0)},
+            "--learning-rates 0.0 0.0: give the lowest value, then the highest, both above 0",
+        ),
         ({"learning_rates": (1e-50, 1e-3)}, "--learning-rates 1e-50: float32, in which it is computed, has no such"),
         ({"learning_rate_decays": (0.1, 1e39)}, r"--learning-rate-decays 1e\+39: float32"),
         ({"views_seed": 3}, "--views-seed 3 would be ignored: without --variant v3 there are no augmented views"),

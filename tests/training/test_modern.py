@@ -178,7 +178,7 @@ def test_statistics_are_of_training_images_in_a_random_order(small, monkeypatch)
 def test_a_run_that_stops_before_its_schedule_says_so(small):
     begun = modern.run(STUDY, dataclasses.replace(small, stop_after=2))
     assert begun.summary.epochs == 2 and "2 of the recipe's 30 epochs" in begun.summary.shortfalls
-    with pytest.raises(UserError, match="--stop-after 1: the run to resume has 2 already"):
+    with pytest.raises(UserError, match="--stop-after 1: this run has already trained 2 epochs"):
         modern.run(STUDY, dataclasses.replace(small, stop_after=1, resume=begun.path))
 
 
@@ -237,7 +237,7 @@ def test_a_student_learns_the_label_and_what_the_teacher_says(small, recipe, tin
     student = dataclasses.replace(small, teacher=taught_by.path, teacher_share=0.25)
     learned = modern.taught(student, data)
     np.testing.assert_allclose(learned, 0.75 * np.eye(4)[data.train.labels] + 0.25 * said, atol=1e-6)
-    with pytest.raises(UserError, match="--holdout 0.25: the teacher's is 0.0, so it may have learned"):
+    with pytest.raises(UserError, match="--holdout 0.25: the teacher was trained with 0.0, so it may have learned"):
         dataclasses.replace(student, holdout=0.25).check()
     halved = dataclasses.replace(small, fraction=0.5)
     with pytest.raises(UserError, match="other images"):
@@ -252,7 +252,7 @@ def test_a_student_learns_the_label_and_what_the_teacher_says(small, recipe, tin
             dataclasses.replace(goes_on, teacher=other).check()
     moved.rename(taught_by.path)
     shutil.rmtree(tmp_path / "store")
-    with pytest.raises(UserError, match="whose transfer values"):
+    with pytest.raises(UserError, match="the transfer values of its training images are not on this machine"):
         teacher.probabilities(taught_by.path, data)
 
 

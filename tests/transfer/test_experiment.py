@@ -160,9 +160,9 @@ def test_snapshots_that_are_heads_answer_from_the_stored_values(finished, builde
     best = members.Member("head", kept.best_path, finished, kept.wnids, head=True)
     stored = finished.read_validation_predictions()["probabilities"]
     np.testing.assert_allclose(best.probabilities(validation), stored, atol=1e-6)
-    with pytest.raises(UserError, match="only the crops of its run are stored, ten"):
+    with pytest.raises(UserError, match="only on the crops of their run, ten"):
         best.probabilities(validation, "whole")
-    with pytest.raises(UserError, match="are not stored; --snapshots best"):
+    with pytest.raises(UserError, match="are not stored; give --snapshots best"):
         best.probabilities(validation.take(np.arange(5)))
 
 
@@ -202,13 +202,15 @@ def test_a_head_does_not_go_on_with_another_backbone(finished, config, tmp_path)
     trunk.save(tmp_path / "tiny.keras")
     before = {path: path.read_bytes() for path in begun.path.rglob("*") if path.is_file()}
     changed = dataclasses.replace(config, backbone=str(tmp_path / "tiny.keras"), resume=begun.path, epochs=3)
-    with pytest.raises(UserError, match=r"--resume .*begun: its head is for another backbone, of weights_sha256"):
+    with pytest.raises(UserError, match=r"--resume .*begun: its head was trained on another backbone \(weights_sha256"):
         run(V3, changed)
     assert before == {path: path.read_bytes() for path in before}
     write_json(begun.path / "environment.json", begun.environment | {"backbone": None})  # an early run's stores tell
-    with pytest.raises(UserError, match="its head is for another backbone, of weights_sha256"):
+    with pytest.raises(UserError, match="its head was trained on another backbone \\(weights_sha256"):
         run(V3, changed)
-    with pytest.raises(UserError, match="--backbone xception: the run to resume was begun with .*tiny.keras"):
+    with pytest.raises(
+        UserError, match="--backbone xception: this run was started with .*tiny.keras; leave the option out"
+    ):
         run(V3, dataclasses.replace(changed, backbone="xception"))
 
 

@@ -114,7 +114,7 @@ def test_both_parts_are_the_whole(trunk, unfreeze, cut):
 
 
 def test_what_cannot_be_cut(trunk):
-    with pytest.raises(UserError, match=r"--unfreeze mixed9: no such layer; there are, say, .*joint.*; or all"):
+    with pytest.raises(UserError, match=r"--unfreeze mixed9: no such layer; give all, or a layer such as .*joint"):
         finetuning.place_of_cut(trunk, "mixed9")
 
 
@@ -167,7 +167,7 @@ def test_the_last_block_learns_in_the_precision_that_is_asked_for(options, monke
         pytest.importorskip("nncf")
         monkeypatch.setattr(hardware, "cpu_has_bfloat16", lambda: True)
     run = finetuning.run(STUDY, dataclasses.replace(options, precision=precision, epochs=1))
-    assert "weights learn in bfloat16, from last on" in capsys.readouterr().out
+    assert "weights (bfloat16) from last on" in capsys.readouterr().out
     trained = network_files.load(run.snapshots().paths[-1])
     (block,) = [layer for layer in trained._flatten_layers() if layer.name == "last"]
     assert (block.compute_dtype, block.variable_dtype) == ("bfloat16", "float32")
@@ -187,8 +187,8 @@ def test_it_goes_on_bit_for_bit(finetuned, tmp_path):
     ("changes", "message"),
     [
         ({"start": None}, "--start: name a finished run"),
-        ({"backbone": "xception"}, "the run to start from has"),
-        ({"weight_decay": 0.5}, "--weight-decay 0.5: the run to start from has"),
+        ({"backbone": "xception"}, "the --start run has"),
+        ({"weight_decay": 0.5}, "--weight-decay 0.5: the --start run has"),
         ({"learning_rate": -1}, "--learning-rate -1: must be"),
     ],
 )
@@ -199,7 +199,7 @@ def test_what_makes_no_sense_is_refused(options, changes, message):
 
 def test_maps_that_do_not_fit_are_told_before_they_are_made(options, monkeypatch):
     monkeypatch.setattr("tiny_imagenet_tf.hardware.free_memory", lambda: 1000)
-    with pytest.raises(UserError, match="take a --fraction, or unfreeze from a layer behind a smaller map"):
+    with pytest.raises(UserError, match="give a smaller --fraction, or --unfreeze a later layer"):
         finetuning.run(STUDY, options)
     assert not list(options.runs.iterdir()) and not options.store.exists()
 
@@ -209,7 +209,7 @@ def test_maps_that_are_stored_need_no_room(finetuned, tmp_path, monkeypatch, cap
     monkeypatch.setattr("tiny_imagenet_tf.transfer.finetuning.room", lambda folder: (folder, 0))
     finetuning.run(STUDY, options)
     assert not capsys.readouterr().err
-    with pytest.raises(UserError, match="bytes of maps are to be made, and 0 are free"):
+    with pytest.raises(UserError, match="bytes, but 0 are free"):
         finetuning.run(STUDY, dataclasses.replace(options, augment=True, augmented_views=1))
 
 
@@ -237,7 +237,7 @@ def test_new_views_every_epoch_store_no_training_maps(options, monkeypatch):
 
 
 def test_what_the_head_has_learned_is_not_held_out(options):
-    with pytest.raises(UserError, match="--holdout 0.5: the head to start from has learned some of these images"):
+    with pytest.raises(UserError, match="--holdout 0.5: the --start run was trained on some of these images"):
         dataclasses.replace(options, holdout=0.5).check()
 
 
@@ -266,7 +266,7 @@ def test_a_random_backbone_is_that_of_the_start(options, start, tmp_path, random
     (began.path / "config.json").write_text(json.dumps(began.config | {"weights": "random" if random else "imagenet"}))
     changed = dataclasses.replace(options, start=began.path, **inherited(began.path), seed=3)
     if random:
-        with pytest.raises(UserError, match="--seed 3: the random backbone to start from is of seed 0"):
+        with pytest.raises(UserError, match="--seed 3: the --start run's random backbone has seed 0"):
             changed.check()
     else:
         changed.check()
@@ -280,7 +280,7 @@ def test_a_head_is_not_put_on_another_backbone(options, start, tmp_path):
     began = Run(shutil.copytree(start.path, tmp_path / "start"))
     config = began.config | {"backbone": str(other)}
     (began.path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(UserError, match="--start .*: its head is for another backbone, of "):
+    with pytest.raises(UserError, match="--start .*: its head was trained on another backbone "):
         finetuning.run(STUDY, dataclasses.replace(options, start=began.path, backbone=str(other)))
 
 
@@ -316,13 +316,13 @@ def test_the_images_are_the_starts_those_held_out_as_well(start, tmp_path):
     found = FinetuneOptions.starting_point(["--start", str(tmp_path / "start")])
     assert {name: str(getattr(found, name)) for name in images} == {name: str(value) for name, value in images.items()}
     found.check()
-    with pytest.raises(UserError, match="has learned some of these images"):
+    with pytest.raises(UserError, match="was trained on some of these images"):
         dataclasses.replace(found, fraction=1.0).check()
 
 
 def test_a_start_of_other_classes_is_refused_before_anything_is_made(options, tmp_path):
     tree = synthetic.write(tmp_path / "others", synthetic.Sizes(classes=3, train=6, validation=3, test=5))
     others = dataclasses.replace(options, source=tree, data_dir=tmp_path / "data")
-    with pytest.raises(UserError, match="its classes are not those of the 3 of the images"):
+    with pytest.raises(UserError, match="its classes are not the 3 classes of the images"):
         finetuning.run(STUDY, others)
     assert not (tmp_path / "runs").exists()

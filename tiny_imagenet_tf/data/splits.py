@@ -406,10 +406,10 @@ def _download(root: Path) -> None:
     except (OSError, ValueError, HTTPException, DownloadError, NonMatchingChecksumError) as error:
         raise DatasetError(
             f"Tiny ImageNet could not be downloaded: {URL}\n  {first_line(error)}\n"
-            "Without network, take it from disk:\n"
+            "If you are offline, give local files:\n"
             "  --source PATH     a tiny-imagenet-200 folder, zip or tar\n"
-            "  --weights PATH    transfer learning only, for its trunk: an .h5, .weights.h5 or .keras file\n"
-            f"or place prepared records at {kept}. Training recipes show every step on made-up images with --demo."
+            "  --weights PATH    for transfer learning, the backbone's weights: a .h5, .weights.h5 or .keras file\n"
+            f"or put prepared records in {kept}. To try a training recipe on made-up images, add --demo."
         ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)

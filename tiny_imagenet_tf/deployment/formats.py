@@ -28,9 +28,9 @@ def require(format: Format) -> None:
     if modules := _NEEDED[format]:
         extras.require(f"--formats {format}", "export", *modules)
     if format == "litert" and tuple(map(int, keras.__version__.split(".")[:2])) < (3, 13):
-        raise UserError(f"--formats litert: Keras writes it from 3.13 on, this is {keras.__version__}")
+        raise UserError(f"--formats litert: needs Keras 3.13 or newer; this is {keras.__version__}")
     if keras.backend.backend() != "tensorflow":
-        raise UserError(f"Keras exports with its TensorFlow backend, not with KERAS_BACKEND={keras.backend.backend()}")
+        raise UserError(f"export needs KERAS_BACKEND=tensorflow, not {keras.backend.backend()}")
 
 
 def in_float32(model: keras.Model) -> keras.Model:

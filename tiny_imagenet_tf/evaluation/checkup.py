@@ -50,7 +50,7 @@ def data(source: Path | None, data_dir: Path | None) -> tuple[splits.Prepared | 
         if source is None:
             builder = splits.existing_download(data_dir)
             if builder is None:
-                print("no prepared records of the download; --source looks at a folder or an archive")
+                print("the official archive has not been prepared here; give --source to check a folder or an archive")
                 return None, []
         else:
             builder = splits.prepare(source, data_dir)

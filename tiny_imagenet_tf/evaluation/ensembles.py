@@ -37,7 +37,7 @@ def check_different(names: Sequence[str], members: Sequence[np.ndarray]) -> None
     """Raises UserError where two of some named members are one network, by their class probabilities (n, classes)."""
     for (one, its), (other, others) in itertools.combinations(zip(names, members, strict=True), 2):
         if np.array_equal(its, others):
-            raise UserError(f"{one} and {other} give equal answers: one network, which would count twice")
+            raise UserError(f"{one} and {other} give identical predictions, so one would count twice; leave one out")
 
 
 def join_best_first(members: Sequence[np.ndarray], labels: np.ndarray) -> Joined:

@@ -66,7 +66,9 @@ class Member:
         if self.labels is not None:
             wnids = order(self.labels, tuple(known) if self.labels == "sorted" else ())
             if len(wnids) != network.classes:
-                raise UserError(f"--labels {self.labels}: {len(wnids)} classes for {network.classes} scores")
+                raise UserError(
+                    f"--labels {self.labels}: lists {len(wnids)} classes, but the model has {network.classes} scores"
+                )
         return Classes.of(wnids or tuple(f"class {number}" for number in range(network.classes)), known)
 
     def order_of(self, network: Predictor, split: Split) -> tuple[str, ...]:
@@ -79,8 +81,8 @@ class Member:
         stored = self.wnids if self.run is None else None  # a run's are those of its images
         wnids = stored if stored is not None else order(self.labels or "sorted", split.wnids)
         if network.classes != len(wnids):
-            hint = "; --labels says which they are: imagenet1k, or a file" if self.labels is None else ""
-            raise UserError(f"{self.name}: {network.classes} scores for {len(wnids)} classes{hint}")
+            hint = "; give their order with --labels: imagenet1k, or a file" if self.labels is None else ""
+            raise UserError(f"{self.name}: has {network.classes} scores, but there are {len(wnids)} classes{hint}")
         return wnids
 
     def network(self) -> Predictor:
@@ -93,7 +95,7 @@ class Member:
             raise UserError(f"{self.name}: has stored predictions, but no saved network")
         network = Predictor.load(self.path, self.pixels, of_run=self.run is not None)
         if self.wnids is not None and network.classes != len(self.wnids):
-            raise UserError(f"{self.name}: {network.classes} scores for {len(self.wnids)} classes")
+            raise UserError(f"{self.name}: has {network.classes} scores, but there are {len(self.wnids)} classes")
         return network
 
     def probabilities(
@@ -116,7 +118,10 @@ class Member:
         if self.path is None:
             predicted = None if crops else self._predictions(split)
             if predicted is None:
-                raise UserError(f"{self.name}: it kept val predictions only, nothing for other val images or crops")
+                raise UserError(
+                    f"{self.name}: no network is stored, only predictions for its own val images and crops; leave out "
+                    "--crops, and name the same images"
+                )
             return predicted
         if self.answers:
             crops = crops or self.crops
@@ -136,10 +141,13 @@ class Member:
 
     def _by_head(self, split: Split, crops: Crops | None) -> np.ndarray:
         if crops not in (None, self.crops):
-            raise UserError(f"{self.name}: of a head only the crops of its run are stored, {self.crops}")
+            raise UserError(
+                f"{self.name}: heads can be tested only on the crops of their run, {self.crops}; leave out --crops, "
+                "or give --snapshots best"
+            )
         stores = stores_of(self.run.summary, split.name, split.digest)
         if not stores:
-            raise UserError(f"{self.name}: the transfer values of these images are not stored; --snapshots best")
+            raise UserError(f"{self.name}: the transfer values of these images are not stored; give --snapshots best")
         model = network_files.load(self.path)
         return combine(scores(model, each.load()) for each in stores)
 
@@ -201,7 +209,7 @@ def _at(path: Path, which: Which) -> list[Member]:
         stores = kept_stores(run.summary, "validation")
         if stores and len((kept := run.snapshots()).entries) > 1:
             if None in stores:
-                raise UserError(f"{path}: its heads answer from transfer values, which are gone; --snapshots best")
+                raise UserError(f"{path}: its snapshots need transfer values that are missing; give --snapshots best")
             return [Member(f"{path.name}/{file.name}", file, run, kept.wnids, head=True) for file in kept.paths]
     if run.has_predictions and (run.classifier.exists() or not run.has_snapshots):
         classes = tuple(run.read_validation_predictions()["wnids"].tolist())
@@ -210,7 +218,7 @@ def _at(path: Path, which: Which) -> list[Member]:
     if run.has_snapshots:
         kept = run.snapshots()
         if not kept.entries:
-            raise UserError(f"{path}: no snapshot yet, the run was not measured so far")
+            raise UserError(f"{path}: no snapshot yet; let the run reach its first measurement")
         chosen = kept.entries[-1:] if which == "best" else kept.entries
         instead = "; or move snapshots/ away, and its val predictions stand for it" if run.has_predictions else ""
         kept.require(chosen, f"put it back{instead}")

@@ -18,8 +18,8 @@ class NetworkOptions:
     """Pixels that a model from elsewhere expects, where it does not scale them itself: -1..1 (write --pixels=-1..1),
     0..1, 0..255, or caffe. A run's model knows its own."""
     labels: str | None = None
-    """The order of the scores of a model that does not hold its classes: sorted (the default), imagenet1k, or a file
-    with one wnid a line such as the dataset's wnids.txt."""
+    """Order of the classes, for a model that does not store them: sorted (the default), imagenet1k, or a file with one
+    wnid per line, such as the dataset's wnids.txt."""
     source: Path | None = None
     """A tiny-imagenet-200 folder, zip or tar. Default: the run's own images, or else the official archive, which is
     downloaded."""

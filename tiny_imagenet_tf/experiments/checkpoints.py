@@ -58,7 +58,7 @@ def save(path: Path, arrays: dict[str, np.ndarray], clock: Clock) -> None:
 def check_there(run: Run) -> None:
     """Raises UserError where a run has come further than its checkpoint can tell, which is gone."""
     if not run.checkpoint.exists() and (run.ended or len(run.metrics) > 1):  # the first is followed by a checkpoint
-        raise UserError(f"{run.checkpoint} is gone: the run cannot go on, and is left as it is")
+        raise UserError(f"{run.checkpoint} is missing; restore it, or start a new run. This one was left unchanged")
 
 
 def reached(path: Path, per_epoch: int) -> Clock:

@@ -154,7 +154,7 @@ class Experiment:
             row = None
         shortfalls = splits.shortfalls(data.named, data.screened)
         if options.demo:
-            shortfalls, row = ["made-up images: this says nothing of real ones"], None
+            shortfalls, row = ["made-up images: this says nothing about real ones"], None
         # of its whole epoch: a part of one, which began with better weights, has a higher mean
         accuracy = next(
             measured["accuracy"] for measured in self.run.metrics if measured["epoch"] == math.ceil(best.epoch)
@@ -240,8 +240,8 @@ def begin(
     precision = precision_of(options)
     if options.batch_size % placement.replicas:
         raise UserError(
-            f"--batch-size {options.batch_size}: the {placement.replicas} devices must get equal shares; "
-            "choose another, or fewer --devices"
+            f"--batch-size {options.batch_size}: not divisible by the {placement.replicas} devices; "
+            "give a multiple of that, or fewer --devices"
         )
     data = data or images.load(options, screened=screened)
     Steps(len(data.rows), options.batch_size, options.seed)  # refuses a batch that is larger than the set
@@ -296,7 +296,7 @@ def _kept_if_begun(run: Run, resumed: bool) -> Iterator[None]:
             if isinstance(error, Interrupted):
                 error.then = ("--resume", str(run.path))  # who knows the command tells
             else:
-                print(f"\nThis run can go on: --resume {shlex.quote(str(run.path))}", file=sys.stderr)
+                print(f"\nTo resume this run: --resume {shlex.quote(str(run.path))}", file=sys.stderr)
         raise
 
 
@@ -311,7 +311,10 @@ def _check_same(run: Run, data: Data, options: RunOptions, machine: dict[str, An
         digests["test"] = test
     for name, digest in digests.items():  # val decides on snapshots and plateaus
         if name not in data.named or digest != data.named[name].digest:
-            raise UserError(f"--resume {run.path}: the {name} images are not those the run was begun with")
+            raise UserError(
+                f"--resume {run.path}: the {name} images are not those the run was started with; give the same "
+                "--source and --data-dir"
+            )
     check_same_backbone(run, machine.get("backbone", {}), "--resume")
     if run.begun_with("source_sha256") not in (None, machine.get("source_sha256")):
         raise UserError(
@@ -339,12 +342,14 @@ def check_same_backbone(run: Run, backbone: dict[str, str], option: str) -> None
     for name in backbone:  # its weights first, not in whichever order a set has
         if stored.get(name, backbone[name]) != backbone[name]:
             random = run.config.get("weights") == "random"
-            hint = "; random weights differ from one KERAS_BACKEND to another" if random else ""
+            hint = "; give the --backbone and --weights it was trained on"
+            if random:
+                hint = "; random weights differ from one KERAS_BACKEND to another"
             if name == "quantized_sha256":
                 hint = "; int8 networks differ with the kind of CPU and NNCF's version, so go on where it was begun"
             raise UserError(
-                f"{option} {run.path}: its head is for another backbone, of {name} {stored[name]}; this one has "
-                f"{backbone[name]}{hint}"
+                f"{option} {run.path}: its head was trained on another backbone ({name} {stored[name]}, here "
+                f"{backbone[name]}){hint}"
             )
 
 
@@ -374,7 +379,7 @@ def begun_in(options: RunOptions, name: str, what: str, devices: Sequence[str] =
 
 def _check_resumable(run: Run, recipe: str) -> None:
     if run.config["recipe"] != recipe:
-        raise UserError(f"--resume {run.path}: a run of recipes/{run.config['recipe']}.py; go on with that")
+        raise UserError(f"--resume {run.path}: a run of recipes/{run.config['recipe']}.py; resume it with that")
     begun = run.environment.get("backend", "tensorflow")
     if begun != keras.backend.backend():
-        raise UserError(f"--resume {run.path}: begun with KERAS_BACKEND={begun}; go on with that")
+        raise UserError(f"--resume {run.path}: started with KERAS_BACKEND={begun}; set that to resume it")

@@ -194,14 +194,14 @@ def take_up(model: keras.Model, keeping: Keeping, per_epoch: int, *, announced: 
     if lost := {entry.step for entry in keeping.snapshots.entries if entry.step <= clock.step} - {
         row.get("step") for row in rows
     }:
-        raise UserError(f"{run.rows_file}: the row of step {min(lost)} is gone; put the file back")
+        raise UserError(f"{run.rows_file}: the row of step {min(lost)} is missing; restore the file from a copy")
     keeping.snapshots.go_back_to(clock.step)
     run.write_metrics(rows)
     run.reopen()  # all of it can be read
     if keeping.taken_up:
         keeping.taken_up()
     if clock.step and announced and processes.is_first():
-        print(f"goes on after step {clock.step:,}")
+        print(f"resuming after step {clock.step:,}")
     return clock
 
 

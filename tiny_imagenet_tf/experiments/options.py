@@ -89,8 +89,8 @@ class DataOptions:
     """Whether the precision is that of a network that does not learn."""
 
     demo: bool = option(False, departs=False)
-    """Run the whole recipe on a few made-up images of ten shapes, in seconds to minutes. Its accuracy says nothing of
-    real images."""
+    """Run the whole recipe on a few made-up images of ten shapes, in seconds to minutes. The accuracy says nothing
+    about real images."""
     source: Path | None = option(None, departs=False, resumable=True)
     """A tiny-imagenet-200 folder, zip or tar. Without it the official archive is downloaded."""
     data_dir: Path | None = option(None, departs=False, resumable=True)
@@ -98,10 +98,10 @@ class DataOptions:
     fraction: float = option(1.0, SHARE, departs=False)
     """Share of each class to use, of train and val alike. Paper: 1; section 3.2 tried things out on 0.25."""
     holdout: float = option(0.0, PART, departs=False)
-    """Share of each training class that is not trained on but picks the snapshots. At 0, val picks them, as in the
-    papers, and the val accuracy reported is the best of many."""
+    """Share of each training class to hold out of training, for choosing the snapshots. At 0 val chooses them, as in
+    the papers, so the val accuracy reported is the best of many measurements."""
     seed: int = option(0, SEED, departs=False)
-    """Fixes the run, bit for bit on a CPU."""
+    """Random seed. On a CPU the same seed gives the same run, bit for bit."""
 
     def check(self) -> None:
         """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
@@ -163,10 +163,10 @@ class RunOptions(DataOptions):
     GROUP: ClassVar[str] = "run"
 
     resume: Path | None = option(None, departs=False, resumable=True)
-    """A run directory whose training goes on from its checkpoint, with the options it was begun with. These may have
-    new values: source, data-dir, tensorboard, track, epochs (except in train modern, where they set the schedule), and,
-    where a recipe has them, backbone, cache, devices, distributed, start, store, teacher, weights, stop-after,
-    stop-after-cuts. A path may change if it still leads to the same thing."""
+    """A run directory to resume from its checkpoint, with the options it was started with. Only these may change:
+    source, data-dir, tensorboard, track, epochs (not in train modern, where they set the schedule) and, where a recipe
+    has them, backbone, cache, devices, distributed, start, store, teacher, weights, stop-after, stop-after-cuts. A
+    path may change only if it still leads to the same thing."""
 
     # Length and pace
     epochs: int = option(30, POSITIVE, departs=False, resumable=True)
@@ -178,8 +178,8 @@ class RunOptions(DataOptions):
 
     # Run
     precision: Precision = option("auto", departs=False)
-    """auto: bfloat16 on a GPU (from Ampere on) or CPU that has it, float16 on a GPU before (from Volta on), float32
-    elsewhere, whose products are TF32 on a GPU that has it. Scores and loss are float32."""
+    """Precision of training. auto: bfloat16 on a GPU (Ampere or newer) or CPU that supports it, float16 on older GPUs
+    (Volta or newer), otherwise float32, with products in TF32 on GPUs that have it. Scores and loss are float32."""
     runs: Path = option(Path("runs"), departs=False, resumable=True)
     """Where run directories are made."""
     tensorboard: bool = option(False, departs=False, resumable=True)
@@ -194,11 +194,13 @@ class RunOptions(DataOptions):
         if self.resume:
             check_unchanged(self.begun, self)
             if self.runs not in (self.begun.runs, self.own.runs):
-                raise UserError(f"--runs {self.runs}: would be ignored, for a run that goes on stays where it is")
+                raise UserError(f"--runs {self.runs} would be ignored: a resumed run stays in its own folder")
             trained = max((row["epoch"] for row in Run(self.resume).metrics), default=0)
             if self.until < trained:
                 name = flag("epochs" if self.until == self.epochs else "stop_after")
-                raise UserError(f"{name} {self.until}: the run to resume has {trained:g} already; give as many or more")
+                raise UserError(
+                    f"{name} {self.until}: this run has already trained {trained:g} epochs; give at least that many"
+                )
         else:
             self.check_folder("runs", written=not getattr(self, "distributed", False))  # of many processes by one
         if self.track is not None:
@@ -310,7 +312,7 @@ def read(config: type[Options], path: Path, option: str = "--resume") -> Options
     fields = {field.name: field for field in dataclasses.fields(config)}
     if unknown := stored.keys() - fields.keys():  # of an option that is newer than the run it has the default
         odd = ", ".join(sorted(unknown))
-        raise UserError(f"{option} {path}: a run of another recipe or version; they differ in {odd}")
+        raise UserError(f"{option} {path}: a run of another recipe or version, with options unknown here: {odd}")
     found = config(**{name: _from_json(value, fields[name].type) for name, value in stored.items()})
     if wrong := misfit(found, config, "its config"):
         raise UserError(f"{option} {path}: {wrong}, which no such run was begun with; put back a whole copy")
@@ -322,7 +324,7 @@ def check_unchanged(stored: RunOptions, chosen: RunOptions) -> None:
     for field in dataclasses.fields(stored):
         before, now = getattr(stored, field.name), getattr(chosen, field.name)
         if not rule_of(type(stored), field.name).resumable and before != now:
-            raise UserError(f"{flag(field.name)} {now}: the run to resume was begun with {before}")
+            raise UserError(f"{flag(field.name)} {now}: this run was started with {before}; leave the option out")
 
 
 def _from_json(value: Any, kind: Any) -> Any:

@@ -360,7 +360,8 @@ def _values(network: keras.Model, backbone: Backbone, layer: str) -> keras.Keras
         joints = [each.name for each in network.layers if type(each).__name__ in ("Concatenate", "Add", "Activation")]
         blocks = [name for name in joints if name.startswith("mixed")] or joints
         raise UserError(
-            f"--layer {layer}: {backbone.name} has no such layer; avg_pool, or say {', '.join(blocks[-12:])}"
+            f"--layer {layer}: {backbone.name} has no such layer; give avg_pool, or one such as "
+            f"{', '.join(blocks[-12:])}"
         )
     if len(values.shape) == 4:
         values = keras.layers.GlobalAveragePooling2D(name=f"{layer}_average")(values)

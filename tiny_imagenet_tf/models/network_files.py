@@ -97,12 +97,12 @@ def download(backbone: "Backbone", **top: Any) -> keras.Model:
         with _alone_with_download(build.__name__):
             return build(weights="imagenet", **backbone.at(), **{"include_top": False, **top})
     except Exception as error:  # Keras raises a bare Exception when the network fails
-        file, instead = "weights PATH    a .h5, .weights.h5 or .keras file", ", or see every step: --demo"
+        file, instead = "weights PATH    a .h5, .weights.h5 or .keras file", ", or try the recipe with --demo"
         if "include_top" in top:  # with the head, which only a whole network has
             file, instead = "backbone PATH   a .keras file with the head", ""
         raise WeightsError(
             f"Keras' ImageNet weights for {backbone.name} could not be downloaded:\n  {first_line(error)}\n"
-            "Without network, take them from disk:\n"
+            "If you are offline, give local files:\n"
             f"  --{file} of {backbone.name}\n"
             "  --source PATH     the dataset: a tiny-imagenet-200 folder, zip or tar\n"
             f"or place the file that Keras downloads in ~/.keras/models{instead}"

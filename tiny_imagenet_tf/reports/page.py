@@ -169,7 +169,7 @@ def check_ours(option: str, folder: Path) -> None:
     ours = page.is_file() and GENERATOR in page.read_text(encoding="utf-8", errors="replace")
     if not ours and any((folder / name).exists() for name in ("index.html", "tables.md", "figures")):
         raise UserError(
-            f"{option} {folder}: holds a page, or figures, that are of no report of this command; name another folder"
+            f"{option} {folder}: holds a page or figures that this command did not write; name another folder"
         )
 
 

@@ -172,9 +172,9 @@ def check_output(option: str, path: Path | None, inputs: Sequence[Path] = ()) ->
     place = _behind(path).absolute()
     folder = place.parent
     if place.is_dir() or not folder.is_dir():
-        raise UserError(f"{option} {path}: must be a file in a folder that is there")
+        raise UserError(f"{option} {path}: must be a file in an existing folder")
     if path.exists() and not path.is_file():
-        raise UserError(f"{option} {path}: is there already, and is no ordinary file; name another one")
+        raise UserError(f"{option} {path}: already exists, and is not an ordinary file; name another one")
     if not os.access(folder, os.W_OK):
         raise UserError(f"{option} {path}: there is no permission to write in {folder}")
     if (over := len(os.fsencode(part_of(place).name)) - os.pathconf(folder, "PC_NAME_MAX")) > 0:
@@ -215,7 +215,9 @@ def check_apart(option: str, path: Path) -> None:
     place = path.expanduser()
     for each in (place.absolute(), *place.absolute().parents, place.resolve(), *place.resolve().parents):
         if (each / "wnids.txt").is_file() and any(any(each.glob(of)) for of in _DATASET):
-            raise UserError(f"{option} {path}: lies within the dataset, {each}, where nothing is written")
+            raise UserError(
+                f"{option} {path}: lies within the dataset, {each}, which is never written to; name a place outside it"
+            )
 
 
 def check_once(paths: Sequence[Path]) -> None:

@@ -159,7 +159,7 @@ class Run:
         if not path.is_dir():
             raise UserError(f"{told}: no such folder; if the run was moved, name its new place")
         if not run.ended:
-            raise UserError(f"{told} has no summary.json: only a finished run has figures")
+            raise UserError(f"{told}: not a finished run (no summary.json); if it was stopped, --resume it first")
         return run
 
     def make(self) -> "Run":
@@ -196,8 +196,8 @@ class Run:
         path = self.path / "environment.json"
         if self.begun and not path.exists():
             began = self.ended or self.checkpoint.exists() or self.metrics
-            what = "is gone; put it back" if began else "is not there: it was stopped before it began; remove it"
-            raise UserError(f"{self.path}: its {path.name} {what}")
+            what = "restore it" if began else "the run stopped before training began, so remove this folder"
+            raise UserError(f"{self.path}: its {path.name} is missing; {what}")
         return checked_environment(read_object(path), path)
 
     @property

@@ -59,7 +59,7 @@ class Snapshots:
         if wnids is not None and not self.exist(folder):
             if orphans := sorted(folder.glob(_STEPS)):
                 raise UserError(
-                    f"{self._index} is gone, yet {orphans[0].name} is there; put it back, nothing was removed"
+                    f"{self._index} is missing, although {orphans[0].name} exists; restore it (nothing was removed)"
                 )
             self.wnids, self.entries = tuple(wnids), []
             return
@@ -107,7 +107,7 @@ class Snapshots:
             UserError: there is none, or its file is gone.
         """
         if not self.entries:
-            raise UserError(f"{self._index} names no snapshot yet; let the run go on to its first measurement")
+            raise UserError(f"{self._index} lists no snapshot yet; let the run reach its first measurement")
         self.require(self.entries[-1:])
         return self.paths[-1]
 
@@ -128,7 +128,7 @@ class Snapshots:
             then: what to do.
         """
         if gone := [path for path in map(self.path, entries) if not path.exists()]:
-            raise UserError(f"{gone[0]} is gone, yet {self._index.name} names it; {then}")
+            raise UserError(f"{gone[0]} is missing, although {self._index.name} lists it; {then}")
 
     def path(self, snapshot: Snapshot) -> Path:
         """Where a snapshot's network is."""

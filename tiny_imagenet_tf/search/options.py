@@ -64,14 +64,14 @@ class SearchOptions(ClusterOptions):
         """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
         super().check()
         if self.augment:
-            raise UserError("--augment: --variant v3 has the augmented views")
+            raise UserError("--augment: give --variant v3 instead, whose head is trained on augmented views")
         if self.new_views:
             raise UserError("--augmented-views 0: heads are searched on stored views")
         extras.require("a search", "search")
         if self.study is not None:
             self.check_folder("study")
             if self.study.is_dir() and not searches.may_be_in(self.study):
-                raise UserError(f"--study {self.study}: holds other files, and no search; name a folder of its own")
+                raise UserError(f"--study {self.study}: holds other files but no search; name a new folder")
         if self.folds == 1:
             raise UserError("--folds 1: nothing would be trained on; at least 2, or 0 for --holdout")
         if self.folds:
@@ -80,11 +80,14 @@ class SearchOptions(ClusterOptions):
             may_be_0 = name == "label_smoothing" or (name == "weight_decay" and low == high)
             least = "at least 0" if may_be_0 else "above 0"
             if not (0 <= low <= high < math.inf) or (low == 0 and least == "above 0"):
-                raise UserError(f"{flag(name).removesuffix('-per-epoch')}s {low} {high}: from, to; {least}")
+                raise UserError(
+                    f"{flag(name).removesuffix('-per-epoch')}s {low} {high}: give the lowest value, then the highest, "
+                    f"both {least}"
+                )
             for value in (low, high):
                 AMOUNT.check(f"{name.removesuffix('_per_epoch')}s", value)
         if self.spans["dropout_keep"][1] > 1 or self.spans["label_smoothing"][1] >= 1:
-            raise UserError("--dropout-keeps end at 1, --label-smoothings below 1")
+            raise UserError("--dropout-keeps must be at most 1, --label-smoothings below 1")
 
     @property
     def augments(self) -> bool:

@@ -61,7 +61,7 @@ def run(options: SearchOptions) -> Path:
             _by_actors(options, trials)
         else:
             pool, whole = _values(options, data, extraction)
-            with interrupts.telling("the trials that have ended are kept; the same command goes on"):
+            with interrupts.telling("finished trials are kept; run the same command again to continue"):
                 while asked := trials.ask(options.together, options.trials):
                     _round(options, trials, asked, pool, whole, folds)
     finally:
@@ -196,7 +196,7 @@ def _round(
         found = np.mean([heads.accuracies(*judges) for heads, _, *judges in parts], axis=0)
         best = np.maximum(best, found)
         many = f"{len(asked)} head{'s' * (len(asked) > 1)}"
-        print(f"{many}, epoch {epoch + 1} of {options.epochs}: held-out images {found.max():.2%} at best")
+        print(f"{many}, epoch {epoch + 1} of {options.epochs}: best held-out accuracy {found.max():.2%}")
         for trial, accuracy in zip(asked, found, strict=True):
             trial.report(accuracy, epoch)
         going = [index for index, trial in enumerate(asked) if epoch + 1 == options.epochs or not trial.should_prune()]
@@ -249,9 +249,9 @@ def _report(options: SearchOptions, trials: Trials, data: Data) -> Path:
     print(f"\n{ended}, {len(found) - len(whole)} of them pruned; judged on {stored['judged_on']}")
     others = [trial.state.name for trial in trials.all()]
     if under_way := others.count("RUNNING"):
-        print(f"{under_way} more are under way in other processes; the same command, later, reports them too")
+        print(f"{under_way} more are under way in other processes; run the same command later to include them")
     if left := others.count("WAITING"):
-        print(f"{left} more were left by a process that has ended; more --trials begin with them")
+        print(f"{left} more were left unfinished by a process that has ended; a larger --trials starts with them")
     print(f"{'trial':>5}{'accuracy':>10}{'rate':>11}{'decay':>8}{'L2':>11}{'keep':>6}{'smooth':>8}")
     for trial in whole[:5]:
         values = Setting(**options.fixed, **trial.params)
@@ -262,7 +262,7 @@ def _report(options: SearchOptions, trials: Trials, data: Data) -> Path:
         )
     if whole:
         words = [f"tiny-imagenet transfer {options.variant}", *_words(options, whole[0].params)]
-        print(f"Stored in {path}\nThe best, on val:\n  " + " \\\n    ".join(words))
+        print(f"Stored in {path}\nTo measure the best on val, run:\n  " + " \\\n    ".join(words))
     return path
 
 

@@ -34,12 +34,12 @@ class ScratchOptions(RunOptions):
     """Steps between two measurements of the val accuracy, from which snapshots follow; each epoch ends in one too.
     Paper: "some number of" steps (Milani section 3.4)."""
     checkpoint_every: int = option(100, POSITIVE, departs=False)
-    """Steps that an interruption costs at the most."""
+    """Steps between checkpoints: the most that an interruption costs."""
     scale_learning_rate: bool = option(False)
     """Multiply the learning rate by batch size / the recipe's own batch size (Goyal et al. 2017), for many devices."""
     devices: tuple[str, ...] = option((), departs=False, resumable=True)
-    """Such as GPU:0 GPU:1, or all; the CPU where there is no GPU. Default: one, on JAX all. TensorFlow takes some
-    memory of every GPU that it sees: CUDA_VISIBLE_DEVICES hides the others from it."""
+    """Devices to train on, such as GPU:0 GPU:1, or all. Default: one GPU (on JAX all), or the CPU if there is none.
+    TensorFlow takes some memory on every GPU it sees; set CUDA_VISIBLE_DEVICES to hide the others."""
     distributed: bool = option(False, departs=False, resumable=True)
     """This is one of several processes, of one machine or many, that train one network together; see docs/scale.md.
     Needs KERAS_BACKEND=jax."""
@@ -77,7 +77,7 @@ class InceptionOptions(ScratchOptions):
     epochs: int = 30
     """Passes over the training images. Paper: 20 to 50 for Baseline; it overfitted after 30."""
     learning_rate: float = option(1e-3, POSITIVE)
-    """Of the first epoch. Paper: 1e-3 for Baseline, doubled for Regularized."""
+    """Learning rate of the first epoch. Paper: 1e-3 for Baseline, doubled for Regularized."""
     learning_rate_decay: float = option(0.9, POSITIVE)
     """Factor. Paper: 0.9."""
     decay_every_epochs: int = option(1, POSITIVE)
@@ -122,7 +122,9 @@ class InceptionOptions(ScratchOptions):
             names = ("weight_decay_convention", "weight_decay_on", "cross_entropy")
             self.refuse(names, "there is no weight decay")
         if self.decoupled and self.cross_entropy == "sum":
-            raise UserError("--cross-entropy sum: a decoupled weight decay is beside no loss; choose l2_loss or keras")
+            raise UserError(
+                "--cross-entropy sum: a decoupled weight decay is no part of the loss; choose l2_loss or keras"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,7 +190,9 @@ class ModernOptions(ScratchOptions):
         if min(self.sizes) < 15:
             raise UserError(f"--sizes {min(self.sizes)}: the network takes images from 15 pixels on")
         if not all(0 < share <= 1 for share in self.shares) or abs(sum(self.shares) - 1) > 1e-6:
-            raise UserError(f"--shares {' '.join(map(str, self.shares))}: must be above 0, and 1 together")
+            raise UserError(
+                f"--shares {' '.join(map(str, self.shares))}: each must be above 0, and together they must be 1"
+            )
         ends = self._ends(self.epochs)
         if any(end <= before for before, end in zip((0, *ends), ends, strict=False)):
             raise UserError(
@@ -200,9 +204,8 @@ class ModernOptions(ScratchOptions):
         if self.until > self.epochs:
             raise UserError(f"--stop-after {self.stop_after}: the schedule ends with the {self.epochs} of --epochs")
         if self.begun and _name(self.teacher) != (taught_by := _name(self.begun.teacher)):
-            raise UserError(
-                f"--teacher {self.teacher}: the run to resume was taught by {taught_by}, wherever that is now"
-            )
+            told = f"taught by {taught_by}; give that run's present path" if taught_by else "trained without a teacher"
+            raise UserError(f"--teacher {self.teacher}: this run was {told}")
         if self.teacher is None:
             self.refuse(("teacher_share",), "there is no --teacher")
         else:
@@ -211,8 +214,8 @@ class ModernOptions(ScratchOptions):
                 raise UserError(f"--teacher {self.teacher}: not a run of transfer learning or fine-tuning")
             if self.holdout and self.holdout != (held_out := taught.get("holdout", 0.0)):
                 raise UserError(
-                    f"--holdout {self.holdout}: the teacher's is {held_out}, so it may have learned some of these "
-                    "images; give it the same"
+                    f"--holdout {self.holdout}: the teacher was trained with {held_out}, so it may have learned some "
+                    "of the held-out images; choose a teacher with the same --holdout"
                 )
 
     @property
@@ -279,7 +282,7 @@ class ConvnetOptions(ScratchOptions):
     snapshots: int = 3
     """How many are kept; 8 MB (model 1) to 540 MB (model 9) each."""
     checkpoint_every: int = 500
-    """Steps that an interruption costs at the most. A checkpoint is twice a snapshot's size."""
+    """Steps between checkpoints: the most that an interruption costs. A checkpoint is twice a snapshot's size."""
     learning_rate: float | None = option(None, POSITIVE)
     """Of the first epoch. Paper, and default: 0.01 for model 9, 0.02 for the others. With --loss svm the default is
     a 199th of that, since the loss sums over the 199 wrong classes; at the paper's rate it diverges."""

@@ -28,7 +28,7 @@ def probabilities(path: Path, data: Data) -> np.ndarray:
     run = Run.finished(path, "--teacher")
     store = next(iter(kept_stores(run.summary, "train")), None)  # the whole images come first
     if store is None:
-        raise UserError(f"--teacher {path}: not a transfer run whose transfer values of the training images are there")
+        raise UserError(f"--teacher {path}: the transfer values of its training images are not on this machine")
     if store.key.get("dataset_sha256") != data.all_train.digest:
         raise UserError(f"--teacher {path}: trained on other images; it must be of the same --source and --fraction")
     snapshots = run.snapshots()

@@ -71,7 +71,7 @@ class Extraction:
         free, of all stores, and only then waits for what others are at work on.
         """
         stores = [[self.store(split, view) for view in shown] for split, shown in parts]
-        with interrupts.telling("what was extracted is kept; the same command goes on from there"):
+        with interrupts.telling("finished shards are kept; run the same command again to continue"):
             held = [
                 shard
                 for (split, shown), of_split in zip(parts, stores, strict=True)

@@ -40,7 +40,7 @@ def run(study: Study, options: FinetuneOptions) -> Run:
     data = images.load(options)
     if Run(options.start).snapshots().wnids != data.all_train.wnids:
         raise UserError(
-            f"--start {options.start}: its classes are not those of the {len(data.all_train.wnids)} of the images"
+            f"--start {options.start}: its classes are not the {len(data.all_train.wnids)} classes of the images"
         )
     precision = precision_of(options)
     trunk = transfer.trunk_of(options, precision)
@@ -68,7 +68,9 @@ def run(study: Study, options: FinetuneOptions) -> Run:
         with hardware.policy(policy):
             head = joined(learning, Run(options.start))
         trained = sum(math.prod(weight.shape) for weight in head.trainable_weights)
-        print(f"{trained:,} weights learn in {learns_in}, from {options.unfreeze} on, and the head of\n{options.start}")
+        print(
+            f"training {trained:,} weights ({learns_in}) from {options.unfreeze} on, and the head of\n{options.start}"
+        )
         before = transfer.predictions(values, head, data.validation).argmax(axis=1)
         note = partial(compared, options.start.name, before, data.validation.labels)
 
@@ -102,7 +104,7 @@ def place_of_cut(trunk: Trunk, unfreeze: str) -> int:
     if unfreeze not in order:
         some = [name for name in points if name.startswith(("mixed", "block")) or name.endswith(("add", "out"))]
         names = ", ".join((some or points)[-12:])
-        raise UserError(f"--unfreeze {unfreeze}: no such layer; there are, say, {names}; or all")
+        raise UserError(f"--unfreeze {unfreeze}: no such layer; give all, or a layer such as {names}")
     return max((order.index(name) for name in points if order.index(name) < order.index(unfreeze)), default=0)
 
 
@@ -183,18 +185,20 @@ def _tell_size(options: FinetuneOptions, data: images.Data, made: Extraction, wi
     held = image * sum(len(split) * len(shown) for split, shown in [*tested, *learned])
     print(f"maps of {width:,} values in float16: {held / 1e9:.2f} GB, on disk and in memory")
     memory, times = hardware.free_memory(), 3 if len(learned) > 1 else 2  # several views, their pool, the device's
-    advice = "take a --fraction, or unfreeze from a layer behind a smaller map"
+    advice = "give a smaller --fraction, or --unfreeze a later layer, which needs smaller maps"
     if training:
         advice += "; on a GPU --augment --augmented-views 0 stores no training maps"
     if times * held > memory:
         many = "three times" if times == 3 else "twice"
-        raise UserError(f"{held:,} bytes of maps: memory holds them {many}, and {memory:,} are free; {advice}")
+        raise UserError(
+            f"the maps take {held:,} bytes, and memory must hold them {many}, but only {memory:,} are free; {advice}"
+        )
     folder, free = room(options.values_folder)
     if held > free:  # or what of them is not stored yet
         stores = [made.store(split, view) for split, shown in [*tested, *learned] for view in shown]
         held = image * sum(len(store.rows_of(each)) for store in stores for each in store.missing)
     if held > free:
-        raise UserError(f"{held:,} bytes of maps are to be made, and {free:,} are free in {folder}; {advice}")
+        raise UserError(f"the maps will take {held:,} bytes, but {free:,} are free in {folder}; {advice}")
 
 
 def compared(start: str, before: np.ndarray, labels: np.ndarray, found: np.ndarray) -> str:

@@ -52,7 +52,7 @@ def resolve(engine: Engine, precision: str, *, free: bool = True) -> Engine:
         return engine
     extras.require("--engine openvino", "openvino", "openvino", *(["nncf"] if precision == "int8" else []))
     if not on_tensorflow:
-        raise UserError(f"--engine openvino: with KERAS_BACKEND=tensorflow, not {keras.backend.backend()}")
+        raise UserError(f"--engine openvino: needs KERAS_BACKEND=tensorflow, not {keras.backend.backend()}")
     return "openvino"
 
 
@@ -172,12 +172,12 @@ def _quantize(trunk: Trunk, images: np.ndarray, description: Path) -> None:
 
     kinds = [_in_int8(exact.model, images)]
     if hardware.cpu_saturates_int8():
-        print("int8: and again for weights of seven bits, which cannot overflow on this CPU")
+        print("int8: quantizing again with seven-bit weights, which cannot overflow on this CPU")
         kinds.append(_in_int8(exact.model, images, seven_bits=True))
     share, made = min(((off(each), each) for each in kinds), key=lambda found: found[0])
-    print(f"int8: their values are {share:.0%} of their length off those of float32 (median)")
+    print(f"int8: the transfer values differ from those in float32 by {share:.0%} of their length (median)")
     if not share <= MUCH:
-        print("int8: that is much; see what --precision float32 gives with --fraction 0.1")
+        print("int8: that is a large difference; compare with --precision float32 on --fraction 0.1")
 
     def save(part: Path) -> None:
         openvino.save_model(made, part, compress_to_fp16=False)

@@ -52,8 +52,8 @@ class ValueOptions(DataOptions):
     """What a .keras file given as --backbone expects, where it does not scale pixels itself: -1..1 (write
     --pixels=-1..1), 0..1, 0..255, or caffe."""
     layer: str | None = option(None)
-    """Where the backbone ends. Default: the averaged last map, 2048 values as in the paper; or a block such as mixed8,
-    averaged."""
+    """Layer of the backbone that gives the transfer values. Default: the averaged last map, 2048 values as in the
+    paper. Or name a block such as mixed8, whose map is averaged, too."""
     input_size: int | None = option(None, Rule("from 1 to 4096", lambda value: 1 <= value <= 4096))
     """Pixels of the backbone's input. Default: the backbone's own. Paper: 299."""
     resize: Resize = option("half_pixel")
@@ -67,21 +67,21 @@ class ValueOptions(DataOptions):
     "tiny_imagenet_tf[openvino]"). auto: openvino for int8, and for stored values in bfloat16 where it is installed and
     no GPU computes; otherwise tensorflow. The two do not share stored values."""
     precision: Precision | Literal["int8"] = option("auto", departs=False)
-    """Of the backbone's arithmetic. auto: float16 on a GPU (from Volta on), bfloat16 on a CPU that has it, float32
-    elsewhere. int8 is the fastest on any CPU: quantized by OpenVINO after 300 training images, on x86 without VNNI
-    with weights of seven bits if those are nearer to float32. The head is always float32."""
+    """Precision of the backbone. auto: float16 on a GPU (Volta or newer), bfloat16 on a CPU that supports it, float32
+    otherwise. int8 is the fastest on any CPU: OpenVINO quantizes the backbone, calibrated on 300 training images (on
+    x86 without VNNI with seven-bit weights, if those are closer to float32). The head is always float32."""
 
     augment: bool = option(False)
     """Train on randomly cropped views with random brightness and contrast (section 4.2, v3)."""
     augmented_views: int = option(2, departs=False)
-    """Random views of each image that are stored besides the whole one, where training images are augmented; each epoch
-    draws one of these or the whole. Paper: 0, new views every epoch, which takes a pass through the backbone each epoch
-    and is meant for GPUs."""
+    """With augmentation: random views of each image to store beside the whole image; each epoch draws one of them, or
+    the whole image. Paper: 0, which means new views every epoch; that needs a pass through the backbone each epoch and
+    is meant for GPUs."""
     augmented_fraction: float = option(1.0, SHARE, departs=False)
     """Share of each class that has stored augmented views; the rest is trained on whole images."""
     views_seed: int | None = option(None, SEED, departs=False)
-    """Draws the stored augmented views. Default: --seed. Give another run's and its views are taken from
-    the store, so that heads of other seeds cost minutes."""
+    """Seed of the stored augmented views. Default: --seed. Give that of an earlier run to reuse its stored views: a
+    head with another --seed then takes only minutes."""
 
     @classmethod
     def starting_point(cls, arguments: Sequence[str]) -> "ValueOptions":
@@ -158,7 +158,7 @@ class ValueOptions(DataOptions):
         backbones.check(backbones.find(self.backbone, self.pixels), layer=self.layer, input_size=self.input_size)
         openvino.check_backend(self.engine)
         if self.openvino and self.new_views:
-            raise UserError("--engine openvino: new views every epoch need --engine tensorflow, or store some")
+            raise UserError("--augmented-views 0: not with OpenVINO; give 1 or more, or --engine tensorflow")
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,7 @@ class TransferOptions(ValueOptions, RunOptions):
     batch_size: int = 100
     """Images a step. Paper: 100; 25 and 50 made no difference."""
     learning_rate: float = option(6.5e-4, POSITIVE)
-    """Of the first epoch. Paper: 6.5e-4 for vanilla; v2 and v3 were tuned anew and are not printed."""
+    """Learning rate of the first epoch. Paper: 6.5e-4 for vanilla; not given for v2 and v3, which were tuned again."""
     learning_rate_decay_per_epoch: float = option(0.713, POSITIVE)
     """Factor from one epoch to the next. Paper: 0.713 for vanilla."""
     weight_decay: float = option(0.0116)
@@ -210,7 +210,7 @@ class TransferOptions(ValueOptions, RunOptions):
             self.refuse(("weight_decay_convention",), "there is no weight decay")
         before = self.begun.backbone if self.begun else self.backbone
         if self.backbone != before and not in_files(self.backbone, before):
-            raise UserError(f"--backbone {self.backbone}: the run to resume was begun with {before}")
+            raise UserError(f"--backbone {self.backbone}: this run was started with {before}; leave the option out")
 
 
 @dataclass(frozen=True)
@@ -271,17 +271,17 @@ class FinetuneOptions(TransferOptions):
     """A finished run of transfer learning, whose backbone and head go on learning, by default on the same images. With
     --demo one is made first."""
     unfreeze: str = option("mixed9")
-    """The first layer of the backbone that learns, with all behind it: mixed9, the last block but one of Inception-v3,
-    or another. A block that ends in a layer of that name learns as a whole. all: every layer, for a GPU, with --augment
+    """First layer of the backbone to train, with everything after it; mixed9 is Inception-v3's last block but one. If
+    the layer ends a block, the whole block is trained. all: every layer, meant for a GPU, with --augment
     --augmented-views 0 and --crops whole."""
     epochs: int = 3
     """Passes over the training images."""
     learning_rate: float = option(1e-4, POSITIVE)
-    """Of the first epoch; small, or what the backbone knows is lost."""
+    """Learning rate of the first epoch. Keep it small, or the backbone forgets what it has learned."""
     learning_rate_decay_per_epoch: float = option(0.5, POSITIVE)
     """Factor from one epoch to the next."""
     checkpoint_every: int = option(100, POSITIVE, departs=False)
-    """Steps that an interruption costs at the most."""
+    """Steps between checkpoints: the most that an interruption costs."""
 
     def check(self) -> None:
         """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
@@ -294,14 +294,16 @@ class FinetuneOptions(TransferOptions):
         for name, value in inherited(self.start).items():
             now = getattr(self, name)
             if now != value and not (name in ("backbone", "weights") and in_files(now, value)):
-                raise UserError(f"{flag(name)} {now}: the run to start from has {value}")
+                raise UserError(f"{flag(name)} {now}: the --start run has {value}; leave the option out")
         if self.holdout and inherited(self.start, HELD_OUT) != {name: getattr(self, name) for name in HELD_OUT}:
             raise UserError(
-                f"--holdout {self.holdout}: the head to start from has learned some of these images; give "
-                "--holdout and --fraction as it had them, or --holdout 0"
+                f"--holdout {self.holdout}: the --start run was trained on some of these images; give its --holdout "
+                "and --fraction, or --holdout 0"
             )
         if self.weights == "random" and self.seed != began.config["seed"]:
-            raise UserError(f"--seed {self.seed}: the random backbone to start from is of seed {began.config['seed']}")
+            raise UserError(
+                f"--seed {self.seed}: the --start run's random backbone has seed {began.config['seed']}; give that"
+            )
 
     @classmethod
     def starting_point(cls, arguments: Sequence[str]) -> "FinetuneOptions":

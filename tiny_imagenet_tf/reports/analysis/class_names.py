@@ -39,7 +39,7 @@ class ClassNames:
         wanted = text.strip().lower()
         found = [label for label, wnid in enumerate(self.wnids) if wanted in self._names(wnid)]
         if len(found) != 1:
-            raise UnknownClass(f"{text!r} names {len(found)} of the {len(self.wnids)} classes; a wnid names one")
+            raise UnknownClass(f"{text!r} matches {len(found)} of the {len(self.wnids)} classes; give a wnid instead")
         return found[0]
 
     def _names(self, wnid: str) -> list[str]:
