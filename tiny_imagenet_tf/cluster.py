@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import signal
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -40,7 +41,7 @@ def actors(address: str, cores: int, most: int, kind: type, *arguments: Any) -> 
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise UserError(f"--ray {address}: {error}") from error
     try:
-        signal.signal(signal.SIGTERM, before)  # Ray has taken it for itself
+        _give_back(before)
         machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         gpus = sum(int(each.get("GPU", 0)) for each in machines)
         needs = {"num_gpus": 1} if gpus else {"num_cpus": cores}
@@ -65,7 +66,13 @@ def actors(address: str, cores: int, most: int, kind: type, *arguments: Any) -> 
         raise
     finally:
         ray.shutdown()
-        signal.signal(signal.SIGTERM, before)
+        _give_back(before)
+
+
+def _give_back(handler: Any) -> None:
+    """Gives SIGTERM, which Ray takes in the main thread, back to who had it."""
+    if handler is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
 
 
 def _in_place(kind: type) -> type:

@@ -93,7 +93,8 @@ def told_as_such() -> Iterator[None]:
 def telling(kept: str) -> Iterator[None]:
     """Lets an interruption within say what is kept."""
     try:
-        yield
+        with told_as_such():
+            yield
     except Interrupted as error:
         error.kept = kept
         raise

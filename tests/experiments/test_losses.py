@@ -39,7 +39,7 @@ def test_weight_decay_is_what_its_convention_says(convention, factor):
     assert float(penalty) == pytest.approx(0.08 * 14 * factor, rel=1e-6)
 
 
-def test_a_network_compiled_with_the_svm_loss_is_loaded_by_plain_keras(tmp_path):
+def test_a_network_compiled_with_the_svm_loss_is_loaded_without_custom_objects(tmp_path):
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
     model.compile("sgd", MulticlassHinge())
     model.save(tmp_path / "svm.keras")

@@ -36,7 +36,7 @@ def test_without_a_run_nothing_is_reported(tiny_imagenet):
 def test_an_unfinished_run_is_named(tmp_path, tiny_imagenet):
     done = tiny_imagenet("report", tmp_path)
     assert done.returncode == 2
-    assert f"{tmp_path} not a finished run (no summary.json); if it was stopped, --resume it first" in done.stderr
+    assert f"{tmp_path}: not a finished run (no summary.json); if it was stopped, --resume it first" in done.stderr
 
 
 def test_a_page_of_somebodys_is_not_overwritten(tmp_path, recipe):

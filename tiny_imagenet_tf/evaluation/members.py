@@ -119,8 +119,8 @@ class Member:
             predicted = None if crops else self._predictions(split)
             if predicted is None:
                 raise UserError(
-                    f"{self.name}: no network is stored, only predictions for its own val images and crops; leave out "
-                    "--crops, and name the same images"
+                    f"{self.name}: no network is stored, only predictions for its own val images, in the crops of its "
+                    "run"
                 )
             return predicted
         if self.answers:

@@ -31,7 +31,7 @@ from tiny_imagenet_tf.experiments.images import Data
 from tiny_imagenet_tf.experiments.options import RunOptions, Study
 from tiny_imagenet_tf.experiments.tracking import tracked
 from tiny_imagenet_tf.hardware import Placement
-from tiny_imagenet_tf.interrupts import Interrupted
+from tiny_imagenet_tf.interrupts import Interrupted, told_as_such
 from tiny_imagenet_tf.runs.networks import Classes
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.snapshots import Snapshots
@@ -289,7 +289,8 @@ def _directory(study: Study, options: RunOptions) -> Iterator[Run]:
 def _kept_if_begun(run: Run, resumed: bool) -> Iterator[None]:
     """When a run fails, says how it goes on, or removes the directory of one that has nothing to go on with."""
     try:
-        yield
+        with told_as_such():
+            yield
     except BaseException as error:
         kept = resumed or not run.remove_if_empty()
         if kept and not run.ended and processes.is_first() and not isinstance(error, NonFiniteLoss):

@@ -361,7 +361,7 @@ def locked(path: Path, what: str = "", *, wait: bool) -> Iterator[None]:
     with path.open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
+        except BlockingIOError:
             if not wait:
                 raise UserError(f"{what}: in use by {_holder(file)}; wait until it has finished, or stop it") from None
             if what:

@@ -181,7 +181,12 @@ class Run:
         """Removes a run that has nothing to go on with, neither checkpoint nor figures, and tells whether it did."""
         if self.ended or any(self.path.rglob(self.checkpoint.name)):  # its own, or that of a part
             return False
-        shutil.rmtree(self.path, ignore_errors=True)  # NFS keeps the lock that is held
+        for each in self.path.iterdir():
+            if each.is_dir():
+                shutil.rmtree(each)
+            elif each.name != ".lock":
+                each.unlink()
+        shutil.rmtree(self.path, ignore_errors=True)  # NFS keeps a lock that is held
         return True
 
     @property

@@ -158,7 +158,7 @@ class ValueOptions(DataOptions):
         backbones.check(backbones.find(self.backbone, self.pixels), layer=self.layer, input_size=self.input_size)
         openvino.check_backend(self.engine)
         if self.openvino and self.new_views:
-            raise UserError("--augmented-views 0: not with OpenVINO; give 1 or more, or --engine tensorflow")
+            raise UserError("--augmented-views 0: not with OpenVINO, which computes stored views alone; give 1 or more")
 
 
 @dataclass(frozen=True)
