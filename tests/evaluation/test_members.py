@@ -154,7 +154,7 @@ def test_heads_without_their_transfer_values_are_no_ensemble(transfer_run, run, 
     (run.path / "snapshots").rename(transfer_run.path / "snapshots")
     stored = {"validation": (StoredView(str(tmp_path / "gone"), 12, {}),)}
     transfer_run.write_summary(dataclasses.replace(transfer_run.summary, transfer_values=stored))
-    with pytest.raises(UserError, match="transfer values that are missing; give --snapshots best"):
+    with pytest.raises(UserError, match="its snapshots need transfer values that are missing; give --snapshots best"):
         members.find([transfer_run.path])
     assert len(members.find([transfer_run.path], "best")) == 1
 

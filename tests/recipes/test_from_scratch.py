@@ -112,7 +112,9 @@ def test_a_network_and_its_copy_are_one_member(recipe, trained, source, tmp_path
     run = trained[0]
     shutil.copy(run.snapshots().best_path, tmp_path / "copy.keras")
     module = recipe("ensemble")
-    with pytest.raises(UserError, match=r"and copy.keras give identical predictions"):
+    with pytest.raises(
+        UserError, match=r"and copy.keras give identical predictions, so one would count twice; leave one out"
+    ):
         module.main(module.Config((run.path, tmp_path / "copy.keras"), **source | {"runs": tmp_path / "runs"}))
     assert not (tmp_path / "runs").exists()
 

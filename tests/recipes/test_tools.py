@@ -162,7 +162,7 @@ def test_classes_that_a_model_does_not_hold_are_named_by_labels(recipe, photos, 
     assert answer["name"] == official()[answer["wnid"]].split(",")[0]
     (numbered, *_) = predict.main(predict.Config(**given))
     assert numbered["answers"][0]["wnid"].startswith("class ")
-    assert "give --labels to see their names" in capsys.readouterr().err
+    assert "does not store its classes; give --labels to see their names" in capsys.readouterr().err
 
 
 def test_a_broken_picture_of_a_folder_is_left_out_and_one_that_was_named_is_an_error(recipe, model, photos, capsys):

@@ -160,7 +160,7 @@ def test_snapshots_that_are_heads_answer_from_the_stored_values(finished, builde
     best = members.Member("head", kept.best_path, finished, kept.wnids, head=True)
     stored = finished.read_validation_predictions()["probabilities"]
     np.testing.assert_allclose(best.probabilities(validation), stored, atol=1e-6)
-    with pytest.raises(UserError, match="only on the crops of their run, ten"):
+    with pytest.raises(UserError, match="heads can be tested only on the crops of their run, ten; leave out --crops"):
         best.probabilities(validation, "whole")
     with pytest.raises(UserError, match="are not stored; give --snapshots best"):
         best.probabilities(validation.take(np.arange(5)))

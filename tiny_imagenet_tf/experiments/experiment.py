@@ -326,9 +326,8 @@ def _check_same(run: Run, data: Data, options: RunOptions, machine: dict[str, An
     if (before := stored.get("replicas", 1)) != machine["replicas"]:
         print(f"begun on {before} device(s), continuing on {machine['replicas']}; --devices selects them")
     lengths = {name: getattr(options, name) for name in _LENGTHS if hasattr(options, name)}
-    return cache(
-        partial(run.write_resumption, lengths, **machine)
-    )  # once: what is trained in stages is taken up in each
+    # Once: what is trained in stages is taken up in each.
+    return cache(partial(run.write_resumption, lengths, **machine))
 
 
 def check_same_backbone(run: Run, backbone: dict[str, str], option: str) -> None:

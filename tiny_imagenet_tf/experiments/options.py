@@ -59,9 +59,8 @@ class Rule:
 
 POSITIVE = Rule("above 0", lambda value: value > 0)
 AMOUNT = Rule("at least 0", lambda value: value >= 0)
-SHARE = Rule(
-    "above 0 and at most 1", lambda value: 0 < value <= 1 and 1 - value < 1
-)  # not so small that 1 less it is 1
+# Not so small that 1 less it is 1.
+SHARE = Rule("above 0 and at most 1", lambda value: 0 < value <= 1 and 1 - value < 1)
 PART = Rule("at least 0 and below 1", lambda value: 0 <= value < 1)
 SEED = Rule("from 0 to 4294967295", lambda value: 0 <= value < 2**32)
 
