@@ -32,9 +32,9 @@ class Config:
     output: Path = Path("corrupted")
     """A new folder, or one that this command has begun."""
     corruptions: tuple[str, ...] = ()
-    """Some of them. Default: all fourteen."""
+    """Corruptions to make. Default: all fourteen."""
     severities: tuple[int, ...] = (1, 2, 3, 4, 5)
-    """Some of the five."""
+    """Severities to make, of the five."""
     source: Path | None = None
     """A tiny-imagenet-200 folder, zip or tar. Default: the official archive, which is downloaded."""
     data_dir: Path | None = None
@@ -42,7 +42,7 @@ class Config:
     fraction: float = 1.0
     """Share of each class to use."""
     seed: int = 0
-    """Of what is random in each image."""
+    """Seed of what is random in each image."""
 
 
 def main(config: Config) -> None:

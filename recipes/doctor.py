@@ -42,7 +42,7 @@ class Config:
 
 
 def main(config: Config) -> None:
-    """Ends with status 1 where anything is wrong."""
+    """End with status 1 where anything is wrong."""
     if examine(config):
         sys.exit(1)
 

@@ -42,7 +42,7 @@ class Config(NetworkOptions):
     members: tyro.conf.Positional[tuple[Path, ...]]
     """Run directories, .keras files. A run without networks joins by its stored val predictions."""
     snapshots: Which = "all"
-    """Which of a run's snapshots."""
+    """Which of a run's snapshots to join."""
     all: bool = False
     """Join all members, not only the best few (Le & Yang section 5.3.5)."""
     crops: Crops | None = None

@@ -30,7 +30,7 @@ class Config(NetworkOptions):
     model: tyro.conf.Positional[Path]
     """A run directory, for its best network, or a .keras file of this package."""
     formats: tuple[Format, ...] = ("saved_model", "onnx", "litert")
-    """Some of the three."""
+    """Formats to write."""
     int8: bool = False
     """Write a LiteRT file in int8, too; needs training images."""
     output: Path = Path("exported")

@@ -23,7 +23,7 @@ class Config:
     """Which networks to list."""
 
     names: tuple[str, ...] = ()
-    """Some of the networks; default: all."""
+    """Networks to list; default: all."""
     output: Path | None = None
     """Where to write the parameters by name, as JSON; docs/networks.json is written so."""
 

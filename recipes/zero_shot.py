@@ -49,7 +49,7 @@ class Config:
     """What computes on a CPU: tensorflow, or openvino. auto: openvino for int8, and for bfloat16 where it is installed;
     otherwise tensorflow."""
     precision: Precision | Literal["int8"] = "auto"
-    """Of the network's arithmetic: auto, float32, bfloat16, float16, or int8, which OpenVINO computes."""
+    """Precision of the network's arithmetic: auto, float32, bfloat16, float16, or int8, which OpenVINO computes."""
     runs: Path = Path("runs")
     """Where run directories are made."""
 

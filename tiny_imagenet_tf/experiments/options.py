@@ -173,7 +173,7 @@ class RunOptions(DataOptions):
     batch_size: int = option(100, POSITIVE)
     """Images a step, on all devices together."""
     snapshots: int = option(20, POSITIVE, departs=False)
-    """How many are kept. Paper: 20 (Milani section 3.4)."""
+    """Snapshots to keep. Paper: 20 (Milani section 3.4)."""
 
     # Run
     precision: Precision = option("auto", departs=False)

@@ -25,7 +25,7 @@ class SearchOptions(ClusterOptions):
     DEMO: ClassVar[dict[str, Any]] = ClusterOptions.DEMO | {"trials": 6, "together": 3, "epochs": 3, "batch_size": 20}
 
     variant: Literal["vanilla", "v2", "v3"] = option("vanilla")
-    """Whose head: v2 has dropout that keeps 80%, v3 is trained on augmented views, too."""
+    """Recipe whose head is searched: v2 has dropout that keeps 80%, v3 is trained on augmented views, too."""
     study: Path | None = option(None)
     """Folder of the search. Rerun the command to resume; several processes can share the folder. Default:
     runs/search_head-VARIANT."""
@@ -34,7 +34,7 @@ class SearchOptions(ClusterOptions):
     trials: int = option(60, POSITIVE)
     """Settings to try, in all processes together."""
     together: int = option(8, POSITIVE)
-    """Heads that are trained at a time."""
+    """Heads that are trained together."""
     holdout: float = option(0.1, Rule("above 0 and below 1", lambda value: 0 < value < 1))
     """Share of each training class that is not trained on but judges the heads."""
     folds: int = option(0)
@@ -42,7 +42,7 @@ class SearchOptions(ClusterOptions):
     sampler: Sampler = option("tpe")
     """tpe draws more where trials did well, random does not."""
     epochs: int = option(10, POSITIVE)
-    """Of every head. The best of its epochs counts, as a recipe keeps the best."""
+    """Epochs of every head. The best of its epochs counts, as a recipe keeps the best."""
     batch_size: int = option(100, POSITIVE)
     """Images a step."""
 
@@ -54,7 +54,7 @@ class SearchOptions(ClusterOptions):
     weight_decays: Span = option((1e-6, 3e-2))
     """L2 strengths, drawn by their logarithm."""
     weight_decay_convention: WeightDecayConvention = option("l2_loss")
-    """What they multiply: l2_loss is sum(w^2)/2; keras is sum(w^2)."""
+    """What the L2 strengths multiply: l2_loss is sum(w^2)/2; keras is sum(w^2)."""
     dropout_keeps: Span | None = option(None)
     """Shares of the transfer values that dropout keeps. Default: 0.8 for v2, 1 for the others."""
     label_smoothings: Span = option((0.1, 0.1))

@@ -79,9 +79,9 @@ class InceptionOptions(ScratchOptions):
     learning_rate: float = option(1e-3, POSITIVE)
     """Learning rate of the first epoch. Paper: 1e-3 for Baseline, doubled for Regularized."""
     learning_rate_decay: float = option(0.9, POSITIVE)
-    """Factor. Paper: 0.9."""
+    """Factor on the learning rate each time it falls. Paper: 0.9."""
     decay_every_epochs: int = option(1, POSITIVE)
-    """Epochs from one factor to the next. Paper: 1 for Baseline, 2 for Regularized."""
+    """Epochs between two falls of the learning rate. Paper: 1 for Baseline, 2 for Regularized."""
     label_smoothing: float = option(0.1, PART)
     """Epsilon of Eq. 1. Paper: 0.1."""
     dropout_keep: float = option(1.0, SHARE)
@@ -94,14 +94,14 @@ class InceptionOptions(ScratchOptions):
     """What weight_decay multiplies: in the loss, l2_loss is sum(w^2)/2, as tf.nn.l2_loss, and keras is sum(w^2);
     decoupled shrinks w by itself, each step by learning_rate * weight_decay * w. Paper: not said."""
     weight_decay_on: Decayed = option("all")
-    """Which kernels it is for: all, or the last layer's alone. Paper: not said."""
+    """Kernels that decay: all, or the last layer's alone. Paper: not said."""
     cross_entropy: Literal["mean", "sum"] = option("mean")
     """Whether l2_loss or keras is added to a batch's mean cross-entropy or to its sum: with l2_loss, 0.08 added to the
     sum of 100 images is 0.0008 added to the mean, since Adam does not see how large a loss is. Paper: not said."""
     blocks: Blocks = option("released")
-    """Of the released Inception-v3 (5x5 in type-1, two kinds of dim), or as Fig. 4 draws them (3x3, one dim)."""
+    """Blocks of the released Inception-v3 (5x5 in type-1, two kinds of dim), or as Fig. 4 draws them (3x3, one dim)."""
     batch_norm_momentum: float = option(0.99, PART)
-    """Of the moving averages that batch normalization tests with. Paper: not said."""
+    """Momentum of the moving averages that batch normalization tests with. Paper: not said."""
     width_multiplier: float = option(1.0, WIDTH)
     """Factor on the width of every convolution; below 1 for a quick try."""
 
@@ -151,17 +151,17 @@ class ModernOptions(ScratchOptions):
     measure_every: int = option(1000, POSITIVE, departs=False)
     """Steps between two measurements of the val accuracy, from which snapshots follow; each epoch ends in one too."""
     snapshots: int = 3
-    """How many are kept."""
+    """Snapshots to keep."""
     sizes: tuple[int, ...] = option((32, 48, 64))
-    """Of the images in pixels, from 15 on, one stage of the training each. The network is tested at 64."""
+    """Sizes of the training images in pixels, at least 15, one stage of the training each. The network is tested at 64."""
     shares: tuple[float, ...] = option((0.5, 0.3, 0.2))
-    """Of the epochs, for each size."""
+    """Share of the epochs for each size."""
     optimizer: Literal["sgd", "adamw"] = option("sgd")
     """SGD with Nesterov momentum of 0.9, or Adam; both with a weight decay that is not in the loss."""
     learning_rate: float | None = option(None, POSITIVE)
-    """At its highest, after the warm-up. Default: 0.1 for SGD, 0.002 for Adam."""
+    """Highest learning rate, after the warm-up. Default: 0.1 for SGD, 0.002 for Adam."""
     warmup_epochs: float = option(1.0)
-    """Over which the rate rises."""
+    """Epochs over which the learning rate rises."""
     weight_decay: float | None = option(None)
     """Decoupled: each step shrinks kernels by this times the learning rate. Default: 0.005 for SGD, 0.05 for Adam."""
     label_smoothing: float = option(0.1, PART)
@@ -171,9 +171,9 @@ class ModernOptions(ScratchOptions):
     mixup: float = option(0.0)
     """Mixup: alpha of the Beta distribution that mixes two images; 0 turns it off."""
     average: float = option(0.999, PART)
-    """Decay a step of the weights' exponential moving average, which is measured and saved; 0 turns it off."""
+    """Decay per step of the weights' exponential moving average, which is measured and saved; 0 turns it off."""
     batch_norm_momentum: float = option(0.99, PART, departs=False)
-    """Of batch normalization's moving averages, by which several devices measure; one device estimates them anew."""
+    """Momentum of batch normalization's moving averages, by which several devices measure; one device estimates them anew."""
     width_multiplier: float = option(1.0, WIDTH)
     """Factor on the width of every convolution; below 1 for a quick try."""
     teacher: Path | None = option(None, resumable=True)
@@ -273,18 +273,18 @@ class ConvnetOptions(ScratchOptions):
     """When to train a shallow network first, made of each stage's first convolution and the fully connected layers.
     Paper: for deep networks, that is models 8 and 9."""
     staged_epochs: int = option(5, POSITIVE, departs=False)
-    """Of the shallow network. Paper: not given."""
+    """Epochs of the shallow network. Paper: not given."""
 
     epochs: int = 40
     """Passes over the training images, after those of the shallow network. Paper: not given."""
     batch_size: int = 200
     """Images a step, on all devices together. Paper: 200."""
     snapshots: int = 3
-    """How many are kept; 8 MB (model 1) to 540 MB (model 9) each."""
+    """Snapshots to keep, 8 MB (model 1) to 540 MB (model 9) each."""
     checkpoint_every: int = 500
     """Steps between checkpoints: the most that an interruption costs. A checkpoint is twice a snapshot's size."""
     learning_rate: float | None = option(None, POSITIVE)
-    """Of the first epoch. Paper, and default: 0.01 for model 9, 0.02 for the others. With --loss svm the default is
+    """Learning rate of the first epoch. Paper, and default: 0.01 for model 9, 0.02 for the others. With --loss svm the default is
     a 199th of that, since the loss sums over the 199 wrong classes; at the paper's rate it diverges."""
     stop_after_cuts: int = option(SCHEDULE, POSITIVE, departs=False, resumable=True)
     """Training ends after this many cuts of the learning rate, or with the last epoch if that comes first. Paper: not
@@ -293,9 +293,9 @@ class ConvnetOptions(ScratchOptions):
     """Epochs without a better accuracy of val, or of what --holdout holds out, after which the learning rate is divided
     by 10. Paper: not given."""
     momentum: float = option(0.9, PART)
-    """Of SGD. Paper: 0.9."""
+    """Momentum of SGD. Paper: 0.9."""
     weight_decay: float | None = option(None)
-    """As printed. Paper, and default: 5e-4 for model 9, 1e-4 for the others."""
+    """Weight decay as printed. Paper, and default: 5e-4 for model 9, 1e-4 for the others."""
     weight_decay_convention: WeightDecayConvention = option("l2_loss")
     """What weight_decay multiplies: l2_loss is sum(w^2)/2, as Caffe does; keras is sum(w^2)."""
 
