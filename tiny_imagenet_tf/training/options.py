@@ -153,7 +153,7 @@ class ModernOptions(ScratchOptions):
     snapshots: int = 3
     """Snapshots to keep."""
     sizes: tuple[int, ...] = option((32, 48, 64))
-    """Sizes of the training images in pixels, at least 15, one stage of the training each. The network is tested at 64."""
+    """Sizes of the training images in pixels, at least 15, one stage of the training each. The test is at 64."""
     shares: tuple[float, ...] = option((0.5, 0.3, 0.2))
     """Share of the epochs for each size."""
     optimizer: Literal["sgd", "adamw"] = option("sgd")
@@ -173,7 +173,8 @@ class ModernOptions(ScratchOptions):
     average: float = option(0.999, PART)
     """Decay per step of the weights' exponential moving average, which is measured and saved; 0 turns it off."""
     batch_norm_momentum: float = option(0.99, PART, departs=False)
-    """Momentum of batch normalization's moving averages, by which several devices measure; one device estimates them anew."""
+    """Momentum of batch normalization's moving averages. They are measured with on several devices; one device estimates the
+    statistics anew."""
     width_multiplier: float = option(1.0, WIDTH)
     """Factor on the width of every convolution; below 1 for a quick try."""
     teacher: Path | None = option(None, resumable=True)
@@ -284,8 +285,8 @@ class ConvnetOptions(ScratchOptions):
     checkpoint_every: int = 500
     """Steps between checkpoints: the most that an interruption costs. A checkpoint is twice a snapshot's size."""
     learning_rate: float | None = option(None, POSITIVE)
-    """Learning rate of the first epoch. Paper, and default: 0.01 for model 9, 0.02 for the others. With --loss svm the default is
-    a 199th of that, since the loss sums over the 199 wrong classes; at the paper's rate it diverges."""
+    """Learning rate of the first epoch. Paper, and default: 0.01 for model 9, 0.02 for the others. With --loss svm the
+    default is a 199th of that, since the loss sums over the 199 wrong classes; at the paper's rate it diverges."""
     stop_after_cuts: int = option(SCHEDULE, POSITIVE, departs=False, resumable=True)
     """Training ends after this many cuts of the learning rate, or with the last epoch if that comes first. Paper: not
     given."""
