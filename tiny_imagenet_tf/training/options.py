@@ -173,7 +173,7 @@ class ModernOptions(ScratchOptions):
     average: float = option(0.999, PART)
     """Decay per step of the weights' exponential moving average, which is measured and saved; 0 turns it off."""
     batch_norm_momentum: float = option(0.99, PART, departs=False)
-    """Momentum of batch normalization's moving averages. They are measured with on several devices; one device estimates the
+    """Momentum of batch normalization's moving averages, with which several devices measure; one device estimates the
     statistics anew."""
     width_multiplier: float = option(1.0, WIDTH)
     """Factor on the width of every convolution; below 1 for a quick try."""
