@@ -5,7 +5,7 @@ learning rate of 1e-3 that falls by 0.9 an epoch, weight decay 0.08, no augmenta
 each epoch, the val accuracy is measured, and the network is saved if it beats the best so far; the last 20 are kept
 (section 3.4), for recipes/ensemble.py. The batch size is not printed for this network; 100 is section 4.1's.
 
-Paper: 51.5% val error (48.5% accuracy), overfitted after 30 epochs; 47.8% as an ensemble of 9 snapshots.
+Paper: 51.5% val error (48.5% accuracy), overfitting at 30 epochs; 47.8% as an ensemble of 9 snapshots.
 Time: 12 to 22 minutes an epoch on 2 CPU cores with bfloat16; the paper's K80 took 20 to 30.
 
     python recipes/inception_baseline.py

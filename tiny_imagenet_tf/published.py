@@ -80,7 +80,8 @@ TRAINING = {
     # Section 3.2; section 3.3, the baseline's with the learning rate doubled and decayed every two epochs.
     "milani/baseline": PublishedTraining(1e-3, 0.9, 1, 0.08, label_smoothing=0.1, epochs=(20, 50)),
     "milani/regularized": PublishedTraining(2e-3, 0.9, 2, 0.08, dropout_keep=0.8, label_smoothing=0.1),
-    # Sections 4.1 and 4.2. For v2 and v3 "a new cross-validation was performed"; what it found is not printed.
+    # Sections 4.1 and 4.2. For v2 "a new cross-validation was performed"; what it found is not printed, and of v3
+    # nothing is said.
     "milani/transfer_vanilla": PublishedTraining(6.5e-4, 0.713, 1, 0.0116, 100, label_smoothing=0.1, epochs=(10, 10)),
     # Section 5.2.1: "decreased by a factor of 0.1 and 10 respectively" when val accuracy stops improving, both a tenth.
     "le_yang/model_8": PublishedTraining(0.02, 0.1, None, 1e-4, 200, momentum=0.9, dropout_keep=0.5),
@@ -168,7 +169,8 @@ LE_YANG_TABLE_1 = {
 }
 
 # What the text says of models 5 to 8 where it differs from the table: 5 is 4 with PReLU (section 5.3.2), 7 is 4
-# with 3x3 kernels (5.3.2: "6 and 3, 7 and 4"), 8 is 7 "with more kernels and another fully-connected layer" (5.3.4).
+# with 3x3 kernels (5.3.2 compares 6 with 3 and 7 with 4), 8 is 7 "with more kernels and another fully-connected layer"
+# (5.3.4).
 LE_YANG_TEXT = LE_YANG_TABLE_1 | {
     5: LE_YANG_TABLE_1[4]._replace(activation="prelu"),
     6: LE_YANG_TABLE_1[5]._replace(activation="leaky_relu"),  # without the first of its dropouts

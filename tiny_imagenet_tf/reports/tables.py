@@ -18,7 +18,8 @@ NOT_OURS = "another group's, not ours to run"
 STAND_IN_TRUNKS = {
     "inception_v3_2015.weights.h5": (
         "the backbone's weights are those of Google's Inception-v3 of December 2015, three of its 94 kernels learned "
-        "again on Tiny ImageNet's train split: not the paper's weights, so not a reproduction of its number"
+        "again on Tiny ImageNet's train split, and mixed10 pools by average instead of maximum: not the paper's "
+        "weights, so not a reproduction of its number"
     )
 }
 PAPER = ("Paper: val", "Paper: test")
@@ -188,7 +189,7 @@ def _ours(result: Record) -> tuple[str, ...]:
 
 
 def _augmented(summary: Summary) -> str:
-    """v3's views in brackets, which the paper draws anew in every epoch."""
+    """v3's views in brackets, which the paper, as we read it, draws anew in every epoch."""
     views = summary.train.views or ""
     return f" ({views})" if "augmented" in views else ""
 

@@ -75,7 +75,7 @@ class InceptionOptions(ScratchOptions):
     }
 
     epochs: int = 30
-    """Passes over the training images. Paper: 20 to 50 for Baseline; it overfitted after 30."""
+    """Passes over the training images. Paper: 20 to 50 for Baseline, which overfits at 30."""
     learning_rate: float = option(1e-3, POSITIVE)
     """Learning rate of the first epoch. Paper: 1e-3 for Baseline, doubled for Regularized."""
     learning_rate_decay: float = option(0.9, POSITIVE)
@@ -272,7 +272,7 @@ class ConvnetOptions(ScratchOptions):
     """Multinomial logistic, or multiclass SVM (section 4.1). Paper: its nine results are softmax's."""
     staged: Literal["deep", "always", "never"] = option("deep")
     """When to train a shallow network first, made of each stage's first convolution and the fully connected layers.
-    Paper: for deep networks, that is models 8 and 9."""
+    Paper: for deep networks; models 8 and 9, of which section 5.2 speaks, are assumed."""
     staged_epochs: int = option(5, POSITIVE, departs=False)
     """Epochs of the shallow network. Paper: not given."""
 
@@ -285,8 +285,9 @@ class ConvnetOptions(ScratchOptions):
     checkpoint_every: int = 500
     """Steps between checkpoints: the most that an interruption costs. A checkpoint is twice a snapshot's size."""
     learning_rate: float | None = option(None, POSITIVE)
-    """Learning rate of the first epoch. Paper, and default: 0.01 for model 9, 0.02 for the others. With --loss svm the
-    default is a 199th of that, since the loss sums over the 199 wrong classes; at the paper's rate it diverges."""
+    """Learning rate of the first epoch. Paper: 0.02 for model 8, 0.01 for model 9. Default: that; the others take model
+    8's. With --loss svm the default is a 199th of it, since the loss sums over the 199 wrong classes; at the paper's
+    rate it diverges."""
     stop_after_cuts: int = option(SCHEDULE, POSITIVE, departs=False, resumable=True)
     """Training ends after this many cuts of the learning rate, or with the last epoch if that comes first. Paper: not
     given."""
@@ -296,7 +297,7 @@ class ConvnetOptions(ScratchOptions):
     momentum: float = option(0.9, PART)
     """Momentum of SGD. Paper: 0.9."""
     weight_decay: float | None = option(None)
-    """Weight decay as printed. Paper, and default: 5e-4 for model 9, 1e-4 for the others."""
+    """Weight decay as printed. Paper: 1e-4 for model 8, 5e-4 for model 9. Default: that; the others take model 8's."""
     weight_decay_convention: WeightDecayConvention = option("l2_loss")
     """What weight_decay multiplies: l2_loss is sum(w^2)/2, as Caffe does; keras is sum(w^2)."""
 
@@ -340,7 +341,7 @@ class ConvnetOptions(ScratchOptions):
 
     @property
     def stated(self) -> published.PublishedTraining:
-        """The paper's settings: model 9's, or those of all others."""
+        """The paper's settings: model 9's, or model 8's, which all others take."""
         return published.TRAINING[f"le_yang/model_{9 if self.number == 9 else 8}"]
 
     @property

@@ -47,7 +47,8 @@ class ValueOptions(DataOptions):
     whose values are stored under its name."""
     weights: str = option("imagenet", departs=False, resumable=True)
     """Weights of the backbone: imagenet (Keras' own, downloaded), random, or a .h5, .weights.h5 or .keras file that
-    holds the network, under any head. Paper: TensorFlow's Inception-v3 of December 2015."""
+    holds the network, under any head. Paper: Inception-v3 from TensorFlow.org, that of
+    December 2015 as we infer."""
     pixels: Pixels | None = option(None)
     """What a .keras file given as --backbone expects, where it does not scale pixels itself: -1..1 (write
     --pixels=-1..1), 0..1, 0..255, or caffe."""
@@ -75,8 +76,8 @@ class ValueOptions(DataOptions):
     """Train on randomly cropped views with random brightness and contrast (section 4.2, v3)."""
     augmented_views: int = option(2, departs=False)
     """With augmentation: random views of each image to store beside the whole image; each epoch draws one of them, or
-    the whole image. Paper: 0, which means new views every epoch; that needs a pass through the backbone each epoch and
-    is meant for GPUs."""
+    the whole image. 0 draws new views every epoch, as we read the paper, which does not say how often; that needs a
+    pass through the backbone each epoch and is meant for GPUs."""
     augmented_fraction: float = option(1.0, SHARE, departs=False)
     """Share of each class that has stored augmented views; the rest is trained on whole images."""
     views_seed: int | None = option(None, SEED, departs=False)
@@ -178,7 +179,7 @@ class TransferOptions(ValueOptions, RunOptions):
     head: Literal["linear", "mlp"] = option("linear")
     """linear: one fully connected layer. mlp: FC-ReLU-FC, which section 4.1 tried without gain."""
     standardize: bool = option(False)
-    """Bring transfer values to mean 0 and deviation 1 over the training images first. Paper: no."""
+    """Bring transfer values to mean 0 and deviation 1 over the training images first. Paper: not said."""
     hidden_units: int = option(1024, Rule("from 1 to 65536", lambda value: 1 <= value <= 65536))
     """Width of the mlp's hidden layer. Paper: not given."""
     dropout_keep: float = option(1.0, SHARE)
@@ -191,9 +192,10 @@ class TransferOptions(ValueOptions, RunOptions):
     epochs: int = 10
     """Passes over the training images. Paper: 10 for vanilla, "slightly more" for v2."""
     batch_size: int = 100
-    """Images a step. Paper: 100; 25 and 50 made no difference."""
+    """Images a step. Paper: 100; from 25 to 100 the results were nearly the same."""
     learning_rate: float = option(6.5e-4, POSITIVE)
-    """Learning rate of the first epoch. Paper: 6.5e-4 for vanilla; not given for v2 and v3, which were tuned again."""
+    """Learning rate of the first epoch. Paper: 6.5e-4 for vanilla; not given for v2, which was
+    tuned again, and v3."""
     learning_rate_decay_per_epoch: float = option(0.713, POSITIVE)
     """Factor from one epoch to the next. Paper: 0.713 for vanilla."""
     weight_decay: float = option(0.0116)
