@@ -168,12 +168,13 @@ def test_a_run_goes_on_with_the_images_it_was_begun_with_only(config, tmp_path, 
 
 
 @pytest.mark.parametrize(("split", "named"), [("val", "validation"), ("test", "test")])
-def test_a_run_does_not_go_on_with_other_images(config, tree, tmp_path, split, named):
+def test_a_run_does_not_go_on_with_other_images(config, tree, tmp_path, split, named, capsys):
     begun = begin(config)
     first, second = (tree / split / "images" / f"{split}_{number}.JPEG" for number in (0, 1))
     first.write_bytes(second.read_bytes())
     with pytest.raises(ValueError, match=f"the {named} images are not those"):
         begin(dataclasses.replace(config, resume=begun.run.path, source=tree, data_dir=tmp_path / "prepared"))
+    assert "To resume this run" not in capsys.readouterr().err
 
 
 def test_a_run_goes_on_from_the_network_that_it_began_with_only(config, tmp_path):

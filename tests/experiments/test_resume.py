@@ -77,6 +77,13 @@ def test_a_callback_ends_the_training_in_the_epoch_that_was_taken_up_again_too(r
     assert run.metrics[-1]["step"] == 12
 
 
+def test_callbacks_of_keras_find_what_was_measured(run, images):
+    stopping = keras.callbacks.EarlyStopping("val_loss", min_delta=100, patience=1)  # nothing improves so much
+    tiny_run.train(run, images.train, images.validation, callbacks=[stopping])
+    assert run.metrics[-1]["step"] == 12
+    assert stopping.best == run.metrics[1]["val_loss"]
+
+
 def test_resuming_restores_the_random_state_of_dropout(run, images):
     tiny_run.train(run, images.train, images.validation, epochs=1)
     model = tiny_run.train(run, images.train, images.validation, epochs=1)

@@ -1,5 +1,6 @@
 """Trials in a file that several processes share; one of them is killed."""
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,20 @@ def test_the_trials_of_a_killed_process_are_tried_again(tmp_path):
     assert len(asked) == 5
     assert str(sorted(trial.params["x"] for trial in asked[:2])) == dead.stdout.strip()
     trials.close()
+
+
+def test_one_process_searches_where_the_file_system_has_no_locks(tmp_path, monkeypatch, capsys):
+    subprocess.run([sys.executable, "-c", DYING, tmp_path], capture_output=True)
+
+    def refused(*arguments):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("tiny_imagenet_tf.runs.files._without_locks", set())
+    monkeypatch.setattr("tiny_imagenet_tf.runs.files.fcntl.flock", refused)
+    trials = Trials(tmp_path, SPACE, "random", 1)
+    assert len(trials.ask(5, 5)) == 5, "those of the dead process, too"
+    trials.close()
+    assert capsys.readouterr().err.count("no locks on this file system; start one process alone") == 1
 
 
 def test_what_a_dead_process_holds_is_taken_from_it_in_a_relative_folder_too(tmp_path, monkeypatch):

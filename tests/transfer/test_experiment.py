@@ -342,3 +342,8 @@ def test_a_demo_of_another_backbone_ends_where_that_does():
     asked.check()
     assert asked.layer is None and asked.departures == "--backbone mobilenet_v3_large"
     assert TransferOptions.starting_point(["--demo"]).layer == "mixed0"
+
+
+def test_a_demo_goes_on_with_the_layer_it_was_begun_with(tmp_path):
+    begun = Run.create(tmp_path, "transfer_vanilla", TransferOptions(demo=True, layer="mixed1"))
+    assert TransferOptions.starting_point(["--resume", str(begun.path)]).layer == "mixed1"

@@ -258,21 +258,20 @@ def begin(
         "values_by": hardware.describe_device(values_by) if values_by else None,
     }
     machine = {name: told for name, told in machine.items() if told is not None}
-    with _directory(study, options) as run, run.locked(), _kept_if_begun(run, bool(options.resume)):
-        taken_up = None
-        if options.resume:
-            taken_up = _check_same(run, data, options, machine)
-        else:
-            dataset = {
-                "digests": {name: split.digest for name, split in data.named.items()},
-                "counts": {name: len(split) for name, split in data.named.items()},
-            }
-            run.write_environment(**machine, precision=precision, seed=options.seed, dataset=dataset)
-        print(
-            f"{len(data.rows):,} training, {len(data.validation):,} validation images, "
-            f"{len(data.validation.wnids)} classes\n{run.path}"
-        )
-        with tracked(options.track if processes.is_first() else None, run.path, options) as trackers:
+    tracker = options.track if processes.is_first() else None
+    with _directory(study, options) as run, run.locked():
+        taken_up = _check_same(run, data, options, machine) if options.resume else None
+        with _kept_if_begun(run, bool(options.resume)), tracked(tracker, run.path, options) as trackers:
+            if not options.resume:
+                dataset = {
+                    "digests": {name: split.digest for name, split in data.named.items()},
+                    "counts": {name: len(split) for name, split in data.named.items()},
+                }
+                run.write_environment(**machine, precision=precision, seed=options.seed, dataset=dataset)
+            print(
+                f"{len(data.rows):,} training, {len(data.validation):,} validation images, "
+                f"{len(data.validation.wnids)} classes\n{run.path}"
+            )
             # Only now: to prepare the images, and perhaps a tracker, draws random numbers.
             hardware.set_seed(options.seed, devices)
             yield Experiment(study, options, run, data, precision, placement, trackers, taken_up)

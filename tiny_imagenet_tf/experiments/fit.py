@@ -147,7 +147,8 @@ def fit(
         epochs: to have been trained in the end.
         of: the run's epochs, to be shown, where others follow.
         announced: say after which step it goes on; not where nobody has stopped it.
-        callbacks: Keras' or others', unmodified.
+        callbacks: Keras' or others', unmodified; at an epoch's end they find ``val_loss``, ``val_accuracy`` and
+            ``val_top5``.
         verbose: 1 shows a bar and a line an epoch, 0 nothing.
 
     Returns:
@@ -160,6 +161,7 @@ def fit(
     per_epoch = batches.steps.per_epoch
     clock = take_up(model, keeping, per_epoch, announced=announced)
     supervisor = Supervisor(keeping, clock, batches.steps.batch_size)
+    first = keras.callbacks.LambdaCallback(on_epoch_end=lambda _, logs: supervisor.tell(logs))
     shown = [Lines(clock, of or epochs)] if verbose else []
     rest = -clock.step % per_epoch  # steps left of an epoch under way
     for steps, to in ((rest, min(clock.epoch + 1, epochs)), (per_epoch, epochs)):
@@ -172,7 +174,7 @@ def fit(
                     initial_epoch=clock.epoch,
                     epochs=to,
                     steps_per_epoch=steps,
-                    callbacks=[*callbacks, supervisor, *keeping.trackers, *shown],
+                    callbacks=[first, *callbacks, supervisor, *keeping.trackers, *shown],
                     verbose=0,
                     shuffle=False,  # the batches are shuffled
                 )
@@ -208,7 +210,8 @@ def take_up(model: keras.Model, keeping: Keeping, per_epoch: int, *, announced: 
 class Supervisor(keras.callbacks.Callback):
     """What a run does between its steps, in this order: count, measure, keep, log, checkpoint.
 
-    Only what shows or logs stands behind it.
+    Only what shows or logs stands behind it. What stands before it finds at an epoch's end what was measured, for
+    :meth:`tell` comes first: Keras' ``EarlyStopping``, say.
 
     All of it happens after a step, never after an epoch: at an epoch's end other callbacks may have put averages in
     the place of the weights.
@@ -288,8 +291,8 @@ class Supervisor(keras.callbacks.Callback):
         if told:
             interrupts.end()
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Shows the epoch's losses apart, and to trackers what was measured at its end."""
+    def tell(self, logs: dict) -> None:
+        """Adds to what callbacks see at an epoch's end what was measured then, as ``val_loss`` and the like."""
         self._show(logs)
         logs |= self._measured
 

@@ -21,7 +21,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import IO, Any, BinaryIO, TextIO
 
 import numpy as np
 
@@ -86,8 +86,10 @@ def _whole(path: Path, size: Callable[[], int] = lambda: 0) -> Iterator[Path]:
             part.replace(path)
         with contextlib.suppress(OSError):  # some file systems cannot
             descriptor = os.open(path.parent, os.O_RDONLY)
-            os.fsync(descriptor)
-            os.close(descriptor)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
@@ -359,16 +361,12 @@ def locked(path: Path, what: str = "", *, wait: bool) -> Iterator[None]:
         yield
         return
     with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not try_lock(file):
             if not wait:
-                raise UserError(f"{what}: in use by {_holder(file)}; wait until it has finished, or stop it") from None
+                raise UserError(f"{what}: in use by {_holder(file)}; wait until it has finished, or stop it")
             if what:
                 print(f"{what}: in use by {_holder(file)}; waiting until it has finished")
             fcntl.flock(file, fcntl.LOCK_EX)
-        except OSError:  # names of one's own must do
-            _tell_of_no_locks(path.parent)
         file.seek(0)
         file.truncate()
         now = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC"
@@ -381,6 +379,21 @@ def locked(path: Path, what: str = "", *, wait: bool) -> Iterator[None]:
             _held.discard(path)
             with contextlib.suppress(OSError):
                 file.truncate(0)  # or whoever takes it next would for a moment be taken for this process
+
+
+def try_lock(file: IO) -> bool:
+    """Whether a file is now locked by this process; where the file system has no locks it always is, and that is told.
+
+    Args:
+        file: open for writing, or NFS locks it not; closing it gives the lock back.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        _tell_of_no_locks(Path(file.name).parent)
+    return True
 
 
 def _holder(file: TextIO) -> str:

@@ -4,7 +4,6 @@ A trial belongs to the process that trains it. Each process holds a lock on a fi
 trial that is under way and whose lock is free was left by a dead one, and its settings are tried again.
 """
 
-import fcntl
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ import numpy as np
 from tiny_imagenet_tf.choices import Sampler
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs import searches
+from tiny_imagenet_tf.runs.files import try_lock
 
 if TYPE_CHECKING:
     import optuna
@@ -46,7 +46,7 @@ class Trials:
             for path in folder.glob("worker-*.lock"):
                 self._lives(path.stem.removeprefix("worker-"))  # or its lock is removed
             self._held = (folder / f"worker-{self._worker}.lock").open("w")
-            fcntl.flock(self._held, fcntl.LOCK_EX)
+            try_lock(self._held)
             try:
                 self._study = self._opened(searches.journal(folder))
             except BaseException:
@@ -124,11 +124,12 @@ class Trials:
         if worker == self._worker:
             return True
         try:
-            with (self._folder / f"worker-{worker}.lock").open("r+") as file:  # NFS locks none that cannot be written
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with (self._folder / f"worker-{worker}.lock").open("r+") as file:
+                if not try_lock(file):
+                    return True
         except FileNotFoundError:
             return False
-        except OSError:  # it is held, or cannot be known
+        except OSError:  # it cannot be known
             return True
         Path(file.name).unlink(missing_ok=True)
         return False

@@ -56,6 +56,7 @@ def run(study: Study, options: FinetuneOptions) -> Run:
     # Built anew, for on a CPU what is frozen is built in float32, whatever its engine computes in.
     learns_in = learning_precision(options)
     policy = hardware.training_policy(learns_in)
+    hardware.set_seed(options.seed)  # by which its dropout draws
     _, learning = split(transfer.trunk_of(options, precision, policy), cut)
     maps = math.prod(frozen.model.output_shape[1:])
     made = transfer.extraction_of(options, frozen, data.all_train, precision)

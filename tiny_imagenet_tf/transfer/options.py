@@ -86,10 +86,11 @@ class ValueOptions(DataOptions):
 
     @classmethod
     def starting_point(cls, arguments: Sequence[str]) -> "ValueOptions":
-        """Returns the options that a command line does not name; a demo's layer is Inception-v3's."""
+        """Returns the options that a command line does not name; a new demo's layer is Inception-v3's."""
         found, backbone = super().starting_point(arguments), given(arguments, "--backbone")
         found = dataclasses.replace(found, backbone=backbone or found.backbone)
-        return dataclasses.replace(found, layer=found.own.layer) if found.demo else found
+        begins = found.demo and not getattr(found, "resume", None)
+        return dataclasses.replace(found, layer=found.own.layer) if begins else found
 
     @property
     def own(self) -> "ValueOptions":
@@ -227,7 +228,7 @@ class ClusterOptions(ValueOptions):
     "tiny_imagenet_tf[cluster]"). All machines see --source, --data-dir, --store, files of weights and this folder under
     the same names."""
     cores: int = option(4, POSITIVE, departs=False)
-    """With --ray and without GPUs: cores of an actor."""
+    """With --ray and without GPUs: cores of an actor. On JAX an actor computes on all that its machine has."""
 
     def check(self) -> None:
         """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
