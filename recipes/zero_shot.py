@@ -61,7 +61,7 @@ def main(config: Config) -> Run:
     from tiny_imagenet_tf.evaluation.recording import record
     from tiny_imagenet_tf.models import backbones
     from tiny_imagenet_tf.transfer import engine
-    from tiny_imagenet_tf.transfer.experiment import extraction_of
+    from tiny_imagenet_tf.transfer.values import extraction_of
 
     names = {field.name for field in dataclasses.fields(ValueOptions)}
     options = ValueOptions(**{name: value for name, value in vars(config).items() if name in names})

@@ -18,7 +18,7 @@ from tiny_imagenet_tf.evaluation.predict import Predictor
 from tiny_imagenet_tf.experiments import checkpoints
 from tiny_imagenet_tf.experiments.clock import Clock
 from tiny_imagenet_tf.experiments.options import Study
-from tiny_imagenet_tf.models import network_files, preprocess
+from tiny_imagenet_tf.models import backbones, network_files, preprocess
 from tiny_imagenet_tf.models.heads import scores
 from tiny_imagenet_tf.runs.files import write_json
 from tiny_imagenet_tf.runs.run import Run
@@ -287,14 +287,14 @@ def test_fresh_views_are_those_of_the_paper(config, handed_to_fit):
 
 
 def test_fresh_views_every_epoch_leave_the_trunk_alone(config, monkeypatch):
-    built, before, build = [], [], experiment.backbones.build
+    built, before, build = [], [], backbones.build
 
     def remember(*args, **kwargs):
         built.append(build(*args, **kwargs))
         before.append([variable.numpy() for variable in built[-1].model.variables])
         return built[-1]
 
-    monkeypatch.setattr(experiment.backbones, "build", remember)
+    monkeypatch.setattr(backbones, "build", remember)
     fresh = dataclasses.replace(
         config, augmented_views=0, augmented_fraction=1.0, crops="whole", holdout=0, epochs=1, weight_decay=0
     )

@@ -246,7 +246,7 @@ def test_what_the_head_has_learned_is_not_held_out(options):
 
 def test_a_layer_may_have_a_name_that_keras_numbers(options, monkeypatch):
     """Built a second time, Inception-v3 has conv2d_94 where it had conv2d."""
-    built, made = transfer.trunk_of, []
+    built, made = finetuning.trunk_of, []
 
     def renamed(*given):
         trunk, number = built(*given), len(made)
@@ -258,7 +258,7 @@ def test_a_layer_may_have_a_name_that_keras_numbers(options, monkeypatch):
         made.append(model)
         return dataclasses.replace(trunk, model=model)
 
-    monkeypatch.setattr(transfer, "trunk_of", renamed)
+    monkeypatch.setattr(finetuning, "trunk_of", renamed)
     assert finetuning.run(STUDY, dataclasses.replace(options, unfreeze="last_0", epochs=1)).summary.epochs == 1
     assert len(made) > 1
 

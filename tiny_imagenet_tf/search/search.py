@@ -25,10 +25,10 @@ from tiny_imagenet_tf.runs.networks import in_files
 from tiny_imagenet_tf.search.heads import Heads, Setting
 from tiny_imagenet_tf.search.options import SearchOptions
 from tiny_imagenet_tf.search.trials import Trials
-from tiny_imagenet_tf.transfer import experiment
 from tiny_imagenet_tf.transfer.extraction import Extraction
 from tiny_imagenet_tf.transfer.options import ValueOptions
 from tiny_imagenet_tf.transfer.pool import ValueBatches, ValuePool
+from tiny_imagenet_tf.transfer.values import extraction_of, training_stores, trunk_of
 
 _OTHER = {  # than the stored search has: what no option of that name says
     "train_sha256": "other training images",
@@ -52,8 +52,8 @@ def run(options: SearchOptions) -> Path:
     # One for all processes of a search: it is part of what the values are.
     precision = hardware.resolve_precision(options.precision, options.devices, frozen=True)
     options = dataclasses.replace(options.settled, precision=precision)
-    trunk = experiment.trunk_of(options, precision)
-    extraction = None if options.ray else experiment.extraction_of(options, trunk, data.all_train, precision)
+    trunk = trunk_of(options, precision)
+    extraction = None if options.ray else extraction_of(options, trunk, data.all_train, precision)
     trials = Trials(options.folder, _space(options), options.sampler, options.seed)
     try:
         _check_same(options, data, trunk.digests if extraction is None else extraction.engine.digests)
@@ -156,7 +156,7 @@ def _check_same(options: SearchOptions, data: Data, digests: dict[str, str]) -> 
 
 def _values(options: SearchOptions, data: Data, extraction: Extraction) -> tuple[ValuePool, np.ndarray]:
     """What heads are trained on, and the values (n, width) of all whole training images, which judge them."""
-    _, views = experiment.training_stores(options, data, extraction)
+    _, views = training_stores(options, data, extraction)
     return ValuePool.from_views(views, data.all_train.labels), views[0][0]
 
 

@@ -8,9 +8,9 @@ from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.data.views import DrawnView, View
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments import images
-from tiny_imagenet_tf.transfer import experiment
 from tiny_imagenet_tf.transfer.extraction import Extraction, Shard
 from tiny_imagenet_tf.transfer.options import ExtractOptions
+from tiny_imagenet_tf.transfer.values import extraction_of, tested_parts, training_parts, trunk_of
 
 TOGETHER = 4
 """Shards, at most, that an actor of a cluster is given at once; they share a pipeline."""
@@ -34,10 +34,10 @@ class Work:
         hardware.set_seed(options.seed)
         data = images.load(options)
         precision = hardware.resolve_precision(options.precision, options.devices, frozen=True)
-        trunk = experiment.trunk_of(options, precision)
-        extraction = experiment.extraction_of(options, trunk, data.all_train, precision)
-        parts = [(split, list(shown)) for split, shown in experiment.tested_parts(options.crops, data)]
-        return cls(extraction, parts + [(split, shown) for split, _, shown in experiment.training_parts(options, data)])
+        trunk = trunk_of(options, precision)
+        extraction = extraction_of(options, trunk, data.all_train, precision)
+        parts = [(split, list(shown)) for split, shown in tested_parts(options.crops, data)]
+        return cls(extraction, parts + [(split, shown) for split, _, shown in training_parts(options, data)])
 
     def do(self, part: int, shards: Sequence[tuple[int, int]]) -> None:
         """Extracts some shards of a part, each a view's number and its own, unless another process does."""

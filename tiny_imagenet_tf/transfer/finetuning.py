@@ -25,9 +25,10 @@ from tiny_imagenet_tf.models.backbones import Trunk
 from tiny_imagenet_tf.models.layers import normalizations
 from tiny_imagenet_tf.runs.files import room
 from tiny_imagenet_tf.runs.run import Run
-from tiny_imagenet_tf.transfer import experiment as transfer
+from tiny_imagenet_tf.transfer.experiment import train
 from tiny_imagenet_tf.transfer.extraction import Extraction
 from tiny_imagenet_tf.transfer.options import FinetuneOptions
+from tiny_imagenet_tf.transfer.values import extract, extraction_of, predictions, tested_parts, training_parts, trunk_of
 
 
 def run(study: Study, options: FinetuneOptions) -> Run:
@@ -43,7 +44,7 @@ def run(study: Study, options: FinetuneOptions) -> Run:
             f"--start {options.start}: its classes are not the {len(data.all_train.wnids)} classes of the images"
         )
     precision = precision_of(options)
-    trunk = transfer.trunk_of(options, precision)
+    trunk = trunk_of(options, precision)
     check_same_backbone(Run(options.start), trunk.digests, "--start")
     cut = place_of_cut(trunk, options.unfreeze)
     if not cut and options.openvino:
@@ -57,14 +58,14 @@ def run(study: Study, options: FinetuneOptions) -> Run:
     learns_in = learning_precision(options)
     policy = hardware.training_policy(learns_in)
     hardware.set_seed(options.seed)  # by which its dropout draws
-    _, learning = split(transfer.trunk_of(options, precision, policy), cut)
+    _, learning = split(trunk_of(options, precision, policy), cut)
     maps = math.prod(frozen.model.output_shape[1:])
-    made = transfer.extraction_of(options, frozen, data.all_train, precision)
+    made = extraction_of(options, frozen, data.all_train, precision)
     known = made.engine.digests | trunk.digests
     facts = {"learns_in": learns_in, "engine": options.settled.engine, "backbone": known}
     with begin(study, options, data=data, source=Run(options.start), **facts) as experiment:
         _tell_size(options, experiment.data, made, maps)
-        values = transfer.extract(experiment, made, training=not options.new_views)
+        values = extract(experiment, made, training=not options.new_views)
         hardware.set_seed(options.seed)
         with hardware.policy(policy):
             head = joined(learning, Run(options.start))
@@ -72,15 +73,13 @@ def run(study: Study, options: FinetuneOptions) -> Run:
         print(
             f"training {trained:,} weights ({learns_in}) from {options.unfreeze} on, and the head of\n{options.start}"
         )
-        before = transfer.predictions(values, head, data.validation).argmax(axis=1)
+        before = predictions(values, head, data.validation).argmax(axis=1)
         note = partial(compared, options.start.name, before, data.validation.labels)
 
         def frozen_in(policy: str) -> Trunk:
-            return split(transfer.trunk_of(options, experiment.precision, policy), cut)[0]
+            return split(trunk_of(options, experiment.precision, policy), cut)[0]
 
-        transfer.train(
-            experiment, frozen, values, head, frozen_in, checkpoint_every=options.checkpoint_every, note=note
-        )
+        train(experiment, frozen, values, head, frozen_in, checkpoint_every=options.checkpoint_every, note=note)
         return experiment.run
 
 
@@ -178,10 +177,10 @@ def _tell_size(options: FinetuneOptions, data: images.Data, made: Extraction, wi
     Raises:
         UserError: they do not fit.
     """
-    tested, training = transfer.tested_parts(options.crops, data), not options.new_views
+    tested, training = tested_parts(options.crops, data), not options.new_views
     if len(data.held_out) and not training:
         tested.append((data.selection, [views.WHOLE]))
-    learned = [(split, shown) for split, _, shown in transfer.training_parts(options, data)] if training else []
+    learned = [(split, shown) for split, _, shown in training_parts(options, data)] if training else []
     image = 2 * width
     held = image * sum(len(split) * len(shown) for split, shown in [*tested, *learned])
     print(f"maps of {width:,} values in float16: {held / 1e9:.2f} GB, on disk and in memory")
