@@ -67,7 +67,7 @@ def has_gpu() -> bool:
     return bool(_gpus())
 
 
-def extracting() -> list[Any]:
+def extraction_devices() -> list[Any]:
     """Returns what extracts where a GPU does, or JAX: each of this machine's GPUs, TPUs, or without any the CPU."""
     if _TENSORFLOW:
         names = [device.name for device in tf.config.list_logical_devices("GPU")]

@@ -34,10 +34,10 @@ def main() -> None:
     if keras.backend.backend() == "tensorflow":
         (cpu,) = tf.config.list_physical_devices("CPU")
         tf.config.set_logical_device_configuration(cpu, 3 * [tf.config.LogicalDeviceConfiguration()])
-        assert hardware.extracting() == ["CPU:0"], "where there is no GPU"
+        assert hardware.extraction_devices() == ["CPU:0"], "where there is no GPU"
         devices = [device.name for device in tf.config.list_logical_devices("CPU")]
     else:
-        devices = hardware.extracting()
+        devices = hardware.extraction_devices()
     assert len(devices) == 3
     images = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
     small, table, found = trunk(), WHOLE.table(4), []

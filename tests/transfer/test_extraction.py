@@ -181,7 +181,7 @@ def test_a_gpus_extraction_is_traced_once_for_all_crops(small_trunk, train, tmp_
 @pytest.mark.parametrize("devices", [1, 3])
 def test_one_pipeline_a_split_keeps_all_devices_busy(small_trunk, train, tmp_path, monkeypatch, devices):
     """Each has its next batch before the values of the one before it are fetched, and a thread of its own writes."""
-    monkeypatch.setattr("tiny_imagenet_tf.hardware.extracting", lambda: ["GPU"] * devices)
+    monkeypatch.setattr("tiny_imagenet_tf.hardware.extraction_devices", lambda: ["GPU"] * devices)
     monkeypatch.setattr(store_room.open_store, "__defaults__", (7,))
     monkeypatch.setattr("tiny_imagenet_tf.transfer.extraction.batch_size", lambda: 5)
     happened, pipelines = [], []

@@ -173,14 +173,14 @@ class _Subject:
 
     def scores(self, pixels: Pixels, blue_first: bool) -> np.ndarray:
         """Its scores (n, classes) of the images, in a range of pixels."""
-        shown = _behind(self.network, pixels, blue_first, self.resize)
+        shown = _shown_pixels(self.network, pixels, blue_first, self.resize)
         return shown.predict(in_view(self.split, self.view, BATCH), verbose=0)
 
     def scores_by_batch(self) -> np.ndarray:
         """The same by each batch's own statistics."""
         copied = keras.models.clone_model(self.network)  # whose moving averages may move
         copied.set_weights(self.network.get_weights())
-        shown = _behind(copied, self.told, False, self.resize)
+        shown = _shown_pixels(copied, self.told, False, self.resize)
         order = np.random.default_rng(0).permutation(len(self.split))  # in that of their classes a batch shows few
         batches = in_view(self.split.take(order), self.view, BATCH)
         scores = np.concatenate([np.asarray(shown(list(inputs), training=True)) for (inputs,) in batches])
@@ -216,7 +216,7 @@ def _changes(told: Trial, other: Trial) -> int:
     return sum(getattr(told, name) != getattr(other, name) for name in ("pixels", "blue_first", "order"))
 
 
-def _behind(network: keras.Model, pixels: Pixels, blue_first: bool, resize: Resize) -> keras.Model:
+def _shown_pixels(network: keras.Model, pixels: Pixels, blue_first: bool, resize: Resize) -> keras.Model:
     """The network behind fixed views, with red and blue exchanged or not."""
     if blue_first:
         images = keras.Input(network.input_shape[1:])

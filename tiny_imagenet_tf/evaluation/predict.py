@@ -105,13 +105,17 @@ class Predictor:
 
     def scores(self, split: Split, view: View, shows: Sequence[keras.callbacks.Callback] = ()) -> np.ndarray:
         """Returns the scores of every image of a split, in its order, in one view; float32 (n, classes)."""
+        return self._as_scores(self._answers(split, view, shows))
+
+    def _answers(self, split: Split, view: View, shows: Sequence[keras.callbacks.Callback] = ()) -> np.ndarray:
+        """What the classifier gives, as it is: scores, probabilities or, where it was cut, features; (n, width)."""
         whole = processes.undivided()
 
         def found(rows: np.ndarray) -> np.ndarray:
             pairs = in_view(split if len(rows) == len(split) else split.take(rows), view, _BATCH_SIZE)
             return (self.behind_views if whole else self._here()).predict(pairs, verbose=0, callbacks=list(shows))
 
-        return self._as_scores(processes.in_shares(len(split), found))
+        return processes.in_shares(len(split), found)
 
     def probabilities(
         self, split: Split, shown: Sequence[View] | None = None, title: str = "", columns: np.ndarray | slice = _ALL
@@ -145,7 +149,7 @@ class Predictor:
         only one, for the compact Inception the averaged last block.
         """
         before = dataclasses.replace(self, classifier=_before_logits(self.classifier))
-        return before.scores(split, view).astype(np.float32)
+        return before._answers(split, view).astype(np.float32)
 
     @functools.cached_property
     def behind_views(self) -> keras.Model:

@@ -268,28 +268,33 @@ class Supervisor(keras.callbacks.Callback):
             # before anything of a bad step is kept
             state = checkpoints.state(self.model, clock, kept=keeping.run.checkpoint.exists())
         if measured:
-            rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-            row = {"epoch": clock.epochs, "step": clock.step, "learning_rate": rate}
-            row |= {name: float(value) for name, value in logs.items() if name in ("loss", "penalty", "accuracy")}
-            # A signal during a measurement, which takes long, does not wait, and the checkpoint before it must do: one
-            # from here would leave the measurement out. Of several processes all measure, or none.
-            alone = processes.count() == 1
-            with averaged_weights(self.model), keeping.prepared(), interrupts.waiting(not alone):
-                row |= keeping.measure() | (keeping.measure_more() if ended else {})
-                keeping.snapshots.offer(
-                    keeping.save, step=clock.step, epoch=clock.epochs, accuracy=row["selection_accuracy"]
-                )
-            keeping.run.write_metrics([*keeping.run.metrics, row | {"seconds": clock.seconds}])
-            logs["val_accuracy"] = row["val_accuracy"]
-            self._measured = {name: value for name, value in row.items() if name.startswith("val_")}
-            if self._writer:
-                for name, value in row.items():
-                    self._writer.add_scalar(name, value, clock.step)
-                self._writer.flush()
+            self._measure(logs, ended=ended)
         if checkpointed:
             checkpoints.save(keeping.run.checkpoint, state, clock)
         if told:
             interrupts.end()
+
+    def _measure(self, logs: dict, *, ended: bool) -> None:
+        """Measures the network, at an epoch's end more of it, keeps it if it is the best so far, and writes the row."""
+        clock, keeping = self._clock, self._keeping
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        row = {"epoch": clock.epochs, "step": clock.step, "learning_rate": rate}
+        row |= {name: float(value) for name, value in logs.items() if name in ("loss", "penalty", "accuracy")}
+        # A signal during a measurement, which takes long, does not wait, and the checkpoint before it must do: one from
+        # here would leave the measurement out. Of several processes all measure, or none.
+        alone = processes.count() == 1
+        with averaged_weights(self.model), keeping.prepared(), interrupts.waiting(not alone):
+            row |= keeping.measure() | (keeping.measure_more() if ended else {})
+            keeping.snapshots.offer(
+                keeping.save, step=clock.step, epoch=clock.epochs, accuracy=row["selection_accuracy"]
+            )
+        keeping.run.write_metrics([*keeping.run.metrics, row | {"seconds": clock.seconds}])
+        logs["val_accuracy"] = row["val_accuracy"]
+        self._measured = {name: value for name, value in row.items() if name.startswith("val_")}
+        if self._writer:
+            for name, value in row.items():
+                self._writer.add_scalar(name, value, clock.step)
+            self._writer.flush()
 
     def tell(self, logs: dict) -> None:
         """Adds to what callbacks see at an epoch's end what was measured then, as ``val_loss`` and the like."""

@@ -306,7 +306,7 @@ def _digest(model: keras.Model) -> str:
 _NO_WEIGHTS = ("Activation", "Softmax", "Dropout")
 
 
-def _behind(tensor: keras.KerasTensor, *kinds: str) -> keras.Operation:
+def _maker_of(tensor: keras.KerasTensor, *kinds: str) -> keras.Operation:
     """What makes a tensor, behind layers of some kinds."""
     last = tensor._keras_history.operation
     while type(last).__name__ in kinds:
@@ -322,7 +322,7 @@ def _under_policy(model: keras.Model) -> keras.Model:
     scores = []
     for tensor in model.outputs:
         scores.append(tensor._keras_history.operation)
-        made = _behind(tensor, *_NO_WEIGHTS, "Flatten", "Reshape")
+        made = _maker_of(tensor, *_NO_WEIGHTS, "Flatten", "Reshape")
         if isinstance(made, keras.layers.Dense | keras.layers.Conv2D):
             scores.append(made)
 
@@ -344,7 +344,7 @@ def _at_size(model: keras.Model, shape: tuple[int, int, int]) -> keras.Model:
 
 def _last_features(network: keras.Model) -> str:
     """The name of the layer whose output a file's head reads, or of the last layer where there is no head."""
-    last = _behind(network.outputs[0], *_NO_WEIGHTS)
+    last = _maker_of(network.outputs[0], *_NO_WEIGHTS)
     # Others are inside: of squeeze and excitation, of transformers.
     return last.input._keras_history.operation.name if isinstance(last, keras.layers.Dense) else network.layers[-1].name
 

@@ -66,7 +66,7 @@ def _lives(process: int) -> bool:
     return True
 
 
-def _behind(path: Path) -> Path:
+def _target(path: Path) -> Path:
     """What a link points to, which is what gets written; another path as it is."""
     return path.resolve() if path.is_symlink() else path
 
@@ -74,7 +74,7 @@ def _behind(path: Path) -> Path:
 @contextlib.contextmanager
 def _whole(path: Path, size: Callable[[], int] = lambda: 0) -> Iterator[Path]:
     """Yields the name of a file that takes another's place once it is whole, and its mode; on an error it is gone."""
-    path = _behind(path)
+    path = _target(path)
     part = part_of(path)
     try:
         with writing(path, size):
@@ -171,7 +171,7 @@ def check_output(option: str, path: Path | None, inputs: Sequence[Path] = ()) ->
     if path is None:
         return
     check_apart(option, path)
-    place = _behind(path).absolute()
+    place = _target(path).absolute()
     folder = place.parent
     if place.is_dir() or not folder.is_dir():
         raise UserError(f"{option} {path}: must be a file in an existing folder")

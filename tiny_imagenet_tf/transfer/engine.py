@@ -180,7 +180,7 @@ def _on_each_device(model: keras.Model) -> list[Callable[[list[np.ndarray], int]
 
             return run
 
-    return [on(device) for device in hardware.extracting()]
+    return [on(device) for device in hardware.extraction_devices()]
 
 
 def batch_size() -> int:

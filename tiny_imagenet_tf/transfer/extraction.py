@@ -155,7 +155,7 @@ class Extraction:
                     yield batch
 
         def in_flight() -> Iterator[tuple[Shard, np.ndarray]]:
-            waiting, devices = collections.deque(), len(hardware.extracting())
+            waiting, devices = collections.deque(), len(hardware.extraction_devices())
             for images, rows in batches.of_rows(split, batches_of_rows()):
                 shard = asked.popleft()
                 extract, table = way(shard.view)

@@ -102,7 +102,7 @@ def place_of_cut(trunk: Trunk, unfreeze: str) -> int:
         return 0
     order, points = [layer.name for layer in trunk.model.layers], cuts(trunk.model)
     if unfreeze not in order:
-        some = [name for name in points if name.startswith(("mixed", "block")) or name.endswith(("add", "out"))]
+        some = [name for name in points if name.startswith(("mixed", "block")) or name.endswith(("add", "_out"))]
         names = ", ".join((some or points)[-12:])
         raise UserError(f"--unfreeze {unfreeze}: no such layer; give all, or a layer such as {names}")
     return max((order.index(name) for name in points if order.index(name) < order.index(unfreeze)), default=0)
@@ -122,7 +122,7 @@ def split(trunk: Trunk, place: int) -> tuple[Trunk, keras.Model]:
     flat = keras.layers.Reshape((math.prod(cut.shape[1:]),), dtype="float32", name="maps")(cut)
     frozen = keras.Model(trunk.model.inputs[0], flat, name="trunk")
     description = {**trunk.description, "layer": f"layer {place}, its map"}
-    return dataclasses.replace(trunk, model=frozen, description=description), _behind(cut, trunk)
+    return dataclasses.replace(trunk, model=frozen, description=description), _learning_part(cut, trunk)
 
 
 def cuts(model: keras.Model) -> list[str]:
@@ -152,7 +152,7 @@ def joined(learning: keras.Model, start: Run) -> keras.Model:
     return keras.Model(rows, head(learning(rows)), name="head")
 
 
-def _behind(cut: keras.KerasTensor, trunk: Trunk) -> keras.Model:
+def _learning_part(cut: keras.KerasTensor, trunk: Trunk) -> keras.Model:
     inner = keras.Model(cut, trunk.model.outputs[0], name="last_blocks")
     rows = keras.Input((math.prod(cut.shape[1:]),), name="rows")
     x = keras.layers.Reshape(cut.shape[1:], name="map")(rows)
