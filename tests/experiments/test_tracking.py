@@ -59,6 +59,20 @@ def test_a_tracker_gets_the_options_and_what_each_epoch_measured(tracker, run, i
             assert logs[name] == pytest.approx(row[name]), name
 
 
+@pytest.mark.slow
+def test_mlflow_itself_gets_them(run, images, monkeypatch, tmp_path):
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.chdir(tmp_path)  # where it makes a folder
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/tracked.db")
+    keeping = tiny_run.keeping
+    with tracked("mlflow", run.path, TransferOptions(epochs=2)) as trackers:
+        monkeypatch.setattr(tiny_run, "keeping", lambda *given, **more: keeping(*given, **more, trackers=trackers))
+        tiny_run.train(run, images.train, images.validation, epochs=2)
+    (logged,) = mlflow.MlflowClient().search_runs(["0"])
+    assert logged.info.run_name == run.path.name and logged.data.params["epochs"] == "2"
+    assert logged.data.metrics["val_accuracy"] == pytest.approx(run.metrics[-1]["val_accuracy"])
+
+
 def test_without_one_nothing_is_logged(run):
     with tracked(None, run.path, TransferOptions()) as trackers:
         assert not trackers
