@@ -26,7 +26,7 @@ from tiny_imagenet_tf import extras
 from tiny_imagenet_tf.choices import Pixels, Precision
 from tiny_imagenet_tf.data import splits, synthetic, views
 from tiny_imagenet_tf.data.batches import in_order
-from tiny_imagenet_tf.hardware import cpu_has_bfloat16, extracting, has_gpu, resolve_precision
+from tiny_imagenet_tf.hardware import cpu_has_bfloat16, extraction_devices, has_gpu, resolve_precision
 from tiny_imagenet_tf.models import backbones
 from tiny_imagenet_tf.models.backbones import Trunk
 from tiny_imagenet_tf.models.preprocess import scaled
@@ -95,7 +95,8 @@ def _measure(config: Config, split: splits.Split, folder: Path) -> Measurement:
 
     def pass_through(extract: engine.Extractor, view: views.View | views.DrawnView) -> None:
         table = view.table(len(split))
-        begun, devices = collections.deque(), len(extracting())  # each has its next batch before it is asked for one
+        devices = len(extraction_devices())
+        begun = collections.deque()  # each device has its next batch before it is asked for one
         for batch in in_order(split, engine.batch_size()):
             begun.append(extract(batch, table[: len(batch)]))
             if len(begun) > devices:

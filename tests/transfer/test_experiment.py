@@ -121,6 +121,8 @@ def test_mean_and_variance_are_those_of_all_values():
     mean, variance = experiment._statistics(values)
     np.testing.assert_allclose(mean, values.astype(np.float64).mean(0), rtol=1e-3)
     np.testing.assert_allclose(variance, values.astype(np.float64).var(0), rtol=1e-2)
+    _, variance = experiment._statistics(np.full((50_000, 1), 0.1, np.float16))
+    assert variance[0] < 1e-14, "it is constant"
 
 
 def stores_of(run):

@@ -298,8 +298,11 @@ class Supervisor(keras.callbacks.Callback):
 
     def tell(self, logs: dict) -> None:
         """Adds to what callbacks see at an epoch's end what was measured then, as ``val_loss`` and the like."""
-        self._show(logs)
         logs |= self._measured
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Shows the epoch's losses apart."""
+        self._show(logs)
 
     def close(self) -> None:
         """Closes TensorBoard's file, however the training ended."""

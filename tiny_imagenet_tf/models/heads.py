@@ -34,7 +34,7 @@ def transfer_head(
         dropout_rate: on the last layer's inputs, without ``hidden`` the transfer values: 0.2 for "TL v2" (keep 80%), 0
             for the others.
         weight_decay: c of Keras' `L2(c)` on every kernel.
-        standardized: mean and variance, float32 (features,), that the values lose first; the papers do without.
+        standardized: mean and variance, float32 (features,), that the values lose first; no paper speaks of it.
         name: of the model.
 
     Returns:

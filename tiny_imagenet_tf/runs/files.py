@@ -361,7 +361,7 @@ def locked(path: Path, what: str = "", *, wait: bool) -> Iterator[None]:
         yield
         return
     with path.open("a+") as file:
-        if not try_lock(file):
+        if try_lock(file) is False:
             if not wait:
                 raise UserError(f"{what}: in use by {_holder(file)}; wait until it has finished, or stop it")
             if what:
@@ -381,8 +381,8 @@ def locked(path: Path, what: str = "", *, wait: bool) -> Iterator[None]:
                 file.truncate(0)  # or whoever takes it next would for a moment be taken for this process
 
 
-def try_lock(file: IO) -> bool:
-    """Whether a file is now locked by this process; where the file system has no locks it always is, and that is told.
+def try_lock(file: IO) -> bool | None:
+    """Whether a file is now locked by this process; None where the file system has no locks, which is told.
 
     Args:
         file: open for writing, or NFS locks it not; closing it gives the lock back.
@@ -391,8 +391,9 @@ def try_lock(file: IO) -> bool:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:
+    except OSError:  # names of one's own must do
         _tell_of_no_locks(Path(file.name).parent)
+        return None
     return True
 
 

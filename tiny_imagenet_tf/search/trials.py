@@ -46,7 +46,7 @@ class Trials:
             for path in folder.glob("worker-*.lock"):
                 self._lives(path.stem.removeprefix("worker-"))  # or its lock is removed
             self._held = (folder / f"worker-{self._worker}.lock").open("w")
-            try_lock(self._held)
+            self._locks = try_lock(self._held) is not None
             try:
                 self._study = self._opened(searches.journal(folder))
             except BaseException:
@@ -121,11 +121,11 @@ class Trials:
                 self._study.enqueue_trial(trial.params)
 
     def _lives(self, worker: str | None) -> bool:
-        if worker == self._worker:
-            return True
+        if worker == self._worker or not self._locks:  # without locks nobody else may search, as was told
+            return worker == self._worker
         try:
             with (self._folder / f"worker-{worker}.lock").open("r+") as file:
-                if not try_lock(file):
+                if try_lock(file) is not True:
                     return True
         except FileNotFoundError:
             return False

@@ -144,10 +144,11 @@ def _save_and_report(
 
 
 def _statistics(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance of each value, float32 (width,), of float16 values, in which neither could be summed."""
-    mean = values.mean(axis=0, dtype=np.float32)
-    parts = (values[first : first + 10_000].astype(np.float32) for first in range(0, len(values), 10_000))
-    return mean, sum(np.square(part - mean).sum(axis=0) for part in parts) / len(values)
+    """Mean and variance of each value, float32 (width,); by float64, in which what is constant does not vary."""
+    mean = values.mean(axis=0, dtype=np.float64)
+    parts = (values[first : first + 10_000] for first in range(0, len(values), 10_000))
+    variance = sum(np.square(part - mean).sum(axis=0) for part in parts) / len(values)
+    return mean.astype(np.float32), variance.astype(np.float32)
 
 
 def _joined(trunk: Trunk, head: keras.Model) -> keras.Model:

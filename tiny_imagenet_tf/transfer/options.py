@@ -47,8 +47,8 @@ class ValueOptions(DataOptions):
     whose values are stored under its name."""
     weights: str = option("imagenet", departs=False, resumable=True)
     """Weights of the backbone: imagenet (Keras' own, downloaded), random, or a .h5, .weights.h5 or .keras file that
-    holds the network, under any head. Paper: Inception-v3 from TensorFlow.org, that of
-    December 2015 as we infer."""
+    holds the network, under any head. Paper: Inception-v3 from
+    TensorFlow.org; we infer that of December 2015."""
     pixels: Pixels | None = option(None)
     """What a .keras file given as --backbone expects, where it does not scale pixels itself: -1..1 (write
     --pixels=-1..1), 0..1, 0..255, or caffe."""
@@ -195,8 +195,8 @@ class TransferOptions(ValueOptions, RunOptions):
     batch_size: int = 100
     """Images a step. Paper: 100; from 25 to 100 the results were nearly the same."""
     learning_rate: float = option(6.5e-4, POSITIVE)
-    """Learning rate of the first epoch. Paper: 6.5e-4 for vanilla; not given for v2, which was
-    tuned again, and v3."""
+    """Learning rate of the first epoch. Paper: 6.5e-4 for vanilla; given neither for v2, which was tuned again, nor for
+    v3."""
     learning_rate_decay_per_epoch: float = option(0.713, POSITIVE)
     """Factor from one epoch to the next. Paper: 0.713 for vanilla."""
     weight_decay: float = option(0.0116)
