@@ -43,10 +43,10 @@ class Trials:
         self._folder, self._space, self._states = folder, space, optuna.trial.TrialState
         self._worker = uuid.uuid4().hex
         with searches.alone(self._folder):
-            for path in folder.glob("worker-*.lock"):
-                self._lives(path.stem.removeprefix("worker-"))  # or its lock is removed
             self._held = (folder / f"worker-{self._worker}.lock").open("w")
             self._locks = try_lock(self._held) is not None
+            for path in folder.glob("worker-*.lock"):
+                self._lives(path.stem.removeprefix("worker-"))  # or its lock is removed
             try:
                 self._study = self._opened(searches.journal(folder))
             except BaseException:
