@@ -5,7 +5,8 @@ with a cosine, a decoupled weight decay, random crops and mirror images, label s
 that grow: most epochs see them at 32 or 48 pixels, where an epoch costs a quarter or half of one at 64. With
 ``--teacher RUN`` it also learns what a finished transfer run, of the same images, says of each of them.
 
-Time: of 30 epochs, five hours on 2 CPU cores with bfloat16, seven with AVX-512 alone, about fifteen with AVX2 alone.
+Time: of 30 epochs, three hours on 2 CPU cores with bfloat16; by docs/performance.md four with AVX-512 alone and nine
+with AVX2 alone.
 
     python recipes/inception_modern.py
     python recipes/inception_modern.py --teacher runs/transfer_v2-20260101-120000
