@@ -43,7 +43,7 @@ def main() -> None:
     small, table, found = trunk(), WHOLE.table(4), []
     with mock.patch.object(engine, "freezes", lambda: False), mock.patch.object(engine, "batch_size", lambda: 4):
         for some in (devices[:1], devices):
-            with mock.patch.object(hardware, "extracting", lambda some=some: some):
+            with mock.patch.object(hardware, "extraction_devices", lambda some=some: some):
                 extract = engine.Engine(small, "float32").extractor(WHOLE)
             found.append([extract(images, table) for _ in range(6)])
     alone, together = found
