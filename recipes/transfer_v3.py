@@ -3,9 +3,9 @@
 At train time an image is shown whole or as one of its 56x56 corner crops, with random brightness and contrast; there
 is no dropout. At test time ten crops are combined as in v2. As we read the paper, it draws new views every epoch
 (``--augmented-views 0``, a pass through the backbone an epoch, for GPUs); by default two views of each image are stored
-beside the whole one, which is left as it is, and each epoch draws one of the three. The paper prints
-neither v3's learning rate, decay and L2 nor how they were found; those here are the best of sixty trials on held-out
-training images (``search --variant v3``).
+beside the whole one, which is left as it is, and each epoch draws one of the three. The paper prints neither v3's
+learning rate, decay and L2 nor how they were found; those here are the best of sixty trials on held-out training images
+(``search --variant v3``).
 
 Paper: 23.30% val error, 30.9% test error. Time: a pass over the training images for each stored view.
 

@@ -45,11 +45,15 @@ def tracker(request, monkeypatch):
     return told
 
 
-def test_a_tracker_gets_the_options_and_what_each_epoch_measured(tracker, run, images, monkeypatch):
+def train_tracked(tracker, run, images, monkeypatch):
     keeping = tiny_run.keeping
-    with tracked(tracker.name, run.path, TransferOptions(epochs=2)) as trackers:
+    with tracked(tracker, run.path, TransferOptions(epochs=2)) as trackers:
         monkeypatch.setattr(tiny_run, "keeping", lambda *given, **more: keeping(*given, **more, trackers=trackers))
         tiny_run.train(run, images.train, images.validation, epochs=2)
+
+
+def test_a_tracker_gets_the_options_and_what_each_epoch_measured(tracker, run, images, monkeypatch):
+    train_tracked(tracker.name, run, images, monkeypatch)
     (how,), options = tracker.opened, tracker.options[-1]
     assert how["run_name" if tracker.name == "mlflow" else "name"] == run.path.name
     assert options["epochs"] == 2 and options["store"] == str(TransferOptions().store)
@@ -64,10 +68,7 @@ def test_mlflow_itself_gets_them(run, images, monkeypatch, tmp_path):
     mlflow = pytest.importorskip("mlflow")
     monkeypatch.chdir(tmp_path)  # where it makes a folder
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/tracked.db")
-    keeping = tiny_run.keeping
-    with tracked("mlflow", run.path, TransferOptions(epochs=2)) as trackers:
-        monkeypatch.setattr(tiny_run, "keeping", lambda *given, **more: keeping(*given, **more, trackers=trackers))
-        tiny_run.train(run, images.train, images.validation, epochs=2)
+    train_tracked("mlflow", run, images, monkeypatch)
     (logged,) = mlflow.MlflowClient().search_runs(["0"])
     assert logged.info.run_name == run.path.name and logged.data.params["epochs"] == "2"
     assert logged.data.metrics["val_accuracy"] == pytest.approx(run.metrics[-1]["val_accuracy"])

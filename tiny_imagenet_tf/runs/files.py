@@ -385,7 +385,7 @@ def try_lock(file: IO) -> bool | None:
     """Whether a file is now locked by this process; None where the file system has no locks, which is told.
 
     Args:
-        file: open for writing, or NFS locks it not; closing it gives the lock back.
+        file: open for writing, as NFS demands; closing it gives the lock back.
     """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

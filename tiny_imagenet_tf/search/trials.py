@@ -121,8 +121,10 @@ class Trials:
                 self._study.enqueue_trial(trial.params)
 
     def _lives(self, worker: str | None) -> bool:
-        if worker == self._worker or not self._locks:  # without locks nobody else may search, as was told
-            return worker == self._worker
+        if worker == self._worker:
+            return True
+        if not self._locks:  # nobody else may search, as was told
+            return False
         try:
             with (self._folder / f"worker-{worker}.lock").open("r+") as file:
                 if try_lock(file) is not True:
