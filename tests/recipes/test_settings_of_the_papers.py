@@ -5,16 +5,19 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import keras
+import numpy as np
 import pytest
 
 from tiny_imagenet_tf import published
 from tiny_imagenet_tf.data.views import LE_YANG, MILANI, PLAIN
 from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.experiments.clock import Clock
 from tiny_imagenet_tf.hardware import Placement
 from tiny_imagenet_tf.published import LE_YANG_TABLE_1
 from tiny_imagenet_tf.runs.files import read_object
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.training import convnets, inception
+from tiny_imagenet_tf.training.options import ModernOptions
 from tiny_imagenet_tf.training.scratch import Scratch
 
 ROOT = Path(__file__).parents[2]
@@ -118,6 +121,45 @@ def test_the_convnets_recipe(recipe, begun, monkeypatch, number):
     (plateau,) = options["callbacks"]
     assert plateau.schedule(0, 0.0) == pytest.approx(float(optimizer.learning_rate), rel=1e-6)
     assert begun.study.row == f"le_yang/model_{number}" and begun.options.departures == ""
+
+
+def test_a_deep_network_begins_with_what_a_shallow_one_learned(recipe, begun, monkeypatch):
+    def fit(self, **options):
+        begun.trained.append((self, options))
+        if len(begun.trained) == 1:  # the shallow one
+            for variable in self.classifier.weights:
+                variable.assign(keras.ops.ones(variable.shape))
+
+    monkeypatch.setattr(Scratch, "fit", fit)
+    module = recipe("convnets")
+    module.main(module.Config(architecture="conv3-2 conv3-2 maxpool fc-4", staged="always"))
+    deep = begun.trained[1][0].classifier.layers[-1]
+    first, second = (np.array(deep.get_layer(name).kernel) for name in ("conv1_1", "conv1_2"))
+    assert (first == 1).all() and not (second == 1).any()
+
+
+def test_a_schedule_that_had_its_last_cut_trains_no_further_and_is_whole(recipe, begun, monkeypatch):
+    reported = {}
+    monkeypatch.setattr(Scratch, "report", lambda self, clock, **more: reported.update(more))
+    monkeypatch.setattr(
+        Scratch, "fit", lambda self, **options: begun.trained.append((self, options)) or Clock(1000, step=10_000)
+    )
+    rows = [{"epoch": epoch, "selection_accuracy": 1 / epoch} for epoch in range(1, 11)]  # cuts after 4, 7 and 10
+    begun.run.write_metrics(rows)
+    module = recipe("convnets")
+    module.main(module.Config(model=1))
+    ((_, options),) = begun.trained
+    assert options["epochs"] == 10 and reported == {"recipe_epochs": 10}
+    begun.run.write_metrics(rows[:9])
+    module.main(module.Config(model=1))
+    assert begun.trained[1][1]["epochs"] == 40 and reported["partial"] == "2 of the recipe's 3 cuts of the learning rate"
+
+
+def test_the_rate_of_larger_batches_is_scaled_on_request(recipe, begun):
+    module = recipe("convnets")
+    module.main(module.Config(model=1, batch_size=400, scale_learning_rate=True))
+    assert float(begun.trained[0][0].model.optimizer.learning_rate) == pytest.approx(0.04)
+    assert ModernOptions(batch_size=200, scale_learning_rate=True).rate == pytest.approx(0.2)
 
 
 @pytest.mark.parametrize(

@@ -288,8 +288,13 @@ def test_fresh_views_are_those_of_the_paper(config, handed_to_fit):
     assert given.batches.views == shown.views == MILANI_TRANSFER
 
 
-def test_fresh_views_every_epoch_leave_the_trunk_alone(config, monkeypatch):
-    built, before, build = [], [], backbones.build
+def test_fresh_views_every_epoch_leave_the_trunk_alone(config, monkeypatch, tmp_path):
+    """Its dropout, too, whose seed each use in training would change."""
+    plain = keras.saving.load_model(config.backbone)
+    x = keras.layers.Dropout(0.5)(plain.layers[-2].output)
+    dropping = tmp_path / "dropping.keras"
+    keras.Model(plain.input, plain.layers[-1](x)).save(dropping)
+    config, built, before, build = dataclasses.replace(config, backbone=str(dropping)), [], [], backbones.build
 
     def remember(*args, **kwargs):
         built.append(build(*args, **kwargs))

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import keras
 import numpy as np
@@ -89,7 +90,8 @@ def train(
         policy = hardware.training_policy(experiment.precision)  # a graph that is frozen is rewritten; this one is not
         shown = trunk if engine.trunk_dtype(experiment.precision) == policy else trunk_in(policy)
         with hardware.policy(head.dtype_policy.name):  # by which Keras scales a loss in float16
-            model = preprocess.behind_views(_joined(shown, head), views.MILANI_TRANSFER, options.resize)
+            joined = _joined(shown, head, trunk=_AtTest(shown.model))
+            model = preprocess.behind_views(joined, views.MILANI_TRANSFER, options.resize)
     else:
         pool = ValuePool.from_views(values.training_views, data.all_train.labels).only(data.rows)
         batches = ValueBatches(pool, experiment.steps, experiment.classes, together)  # of short steps many
@@ -151,10 +153,26 @@ def _statistics(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean.astype(np.float32), variance.astype(np.float32)
 
 
-def _joined(trunk: Trunk, head: keras.Model) -> keras.Model:
-    """Trunk and head as a classifier of pixels in 0..255."""
-    network = keras.Model(trunk.model.input, head(trunk.model(trunk.model.input, training=False)), name="network")
-    return preprocess.classifier(network, trunk.backbone.pixels)
+def _joined(backbone: Trunk, head: keras.Model, trunk: keras.layers.Layer | None = None) -> keras.Model:
+    """Backbone and head as a classifier of pixels in 0..255; ``trunk`` for another form of the backbone's network."""
+    pixels = backbone.model.input
+    network = keras.Model(pixels, head((trunk or backbone.model)(pixels)), name="network")
+    return preprocess.classifier(network, backbone.backbone.pixels)
+
+
+class _AtTest(keras.layers.Layer):
+    """A frozen network that computes as at test time while what is behind it trains.
+
+    Keras hands ``training=True`` on to every layer of a functional model. To freeze a network stops its batch
+    normalization, but not its dropout.
+    """
+
+    def __init__(self, network: keras.Model):
+        super().__init__(trainable=False, autocast=False, name="at_test")
+        self.network = network
+
+    def call(self, images: Any) -> Any:
+        return self.network(images, training=False)
 
 
 def _notes(trunk: Trunk, experiment: Experiment) -> list[str]:
