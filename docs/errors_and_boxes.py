@@ -87,7 +87,7 @@ def measure(predictions: Predictions, areas: np.ndarray) -> dict:
     found = {
         "bands": bands,
         "images": len(wrong),
-        "within_a_class": _told(stats.pearsonr(logs - means[number], wrong - errors[number])),
+        "within_a_class": within(logs - means[number], wrong - errors[number], groups=len(classes)),
         "among_classes": _told(stats.spearmanr(medians, errors)),
         "median_area": float(np.median(areas)),
     }
@@ -102,6 +102,13 @@ def measure(predictions: Predictions, areas: np.ndarray) -> dict:
             "error_of_such_boxes": float(np.mean([shares[each] for each in of_band])),
         }
     return found
+
+
+def within(first: np.ndarray, second: np.ndarray, groups: int) -> dict[str, float]:
+    """Returns the correlation of what is left without the means of groups, each of which costs a degree of freedom."""
+    correlation, free = float(np.corrcoef(first, second)[0, 1]), len(first) - groups - 1
+    t = correlation * np.sqrt(free / (1 - correlation**2))
+    return {"correlation": correlation, "p": float(2 * stats.t.sf(abs(t), free))}
 
 
 def _told(test: stats.pearsonr) -> dict[str, float]:

@@ -113,8 +113,8 @@ def card(found: dict[str, Any]) -> str:
         config = config | {"learning_rate": chosen.rate, "weight_decay": chosen.decay}
     options = " ".join(f"`{name}={config[name]}`" for name in SAID if config.get(name) is not None)
     taught = (
-        f"{config['teacher_share']:.0%} of what it learned of each is what a teacher said of it: {teacher['title']}, "
-        f"{teacher['top1']:.2%} of {teacher['images']:,} val images."
+        f"{config['teacher_share']:.0%} of each training target, before label smoothing, is what a teacher answered: "
+        f"{teacher['title']}, {teacher['top1']:.2%} of {teacher['images']:,} val images."
         if teacher
         else "It had no teacher."
     )

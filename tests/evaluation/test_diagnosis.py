@@ -7,7 +7,7 @@ import pytest
 from tiny_imagenet_tf.data import splits, synthetic
 from tiny_imagenet_tf.data.batches import in_order
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.evaluation.diagnosis import Diagnosis, Trial, diagnose
+from tiny_imagenet_tf.evaluation.diagnosis import Diagnosis, Trial, _regular, diagnose
 from tiny_imagenet_tf.runs import networks
 from tiny_imagenet_tf.runs.networks import Classes
 
@@ -100,9 +100,19 @@ def test_an_order_that_nobody_knows(good, images, tmp_path):
     assert "of 4 classes map one to one" in words[0]
 
 
-def test_moving_averages_that_do_not_fit(good, images, tmp_path):
+@pytest.mark.parametrize("images", [200, 300, 400])
+def test_random_answers_to_an_image_or_two_of_each_class_are_no_order(images):
+    answers = np.random.default_rng(0).integers(0, 1000, images)
+    assert _regular(answers, np.arange(images) % 200, 200)[1] == 0
+    thrice = np.repeat(np.arange(200), 3)
+    assert _regular((thrice + 1) % 200, thrice, 200) == (200, 1.0)
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_moving_averages_that_do_not_fit(good, images, tmp_path, frozen):
     spoiled = keras.models.clone_model(good)
     spoiled.set_weights(good.get_weights())
+    spoiled.trainable = not frozen
     for layer in spoiled.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             for average in (layer.moving_mean, layer.moving_variance):

@@ -8,7 +8,7 @@ from tiny_imagenet_tf.data import views
 from tiny_imagenet_tf.data.batches import in_order
 from tiny_imagenet_tf.data.views import LE_YANG_TEN_CROP, MILANI_TEN_CROP, WHOLE, View
 from tiny_imagenet_tf.evaluation.metrics import softmax
-from tiny_imagenet_tf.evaluation.predict import Predictor
+from tiny_imagenet_tf.evaluation.predict import Predictor, as_scores
 from tiny_imagenet_tf.models import preprocess
 
 
@@ -133,3 +133,8 @@ def test_what_a_sigmoid_makes_of_scores_is_taken_back(train):
     beside = keras.layers.Activation("sigmoid")(keras.layers.Rescaling(0.02)(mean_color(64, "uint8")(images)))
     found = Predictor.of(keras.Model(images, beside)).scores(train, WHOLE)
     np.testing.assert_allclose(found, 0.02 * scores, atol=1e-2)
+
+
+def test_small_probabilities_of_a_network_in_half_precision_stay_finite():
+    found = np.array([[0, 6e-8, 1]], np.float16)
+    np.testing.assert_allclose(as_scores(found), np.log([[1e-12, 5.9605e-8, 1]]), rtol=1e-4)

@@ -67,6 +67,12 @@ def test_a_row_holds_means_over_the_epoch_so_far(run, images):
     assert second["accuracy"] == pytest.approx(np.mean(right))
 
 
+def test_a_row_of_a_schedule_has_the_rate_of_its_own_step(run, images):
+    schedule = keras.optimizers.schedules.PolynomialDecay(0.4, 4, end_learning_rate=0.0)
+    fitted(run, images, rate=schedule, measure_every=2)  # four steps an epoch
+    assert [row["learning_rate"] for row in run.metrics] == pytest.approx([0.3, 0.1])
+
+
 def test_a_network_without_weight_penalty_shows_none(run, images, capsys):
     fitted(run, images, network=tiny_run.network(4, penalty=0))
     assert run.metrics[0].keys() == ROW - {"penalty"}

@@ -330,6 +330,19 @@ def test_a_files_scores_stay_in_float32(tmp_path):
     )
 
 
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+def test_a_heads_probabilities_are_turned_back_into_scores(tmp_path, activation):
+    images = keras.Input((32, 32, 3))
+    scores = keras.layers.Dense(1000)(keras.layers.GlobalAveragePooling2D()(images))
+    keras.Model(images, keras.layers.Activation(activation)(scores)).save(tmp_path / "net.keras")
+    shown = np.random.default_rng(0).uniform(-1, 1, (2, 32, 32, 3)).astype(np.float32)
+    expected = keras.Model(images, scores).predict(shown, verbose=0)
+    found = with_head(find(str(tmp_path / "net.keras"), "0..1")).model.predict(shown, verbose=0)
+    if activation == "softmax":  # of which a constant is lost
+        found, expected = (each - each.mean(axis=1, keepdims=True) for each in (found, expected))
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
 def test_a_model_without_an_input_is_refused(tmp_path):
     keras.Sequential([keras.layers.Dense(3)]).save(tmp_path / "own.keras")
     with pytest.raises(UserError, match=r"own.keras: a model without an input; call it on an image, and save it again"):

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from tiny_imagenet_tf.hardware import policy
 from tiny_imagenet_tf.models.compact_inception import compact_inception
 
 
@@ -84,10 +85,11 @@ def test_width_multiplier_scales_every_convolution(model, multiplier):
 
 
 def test_dropout_stands_before_the_last_layer_and_drops_the_given_fraction():
-    model = compact_inception((24, 24, 3), dropout_rate=0.2)
+    with policy("mixed_bfloat16"):  # the features of the last layer stay in float32
+        model = compact_inception((24, 24, 3), dropout_rate=0.2)
     dropout = model.get_layer("logits").input._keras_history.operation
     assert isinstance(dropout, keras.layers.Dropout)
-    assert dropout.rate == 0.2
+    assert dropout.rate == 0.2 and dropout.compute_dtype == "float32"
     assert not any(isinstance(layer, keras.layers.Dropout) for layer in compact_inception((24, 24, 3)).layers)
 
 

@@ -80,7 +80,7 @@ def test_the_run_directory_holds_what_it_should(finished, config):
 
 def test_the_summary_says_what_was_done(finished):
     summary = finished.summary
-    options = "--backbone tiny.keras --pixels -1..1 --augment --crops ten --learning-rate 0.05"
+    options = "--backbone tiny.keras --pixels=-1..1 --augment --crops ten --learning-rate 0.05"
     assert (summary.published, summary.title) == (None, f"Transfer Learning v3 with --batch-size 4 {options}")
     assert (summary.epochs, summary.recipe_epochs) == (2, 10)
     assert (summary.validation.images, summary.validation.crops) == (12, "ten")

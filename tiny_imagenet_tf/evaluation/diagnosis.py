@@ -180,6 +180,8 @@ class _Subject:
         """The same by each batch's own statistics."""
         copied = keras.models.clone_model(self.network)  # whose moving averages may move
         copied.set_weights(self.network.get_weights())
+        for layer in normalizations(copied):
+            layer.trainable = True  # a frozen one has no other way than its moving averages
         shown = _shown_pixels(copied, self.told, False, self.resize)
         order = np.random.default_rng(0).permutation(len(self.split))  # in that of their classes a batch shows few
         batches = in_view(self.split.take(order), self.view, BATCH)
@@ -225,10 +227,13 @@ def _shown_pixels(network: keras.Model, pixels: Pixels, blue_first: bool, resize
 
 
 def _regular(answers: np.ndarray, truth: np.ndarray, classes: int) -> tuple[int, float]:
-    """How many classes have an answer of their own, which half their images get, and what share of images gets it."""
+    """How many classes have an answer of their own, which half their images get, and what share of images gets it.
+
+    Two images at least: one by itself always agrees with itself.
+    """
     counts = np.zeros((classes, answers.max() + 1), int)
     np.add.at(counts, (truth, answers), 1)
-    most = counts.argmax(axis=1)
-    alone = (counts.max(axis=1) * 2 >= counts.sum(axis=1)) & (np.bincount(most, minlength=counts.shape[1])[most] == 1)
-    mapped = counts.max(axis=1)[alone].sum() / len(truth)
+    most, often = counts.argmax(axis=1), counts.max(axis=1)
+    alone = (often >= 2) & (often * 2 >= counts.sum(axis=1)) & (np.bincount(most, minlength=counts.shape[1])[most] == 1)
+    mapped = often[alone].sum() / len(truth)
     return int(alone.sum()), float(mapped) if alone.sum() * 2 > classes else 0.0

@@ -162,6 +162,7 @@ class Predictor:
         """Scores of answers; of a sigmoid, which gives each class a probability of its own, what it was made of."""
         if not backbones.ends_in(self.classifier, "sigmoid"):
             return as_scores(found)
+        found = found.astype(np.float32)
         return np.log(np.maximum(found, 1e-12)) - np.log(np.maximum(1 - found, 1e-12))
 
     def _here(self) -> keras.Model:
@@ -209,6 +210,7 @@ def as_scores(found: np.ndarray, probable: bool | None = None) -> np.ndarray:
         found: answers of a network (n, classes).
         probable: whether they are probabilities; None to tell it from them. In int8 they need not sum to 1.
     """
+    found = np.asarray(found, np.float32)  # in float16 the bound below would be 0
     probable = are_probabilities(found) if probable is None else probable
     return np.log(np.maximum(found, 1e-12)) if probable else found
 

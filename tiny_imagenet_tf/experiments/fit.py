@@ -277,8 +277,7 @@ class Supervisor(keras.callbacks.Callback):
     def _measure(self, logs: dict, *, ended: bool) -> None:
         """Measures the network, at an epoch's end more of it, keeps it if it is the best so far, and writes the row."""
         clock, keeping = self._clock, self._keeping
-        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        row = {"epoch": clock.epochs, "step": clock.step, "learning_rate": rate}
+        row = {"epoch": clock.epochs, "step": clock.step, "learning_rate": _rate_of_last_step(self.model.optimizer)}
         row |= {name: float(value) for name, value in logs.items() if name in ("loss", "penalty", "accuracy")}
         # A signal during a measurement, which takes long, does not wait, and the checkpoint before it must do: one from
         # here would leave the measurement out. Of several processes all measure, or none.
@@ -332,6 +331,15 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
         yield
     finally:
         model.set_weights(kept)
+
+
+def _rate_of_last_step(optimizer: keras.optimizers.Optimizer) -> float:
+    """The learning rate that the last step had; a schedule is already at the next one's."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    rate = optimizer._learning_rate
+    if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+        rate = rate(optimizer.iterations - 1)
+    return float(keras.ops.convert_to_numpy(rate))
 
 
 def _averages(model: keras.Model) -> bool:

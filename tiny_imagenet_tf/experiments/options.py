@@ -251,7 +251,8 @@ class RunOptions(DataOptions):
             if isinstance(value, bool):
                 found.append(flag(field.name if value else f"no_{field.name}"))
             else:
-                found.append(f"{flag(field.name)} {in_words(value)}")
+                words = in_words(value)
+                found.append(f"{flag(field.name)}{'=' if words.startswith('-') else ' '}{words}")
         return " ".join(found)
 
 

@@ -245,12 +245,19 @@ def with_head(backbone: Backbone, *, dtype: str = "float32") -> Trunk:
             network = _under_policy(network)
     if network.output_shape != (None, 1000):
         raise WeightsError(f"--backbone {backbone.name}: gives {network.output_shape}, not ImageNet's 1,000 scores")
-    scores = network.outputs[0]
+    scores, more = network.outputs[0], {}
     if ends_in(network, "softmax"):
-        scores = keras.ops.log(keras.ops.maximum(scores, 1e-30))
+        scores = _log(scores)
+    elif ends_in(network, "sigmoid"):
+        scores, more = _log(scores) - _log(1 - scores), {"undone": "sigmoid"}
     trunk = _trunk(network, scores, backbone, network.layers[-1].name, backbone.input_size, "imagenet")
-    rounded_once = {} if dtype == "float32" else {"scores": "float32"}  # early ones were
-    return dataclasses.replace(trunk, description=trunk.description | rounded_once)
+    if dtype != "float32":
+        more |= {"scores": "float32"}  # early ones were rounded
+    return dataclasses.replace(trunk, description=trunk.description | more)
+
+
+def _log(probabilities: keras.KerasTensor) -> keras.KerasTensor:
+    return keras.ops.log(keras.ops.maximum(probabilities, 1e-30))
 
 
 def ends_in(model: keras.Model, name: Literal["softmax", "sigmoid"]) -> bool:

@@ -54,7 +54,7 @@ def logits(
     if classes < 1:
         raise ValueError(f"classes must be at least 1, got {classes!r}")
     if dropout_rate:
-        x = layers.Dropout(valid_rate(dropout_rate), name="dropout")(x)
+        x = layers.Dropout(valid_rate(dropout_rate), dtype="float32", name="dropout")(x)
     kernel = {"kernel_initializer": kernel_initializer, "kernel_regularizer": l2(weight_decay)}
     return layers.Dense(classes, dtype="float32", name="logits", **kernel)(x)
 

@@ -181,7 +181,8 @@ class ModernOptions(ScratchOptions):
     """A finished run of transfer learning or fine-tuning, whose probabilities are learned, too; of the same --source,
     --fraction and, if there is one here, --holdout."""
     teacher_share: float = option(0.5, SHARE)
-    """Weight of the teacher's probabilities in the target; the labels get the rest."""
+    """Weight of the teacher's probabilities in the target, which --label-smoothing then smooths as a whole; the labels
+    get the rest."""
 
     def check(self) -> None:
         """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
