@@ -74,7 +74,7 @@ def main(config: Config) -> Run:
     answers = [(validation, np.mean([probabilities[member] for member in picked], axis=0))]
     if "test" in builder.info.splits and all(member.path is not None for member in chosen):
         test = splits.load(builder, "test").fraction(config.fraction)
-        answers.append((test, sum(member.probabilities(test, config.crops) for member in chosen)))
+        answers.append((test, np.mean([member.probabilities(test, config.crops) for member in chosen], axis=0)))
     key = ensembles.published_key([member.published for member in chosen], [member.run for member in chosen])
     figures = [top_k_accuracy(answers[0][1], validation.labels, k) for k in (1, 5)]
     members = tuple((found[member].name, joined.accuracies[member]) for member in joined.order)
@@ -87,7 +87,8 @@ def main(config: Config) -> Run:
         ensemble=Ensemble(joined.accuracy_by_size, joined.best_size, members),
         **(_training(chosen) if all(member.run for member in chosen) else {}),
     )
-    run = record(config.runs, "ensemble", config, answers, summary)
+    facts = {"demo": True} if any(member.run and member.run.config.get("demo") for member in chosen) else {}
+    run = record(config.runs, "ensemble", config, answers, summary, **facts)
     print(f"Written to {run.path}; next:\n  tiny-imagenet report {shlex.quote(str(run.path))}")
     return run
 

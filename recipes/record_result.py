@@ -62,7 +62,7 @@ def main(config: Config) -> None:
         raise UserError(f"--results {config.results}: the pages show {Config.results}; name --pages, or --no-tables")
     check_folder("--results", config.results)
     run, record = config.run and Run.finished(config.run), None
-    if run is not None and run.config.get("demo"):
+    if run is not None and (run.config.get("demo") or run.environment.get("demo")):
         raise UserError(f"{run.path}: a demo's, of made-up images, which are in no table")
     config.results.mkdir(parents=True, exist_ok=True)
     with locked(config.results / ".lock", str(config.results), wait=True):
@@ -79,15 +79,18 @@ def main(config: Config) -> None:
         own = OWN and config.results.resolve() == Config.results.resolve()
         if told := config.claims or (ROOT / "docs" / "claims.toml" if own else None):
             parts.append((told.with_suffix(".md"), "claims", lambda _: claims.section(told, found, config.results)))
-        written = [(page, name, markers.replaced(page, name, make)) for page, name, make in parts if config.tables]
+        written: dict[Path, bytes] = {}
+        for page, name, make in parts if config.tables else ():
+            written[page] = markers.replaced(page, name, make, written.get(page))
         if record is not None:
             print(f"wrote {records.write(config.results, record)}")
         if config.tables and not written:
             print("no page with markers of results is here; --pages names one")
-        for page, name, text in written:
+        for page, text in written.items():
             with replacing(page) as file:
                 file.write(text)
-            print(f"wrote the {name} section of {page}")
+            for _, name, _ in (part for part in parts if part[0] == page):
+                print(f"wrote the {name} section of {page}")
 
 
 def _sizes(path: Path) -> dict[str, int]:

@@ -55,6 +55,8 @@ def main(config: Config) -> None:
         path = getattr(config, name)
         if path not in (None, getattr(Config, name)) and not path.exists():
             raise UserError(f"--{name.replace('_', '-')} {path}: no such file or folder")
+    if config.results != Config.results and not config.results.is_dir():
+        raise UserError(f"--results {config.results}: must be a folder of records")
     check_once(config.runs)
     out = config.out or config.runs[0] / "report"
     check_folder("--out", out)
@@ -66,7 +68,7 @@ def main(config: Config) -> None:
 
     if config.docs:
         markers.replaced(config.docs, "report", lambda asked: "")  # a page without the marks is told at once
-    if out.resolve().parent not in [run.resolve() for run in config.runs]:  # in a run's directory all pages are ours
+    if out.resolve() not in [(run / "report").resolve() for run in config.runs]:  # which is ours
         page.check_ours("--out", out)
     path = report.write(
         [Run.finished(path) for path in config.runs],

@@ -103,7 +103,7 @@ def test_only_the_recipes_own_experiment_stands_in_the_papers_row(config, monkey
         monkeypatch.setattr(experiment.images, "make_up", lambda folder, seed: (source, folder / "datasets"))
         config = dataclasses.replace(config, source=None, data_dir=None)
     if not options.pop("classes", None):
-        monkeypatch.setattr(splits, "of_official_classes", lambda split: True)
+        monkeypatch.setattr(splits, "may_be_official", lambda split: True)
     begun = begin(dataclasses.replace(config, **options))
     network = preprocess.deployed(preprocess.classifier(tiny_run.network(4)))
     begun.snapshots.offer(network.save, step=6, epoch=1, accuracy=0.5)

@@ -137,7 +137,7 @@ def test_an_ensemble_of_the_papers_says_of_its_members_how_long_they_trained(rec
     assert (summary.published, summary.title) == ("milani/baseline_ensemble", "Baseline ens.")
     assert (summary.epochs, summary.recipe_epochs, summary.train.images) == (12, 40, 24)
     counts = ("12 of the official 10,000 validation images", "5 of the official 10,000 test images")
-    assert summary.notes == (*counts, "other classes than the official 200")
+    assert summary.notes == (*counts, "classes or images that are not the official ones")
 
 
 def test_an_ensemble_of_two_models_says_what_each_has_less_than_its_recipe(recipe, trained, source, tmp_path):

@@ -152,7 +152,8 @@ def test_a_schedule_that_had_its_last_cut_trains_no_further_and_is_whole(recipe,
     assert options["epochs"] == 10 and reported == {"recipe_epochs": 10}
     begun.run.write_metrics(rows[:9])
     module.main(module.Config(model=1))
-    assert begun.trained[1][1]["epochs"] == 40 and reported["partial"] == "2 of the recipe's 3 cuts of the learning rate"
+    assert begun.trained[1][1]["epochs"] == 40
+    assert reported["partial"] == "2 of the recipe's 3 cuts of the learning rate"
 
 
 def test_the_rate_of_larger_batches_is_scaled_on_request(recipe, begun):

@@ -17,7 +17,7 @@ import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tiny_imagenet_tf.data import jpeg
@@ -27,6 +27,7 @@ from tiny_imagenet_tf.runs.files import read_lines
 
 SPLITS = ("train", "validation", "test")
 OFFICIAL_COUNTS = {"train": 100_000, "validation": 10_000, "test": 10_000}
+OFFICIAL_DIGESTS = {"train": "4e7aec930033011bb638ac0a3fc59bb172d4e563a1514e866a102760b96c1f6d"}
 WNID = re.compile(r"n[0-9]{8}")
 _NAME = re.compile(r"([A-Za-z0-9]+)_([0-9]{1,9})\.JPEG")
 _NO_BOX = (-1, -1, -1, -1)
@@ -95,6 +96,16 @@ def find_root(path: Path) -> Path:
     )
 
 
+def check_names(file_names: Sequence[str], wnids: Sequence[str], where: Path) -> None:
+    """Raises DatasetError where records that somebody else prepared hold other names than the dataset's.
+
+    Files and folders are named by them.
+    """
+    odd = [name for name in file_names if not _NAME.fullmatch(name)] + [w for w in wnids if not WNID.fullmatch(w)]
+    if odd:
+        raise DatasetError(f"the records at {where} hold {odd[0]!r}, no name of an image or class; remove them")
+
+
 def read(path: Path, on_file: Callable[[int], object] = lambda files: None) -> Layout:
     """Reads the annotations, verifies every image, and returns the tree.
 
@@ -111,7 +122,7 @@ def read(path: Path, on_file: Callable[[int], object] = lambda files: None) -> L
         lines = read_lines(root / "words.txt") if (root / "words.txt").is_file() else []
     except UserError as error:  # a text that cannot be read
         raise DatasetError(str(error)) from error
-    words = dict(line.split("\t", 1) for line in lines if "\t" in line)
+    words = _words(lines, reader)
     faults, digests, grayscale = reader.faults, {}, {}
     for split, found in reader.examples.items():
         digests[split], grayscale[split] = _verify(found, faults, on_file)
@@ -133,6 +144,18 @@ def read(path: Path, on_file: Callable[[int], object] = lambda files: None) -> L
         grayscale=grayscale,
         missing=tuple(sorted(str(file.relative_to(root)) for file in reader.missing)),
     )
+
+
+def _words(lines: Sequence[str], reader: "_Reader") -> dict[str, str]:
+    """The words of ``words.txt`` by wnid; a line without them, or other words for a class of this tree, is a fault."""
+    words: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
+        wnid, tab, told = line.partition("\t")
+        if line.strip() and not tab:
+            reader.faults.append(f"words.txt, line {number}: no tab between wnid and words: {line[:60]!r}")
+        elif words.setdefault(wnid, told) != told and wnid in reader.wnids:
+            reader.faults.append(f"words.txt, line {number}: other words for {wnid} than before")
+    return words
 
 
 class _Reader:

@@ -1,8 +1,9 @@
 """Pictures of any size and kind, as 64x64 images of the dataset."""
 
+import os
 import struct
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def find(paths: Sequence[Path]) -> list[Path]:
             continue
         if not path.is_dir():
             raise UserError(f"{path}: neither a file nor a folder")
-        found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+        found = sorted(file for file in _inside(path) if file.suffix.lower() in SUFFIXES)
         if not found:
             raise UserError(f"{path}: no picture in this folder ({', '.join(SUFFIXES)})")
         files += found
@@ -86,5 +87,24 @@ def find(paths: Sequence[Path]) -> list[Path]:
 
 def left_out(paths: Sequence[Path], found: Sequence[Path]) -> int:
     """Returns how many files of the folders among some paths are no pictures by their names."""
-    inside = (file for path in paths if path.is_dir() for file in path.rglob("*") if file.is_file())
+    inside = (file for path in paths if path.is_dir() for file in _inside(path))
     return len(set(inside) - set(found))
+
+
+def _inside(folder: Path) -> Iterator[Path]:
+    """The files of a folder and of those below it, linked ones too; what several links lead to once.
+
+    Raises:
+        UserError: one of the folders cannot be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise UserError(f"{error.filename}: {error.strerror}; make it readable, or name the other folders one by one")
+
+    seen = set()
+    for at, below, names in os.walk(folder, followlinks=True, onerror=refuse):
+        if (place := os.path.realpath(at)) in seen:
+            below.clear()
+            continue
+        seen.add(place)
+        yield from (file for name in names if (file := Path(at, name)).is_file())

@@ -95,7 +95,7 @@ class RandomViews:
             found = cls(**{**stored, "windows": tuple(stored["windows"])})
         except (KeyError, TypeError) as error:
             raise UserError(f"these are no random views: {stored} ({error})") from error
-        if wrong := misfit(found, cls, "views"):
+        if wrong := misfit(found, cls, "views") or ("no window" if not found.windows else None):
             raise UserError(f"these are no random views: {wrong}")
         return found
 

@@ -150,7 +150,7 @@ class Experiment:
         title, row = self.study.title, self.study.row
         if options.departures:
             title, row = f"{title} with {options.departures}", None
-        if not splits.of_official_classes(data.validation):
+        if not all(map(splits.may_be_official, (data.all_train, data.validation))):
             row = None
         shortfalls = splits.shortfalls(data.named, data.screened)
         if options.demo:

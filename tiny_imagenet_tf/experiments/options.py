@@ -108,6 +108,7 @@ class DataOptions:
             rule_of(type(self), field.name).check(field.name, getattr(self, field.name))
         if self.demo:
             self.refuse(("source", "data_dir"), "--demo makes its images up")
+            check_folder("--demo", self.demo_folder)
         if self.source is not None and not self.source.expanduser().exists():
             raise UserError(f"--source {self.source}: no such file or folder")
         self.check_folder("data_dir", written=False)

@@ -4,7 +4,8 @@ import contextlib
 import os
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,13 +131,14 @@ def _read(backbone: "Backbone", path: Path) -> keras.Model:
     try:
         with h5py.File(path) as file:
             whole, kernels = "model_config" in file.attrs, _kernels_in(file)
-    except OSError as error:
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise WeightsError(f"--weights {path}: not an HDF5 file, or damaged ({first_line(error)})") from error
     if whole:
         return load(path)
     failures = []
-    for kind, network in _containers(backbone, kernels):
+    for kind, build in _containers(backbone, kernels):
         try:
+            network = build()
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # a warning a layer, before the error that says it all
                 network.load_weights(path)
@@ -148,17 +150,21 @@ def _read(backbone: "Backbone", path: Path) -> keras.Model:
     )
 
 
-def _containers(backbone: "Backbone", kernels: set[tuple[int, ...]]) -> Iterator[tuple[str, keras.Model]]:
-    """The networks that a file of weights alone may be of, from the kernels in it: one may be that of a head."""
+def _containers(backbone: "Backbone", kernels: set[tuple[int, ...]]) -> Iterator[tuple[str, Callable[[], keras.Model]]]:
+    """What builds the networks that a file of weights alone may be of, from its kernels: one may be that of a head."""
     shape = {"input_shape": (backbone.input_size, backbone.input_size, 3)}
-    build = backbone.donor or backbone.build
-    own = {_kernel(weight.shape) for weight in build(weights=None, include_top=False, **shape).weights}
+    build = partial(backbone.donor or backbone.build, weights=None)
+
+    def nested(classes: int) -> keras.Model:
+        base = build(include_top=False, **shape)
+        top = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(classes)]
+        return keras.Sequential([keras.Input(shape["input_shape"]), base, *top])
+
+    own = {_kernel(weight.shape) for weight in build(include_top=False, **shape).weights}
     for count in sorted({kernel[-1] for kernel in kernels - own})[:3]:
-        yield f"with a top of {count} classes", build(weights=None, include_top=True, classes=count, **shape)
-        base = build(weights=None, include_top=False, **shape)
-        top = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(count)]
-        yield f"nested, with {count} classes", keras.Sequential([keras.Input(shape["input_shape"]), base, *top])
-    yield "without its top", build(weights=None, include_top=False, **backbone.at())
+        yield f"with a top of {count} classes", partial(build, include_top=True, classes=count, **shape)
+        yield f"nested, with {count} classes", partial(nested, count)
+    yield "without its top", partial(build, include_top=False, **backbone.at())
 
 
 def _kernels_in(file: h5py.File) -> set[tuple[int, ...]]:

@@ -17,28 +17,29 @@ from tiny_imagenet_tf.reports.table import Table
 from tiny_imagenet_tf.runs.files import read_text, replacing
 
 
-def replaced(page: Path, name: str, make: Callable[[str], str]) -> bytes:
-    """Returns a page with another text between its two markers.
+def replaced(page: Path, name: str, make: Callable[[str], str], now: bytes | None = None) -> bytes:
+    """Returns a page with another text between its two markers, and without them byte for byte what it was.
 
     Args:
         page: a Markdown file.
         name: of the markers.
         make: from what the first marker asks for to the text.
+        now: what the page is to hold by now, where another of its parts was replaced before.
 
     Raises:
         UserError: there is no such page, or it has not the two markers once each.
     """
     if not page.is_file():
         raise UserError(f"{page}: no such page")
-    text, (begin, end) = read_text(page), (f"<!-- {name}:begin", f"<!-- {name}:end -->")
-    line_end = "\r\n" if "\r\n" in text else "\n"
-    text = text.replace("\r\n", "\n")
+    read_text(page)  # in another encoding it is refused
+    text, (begin, end) = (now or page.read_bytes()).decode(), (f"<!-- {name}:begin", f"<!-- {name}:end -->")
     found = re.search(f"{begin} ?(.*?) ?-->.*{end}", text, re.DOTALL)
     if not found or text.count(begin) != 1 or text.count(end) != 1:
         raise UserError(f"{page} needs {begin} ... --> and, below it, {end}, once each")
-    first = found.group(0).split("-->")[0] + "-->"
-    part = "\n\n".join([first, make(found.group(1)), end])
-    return (text[: found.start()] + part + text[found.end() :]).replace("\n", line_end).encode()
+    first, rest = found.group(0).split("-->", 1)
+    part = "\n\n".join(["", make(found.group(1)), end])
+    part = part.replace("\n", "\r\n") if rest.startswith("\r\n") else part
+    return (text[: found.start()] + first + "-->" + part + text[found.end() :]).encode()
 
 
 def has(page: Path, name: str) -> bool:

@@ -1,6 +1,7 @@
 """A table as text."""
 
 import dataclasses
+import re
 from collections.abc import Sequence
 
 NOTHING = "–"  # noqa: RUF001 (a dash in a cell)
@@ -51,4 +52,4 @@ def _are_numbers(cells: Sequence[str]) -> bool:
 
 def inline(text: str) -> str:
     """Returns text, some of it a run's own, so that it can end neither its cell nor its part of a page."""
-    return " ".join(text.split()).replace("|", "\\|").replace("<!--", "&lt;!--")
+    return re.sub(r"<(?=[a-zA-Z/!?])", "&lt;", " ".join(text.split()).replace("|", "\\|"))

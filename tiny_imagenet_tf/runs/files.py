@@ -35,6 +35,7 @@ _UNREADABLE = (  # of NumPy and zipfile, for damaged or strange archives
 )  # fmt: skip
 _DATASET = ("train/n[0-9]*", "val/n[0-9]*", "val/images", "val/val_annotations.txt")  # beside wnids.txt
 _REMEDY = "put back a whole copy, or make it anew"
+_HOLDER = "process"  # a lock's file begins with it
 _REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -182,8 +183,9 @@ def check_output(option: str, path: Path | None, inputs: Sequence[Path] = ()) ->
     if (over := len(os.fsencode(part_of(place).name)) - os.pathconf(folder, "PC_NAME_MAX")) > 0:
         raise UserError(f"{option} {path}: its name is {over} bytes too long; choose a shorter one")
     sweep(folder, place)
-    if path.exists() and all((folder / name).exists() for name in ("config.json", "environment.json")):
-        raise UserError(f"{option} {path}: is a file of the run in {folder}; name another one")
+    for each in (folder, *folder.parents):
+        if path.exists() and all((each / name).exists() for name in ("config.json", "environment.json")):
+            raise UserError(f"{option} {path}: is a file of the run in {each}; name another one")
     for each in inputs:
         if path.exists() and path.resolve().is_relative_to(Path(os.path.expanduser(each)).resolve()):
             raise UserError(f"{option} {path}: is there already, and this command reads it; name another file")
@@ -360,7 +362,9 @@ def locked(path: Path, what: str = "", *, wait: bool) -> Iterator[None]:
     if wait and path in _held:  # by this very process, which cannot wait for itself
         yield
         return
-    with path.open("a+") as file:
+    with writing(path):
+        opened = path.open("a+")
+    with opened as file:
         if try_lock(file) is False:
             if not wait:
                 raise UserError(f"{what}: in use by {_holder(file)}; wait until it has finished, or stop it")
@@ -368,17 +372,20 @@ def locked(path: Path, what: str = "", *, wait: bool) -> Iterator[None]:
                 print(f"{what}: in use by {_holder(file)}; waiting until it has finished")
             fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
-        file.truncate()
-        now = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC"
-        file.write(f"process {os.getpid()} on {socket.gethostname()}, since {now}")
-        file.flush()
+        ours = file.read(len(_HOLDER)) in ("", _HOLDER)  # others may have a file of that name, too
+        if ours:
+            file.truncate(0)
+            now = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC"
+            file.write(f"{_HOLDER} {os.getpid()} on {socket.gethostname()}, since {now}")
+            file.flush()
         _held.add(path)
         try:
             yield
         finally:
             _held.discard(path)
             with contextlib.suppress(OSError):
-                file.truncate(0)  # or whoever takes it next would for a moment be taken for this process
+                if ours:
+                    file.truncate(0)  # or whoever takes it next would for a moment be taken for this process
 
 
 def try_lock(file: IO) -> bool | None:
@@ -415,7 +422,8 @@ class Shares:
     """
 
     def __init__(self, path: Path):
-        self._file = path.open("a+b")
+        with writing(path):
+            self._file = path.open("a+b")
 
     def take(self, part: int, *, wait: bool = False) -> bool:
         """Whether a part is now this process' own; one of another process may be waited for."""

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -61,7 +62,7 @@ def classes_of(path: Path) -> Classes | None:
     """
     try:
         archive = zipfile.ZipFile(path)
-    except zipfile.BadZipFile:  # whoever loads the network tells of it
+    except (zipfile.BadZipFile, NotImplementedError, ValueError):  # whoever loads the network tells of it
         return None
     try:
         with archive:
@@ -69,13 +70,17 @@ def classes_of(path: Path) -> Classes | None:
                 return None
             found = read_object(path, archive.read(FILE).decode())
         wnids, names = (tuple(map(str, found[field.name])) for field in dataclasses.fields(Classes))
-    except (KeyError, TypeError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"{path} is damaged: its classes cannot be read ({error})") from error
     if len(wnids) != len(names):
         raise UserError(f"{path} is damaged: {len(wnids)} classes with {len(names)} names")
+    if odd := [name for name in (*wnids, *names) if _UNPRINTABLE.search(name)]:
+        raise UserError(f"{path}: the name of a class, {odd[0]!a}, cannot be printed")
     return Classes(wnids, names)
 
 
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""What a terminal would obey, and what no file takes."""
 _OF_A_SESSION = ("shared_object_id", "compile_config", "build_config", "trainable", "module")
 """Of a config: what changes when a network is loaded and saved again, and not what it computes."""
 

@@ -67,6 +67,12 @@ _ENVIRONMENT = {
     "resumed": tuple[dict[str, Any], ...],
 }  # fmt: skip
 
+_WRITTEN = (
+    ".lock", "config.json", "environment.json", "metrics.jsonl", "predictions-*", "features-*", "best.keras",
+    "snapshots/index.json", "snapshots/step-*.keras", "tensorboard/events.*",
+)  # fmt: skip
+"""What a run writes, but for the checkpoint and the figures."""
+
 
 def checked_config(found: dict[str, Any], path: Path) -> dict[str, Any]:
     """Returns the options that a file holds.
@@ -178,15 +184,18 @@ class Run:
         return locked(self.path / ".lock", f"--resume {self.path}", wait=False)
 
     def remove_if_empty(self) -> bool:
-        """Removes a run that has nothing to go on with, neither checkpoint nor figures, and tells whether it did."""
+        """Removes a run that has nothing to go on with, neither checkpoint nor figures, and tells whether it did.
+
+        What others have put into its folder stays, in the folder.
+        """
         if self.ended or any(self.path.rglob(self.checkpoint.name)):  # its own, or that of a part
             return False
-        for each in self.path.iterdir():
-            if each.is_dir():
-                shutil.rmtree(each)
-            elif each.name != ".lock":
-                each.unlink()
-        shutil.rmtree(self.path, ignore_errors=True)  # NFS keeps a lock that is held
+        for each in (*sorted(self.path.rglob("*"), reverse=True), self.path):  # what is in a folder before the folder
+            with contextlib.suppress(OSError):  # it is not empty, or NFS keeps a lock that is held
+                if each.is_dir() and not each.is_symlink():
+                    each.rmdir()
+                elif any(map(each.match, _WRITTEN)):
+                    each.unlink()
         return True
 
     @property

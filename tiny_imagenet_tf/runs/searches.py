@@ -19,8 +19,12 @@ def journal(folder: Path) -> Path:
 
 def may_be_in(folder: Path) -> bool:
     """Whether a folder holds a search, one that has just begun, or nothing."""
+    if (path := journal(folder)).exists():  # by that name anybody may keep one
+        with path.open("rb") as file:
+            begin = b'{"op_code":'
+            return begin.startswith(file.read(len(begin)))
     begun = ("options.json", "*.lock", ".*")
-    return all(any(map(path.match, begun)) for path in folder.iterdir()) or journal(folder).exists()
+    return all(any(map(path.match, begun)) for path in folder.iterdir())
 
 
 def alone(folder: Path) -> contextlib.AbstractContextManager:

@@ -10,6 +10,7 @@ from tiny_imagenet_tf.choices import Sampler, WeightDecayConvention
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments.options import AMOUNT, POSITIVE, Rule, flag, option
 from tiny_imagenet_tf.runs import searches
+from tiny_imagenet_tf.runs.files import check_folder
 from tiny_imagenet_tf.transfer.options import ClusterOptions
 
 Span = tuple[float, float]
@@ -68,10 +69,9 @@ class SearchOptions(ClusterOptions):
         if self.new_views:
             raise UserError("--augmented-views 0: heads are searched on stored views")
         extras.require("a search", "search")
-        if self.study is not None:
-            self.check_folder("study")
-            if self.study.is_dir() and not searches.may_be_in(self.study):
-                raise UserError(f"--study {self.study}: holds other files but no search; name a new folder")
+        check_folder("--study", self.folder)
+        if self.folder.is_dir() and not searches.may_be_in(self.folder):
+            raise UserError(f"--study {self.folder}: holds other files but no search; name a new folder")
         if self.folds == 1:
             raise UserError("--folds 1: nothing would be trained on; at least 2, or 0 for --holdout")
         if self.folds:

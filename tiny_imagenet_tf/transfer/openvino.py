@@ -19,7 +19,7 @@ from tiny_imagenet_tf import extras, hardware
 from tiny_imagenet_tf.choices import Arithmetic, Engine
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.models.backbones import Trunk
-from tiny_imagenet_tf.runs.files import locked, save_whole, sha256, sweep
+from tiny_imagenet_tf.runs.files import locked, replacing, save_whole, sha256, sweep
 
 if TYPE_CHECKING:
     import openvino
@@ -141,7 +141,7 @@ def quantized(trunk: Trunk, pixels: Callable[[], np.ndarray], shown: str, folder
     saturates = {"saturates": True} if hardware.cpu_saturates_int8() else {}
     key = json.dumps({**trunk.description, "shown": shown, "nncf": nncf.__version__, **saturates}, sort_keys=True)
     description = folder / f"int8-{hashlib.sha256(key.encode()).hexdigest()[:20]}.xml"
-    weights = description.with_suffix(".bin")
+    weights, stored = description.with_suffix(".bin"), description.with_suffix(".sha256")
     folder.mkdir(parents=True, exist_ok=True)
     if not description.is_file():
         # One process makes it for all: its digest is part of what the values are.
@@ -149,11 +149,14 @@ def quantized(trunk: Trunk, pixels: Callable[[], np.ndarray], shown: str, folder
             if not description.is_file():
                 sweep(folder)
                 _quantize(trunk, pixels(), description)
+    damaged = UserError(f"{description} or {weights.name} is damaged; delete both and run again to quantize anew")
     try:
         model = openvino.Core().read_model(description, weights)
     except RuntimeError as error:
-        raise UserError(f"{description} is damaged; delete it and run again to quantize anew") from error
+        raise damaged from error
     digest = sha256(weights)
+    if stored.is_file() and stored.read_text() != digest:  # what was made before this was stored has none
+        raise damaged
     return Network(model, "int8", {"engine": "openvino", "quantized_sha256": digest})
 
 
@@ -181,7 +184,9 @@ def _quantize(trunk: Trunk, images: np.ndarray, description: Path) -> None:
 
     def save(part: Path) -> None:
         openvino.save_model(made, part, compress_to_fp16=False)
-        part.with_suffix(".bin").replace(description.with_suffix(".bin"))
+        weights = part.with_suffix(".bin").replace(description.with_suffix(".bin"))
+        with replacing(description.with_suffix(".sha256")) as file:
+            file.write(sha256(weights).encode())
 
     save_whole(save, description)  # the weights first: with its description a network is whole
 

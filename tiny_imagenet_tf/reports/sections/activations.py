@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.published import LE_YANG_TSNE_CLASSES, MILANI_TSNE_CLASSES
 from tiny_imagenet_tf.reports import thumbnails
@@ -62,11 +61,13 @@ def transfer_values(subject: Subject, classes: tuple[str, ...]) -> Section:
         return without("The stored transfer values are not those of the images that were opened.")
     labels, told = _choose(subject.names, classes)
     rows = np.array([row for label in labels for row in np.flatnonzero(train.labels == label)], int)
-    if len(rows) < 5:
-        return without("Fewer than five images make no map.")
     values = store.read_rows(rows)
+    if why := _unmappable(values):
+        return without(why)
     caption = f"t-SNE of {values.shape[1]} transfer values of {len(rows):,} training images, as in Milani's Fig. 11."
-    return Section(anchor, title, told, _blocks("transfer-values", values, train, rows, labels, subject.names, caption))
+    shown = train.file_names[rows], thumbnails.decode(train, rows)
+    blocks = _blocks("transfer-values", values, train.labels[rows], labels, subject.names, *shown, caption)
+    return Section(anchor, title, told, blocks)
 
 
 def features(subject: Subject) -> Section | None:
@@ -80,14 +81,21 @@ def features(subject: Subject) -> Section | None:
         f"t-SNE of the last hidden layer's {stored['features'].shape[1]} activations of {chosen.sum():,} validation "
         f"images of the first {len(labels)} classes, as in Le & Yang's Fig. 1."
     )
-    values, split, rows = stored["features"][chosen], None, stored["file_names"][chosen]
-    if subject.images:
-        found = subject.images.validation_rows(rows)
-        if (found >= 0).all():
-            split, rows = subject.images.validation, found
+    values, truth, files = (stored[name][chosen] for name in ("features", "labels", "file_names"))
+    if why := _unmappable(values):
+        return Section("features", "Last hidden layer", why)
+    rows = subject.images.validation_rows(files) if subject.images else np.array([-1])
+    images = thumbnails.decode(subject.images.validation, rows) if (rows >= 0).all() else None
     names = ClassNames(tuple(map(str, stored["wnids"])), subject.names.words)
-    blocks = _blocks("features", values, split, rows, labels, names, caption, stored["labels"][chosen])
+    blocks = _blocks("features", values, truth, labels, names, files, images, caption)
     return Section("features", "Last hidden layer", "", blocks)
+
+
+def _unmappable(values: np.ndarray) -> str | None:
+    """Why activations (n, width) cannot be laid out in the plane."""
+    if len(values) < 5:
+        return "Fewer than five images make no map."
+    return "All images have the same activations, which make no map." if not np.ptp(values, axis=0).any() else None
 
 
 def _choose(names: ClassNames, classes: tuple[str, ...]) -> tuple[list[int], str]:
@@ -103,23 +111,19 @@ def _choose(names: ClassNames, classes: tuple[str, ...]) -> tuple[list[int], str
 def _blocks(
     name: str,
     values: np.ndarray,
-    split: Split | None,
-    rows: np.ndarray,
+    truth: np.ndarray,
     labels: list[int],
     names: ClassNames,
+    files: np.ndarray,
+    images: np.ndarray | None,
     caption: str,
-    truth: np.ndarray | None = None,
 ) -> tuple[Scatter | Drawing | Table, ...]:
-    """The page's scatter and the printed figure; ``rows`` are file names where there is no split to show."""
-    truth = split.labels[rows] if truth is None else truth
-    place = np.searchsorted(np.sort(labels), truth)
-    order = np.argsort(labels)
-    place = order[place]
+    """The page's scatter, with a thumbnail for each point if there are images, and the printed figure."""
+    place = np.array([labels.index(label) for label in truth])
     short = [names.short[label] for label in labels]
     points = embedding.tsne(values)
     colours = colours_of(short)
-    files = rows if split is None else split.file_names[rows]
-    sprite = None if split is None else thumbnails.sprite(thumbnails.decode(split, rows), THUMBNAIL, quality=40)
+    sprite = None if images is None else thumbnails.sprite(images, THUMBNAIL, quality=40)
     told = f"{caption} {'Point at a dot to see its image.' if sprite else 'Point at a dot to see its name.'}"
     figure = scatter.scatter(points, place, short, colours)
     neighbours = _neighbours(values, place, short) if len(short) <= scatter.LARGEST_LEGEND else ()
