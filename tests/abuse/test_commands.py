@@ -51,6 +51,14 @@ COMMANDS = {
     "a report of images that are not there": ("report . --source nowhere", "no such file or folder"),
     "a network of nobody's to package": ("package good.keras", "not a run of"),
     "a study in a run": ("search --study run", "holds other files but no search"),
+    "somebody's journal": ("search --study notes", "holds other files but no search"),
+    "a study in the dataset": ("search --study tree/study", "lies within the dataset"),
+    "a report over somebody's page": ("report run --out run/mine", "run/mine"),
+    "a table over a snapshot": (
+        "predict good.keras photo.jpg --json run/snapshots/index.json",
+        "is a file of the run in",
+    ),
+    "a record for records": ("report run --results run/summary.json", "must be a folder of records"),
     "a teacher that is no run": ("train modern --teacher tree", "no summary.json"),
     "a network without end": ("train convnet --architecture conv3-99999999999", "more than the"),
     "wider than any machine": ("train baseline --width-multiplier 1e9", "at most 16"),
@@ -118,14 +126,25 @@ def test_bad_command_lines(kind, tmp_path, monkeypatch, tiny_imagenet, state, wh
     (tmp_path / "here").symlink_to(".")
     (tmp_path / "dangling").symlink_to("gone")
     (tmp_path / "run").mkdir()
-    for name in ("config", "environment", "summary"):
-        (tmp_path / "run" / f"{name}.json").write_text("{}")
+    for name in ("config", "environment", "summary", "snapshots/index"):
+        (path := tmp_path / "run" / f"{name}.json").parent.mkdir(exist_ok=True)
+        path.write_text("{}")
+    for name in ("notes/journal.log", "run/mine/index.html"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("mine, without an end of line")
     before, (line, message) = (state(tmp_path), state(whole_tree)), COMMANDS[kind]
     words = [os.fsdecode(word) for word in line.split()] if isinstance(line, bytes) else line.split()
     done = tiny_imagenet(*words)
     told = done.stdout + done.stderr
     assert done.returncode == 2 and " ".join(message.split()) in " ".join(told.replace("\u2502", " ").split()), told
     assert "Traceback" not in told and (state(tmp_path), state(whole_tree)) == before
+
+
+@pytest.mark.parametrize("line", ["search --source .", "extract --demo", "train baseline --demo"])
+def test_nothing_is_made_in_a_dataset_where_a_command_is_started(line, monkeypatch, tiny_imagenet, state, whole_tree):
+    monkeypatch.chdir(whole_tree)
+    before, done = state(whole_tree), tiny_imagenet(*line.split())
+    assert done.returncode == 2 and "lies within the dataset" in done.stderr and state(whole_tree) == before
 
 
 def test_a_missing_picture_is_told_before_a_device_is(tiny_imagenet):

@@ -152,3 +152,28 @@ def test_many_faults_are_one_error(tree):
 def test_another_folder_is_refused(tmp_path):
     with pytest.raises(DatasetError, match=r"no wnids\.txt"):
         official_layout.find_root(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("n99990000\tdisc\nn99990001 plain square\n", "words.txt, line 2: no tab between wnid and words: 'n99990001 p"),
+        ("n99990000\tdisc\n\nn99990000\tsquare\n", "words.txt, line 3: other words for n99990000 than before"),
+    ],
+)
+def test_words_that_would_be_lost_are_named(tree, lines, message):
+    (tree / "words.txt").write_text(lines)
+    with pytest.raises(DatasetError, match=message):
+        read(tree)
+
+
+def test_words_of_other_classes_may_be_there_twice(tree):
+    words = (tree / "words.txt").read_text()
+    (tree / "words.txt").write_text(words + "n00000001\tone\nn00000001\tanother\n")
+    assert read(tree).words["n99990001"] == "plain square"
+
+
+@pytest.mark.parametrize(("files", "wnids"), [(["../x_1.JPEG"], []), (["val_1.JPEG"], ["../n99990000"])])
+def test_foreign_records_name_no_file_outside(files, wnids):
+    with pytest.raises(DatasetError, match="no name of an image or class"):
+        official_layout.check_names(files, wnids, "records")

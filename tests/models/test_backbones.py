@@ -446,6 +446,16 @@ def test_what_is_not_the_network_is_refused_by_name(tmp_path, name, write, messa
     assert name in str(caught.value)
 
 
+def test_a_file_of_weights_with_any_damage_is_named(tmp_path):
+    path = tmp_path / "tiny.weights.h5"
+    other_network(path)
+    whole, random = path.read_bytes(), np.random.default_rng(0)
+    for place in random.integers(0, min(len(whole), 4000), 60):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :])
+        with pytest.raises(WeightsError, match="tiny.weights.h5"):
+            build(TINY, str(path), input_size=32)
+
+
 @pytest.mark.parametrize(
     ("made", "advice", "none"), [(build, "--weights PATH", "--backbone"), (with_head, "--backbone PATH", "--weights")]
 )

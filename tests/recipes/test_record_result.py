@@ -97,9 +97,11 @@ def test_a_run_that_did_not_end_is_refused(run, record_result, tmp_path):
     assert not (tmp_path / "results").exists()
 
 
-def test_a_demo_is_not_recorded_and_nothing_is_made(run, record_result, tmp_path):
+@pytest.mark.parametrize("of", ["run", "members"])
+def test_a_demo_is_not_recorded_and_nothing_is_made(run, record_result, tmp_path, of):
     finish(run)
-    write_json(run.path / "config.json", run.config | {"demo": True})
+    name = "config.json" if of == "run" else "environment.json"  # an ensemble's own options know nothing of it
+    write_json(run.path / name, getattr(run, name.removesuffix(".json")) | {"demo": True})
     done = record_result(run.path)
     assert done.returncode == 2 and "a demo's, of made-up images" in done.stderr
     assert not (tmp_path / "results").exists()

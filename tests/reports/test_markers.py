@@ -63,3 +63,21 @@ def test_a_page_that_asks_for_more_than_there_is_is_refused_and_kept(page):
 def test_the_figures_of_every_page_are_there(page):
     shown = re.findall(r"\]\((figures/[^)]+)\)", page.read_text(encoding="utf-8"))
     assert all((page.parent / name).is_file() for name in shown)
+
+
+def test_the_rest_of_a_page_stays_byte_for_byte(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_bytes(b"\xef\xbb\xbfBefore.\r\n<!-- x:begin -->\nold\n<!-- x:end -->\nAfter.\n")
+    markers.replace(page, "x", lambda asked: "new")
+    assert page.read_bytes() == (b"\xef\xbb\xbfBefore.\r\n<!-- x:begin -->\n\nnew\n\n<!-- x:end -->\nAfter.\n")
+    page.write_bytes(b"<!-- x:begin -->\r\nold\r\n<!-- x:end -->\r\n")
+    markers.replace(page, "x", lambda asked: "a\nb")
+    assert page.read_bytes() == b"<!-- x:begin -->\r\n\r\na\r\nb\r\n\r\n<!-- x:end -->\r\n"
+
+
+def test_two_parts_of_one_page_are_replaced_one_after_the_other(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("<!-- x:begin -->\n<!-- x:end -->\n<!-- y:begin -->\n<!-- y:end -->\n")
+    first = markers.replaced(page, "x", lambda asked: "1")
+    both = markers.replaced(page, "y", lambda asked: "2", first)
+    assert both == b"<!-- x:begin -->\n\n1\n\n<!-- x:end -->\n<!-- y:begin -->\n\n2\n\n<!-- y:end -->\n"

@@ -179,6 +179,17 @@ def test_features_of_val_belong_to_their_files(made_up, subject, quick_tsne):
     assert list(points.labels) == made_up.validation.labels.tolist()
 
 
+@pytest.mark.parametrize(
+    ("count", "why"), [(4, "Fewer than five images make no map."), (96, "All images have the same activations, which")]
+)
+def test_activations_without_a_map_say_why(made_up, tmp_path, count, why):
+    run = Run(shutil.copytree(made_up.first.path, tmp_path / "run"))
+    few = made_up.validation.take(np.arange(min(count, len(made_up.validation))))
+    run.write_features(few, np.ones((len(few), 16)))
+    section = activations.features(Subject(run, None))
+    assert section.text.startswith(why) and not section.blocks
+
+
 @pytest.mark.parametrize("drawn", [MILANI, LE_YANG, MILANI_TRANSFER], ids=lambda each: each.description)
 def test_augmented_examples_are_the_runs_own_views(drawn):
     drawing = images.augmented(IMAGE, drawn, seed=1)

@@ -238,3 +238,31 @@ def test_a_lock_that_no_file_system_keeps_is_told(tmp_path, monkeypatch, capsys)
         with files.locked(tmp_path / ".lock", "a run", wait=False):
             pass
     assert capsys.readouterr().err.count("no locks on this file system; start one process alone") == 1
+
+
+def test_a_file_of_somebody_elses_that_is_named_like_a_lock_keeps_its_words(tmp_path):
+    (tmp_path / ".lock").write_text("of another program")
+    with locked(tmp_path / ".lock", "it", wait=True):
+        pass
+    assert (tmp_path / ".lock").read_text() == "of another program"
+
+
+def test_where_a_lock_cannot_be_made_it_is_told_what_to_do(tmp_path, monkeypatch):
+    def refuse(self, *_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    for take in (lambda: Shares(tmp_path / ".taken"), lambda: locked(tmp_path / ".lock", "it", wait=True).__enter__()):
+        with pytest.raises(UserError, match="cannot be written: Permission denied .* choose another folder"):
+            take()
+
+
+def test_what_gets_a_name_is_on_the_disk_before_and_its_name_after(tmp_path, monkeypatch):
+    events, replace = [], Path.replace
+    monkeypatch.setattr(os, "fsync", lambda descriptor: events.append("synced"))
+    monkeypatch.setattr(Path, "replace", lambda old, new: (events.append("named"), replace(old, new))[1])
+    with replacing(tmp_path / "x") as file:
+        file.write(b"1")
+    assert events == ["synced", "named", "synced"]
+    files.settle(tmp_path)
+    assert events[3:] == ["synced"]

@@ -32,7 +32,29 @@ def test_a_network_without_and_a_file_of_another_kind_have_none(tmp_path):
     assert networks.classes_of(tmp_path / "plain.keras") is networks.classes_of(tmp_path / "no.keras") is None
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"wnids": ["n01443537"], "names": []}', '{"wnids": 1, "names": 2}'])
+@pytest.mark.parametrize("byte", range(46))
+def test_a_damaged_archive_is_named_or_left_to_whoever_loads_it(saved, byte):
+    content = bytearray(saved.read_bytes())
+    content[content.rindex(b"PK\x01\x02") + byte] ^= 255  # of the last file's entry, the classes'
+    saved.write_bytes(content)
+    try:
+        assert networks.classes_of(saved) in (None, CLASSES)
+    except UserError as error:
+        assert "model.keras" in str(error)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"wnids": ["n01443537"], "names": []}',
+        '{"wnids": 1, "names": 2}',
+        r'{"wnids": ["n01443537"], "names": ["\u001b[2J"]}',
+        r'{"wnids": ["n01443537"], "names": ["\ud800"]}',
+    ],
+)
 def test_damaged_ones_are_refused_with_the_files_name(tmp_path, text):
     with zipfile.ZipFile(tmp_path / "x.keras", "w") as archive:
         archive.writestr("classes.json", text)

@@ -122,3 +122,17 @@ def test_a_demo_that_was_moved_finds_its_images_where_it_was_begun(tmp_path):
     assert moved.images[0] == tmp_path / ".demo-0" / "tiny-imagenet-200", "neither is there"
     (tmp_path / "runs" / ".demo-0").mkdir()
     assert moved.images[0] == tmp_path / "runs" / ".demo-0" / "tiny-imagenet-200"
+
+
+def test_a_run_that_came_to_nothing_goes_but_not_what_others_put_there(run, tmp_path):
+    run.write_environment()
+    (run.path / "snapshots" / "step-0000001.keras").touch()
+    (run.path / "tensorboard").mkdir()
+    (run.path / "tensorboard" / "events.out.1").touch()
+    assert run.remove_if_empty() and not run.path.exists()
+
+    other = Run.create(tmp_path, "recipe", Config())
+    (other.path / "notes.md").write_text("mine")
+    (other.path / "linked").symlink_to(tmp_path)
+    assert other.remove_if_empty()
+    assert sorted(path.name for path in other.path.rglob("*")) == ["linked", "notes.md"]

@@ -50,10 +50,16 @@ def test_int8_is_close_and_made_once_and_named_if_it_is_damaged(small_trunk, tra
     monkeypatch.setattr(openvino, "locked", None)  # and may be read-only
     stored = plain.under_openvino(train, tmp_path)
     np.testing.assert_array_equal(stored.extractor(views.WHOLE)(IMAGES, views.WHOLE.table(7)), values)
-    assert sorted(path.suffix for path in tmp_path.glob("*int8-*")) == [".bin", ".xml"]  # no part is left
+    assert sorted(path.suffix for path in tmp_path.glob("*int8-*")) == [".bin", ".sha256", ".xml"]  # no part is left
     (path,) = tmp_path.glob("int8-*.xml")
+    weights = path.with_suffix(".bin")
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(UserError, match=f"{path.name} or {weights.name} is damaged; delete both"):
+        plain.under_openvino(train, tmp_path)
+    weights.write_bytes(whole)
     path.write_text("<net")
-    with pytest.raises(UserError, match=f"{path.name} is damaged; delete it"):
+    with pytest.raises(UserError, match=f"{path.name} or {weights.name} is damaged; delete both"):
         plain.under_openvino(train, tmp_path)
 
 
