@@ -7,7 +7,14 @@ import pytest
 
 RECIPES = {
     "transfer_vanilla": {"learning_rate", "weight_decay", "batch_size", "epochs", "fraction", "holdout", "seed"},
-    "transfer_v3": {"augmented_fraction", "dropout_keep", "label_smoothing", "input_size", "views_seed"},
+    "transfer_v3": {
+        "augmented_fraction",
+        "dropout_keep",
+        "label_smoothing",
+        "input_size",
+        "views_seed",
+        "augmented_views",
+    },
     "inception_baseline": {
         "learning_rate",
         "learning_rate_decay",

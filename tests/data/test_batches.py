@@ -61,6 +61,7 @@ def test_an_epoch_shows_every_image_once_and_another_epoch_shuffles_anew():
     assert sorted(steps.order(0)) == sorted(steps.order(1)) == list(range(24))
     assert steps.order(0).tolist() != steps.order(1).tolist()
     assert steps.order(0).tolist() != Steps(24, 6, seed=1).order(0).tolist()
+    assert Steps(6, 2, seed=3).order(2).tolist() == [4, 0, 1, 2, 3, 5], "as ever, or no run could go on"
 
 
 @pytest.mark.parametrize("views", [PLAIN, MILANI, LE_YANG, RandomViews(mixup=0.4)], ids=lambda each: each.description)

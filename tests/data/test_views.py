@@ -121,6 +121,19 @@ def test_brightness_and_contrast_fill_their_ranges_and_mixed_shares_theirs():
     assert mixed.mean() == pytest.approx(0.5, abs=0.03) and ((mixed < 0.1) | (mixed > 0.9)).mean() > 0.6
 
 
+def test_what_is_drawn_of_an_image_is_drawn_apart():
+    names, table = [0, 1, 2, 4, 5], MILANI_TRANSFER.table(5000, 1)
+    between = np.corrcoef(table[:, names].T)
+    assert np.abs(between[3:] - np.eye(5)[3:]).max() < 0.06
+    mirrored = MILANI.table(5000, 1)
+    assert np.abs(np.corrcoef(mirrored[:, 3:6].T) - np.eye(3)).max() < 0.06
+
+
+def test_draws_stay_what_they_were_for_values_that_are_stored():
+    expected = [[8, 0, 56, 0, -46.8207, 0.311569, 1], [8, 8, 56, 0, 10.87685, 0.810648, 1]]
+    np.testing.assert_allclose(DrawnView(MILANI_TRANSFER, 0, 0).table(2), expected, rtol=1e-5)
+
+
 def test_random_squares_lie_within_their_window_and_have_areas_down_to_the_least():
     for window in ("whole", "bottom_right"):
         *starts, size = RandomViews((window,), least_area=0.25).table(5000, 1)[:, :3].T

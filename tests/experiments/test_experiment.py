@@ -1,8 +1,11 @@
 """Which images a run trains on, picks with and reports on; and that it goes on with the same ones only."""
 
+import contextlib
 import dataclasses
 import random
+import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -64,6 +67,28 @@ def test_images_that_had_to_be_prepared_first_change_no_number_of_a_run(tree, tm
         with experiment.begin(STUDY, config):
             drawn.append((random.random(), np.random.random(), keras.random.normal((3,)).numpy().tolist()))
     assert drawn[0] == drawn[1]
+    with experiment.begin(STUDY, dataclasses.replace(config, seed=1)) as begun:
+        assert random.random() != drawn[0][0] and begun.steps.seed == 1
+
+
+def test_what_the_options_say_of_snapshots_and_trackers_is_kept_to(config, monkeypatch):
+    @contextlib.contextmanager
+    def tracked(*_):
+        yield ["its callback"]
+
+    monkeypatch.setattr(experiment, "tracked", tracked)
+    begun = begin(dataclasses.replace(config, snapshots=2))
+    assert begun.snapshots.limit == 2
+    kept = begun.keeping(None, None, measure_every=2, checkpoint_every=1)
+    assert kept.trackers == ["its callback"] and (kept.measure_every, kept.checkpoint_every) == (2, 1)
+
+
+def test_the_five_most_probable_count_for_top_5(config):
+    split = SimpleNamespace(labels=np.arange(8))
+    data = SimpleNamespace(validation=split, selection=split, held_out=())
+    begun = dataclasses.replace(begin(config), data=data)
+    found = begun.measure(lambda _: np.tile(np.arange(8.0, 0, -1) / 36, (8, 1)))
+    assert (found["val_accuracy"], found["val_top5"]) == (1 / 8, 5 / 8)
 
 
 def test_a_holdout_without_an_image_is_refused(config):
@@ -113,6 +138,20 @@ def test_only_the_recipes_own_experiment_stands_in_the_papers_row(config, monkey
     summary = begun.run.summary
     assert (summary.title, summary.published, summary.notes[0]) == (title, key, note)
     assert (summary.epochs, summary.best_epoch, summary.recipe_epochs, summary.train.accuracy) == (1, 1, 30, 0.25)
+
+
+def test_a_screened_run_is_no_partial_one_and_its_hours_are_the_clocks(config, monkeypatch, capsys):
+    monkeypatch.setattr(Clock, "seconds", 7200.0)
+    monkeypatch.setattr(splits, "may_be_official", lambda split: True)
+    monkeypatch.setitem(splits.official_layout.OFFICIAL_COUNTS, "train", 27)
+    begun = begin(config, Study("recipe", "TL v3", "milani/transfer_v3"))
+    begun = dataclasses.replace(begun, data=dataclasses.replace(begun.data, screened=3))
+    begun.snapshots.offer(tiny_run.network(4).save, step=6, epoch=1, accuracy=0.5)
+    begun.run.write_metrics([{"epoch": 1, "step": 6, "accuracy": 0.25}])
+    predict = lambda split: np.eye(4)[split.labels % 4]  # noqa: E731
+    summary = begun.report(Clock(6, step=6), predict, crops="whole", train=Training())
+    assert (summary.hours, summary.train.screened) == (2, 3) and not any("train" in note for note in summary.notes)
+    assert re.search(r"^Milani 2017 +10,000 +76\.70% +69\.10%$", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_what_is_handed_in_are_the_test_images_with_their_answers(config):

@@ -2,6 +2,7 @@
 
 import math
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,12 +12,14 @@ import numpy as np
 import pytest
 import tiny_run
 
-from tiny_imagenet_tf import hardware, progress
+from tiny_imagenet_tf import hardware, interrupts, progress
 from tiny_imagenet_tf.data.batches import ImageBatches
 from tiny_imagenet_tf.data.views import PLAIN
 from tiny_imagenet_tf.errors import NonFiniteLoss
 from tiny_imagenet_tf.evaluation.predict import Predictor
 from tiny_imagenet_tf.experiments import checkpoints, losses
+from tiny_imagenet_tf.experiments import fit as fitting
+from tiny_imagenet_tf.experiments.clock import Clock
 from tiny_imagenet_tf.experiments.fit import compile_for_training, fit
 from tiny_imagenet_tf.models import preprocess
 from tiny_imagenet_tf.models.convnets import le_yang
@@ -71,6 +74,35 @@ def test_a_row_of_a_schedule_has_the_rate_of_its_own_step(run, images):
     schedule = keras.optimizers.schedules.PolynomialDecay(0.4, 4, end_learning_rate=0.0)
     fitted(run, images, rate=schedule, measure_every=2)  # four steps an epoch
     assert [row["learning_rate"] for row in run.metrics] == pytest.approx([0.3, 0.1])
+
+
+def test_a_rate_that_a_callback_sets_stays_where_averages_are_kept(run, images):
+    averages = [keras.callbacks.SwapEMAWeights()]
+    tiny_run.train(run, images.train, images.validation, plateau=False, epochs=2, ema=True, callbacks=averages)
+    rates = [row["learning_rate"] for row in run.metrics]
+    np.testing.assert_allclose(rates, [1e-2, 1e-2, 5e-3, 5e-3], rtol=1e-6)
+
+
+def test_a_signal_costs_no_step(run, images, monkeypatch):
+    """Step 2 is a checkpoint's and step 4 a measurement's; the signal comes during the third."""
+    tell = tiny_run.At(2, lambda: monkeypatch.setattr(interrupts._State, "received", signal.SIGTERM))
+    with pytest.raises(interrupts.Interrupted):
+        tiny_run.train(run, images.train, images.validation, callbacks=[tell])
+    assert checkpoints.read_clock(run.checkpoint, 6).step == 3
+
+
+def test_intervals_are_counted_from_an_epochs_beginning_and_may_be_passed_within_one_execution():
+    clock = Clock(12, step=6)
+    assert fitting._passed(4, clock, 5) and not fitting._passed(5, clock, 5)
+    clock.step = 14
+    assert not fitting._passed(12, clock, 5)
+
+
+def test_the_rate_on_the_screen_is_in_images():
+    supervisor, logs = fitting.Supervisor(None, Clock(6), 4), {"loss": 1.0, "data_loss": 1.0}
+    supervisor._penalized, supervisor._steps, supervisor._seconds = False, 3, 2.0
+    supervisor._show(logs)
+    assert logs == {"loss": 1.0, "images_per_second": 6}
 
 
 def test_a_network_without_weight_penalty_shows_none(run, images, capsys):
@@ -225,8 +257,3 @@ def run_on(devices: list[str], folder: Path, tree: Path, epochs: int) -> Run:
     ]
     subprocess.run(map(str, command), cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True)
     return Run(folder / "run")
-
-
-def test_a_device_that_is_not_there_is_named():
-    with pytest.raises(ValueError, match="--devices GPU:7"):
-        hardware.place(["GPU:7"])

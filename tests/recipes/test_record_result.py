@@ -71,14 +71,6 @@ def test_a_record_of_another_run_of_the_experiment_is_kept(run, record_result, t
     assert done.returncode == 2 and "not of that of another day; give it another --name" in done.stderr
 
 
-def test_a_demo_is_in_no_table(run, record_result):
-    finish(run)
-    path = run.path / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"demo": True, "seed": 0}))
-    done = record_result(run.path)
-    assert done.returncode == 2 and "a demo's, of made-up images" in done.stderr
-
-
 def test_a_record_of_another_experiment_is_kept(run, record_result, tmp_path):
     finish(run)
     assert record_result(run.path, "--name", "mine").returncode == 0

@@ -92,9 +92,3 @@ def test_a_record_that_was_half_written_is_no_record(tmp_path):
 
 def test_no_folder_is_no_records(tmp_path):
     assert records.read(tmp_path / "nothing") == []
-
-
-def test_a_run_that_did_not_end_is_refused(tmp_path):
-    unfinished = Run.create(tmp_path, "transfer_v3", Asked())
-    with pytest.raises(UserError, match="not a finished run"):
-        records.from_run(unfinished, "v3")

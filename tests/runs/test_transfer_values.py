@@ -58,6 +58,7 @@ def test_another_key_is_another_folder(tmp_path):
     folders += [open_store(tmp_path, keys[0], rows=8).folder, open_store(tmp_path, keys[0], 7, shard_rows=5).folder]
     assert len(set(folders)) == 6
     assert open_store(tmp_path, dict(reversed(keys[0].items())), rows=7).folder == folders[0]
+    assert open_store(tmp_path, {"layer": "avg_pool"}, 7, 3).folder.name == "e468eeb6d8191d2978e2", "as ever"
 
 
 def test_a_folder_that_holds_something_else_is_refused(store, tmp_path):

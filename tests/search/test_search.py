@@ -172,6 +172,16 @@ def test_the_precision_that_values_have_is_the_searchs(options, tmp_path, monkey
         search.run(dataclasses.replace(options, **changes))
 
 
+def test_what_spans_orders_of_magnitude_is_drawn_by_its_logarithm():
+    space = search._space(SearchOptions(dropout_keeps=(0.5, 1.0)))
+    assert {name: drawn.log for name, drawn in space.items()} == {
+        "learning_rate": True,
+        "learning_rate_decay_per_epoch": False,
+        "weight_decay": True,
+        "dropout_keep": False,
+    }
+
+
 def test_folds_are_even_and_disjoint(options, builder):
     data = search.images.load(options)
     folds = search._folds(dataclasses.replace(options, folds=3), data)
@@ -277,8 +287,3 @@ def test_actors_on_two_machines_of_which_one_is_killed_try_every_setting(options
     assert len(states) == 24 and set(states) <= {"complete", "pruned"}
     settings = {(trial["learning_rate"], trial["weight_decay"]) for trial in stored["trials"]}
     assert len(settings) == 24
-
-
-def test_cores_without_ray_would_be_ignored(options):
-    with pytest.raises(UserError, match="--cores 2 would be ignored"):
-        dataclasses.replace(options, cores=2).check()

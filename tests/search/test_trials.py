@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pytest
 
@@ -128,3 +129,12 @@ def test_a_journal_of_other_lines_is_named_and_no_lock_stays(tmp_path, line):
     with pytest.raises(UserError, match=r"journal.log is damaged .*put back a whole copy"):
         Trials(tmp_path, SPACE, "random", 0)
     assert not list(tmp_path.glob("worker-*"))
+
+
+def test_the_sampler_draws_where_trials_did_well(tmp_path):
+    trials = Trials(tmp_path, SPACE, "tpe", 0)
+    for trial in trials.ask(12, 40):
+        trials.tell(trial, trial.params["x"])
+    assert np.mean([trial.params["x"] for trial in trials.ask(10, 40)]) > 0.6
+    assert trials._study.direction.name == "MAXIMIZE"
+    trials.close()

@@ -7,9 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from tiny_imagenet_tf import published
 from tiny_imagenet_tf.data.batches import Steps
-from tiny_imagenet_tf.data.views import MILANI, PLAIN
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments.clock import Clock
 from tiny_imagenet_tf.experiments.fit import steps_together
@@ -17,7 +15,7 @@ from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.models.layers import normalizations
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.training import inception
-from tiny_imagenet_tf.training.inception import adam, l2
+from tiny_imagenet_tf.training.inception import l2
 from tiny_imagenet_tf.training.options import InceptionOptions
 from tiny_imagenet_tf.training.scratch import Scratch
 
@@ -67,15 +65,6 @@ def test_weight_decay_in_the_loss_is_not_in_the_optimizer_too(trained, conventio
     assert all((values == 1).all() for values in after_a_step_without_gradient(training).values())
 
 
-def test_the_learning_rate_falls_as_the_paper_says(trained):
-    training, options = trained(learning_rate=2e-3, learning_rate_decay=0.9, decay_every_epochs=2)
-    (schedule,) = options["callbacks"]
-    schedule.set_model(training.model)
-    for epoch, rate in ((0, 2e-3), (1, 2e-3), (2, 1.8e-3), (4, 1.62e-3)):
-        schedule.on_epoch_begin(epoch)
-        assert float(training.model.optimizer.learning_rate) == pytest.approx(rate, rel=1e-6)
-
-
 @pytest.mark.parametrize("convention", ["decoupled", "l2_loss", "keras"])
 def test_the_options_reach_the_network(trained, convention):
     options = {"dropout_keep": 0.7, "label_smoothing": 0.2, "batch_norm_momentum": 0.8}
@@ -89,18 +78,6 @@ def test_the_options_reach_the_network(trained, convention):
     in_the_loss = {"decoupled": 0, "l2_loss": 0.03, "keras": 0.06}[convention]
     expected = in_the_loss * sum(float(np.square(kernel).sum()) for kernel in kernels)
     assert float(sum(training.model.losses)) == pytest.approx(expected, rel=1e-4)
-
-
-@pytest.mark.parametrize(("augment", "expected"), [(True, MILANI), (False, PLAIN)])
-def test_regularized_sees_augmented_images(trained, augment, expected):
-    assert trained(augment=augment)[0].views == expected
-
-
-def test_adam_is_tensorflow_1s():
-    optimizer = adam(InceptionOptions(), keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]))
-    assert optimizer.epsilon == 1e-8
-    assert (optimizer.beta_1, optimizer.beta_2) == (0.9, 0.999)
-    assert optimizer.weight_decay == published.TRAINING["milani/baseline"].weight_decay
 
 
 def test_beside_the_sum_over_a_batch_the_decay_is_a_batch_size_smaller():

@@ -282,10 +282,31 @@ def test_the_settings_reach_head_and_optimizer(config, handed_to_fit):
     assert float(given.model.optimizer.learning_rate) == pytest.approx(0.05 * 0.25)
 
 
+def test_a_head_may_have_a_hidden_layer(config, handed_to_fit):
+    given = handed_to_fit(dataclasses.replace(config, head="mlp", hidden_units=7))
+    assert [layer.units for layer in given.model.layers if isinstance(layer, keras.layers.Dense)] == [7, 4]
+
+
 def test_fresh_views_are_those_of_the_paper(config, handed_to_fit):
-    given = handed_to_fit(dataclasses.replace(config, augmented_views=0, augmented_fraction=1.0))
+    given = handed_to_fit(
+        dataclasses.replace(config, augmented_views=0, augmented_fraction=1.0, resize="tf1", seed=3, views_seed=None)
+    )
     (shown,) = [layer for layer in given.model.layers if isinstance(layer, preprocess.Views)]
-    assert given.batches.views == shown.views == MILANI_TRANSFER
+    assert given.batches.views == shown.views == MILANI_TRANSFER and shown.resize == "tf1"
+    assert len(given.batches.split) == 20 and given.batches.seed == 3, "four of 24 are held out"
+
+
+def test_the_sampling_reaches_values_and_network(config):
+    done = run(V3, dataclasses.replace(config, resize="tf1", epochs=1))
+    assert stores_of(done)["train"][0].key["resize"] == "tf1"
+    assert Predictor.load(done.classifier).resize == "tf1"
+
+
+def test_a_seed_is_that_of_the_first_weights_the_order_and_the_views(config, handed_to_fit):
+    given = [handed_to_fit(dataclasses.replace(config, seed=seed, views_seed=0)) for seed in (0, 1)]
+    first, second = (each.model.get_layer("logits").get_weights()[0] for each in given)
+    assert [each.batches.steps.seed for each in given] == [0, 1] and not np.array_equal(first, second)
+    assert TransferOptions(seed=3).drawn_by == 3 and TransferOptions(seed=3, views_seed=1).drawn_by == 1
 
 
 def test_fresh_views_every_epoch_leave_the_trunk_alone(config, monkeypatch, tmp_path):
@@ -321,23 +342,6 @@ def test_tensorboard_gets_every_epoch(config):
     events = EventAccumulator(str(finished.path / "tensorboard"), size_guidance={"tensors": 0})
     events.Reload()
     assert [event.step for event in events.Tensors("val_accuracy")] == [5, 10]
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"fraction": 0}, "--fraction 0"),
-        ({"holdout": 1}, "--holdout 1"),
-        ({"dropout_keep": 1.5}, "--dropout-keep 1.5"),
-        ({"epochs": 0}, "--epochs 0"),
-        ({"augmented_views": -1}, "--augmented-views -1: must be at least 0"),
-        ({"input_size": 0}, "--input-size 0"),
-        ({"learning_rate": float("nan")}, "--learning-rate nan"),
-    ],
-)
-def test_senseless_options_are_refused_by_name(options, message):
-    with pytest.raises(ValueError, match=message):
-        TransferOptions(**options).check()
 
 
 def test_config_json_is_plain(finished):

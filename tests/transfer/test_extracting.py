@@ -9,7 +9,6 @@ import time
 
 import pytest
 
-from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.transfer import extracting
 from tiny_imagenet_tf.transfer.options import ExtractOptions
 
@@ -39,11 +38,6 @@ def test_what_is_done_is_not_done_again(options, monkeypatch):
     assert extracting.Work.of(options).missing() == [[], [], []]
     monkeypatch.setattr("tiny_imagenet_tf.transfer.extraction.Extraction._make", None)
     extracting.run(options)
-
-
-def test_cores_without_ray_would_be_ignored(options):
-    with pytest.raises(UserError, match="--cores 2 would be ignored"):
-        ExtractOptions(**vars(options) | {"cores": 2}).check()
 
 
 SLOWLY = """

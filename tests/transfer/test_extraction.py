@@ -214,10 +214,6 @@ def test_one_pipeline_a_split_keeps_all_devices_busy(small_trunk, train, tmp_pat
     assert all(after < before for after, before in zip(begun[devices:], fetched[:-devices], strict=True))
 
 
-def test_the_shard_size_is_moderate():
-    assert 1000 <= store_room.SHARD_ROWS <= 5000  # 4 to 20 MB; a minute or so of a slow CPU's work
-
-
 def test_the_prepared_data_can_be_reopened(downloaded):
     root = downloaded
     assert len(splits.load(splits.prepare(None, root), "train")) == 24

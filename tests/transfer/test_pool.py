@@ -45,6 +45,8 @@ def test_epochs_differ_and_a_seed_fixes_them():
     assert (first != second).any()
     np.testing.assert_array_equal(epoch(batches_of(pool(), 6), 1)[0], second)
     assert (epoch(batches_of(pool(), 6, seed=1), 0)[0] != first).any()
+    images, rows = batches_of(pool((*WHOLE, (VALUES + 1, np.arange(60)))), 6, seed=3).of_epoch(2)
+    assert images[:6].tolist() == [35, 10, 44, 41, 18, 12] and rows[:6].tolist() == [35, 70, 104, 101, 78, 12]
 
 
 def test_views_are_drawn_evenly_and_some_images_have_fewer():
