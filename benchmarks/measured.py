@@ -65,7 +65,7 @@ class Measurement:
             print(f"{name:{width}}{digits(rate):>12}{ratio:>8}   {spread}")
 
     def write(self, path: Path | None, *, backend: str = "") -> None:
-        """Writes it, with machine, backend (this process' own, if no other is named), versions and commit."""
+        """Writes it, with machine, backend (this process's own, if no other is named), versions and commit."""
         if path is not None:
             computes = {"backend": backend or keras.backend.backend(), "device": describe_device(alone=True)}
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -104,7 +104,7 @@ def compare(
     turns: int,
     warm_up: Iterable[Callable[[], object]] = (),
 ) -> Measurement:
-    """Asks contenders in turns for their rates, and prints each turn; the rest as in :func:`take_turns`."""
+    """Asks contenders in turns for their rates, and prints each turn; the rest as in ``take_turns``."""
     if turns < 1:
         raise UserError(f"--turns {turns}: must be at least 1")
     for run in warm_up:

@@ -77,7 +77,7 @@ def main(config: Config) -> None:
 
 
 def values(run: Run, split: splits.Split) -> list[np.ndarray]:
-    """Returns a run's transfer values (n, width) of a split, one array a view.
+    """Returns a run's transfer values (n, width) of a split, one array per view.
 
     Raises:
         UserError: they are not stored, or of other images.
@@ -160,7 +160,7 @@ def confidence(run: Run, val: splits.Split, test: splits.Split) -> dict[str, flo
 
 
 def raw_scores(run: Run, split: splits.Split) -> list[np.ndarray]:
-    """Returns what the best network of a run says of a split, scores (n, classes), one array a view."""
+    """Returns what the best network of a run says of a split, scores (n, classes), one array per view."""
     best = run.snapshots().best_path
     if run.summary.trunk:
         head = network_files.load(best)

@@ -36,7 +36,7 @@ class Config:
     pixels: Pixels | None = None
     """What the model is said to expect: -1..1 (write --pixels=-1..1), 0..1, 0..255, or caffe."""
     labels: str | None = None
-    """The order that its scores are said to be in: sorted, imagenet1k, or a file with a wnid a line."""
+    """The order that its scores are said to be in: sorted, imagenet1k, or a file with a wnid per line."""
     images: int = 500
     """Val images that the model is shown, spread over the classes."""
 

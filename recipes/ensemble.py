@@ -125,7 +125,7 @@ def _training(members: "list[Member]") -> dict[str, Any]:
 
 
 def table(found: "list[Member]", joined: "Joined") -> str:
-    """Fig. 6 in letters: a line a member, with the accuracy of the ensemble up to it; the best is marked."""
+    """Fig. 6 in letters: a line per member, with the accuracy of the ensemble up to it; the best is marked."""
     lines = ["size  alone    together  member"]
     for size, (member, accuracy) in enumerate(zip(joined.order, joined.accuracy_by_size, strict=True), start=1):
         mark = "*" if size == joined.best_size else " "

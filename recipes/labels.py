@@ -30,9 +30,9 @@ class Config:
     file: tyro.conf.Positional[Path]
     """A .keras model, or a .npy array of scores or probabilities (images, classes)."""
     start: Annotated[str, tyro.conf.arg(name="from")]
-    """The order that it is in: sorted, imagenet1k, or a file with a wnid a line."""
+    """The order that it is in: sorted, imagenet1k, or a file with a wnid per line."""
     to: str
-    """The order that it gets: sorted, imagenet1k, or a file with a wnid a line."""
+    """The order that it gets: sorted, imagenet1k, or a file with a wnid per line."""
     output: Path
     """Where the result is written; another file than the first."""
     classes: Path | None = None
@@ -98,7 +98,7 @@ def _model(config: Config, before: tuple[str, ...], after: tuple[str, ...], colu
         made = keras.Model(model.inputs, preprocess.guarded(shown, ordered(shown)), name=model.name)
     else:
         scores = model.outputs[0]
-        if backbones.ends_in(model, "sigmoid"):  # a class' own probabilities: missing classes have no place among them
+        if backbones.ends_in(model, "sigmoid"):  # a class's own probabilities: missing classes have no place among them
             scores = keras.ops.clip(scores, 1e-7, 1 - 1e-7)
             scores = keras.ops.log(scores) - keras.ops.log(1 - scores)
         scores = picked(scores)

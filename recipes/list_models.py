@@ -29,7 +29,7 @@ class Config:
 
 
 def table(rows: list[tuple[str, ...]]) -> str:
-    """One line a network; a Markdown table, so that it can be pasted into the docs.
+    """One line per network; a Markdown table, so that it can be pasted into the docs.
 
     GFLOP is one image forward, a multiply-add counted as two; see `forward_flop`.
     """

@@ -30,8 +30,8 @@ def set_seed(seed: int, devices: Sequence[str] = ()) -> None:
     On a CPU a run is then repeated bit for bit, at no cost. On a GPU deterministic ops are slow, and not asked for.
 
     Args:
-        seed: of all three.
-        devices: as :func:`place` takes them.
+        seed: used for all three generators.
+        devices: as ``place`` takes them.
     """
     keras.utils.set_random_seed(seed)
     if _TENSORFLOW and not on_gpu(devices):
@@ -55,7 +55,7 @@ def gpus_have_bfloat16(devices: Sequence[str] = ()) -> bool:
 
 
 def _capabilities(devices: Sequence[str]) -> list[int]:
-    """Those of the GPUs that compute: of those named, or the one that TensorFlow takes, or all."""
+    """The compute capabilities of the GPUs in use: those named, else TensorFlow's first, else all."""
     gpus, named = _gpus(), _named(devices)
     if not (named or devices) and _TENSORFLOW:
         gpus = gpus[:1]
@@ -78,7 +78,7 @@ def extraction_devices() -> list[Any]:
 
 
 def on_gpu(devices: Sequence[str] = ()) -> bool:
-    """Whether a GPU does the work; ``devices`` are as :func:`place` takes them."""
+    """Whether a GPU does the work; ``devices`` are as ``place`` takes them."""
     return any(not name.startswith("CPU:") for name in devices) if _named(devices) else has_gpu()
 
 
@@ -97,7 +97,7 @@ def resolve_precision(
 
     Args:
         precision: as asked for.
-        devices: as :func:`place` takes them.
+        devices: as ``place`` takes them.
         frozen: for a network that does not learn: float16 on a GPU, whose digits are finer and need no scaling of the
             loss there. A TPU has none.
 
@@ -157,7 +157,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextlib.contextmanager
 def policy(name: str) -> Iterator[None]:
-    """Builds networks under a Keras dtype policy, such as :func:`training_policy` returns."""
+    """Builds networks under a Keras dtype policy, such as ``training_policy`` returns."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
     try:
@@ -260,7 +260,7 @@ def describe_device(devices: Sequence[str] = (), *, alone: bool = False) -> str:
     """Names what does the work, for ``environment.json``.
 
     Args:
-        devices: as :func:`place` takes them.
+        devices: as ``place`` takes them.
         alone: the first of them does it all.
     """
     if on_gpu(devices):
@@ -307,7 +307,7 @@ def keep_to(cores: int) -> None:
 
 
 def kept_to() -> int:
-    """Returns the cores of :func:`keep_to`, 0 for all."""
+    """Returns the cores of ``keep_to``, 0 for all."""
     return tf.config.threading.get_intra_op_parallelism_threads()
 
 

@@ -12,7 +12,7 @@ class Interrupted(KeyboardInterrupt):
     """A signal asked the process to end.
 
     Args:
-        number: of the signal.
+        number: the signal's.
 
     Attributes:
         kept: what is kept, in words.
@@ -31,12 +31,12 @@ class Interrupted(KeyboardInterrupt):
 class _State:
     waits = False
     received: int | None = None
-    heard = False  # from another process; this one's own, of the same end, may still come
+    heard = False  # another process sent the signal; this process's own copy may still arrive, and is ignored
     raised: int | None = None
 
 
 def install() -> None:
-    """Makes both signals raise :class:`Interrupted`. PID 1 of a container would not see SIGTERM otherwise."""
+    """Makes both signals raise ``Interrupted``. PID 1 of a container would not see SIGTERM otherwise."""
     _State.raised = None
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _handle)
@@ -68,7 +68,7 @@ def end() -> None:
 
 @contextlib.contextmanager
 def waiting(wait: bool = True) -> Iterator[None]:
-    """Delays a signal until :func:`end`, or with ``wait=False`` lets it through; a second one is never delayed."""
+    """Delays a signal until ``end``, or with ``wait=False`` lets it through; a second one is never delayed."""
     before, _State.waits = _State.waits, wait
     if not wait:
         end()
@@ -80,7 +80,7 @@ def waiting(wait: bool = True) -> Iterator[None]:
 
 @contextlib.contextmanager
 def told_as_such() -> Iterator[None]:
-    """Makes an interruption again of what others make of one: TensorFlow within a trace an error, Ray a Ctrl-C."""
+    """Turns back into ``Interrupted`` what libraries make of it: TensorFlow an error within a trace, Ray a Ctrl-C."""
     try:
         yield
     except (Exception, KeyboardInterrupt) as error:

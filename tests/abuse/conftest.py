@@ -36,7 +36,7 @@ def state(folder):
 
 @pytest.fixture(name="state")
 def _state():
-    """The function :func:`state`."""
+    """The function ``state``."""
     return state
 
 

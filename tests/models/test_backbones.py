@@ -189,7 +189,7 @@ def test_the_network_is_found_under_every_head(kept, name):
 
 
 def test_a_backbone_that_somebody_adds_is_one_row(monkeypatch, tmp_path):
-    """From the row to a store's key; the recipes ask :func:`find` for ``--backbone``."""
+    """From the row to a store's key; the recipes ask ``find`` for ``--backbone``."""
     monkeypatch.setitem(BACKBONES, "tiny", TINY)
     trunk = build(find("tiny"), "random", input_size=16)
     assert trunk.description | {"weights_sha256": ""} == {

@@ -1,4 +1,4 @@
-"""Batches of a :class:`~tiny_imagenet_tf.data.splits.Split`: in its order, or as the steps of a run.
+"""Batches of a ``tiny_imagenet_tf.data.splits.Split``: in its order, or as the steps of a run.
 
 A run is a finite sequence of steps, and the batch of a step is a function of the seed and the step's number: which
 images, in which views, mixed with which. No generator keeps a state, so a run that was stopped goes on at any step
@@ -108,7 +108,7 @@ class Steps:
         Args:
             first: a step, counted over all epochs.
             last: the step after the last.
-            of_epoch: an epoch's number to arrays with a row for each entry of its :meth:`order`.
+            of_epoch: an epoch's number to arrays with a row for each entry of its ``order``.
 
         Returns:
             A finite dataset whose elements are those arrays, cut into batches; what is skipped costs nothing.
@@ -138,7 +138,7 @@ def gathered(steps: tf.data.Dataset, labels: np.ndarray, classes: int, values: t
         steps: batches of images, as indices into ``labels``, and of rows of ``values``.
         labels: int (images,).
         classes: how many.
-        values: (rows, width), :func:`held`.
+        values: (rows, width), ``held``.
 
     Returns:
         Batches of float32 values (batch, width) and one-hot float32 labels (batch, classes).
@@ -153,7 +153,7 @@ def gathered(steps: tf.data.Dataset, labels: np.ndarray, classes: int, values: t
 
 @dataclasses.dataclass(frozen=True)
 class ImageBatches:
-    """Training images with the views that are drawn for them, for :class:`~tiny_imagenet_tf.models.preprocess.Views`.
+    """Training images with the views that are drawn for them, for ``tiny_imagenet_tf.models.preprocess.Views``.
 
     Attributes:
         split: the images.
@@ -184,7 +184,7 @@ class ImageBatches:
         return rows, self.views.table(len(self.split), self.seed, epoch, 1)[rows]
 
     def dataset(self, first: int, last: int) -> tf.data.Dataset:
-        """Returns the batches of some steps; see :meth:`Steps.dataset`.
+        """Returns the batches of some steps; see ``Steps.dataset``.
 
         Returns:
             A finite dataset of ((uint8 images (batch, 64, 64, 3), float32 views (batch, 7)), one-hot float32 labels

@@ -2,7 +2,7 @@
 
 Fourteen of the fifteen, each of five severities, with the constants that their authors chose for 64x64 pixels. Frost
 is left out: it lays photographs of frost over an image, which are not ours to give. Twelve agree with the authors'
-program; the two with motion blur, :func:`motion_blur` and :func:`snow`, follow the description of ImageMagick's, which
+program; the two with motion blur, ``motion_blur`` and ``snow``, follow the description of ImageMagick's, which
 that program calls.
 
 An image here is float64 (64, 64, 3) with pixels in 0..1, and so is what a corruption gives, before it is cut to 0..1.
@@ -28,7 +28,7 @@ def corrupt(image: np.ndarray, corruption: str, severity: int, rng: np.random.Ge
 
     Args:
         image: uint8 (64, 64, 3).
-        corruption: one of :data:`CORRUPTIONS`.
+        corruption: one of ``CORRUPTIONS``.
         severity: from 1 to 5.
         rng: of what is random.
 

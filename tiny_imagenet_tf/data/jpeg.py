@@ -21,8 +21,8 @@ class JpegError(ValueError):
 def verify(data: bytes) -> tuple[int, int, int]:
     """Decodes an image and returns its ``(height, width, channels)``; channels is 1 for grayscale.
 
-    Bytes after the end marker are nobody's business. A scan that stops early is: the decoder fills the rest of the
-    image with grey. More bytes before the end marker change such an image, and no other.
+    Bytes after the end marker are ignored. A scan that stops early is an error: the decoder would fill the rest with
+    grey. Extra bytes before the end marker change such an image and no other.
 
     Raises:
         JpegError: not a JPEG, cut short, or damaged inside.
@@ -61,7 +61,7 @@ def _end_of(data: bytes) -> int | None:
 
 
 def verify_all(images: Sequence[bytes]) -> list[tuple[int, int, int] | JpegError]:
-    """Returns what :func:`verify` returns or raises for each of some images, several times as fast.
+    """Returns what ``verify`` returns or raises for each of some images, several times as fast.
 
     Most images are whole, and of a broken one the decoder says so on standard error, at least once for all.
     """
@@ -77,7 +77,7 @@ def verify_all(images: Sequence[bytes]) -> list[tuple[int, int, int] | JpegError
 
 
 def fault_of(found: tuple[int, int, int] | JpegError) -> str | None:
-    """Returns what is wrong with an image, by what :func:`verify_all` returned; None where it is whole and 64x64."""
+    """Returns what is wrong with an image, by what ``verify_all`` returned; None where it is whole and 64x64."""
     if isinstance(found, JpegError):
         return str(found)
     height, width, _ = found

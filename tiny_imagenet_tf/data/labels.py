@@ -17,7 +17,7 @@ def order(name: str, classes: Sequence[str]) -> tuple[str, ...]:
 
     Args:
         name: ``sorted``, as this package, TFDS and folders of classes have them; ``imagenet1k``, ImageNet's 1,000; or
-            the path of a file with a wnid a line, such as the dataset's own wnids.txt.
+            the path of a file with a wnid per line, such as the dataset's own wnids.txt.
         classes: the dataset's, sorted.
 
     Raises:
@@ -35,7 +35,7 @@ def _listed(name: str) -> tuple[str, ...]:
     """The wnids of a file."""
     path = Path(os.path.expanduser(name))
     if not path.is_file():
-        raise UserError(f"{name}: neither sorted, imagenet1k, nor a file with a wnid a line")
+        raise UserError(f"{name}: neither sorted, imagenet1k, nor a file with a wnid per line")
     found = tuple(line.split()[0] for line in read_lines(path) if line.strip())
     if not found:
         raise UserError(f"{path}: no wnid in it")

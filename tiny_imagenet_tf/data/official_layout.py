@@ -9,7 +9,7 @@
 
 A tree with fewer images than the official one is accepted. A file that cannot be trusted is not, nor is an image that
 no annotation claims, or a class without training images: every fault is collected with the file's name, and
-:func:`read` raises one error that lists them.
+``read`` raises one error that lists them.
 """
 
 import dataclasses

@@ -219,7 +219,7 @@ def _damaged(kept: Path, reason: object) -> DatasetError:
 
 
 def _make(tree: Path, kept: Path) -> None:
-    """Prepares records in a folder of this process' own, and gives it its name when all is there."""
+    """Prepares records in a folder of this process's own, and gives it its name when all is there."""
     part = part_of(kept)
     unpacked, root = part / "unpacked", tree
     try:
@@ -302,7 +302,7 @@ def load(builder: Prepared, split: str) -> Split:
     """Reads a split into memory, images still encoded.
 
     Args:
-        builder: from :func:`prepare`.
+        builder: from ``prepare``.
         split: ``train``, ``validation`` or ``test``.
 
     Raises:
@@ -333,7 +333,7 @@ def load(builder: Prepared, split: str) -> Split:
 
 
 def check_classes(wnids: Sequence[str]) -> None:
-    """Raises UserError where there are no two classes: everything would be right."""
+    """Raises UserError where there are fewer than two classes: every answer would be right."""
     if len(wnids) < 2:
         raise UserError(f"the images have {len(wnids)} class in their wnids.txt; there is nothing to tell apart")
 
@@ -394,7 +394,7 @@ def _of_download(found: Prepared) -> Prepared:
 
 
 def _download(root: Path) -> None:
-    """Prepares the download in a folder of this process' own, and gives it its name when all is there."""
+    """Prepares the download in a folder of this process's own, and gives it its name when all is there."""
     kept, part = Builder(data_dir=root).data_path, part_of(root / "tiny_imagenet")
     try:
         size = Builder.url_infos[URL].size

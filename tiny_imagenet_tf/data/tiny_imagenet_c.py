@@ -135,7 +135,7 @@ def write(
     """Writes the images of one corruption and severity, all or none; what is there already is left as it is.
 
     Args:
-        folder: of all corruptions, see :func:`claimed`.
+        folder: of all corruptions, see ``claimed``.
         corruption: its name.
         severity: of it.
         split: the images.
@@ -179,7 +179,7 @@ def check_same(first: Split, other: Split) -> None:
 
 
 def table(errors: dict[tuple[str, int], float], clean: float) -> Iterator[str]:
-    """Yields the lines of a table of top-1 errors: a corruption a row, a severity a column; then their mean.
+    """Yields the lines of a table of top-1 errors: a corruption per row, a severity per column; then their mean.
 
     Args:
         errors: of each corruption and severity, fractions.

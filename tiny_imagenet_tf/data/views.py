@@ -2,7 +2,7 @@
 
 Crop, mirror image and bilinear resize act on rows and columns apart, so a view of an image X is R X C with two small
 matrices. Ten-crop, five crops, mirror images, both ways of resizing and random views are all rows of a table
-(:data:`COLUMNS`), applied by one function, :func:`show`, on any Keras backend and on the device that computes the
+(``COLUMNS``), applied by one function, ``show``, on any Keras backend and on the device that computes the
 network: the host sends 64x64 pixels, 12 KB an image. Stored transfer values are keyed by a view's description, so
 every choice that changes pixels stands in it.
 """
@@ -228,9 +228,9 @@ def show(
 
     Args:
         images: uint8 (batch, 64, 64, 3).
-        table: float32 (batch, 7), see :data:`COLUMNS`.
+        table: float32 (batch, 7), see ``COLUMNS``.
         size: height and width of the output in pixels.
-        resize: see :func:`axis_weights`.
+        resize: see ``axis_weights``.
         recolour: whether the table changes brightness or contrast.
         mix: whether it mixes images: the first with the last of the batch, the second with the last but one.
         cut: whether it cuts windows, or they are resized; otherwise images are mirrored alone, which costs much less.

@@ -33,7 +33,7 @@ class Subject:
     Attributes:
         model: float32 images (batch, 64, 64, 3) in 0..255 to its answers (batch, classes).
         images: as it takes them.
-        labels: theirs, as numbers of the answers.
+        labels: the true class of each image, as a column of ``answers``.
         answers: Keras', probabilities (n, classes).
         probable: whether the model gives probabilities.
     """

@@ -117,7 +117,7 @@ def diagnose(
         split: labeled images, a few hundred.
         orders: further orders of classes to try: name to wnids.
         pixels: what it is said to expect; default: its own saying, or -1..1.
-        order: which its scores are said to be in, as :func:`labels.order` takes it; default: that of the classes which
+        order: which its scores are said to be in, as ``labels.order`` takes it; default: that of the classes which
             the file holds, or else sorted.
 
     Raises:

@@ -67,7 +67,7 @@ def published_key(members: Sequence[str | None], runs: Sequence[Hashable]) -> st
     Milani joined snapshots of one run (Table 1), Le & Yang one model 8 and one model 9 (Table 2).
 
     Args:
-        members: keys of :data:`published.RESULTS`, None for a network that is in no table.
+        members: keys of ``published.RESULTS``, None for a network that is in no table.
         runs: what each member's run is known by.
     """
     if sorted(members, key=str) == ["le_yang/model_8", "le_yang/model_9"]:

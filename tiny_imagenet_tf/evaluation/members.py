@@ -35,7 +35,7 @@ class Member:
         wnids: its classes in the order of its scores; None if that is not stored.
         answers: the run's own predictions are this network's.
         pixels: what a file that is nobody's run expects.
-        labels: the order of its scores, see :func:`labels.order`; None for that of the dataset.
+        labels: the order of its scores, see ``labels.order``; None for that of the dataset.
         head: the file holds a head alone, which answers from the transfer values that its run has stored.
     """
 

@@ -19,7 +19,7 @@ def combine(members: Iterable[np.ndarray]) -> np.ndarray:
     """Combines crops or networks as Eq. 2 does: softmax each, sum, and divide by their number.
 
     Args:
-        members: scores (n, classes), one array a crop or network.
+        members: scores (n, classes), one array per crop or network.
 
     Returns:
         Probabilities (n, classes), float64.

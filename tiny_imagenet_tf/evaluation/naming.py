@@ -60,7 +60,7 @@ def name(
 
 
 def as_csv(named: Sequence[dict[str, Any]]) -> bytes:
-    """Returns a table of :data:`COLUMNS`, a line an answer."""
+    """Returns a table of ``COLUMNS``, a line per answer."""
     text = io.StringIO()
     rows = csv.writer(text)
     rows.writerow(COLUMNS)

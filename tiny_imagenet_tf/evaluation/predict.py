@@ -63,7 +63,7 @@ class Predictor:
 
     @classmethod
     def of(cls, model: keras.Model, pixels: Pixels | None = None) -> "Predictor":
-        """Takes a model apart; see :meth:`load`. Without a range it is one that takes -1..1."""
+        """Takes a model apart; see ``load``. Without a range it is one that takes -1..1."""
         if preprocess.is_deployed(model):
             inner = model.get_layer("classifier")
             resize = preprocess.resize_of(model.get_layer("preprocess"), inner.input_shape[1])
@@ -135,7 +135,7 @@ class Predictor:
             return combine(self.scores(split, view, [_Shown(bar)])[:, columns] for view in shown)
 
     def of_images(self, images: Sequence[np.ndarray], shown: Sequence[View] | None = None) -> np.ndarray:
-        """Returns the class probabilities (n, classes) of uint8 images (64, 64, 3), as :meth:`probabilities` does."""
+        """Returns the class probabilities (n, classes) of uint8 images (64, 64, 3), as ``probabilities`` does."""
         together = np.stack(images)
         return combine(
             self._as_scores(self.behind_views.predict([together, view.table(len(together))], verbose=0))

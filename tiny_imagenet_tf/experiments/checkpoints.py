@@ -49,7 +49,7 @@ def state(model: keras.Model, clock: Clock, *, kept: bool = True) -> dict[str, n
 
 
 def save(path: Path, arrays: dict[str, np.ndarray], clock: Clock) -> None:
-    """Writes what :func:`state` returned and where the run stands, whole or not at all."""
+    """Writes what ``state`` returned and where the run stands, whole or not at all."""
     position = {"step": clock.step, "per_epoch": clock.per_epoch, "seconds": clock.seconds}
     with replacing(path) as file:
         np.savez(file, position=json.dumps(position), **arrays)
@@ -62,7 +62,7 @@ def check_there(run: Run) -> None:
 
 
 def reached(path: Path, per_epoch: int) -> Clock:
-    """Returns the clock of a checkpoint, at the beginning where there is none; see :func:`read_clock`."""
+    """Returns the clock of a checkpoint, at the beginning where there is none; see ``read_clock``."""
     return read_clock(path, per_epoch) if path.exists() else Clock(per_epoch)
 
 
@@ -88,7 +88,7 @@ def restore(path: Path, model: keras.Model, *, but: Sequence[str] = ()) -> None:
     """Gives network and optimizer the state that was saved.
 
     Args:
-        path: of the file.
+        path: the checkpoint.
         model: built and compiled as it was.
         but: last names of variables that stay as they are.
 

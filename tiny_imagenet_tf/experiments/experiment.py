@@ -105,12 +105,12 @@ class Experiment:
         }
 
     def keeping(self, predict: Predict, save: Callable[[Path], None], **more: Any) -> Keeping:
-        """Returns what is kept of the run, for :func:`~tiny_imagenet_tf.experiments.fit.fit`.
+        """Returns what is kept of the run, for ``tiny_imagenet_tf.experiments.fit.fit``.
 
         Args:
             predict: class probabilities by the network in training.
             save: writes it to a path.
-            more: ``measure_every`` and ``checkpoint_every`` in steps, and ``measure_more``.
+            more: ``measure_every`` and ``checkpoint_every`` in steps, ``measure_more`` and ``prepared``.
         """
         shows = {"tensorboard": self.options.tensorboard, "trackers": self.trackers, "taken_up": self.taken_up}
         return Keeping(self.run, self.snapshots, lambda: self.measure(predict), save, **shows, **more)
@@ -130,14 +130,14 @@ class Experiment:
         """Predicts val and test with the best network and writes the summary, beside the paper's figure.
 
         Args:
-            clock: from :func:`~tiny_imagenet_tf.experiments.fit.fit`.
+            clock: from ``tiny_imagenet_tf.experiments.fit.fit``.
             predict: class probabilities of the best snapshot.
             crops: how it shows an image.
             train: how training images were shown; their number and accuracy are added.
             recipe_epochs: default: the recipe's own.
             hours: default: the clock's.
             notes: beside those on the images.
-            more: further fields of the :class:`Summary`.
+            more: further fields of the ``Summary``.
 
         Returns:
             The summary.
@@ -218,7 +218,7 @@ def begin(
     Args:
         study: its names.
         options: its options.
-        devices: to train on; see :func:`hardware.place`. None for what trains on one, whatever there is.
+        devices: to train on; see ``hardware.place``. None for what trains on one, whatever there is.
         screened: leave out training images whose object a crop can lose (Le & Yang section 5.2.1).
         data: the images, where they have been read already, and the options checked.
         learns_in: what computes the training, where the precision is of what is frozen alone.
@@ -365,7 +365,7 @@ def begun_in(options: RunOptions, name: str, what: str, devices: Sequence[str] =
         options: of the run.
         name: of the entry in its environment.
         what: computes so, in words, for the message.
-        devices: that compute it now, as :func:`hardware.place` takes them.
+        devices: that compute it now, as ``hardware.place`` takes them.
 
     Raises:
         UserError: it was float16, and there is no GPU.

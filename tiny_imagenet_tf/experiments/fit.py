@@ -30,7 +30,7 @@ from tiny_imagenet_tf.runs.snapshots import Snapshots
 def compile_for_training(
     model: keras.Model, optimizer: keras.optimizers.Optimizer, loss: keras.losses.Loss, *, steps_per_execution: int = 1
 ) -> None:
-    """Compiles a network with what :func:`fit` shows: the loss without the weight penalty, and the accuracy.
+    """Compiles a network with what ``fit`` shows: the loss without the weight penalty, and the accuracy.
 
     Under the scope of a strategy, so that a batch spread over devices gives the losses it gives on one.
 
@@ -68,7 +68,7 @@ def steps_together(run: Run, per_epoch: int, *pauses: int, devices: Sequence[str
         per_epoch: steps an epoch.
         pauses: intervals, in steps, after which Python must act: measure, or write a checkpoint. It acts at the end of
             the steps that are taken together.
-        devices: as :func:`hardware.place` takes them.
+        devices: as ``hardware.place`` takes them.
     """
     if not hardware.on_gpu(devices):
         return 1
@@ -140,16 +140,16 @@ def fit(
     An interrupted run ends with the very weights, rows and snapshots of one that was not.
 
     Args:
-        model: compiled by :func:`compile_for_training`.
+        model: compiled by ``compile_for_training``.
         batches: have ``steps``, their order, and ``dataset(first, last)``, those of some steps of the run;
-            :class:`~tiny_imagenet_tf.data.batches.ImageBatches`, say.
+            ``tiny_imagenet_tf.data.batches.ImageBatches``, say.
         keeping: what is measured and kept.
         epochs: to have been trained in the end.
         of: the run's epochs, to be shown, where others follow.
         announced: say after which step it goes on; not where nobody has stopped it.
         callbacks: Keras' or others', unmodified; at an epoch's end they find ``val_loss``, ``val_accuracy`` and
             ``val_top5``.
-        verbose: 1 shows a bar and a line an epoch, 0 nothing.
+        verbose: 1 shows a bar and a line per epoch, 0 nothing.
 
     Returns:
         The clock, at the end.
@@ -211,7 +211,7 @@ class Supervisor(keras.callbacks.Callback):
     """What a run does between its steps, in this order: count, measure, keep, log, checkpoint.
 
     Only what shows or logs stands behind it. What stands before it finds at an epoch's end what was measured, for
-    :meth:`tell` comes first: Keras' ``EarlyStopping``, say.
+    ``tell`` comes first: Keras' ``EarlyStopping``, say.
 
     All of it happens after a step, never after an epoch: at an epoch's end other callbacks may have put averages in
     the place of the weights.
@@ -238,7 +238,7 @@ class Supervisor(keras.callbacks.Callback):
         self._penalized = any(variable.regularizer for variable in self.model.trainable_variables)
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Takes the state of the last step up again, which others may have touched since, all but the rate they set."""
+        """Restores the state of the last step, which other callbacks may have changed; the rate they set is kept."""
         self._began, self._steps, self._seconds = self._clock.step, 0, 0.0
         path = self._keeping.run.checkpoint
         if self._clock.step and (self._resumed_within or _averages(self.model)):
@@ -279,8 +279,8 @@ class Supervisor(keras.callbacks.Callback):
         clock, keeping = self._clock, self._keeping
         row = {"epoch": clock.epochs, "step": clock.step, "learning_rate": _rate_of_last_step(self.model.optimizer)}
         row |= {name: float(value) for name, value in logs.items() if name in ("loss", "penalty", "accuracy")}
-        # A signal during a measurement, which takes long, does not wait, and the checkpoint before it must do: one from
-        # here would leave the measurement out. Of several processes all measure, or none.
+        # A measurement takes long, so a signal during it ends the run at once, without a new checkpoint, which would
+        # lack this measurement. With several processes the signal waits, so that all of them measure or none.
         alone = processes.count() == 1
         with averaged_weights(self.model), keeping.prepared(), interrupts.waiting(not alone):
             row |= keeping.measure() | (keeping.measure_more() if ended else {})

@@ -25,7 +25,7 @@ class Study:
     Attributes:
         recipe: the recipe's, of the run directory too.
         title: what a table calls it.
-        row: key of the paper's row in :data:`published.RESULTS`; None for what is in no paper.
+        row: key of the paper's row in ``published.RESULTS``; None for what is in no paper.
     """
 
     recipe: str
@@ -118,7 +118,7 @@ class DataOptions:
 
         Args:
             name: of the field; where it is None nothing is to be made.
-            written: see :func:`~tiny_imagenet_tf.runs.files.check_folder`.
+            written: see ``tiny_imagenet_tf.runs.files.check_folder``.
         """
         if (folder := getattr(self, name)) is not None:
             check_folder(flag(name), folder, written=written)
@@ -149,7 +149,7 @@ class DataOptions:
 
         Args:
             names: of fields.
-            because: of what.
+            because: the reason, for the message.
         """
         for name in names:
             if getattr(self, name) not in [getattr(each, name) for each in self.usual]:
@@ -233,7 +233,7 @@ class RunOptions(DataOptions):
 
     @property
     def devices(self) -> tuple[str, ...]:
-        """What computes, as :func:`hardware.place` takes it; nothing for the backend's own choice."""
+        """What computes, as ``hardware.place`` takes it; nothing for the backend's own choice."""
         return ()
 
     @property

@@ -39,7 +39,7 @@ def staircase_callback(initial: float, factor: float, *, every_epochs: int = 1) 
 
 
 class Plateau(keras.callbacks.LearningRateScheduler):
-    """Divides the learning rate by 10 at the beginning of an epoch that follows one of :func:`cuts`.
+    """Divides the learning rate by 10 at the beginning of an epoch that follows one of ``cuts``.
 
     Its memory is the run's ``metrics.jsonl``, so an interrupted run goes on with the patience it had left.
 

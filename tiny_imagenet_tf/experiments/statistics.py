@@ -33,7 +33,7 @@ class Reestimation:
         self._in_training.jit_compile = hardware.jit_predict()
 
     def of_images(self, train: Split, view: View, batch_size: int) -> contextlib.AbstractContextManager[None]:
-        """Gives the layers the statistics of 2,000 training images of all classes; see :meth:`of`.
+        """Gives the layers the statistics of 2,000 training images of all classes; see ``of``.
 
         In a random order, as in training: in the order of their classes a batch would show a few of them alone.
         """

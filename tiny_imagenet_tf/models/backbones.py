@@ -1,6 +1,6 @@
-"""Networks whose features are transferred (Milani section 4.1), each a record; :mod:`network_files` has their weights.
+"""Networks whose features are transferred (Milani section 4.1), each a record; ``network_files`` has their weights.
 
-To add one of ``keras.applications``, add it to :func:`_rows`.
+To add one of ``keras.applications``, add it to ``_rows``.
 """
 
 import dataclasses
@@ -33,9 +33,8 @@ class Backbone:
             options are those of ``keras.applications``.
         pixels: what it expects.
         input_size: height and width in pixels that it was trained at.
-        smallest: that it takes.
+        smallest: the smallest height and width in pixels that it accepts.
         last: the layer of the transfer values; ``avg_pool`` for the averaged last map.
-        has_weights: it is a file, with weights of its own.
         config_sha256: of such a file's layers and how they are wired; None for what is known by name.
         donor: builds the network of the same structure whose weights it takes; None for itself.
     """
@@ -46,9 +45,13 @@ class Backbone:
     input_size: int
     smallest: int
     last: str = "avg_pool"
-    has_weights: bool = False
     config_sha256: str | None = None
     donor: Callable[..., keras.Model] | None = None
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file, with weights of its own."""
+        return self.config_sha256 is not None
 
     def at(self, size: int | None = None) -> dict[str, Any]:
         """Arguments of ``build`` for square images of so many pixels, by default its own, and an averaged last map."""
@@ -110,7 +113,7 @@ def find(name: str, pixels: Pixels | None = None) -> Backbone:
     """Returns a backbone by its name, or makes a record of a ``.keras`` file.
 
     Args:
-        name: a key of :data:`BACKBONES`, or the path of a file.
+        name: a key of ``BACKBONES``, or the path of a file.
         pixels: what the file's network expects; None where a layer of its own scales them.
 
     Raises:
@@ -143,7 +146,7 @@ def _of_file(name: str, path: Path, pixels: Pixels | None, state: tuple[int, ...
         return model if model.input_shape[1:] == tuple(input_shape) else _at_size(model, tuple(input_shape))
 
     last, digest = _last_features(network), networks.config_digest(path)
-    return Backbone(path.name, build, pixels, size, 32, last, has_weights=True, config_sha256=digest)
+    return Backbone(path.name, build, pixels, size, 32, last, config_sha256=digest)
 
 
 def pixels_of(network: keras.Model, name: str, told: Pixels | None) -> Pixels:
@@ -173,9 +176,9 @@ def _scales(network: keras.Model) -> bool:
 
 
 def check(backbone: Backbone, *, layer: str | None = None, input_size: int | None = None) -> None:
-    """Raises UserError where :func:`build` would, for its layer and size, before any weights are at hand."""
+    """Raises UserError where ``build`` would, for its layer and size, before any weights are at hand."""
     size = _size(backbone, input_size)
-    if layer or (input_size and backbone.has_weights):
+    if layer or (input_size and backbone.is_file):
         _values(backbone.build(weights=None, include_top=False, **backbone.at(size)), backbone, layer or backbone.last)
 
 
@@ -198,7 +201,7 @@ def build(
     """Builds a backbone without its top, frozen, up to a layer.
 
     Args:
-        backbone: from :func:`find`.
+        backbone: from ``find``.
         weights: ``imagenet`` downloads Keras' weights; ``random`` draws them from ``seed``; otherwise the path of a
             ``.h5``, ``.weights.h5`` or ``.keras`` file that holds this network, with or without a head, or nested in
             another one. A backbone that is a file has its own.
@@ -213,13 +216,13 @@ def build(
         UserError: ``layer`` is not a layer of the network, or the input is too small for it.
     """
     size = _size(backbone, input_size)
-    if backbone.has_weights and weights not in ("imagenet", "random"):
+    if backbone.is_file and weights not in ("imagenet", "random"):
         raise WeightsError(f"--weights {weights}: the file given as --backbone has weights of its own")
     if weights == "random":
         keras.utils.set_random_seed(seed)
     with hardware.policy(dtype):
         network = backbone.build(weights=None, include_top=False, **backbone.at(size))
-        if not backbone.has_weights and weights != "random":
+        if not backbone.is_file and weights != "random":
             network_files.fill(network, backbone, weights)
         layer = layer or backbone.last
         values = _values(network, backbone, layer)
@@ -230,14 +233,14 @@ def with_head(backbone: Backbone, *, dtype: str = "float32") -> Trunk:
     """Returns a network with its own ImageNet head, frozen: its 1,000 scores stand for transfer values.
 
     Args:
-        backbone: from :func:`find`.
-        dtype: Keras dtype policy of the layers, as for :func:`build`.
+        backbone: from ``find``.
+        dtype: Keras dtype policy of the layers, as for ``build``.
 
     Raises:
         WeightsError: it has not 1,000 scores, or the weights cannot be downloaded.
     """
     with hardware.policy(dtype):
-        if backbone.has_weights:
+        if backbone.is_file:
             network = backbone.build()
         else:
             with hardware.policy("float32"):
@@ -293,7 +296,7 @@ def _trunk(
         description["rounded"] = True  # early values were of pixels that were cut
     if backbone.config_sha256:
         description["config_sha256"] = backbone.config_sha256
-    return Trunk(model, backbone, description, backbone.name if backbone.has_weights else weights)
+    return Trunk(model, backbone, description, backbone.name if backbone.is_file else weights)
 
 
 def _digest(model: keras.Model) -> str:

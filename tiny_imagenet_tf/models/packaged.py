@@ -26,7 +26,7 @@ def network(**options: object) -> keras.Model:
     """Returns the compact Inception with its trained weights: images in -1..1 to 200 scores.
 
     Args:
-        **options: of :func:`compact_inception`; only such as leave its weights what they are.
+        **options: of ``compact_inception``; only such as leave its weights what they are.
 
     Raises:
         UserError: the file is not the one that was packaged.

@@ -26,7 +26,7 @@ _CAFFE_MEANS = (103.939, 116.779, 123.68)  # of blue, green and red, as `keras.a
 def shown(
     size: int, resize: Resize, *, recolour: bool, mix: bool = False, cut: bool = True
 ) -> Callable[[Any, Any], Any]:
-    """Returns :func:`tiny_imagenet_tf.data.views.show` of images and their table, compiled where it draws colours.
+    """Returns ``tiny_imagenet_tf.data.views.show`` of images and their table, compiled where it draws colours.
 
     One for all of the same kind, since each compilation takes a second.
     """
@@ -37,7 +37,7 @@ def shown(
 
 
 class Views(layers.Layer):
-    """Shows a batch of uint8 images as a table of views says; :func:`tiny_imagenet_tf.data.views.show` as a layer.
+    """Shows a batch of uint8 images as a table of views says; ``tiny_imagenet_tf.data.views.show`` as a layer.
 
     Args:
         views: what was drawn.
@@ -145,7 +145,7 @@ def preprocess(view: View, size: int, resize: Resize = "half_pixel", *, ranges: 
 def deployed(
     classifier: keras.Model, view: View = WHOLE, resize: Resize = "half_pixel", *, ranges: bool = True
 ) -> keras.Model:
-    """Returns what is saved: images as :func:`preprocess` takes them to scores, in one view.
+    """Returns what is saved: images as ``preprocess`` takes them to scores, in one view.
 
     An image in no known range has NaN for scores, whatever the network makes of it: a ReLU may turn NaN into 0.
     """
@@ -158,13 +158,13 @@ def deployed(
 
 
 def guarded(shown: Any, scores: Any) -> Any:
-    """Returns the scores of images, NaN where :func:`preprocess` has made an image NaN."""
+    """Returns the scores of images, NaN where ``preprocess`` has made an image NaN."""
     known = ops.logical_not(ops.isnan(shown[:, 0, 0, :1]))
     return ops.where(known, scores, ops.full_like(scores, float("nan")))
 
 
 def is_deployed(model: keras.Model) -> bool:
-    """Whether a model is one of :func:`deployed`'s, whose ``classifier`` can be shown images otherwise."""
+    """Whether a model is one of ``deployed``'s, whose ``classifier`` can be shown images otherwise."""
     layers = {layer.name: layer for layer in model.layers}
     own = all(isinstance(layers.get(name), keras.Model) for name in ("preprocess", "classifier"))
     return own and layers["classifier"].layers[0].name == "pixels"  # others may call their layers so, too

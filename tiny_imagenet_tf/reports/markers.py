@@ -48,7 +48,7 @@ def has(page: Path, name: str) -> bool:
 
 
 def replace(page: Path, name: str, make: Callable[[str], str]) -> None:
-    """Writes what stands between a page's two markers; see :func:`replaced`."""
+    """Writes what stands between a page's two markers; see ``replaced``."""
     new = replaced(page, name, make)
     with replacing(page) as file:
         file.write(new)

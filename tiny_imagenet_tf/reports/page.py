@@ -19,7 +19,7 @@ from tiny_imagenet_tf.runs.files import replacing, sweep
 
 TEMPLATES = Path(__file__).parent / "templates"
 GENERATOR = '<meta name="generator" content="tiny_imagenet_tf">'
-"""By which a page of :func:`write` is known."""
+"""By which a page of ``write`` is known."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Scatter:
         classes: names.
         colours: one a class.
         files: a file name a point.
-        sprite: a thumbnail a point, in order; None without images.
+        sprite: a thumbnail per point, in order; None without images.
         caption: what it shows.
     """
 
@@ -122,11 +122,11 @@ class Gallery:
 
     Attributes:
         files: a file name an image.
-        truths: a label an image.
-        guesses: a label an image.
+        truths: a label per image.
+        guesses: a label per image.
         probabilities: of the guesses.
         classes: names by label.
-        sprite: a thumbnail an image, in order; None without images.
+        sprite: a thumbnail per image, in order; None without images.
         caption: what is shown, and what is left out.
     """
 
@@ -164,7 +164,7 @@ class Section:
 
 
 def check_ours(option: str, folder: Path) -> None:
-    """Raises UserError where :func:`write` would put its pages in the place of somebody's; ``option`` names it."""
+    """Raises UserError where ``write`` would put its pages in the place of somebody's; ``option`` names it."""
     page = folder / "index.html"
     ours = page.is_file() and GENERATOR in page.read_text(encoding="utf-8", errors="replace")
     if not ours and any((folder / name).exists() for name in ("index.html", "tables.md", "figures")):
@@ -174,7 +174,7 @@ def check_ours(option: str, folder: Path) -> None:
 
 
 def write(folder: Path, title: str, sections: Sequence[Section]) -> Path:
-    """Writes ``index.html``, a file a figure below ``folder/figures``, and all tables as Markdown in ``tables.md``.
+    """Writes ``index.html``, a file per figure below ``folder/figures``, and all tables as Markdown in ``tables.md``.
 
     Returns:
         The page's path.

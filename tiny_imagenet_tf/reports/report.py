@@ -1,4 +1,4 @@
-"""Puts a report together: run directories in, one page and a file a figure out."""
+"""Puts a report together: run directories in, one page and a file per figure out."""
 
 import sys
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ def write(
         network_sizes: parameters by network name, for Le & Yang's Table 1.
         source: where the images are; default: where the first run had them.
         data_dir: of prepared datasets; default: the first run's.
-        docs: a Markdown page whose figures and tables are then written, too; see :mod:`markers`.
+        docs: a Markdown page whose figures and tables are then written, too; see ``markers``.
 
     Returns:
         The page's path.

@@ -51,7 +51,7 @@ def all_tables(results: Sequence[Record], network_sizes: dict[str, int]) -> tupl
     """The four tables, and a fifth where a run belongs to no row of the papers.
 
     Args:
-        results: records as :mod:`~tiny_imagenet_tf.runs.records` writes them.
+        results: records as ``tiny_imagenet_tf.runs.records`` writes them.
         network_sizes: parameters of each network by name, counted from the built model.
     """
     tables = (
@@ -195,7 +195,7 @@ def _augmented(summary: Summary) -> str:
 
 
 def notes_of_runs(said: dict[str, list[str]]) -> tuple[str, ...]:
-    """Returns a note a run; what all of several runs say stands first, once, and what some say alike is one note.
+    """Returns a note per run; what all of several runs say stands first, once, and what some say alike is one note.
 
     Args:
         said: name of a run to what must be said of it.

@@ -44,7 +44,7 @@ class Images:
 
     @classmethod
     def open(cls, source: Path | None, data_dir: Path | None) -> "Images":
-        """Opens the dataset as :func:`tiny_imagenet_tf.data.splits.prepare` does, but downloads nothing.
+        """Opens the dataset as ``tiny_imagenet_tf.data.splits.prepare`` does, but downloads nothing.
 
         Raises:
             DatasetError: it is not there.

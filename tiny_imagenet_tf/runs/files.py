@@ -263,7 +263,7 @@ def read_text(path: Path) -> str:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Returns the lines of a text file; see :func:`read_text`."""
+    """Returns the lines of a text file; see ``read_text``."""
     return read_text(path).splitlines()
 
 
@@ -426,7 +426,7 @@ class Shares:
             self._file = path.open("a+b")
 
     def take(self, part: int, *, wait: bool = False) -> bool:
-        """Whether a part is now this process' own; one of another process may be waited for."""
+        """Whether a part is now this process's own; one of another process may be waited for."""
         try:
             fcntl.lockf(self._file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB), 1, part)
         except OSError as error:

@@ -78,7 +78,7 @@ def write(folder: Path, record: Record) -> Path:
     """Writes one record to ``folder/<name>.json``, of a path only its last part, and returns that file's path.
 
     Raises:
-        UserError: see :func:`merged`.
+        UserError: see ``merged``.
     """
     merged(folder, record)
     folder.mkdir(parents=True, exist_ok=True)

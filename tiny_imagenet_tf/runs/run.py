@@ -2,14 +2,14 @@
 
     config.json        the recipe's options
     environment.json   commit, versions, device, command, and what the recipe adds (seed, digests, precision)
-    metrics.jsonl      a row a measurement, see below
-    summary.json       the figures that are reported, written last (:mod:`~tiny_imagenet_tf.runs.summary`)
+    metrics.jsonl      a row per measurement, see below
+    summary.json       the figures that are reported, written last (``tiny_imagenet_tf.runs.summary``)
     predictions-validation.npz    file_names, labels, wnids, probabilities (n, classes) float32
     predictions-test.txt          image id and wnid a line, as the challenge takes them
     features-validation.npz       of some recipes: file_names, labels, wnids, features (n, width)
     checkpoint.npz     the whole state of training
     best.keras         of transfer learning: the classifier on raw images
-    snapshots/         (:mod:`~tiny_imagenet_tf.runs.snapshots`)
+    snapshots/         (``tiny_imagenet_tf.runs.snapshots``)
     report/
     .lock              held by the process that trains it
 
@@ -315,7 +315,7 @@ class Run:
         return Snapshots.exist(self.path / "snapshots")
 
     def snapshots(self, wnids: Sequence[str] | None = None, limit: int | None = None) -> Snapshots:
-        """Returns the run's snapshots; see :class:`~tiny_imagenet_tf.runs.snapshots.Snapshots`."""
+        """Returns the run's snapshots; see ``tiny_imagenet_tf.runs.snapshots.Snapshots``."""
         return Snapshots(self.path / "snapshots", wnids, limit)
 
     def write_environment(self, **more: Any) -> None:

@@ -116,7 +116,7 @@ class Snapshots:
         """The sha256 of the best network's file.
 
         Raises:
-            UserError: as :attr:`best_path`.
+            UserError: as ``best_path``.
         """
         return sha256(self.best_path)
 

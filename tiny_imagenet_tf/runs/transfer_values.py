@@ -4,7 +4,7 @@
                                shard-00000.npy        (rows, width) float16
                                shard-00000.json       its sha256, and the seconds it took to extract
 
-                               .lock                  a byte a shard, locked by the process that extracts it
+                               .lock                  a byte per shard, locked by the process that extracts it
 
 The key holds everything that changes the values. A shard is written to a temporary name and renamed, its
 checksum last, so a shard with a checksum is whole.

@@ -123,7 +123,7 @@ def _space(options: SearchOptions) -> dict[str, Any]:
 
 
 _NOT_ALWAYS = {"weights_sha256", "config_sha256", "quantized_sha256", "openvino", "seed", "augmented_views"}
-"""Of what a search is known by: what early ones lack, or ones without augmented views, or of another precision."""
+"""Keys that a stored search may lack: it is an early one, has no augmented views, or has another precision."""
 
 
 def _check_same(options: SearchOptions, data: Data, digests: dict[str, str]) -> None:

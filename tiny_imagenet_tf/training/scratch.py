@@ -91,7 +91,7 @@ class Scratch:
         announced: bool = True,
         callbacks: Sequence[keras.callbacks.Callback] = (),
     ) -> Clock:
-        """Fits it; see :func:`~tiny_imagenet_tf.experiments.fit.fit`."""
+        """Fits it; see ``tiny_imagenet_tf.experiments.fit.fit``."""
         experiment, options = self.experiment, self.experiment.options
         predictor = Predictor(self.classifier, of_whole=self.views.size == IMAGE_SIZE)
         saved = preprocess.deployed(self.classifier, predictor.views()[0])
@@ -149,7 +149,7 @@ class Scratch:
             self.experiment.run.write_features(validation, self.best.features(validation, view))
 
     def report(self, clock: Clock, **more: Any) -> None:
-        """Reports the best snapshot; see :meth:`Experiment.report`."""
+        """Reports the best snapshot; see ``Experiment.report``."""
         drawn = None if self.views == PLAIN else dataclasses.asdict(self.views)
         shown = Training(views=self.views.description, drawn=drawn)
         with self._measured_where_trained():

@@ -13,7 +13,7 @@ def shallow(architecture: str) -> str:
     layers can move only if their input keeps its shape, so every stage keeps a convolution, and its pool.
 
     Args:
-        architecture: in the words of :mod:`tiny_imagenet_tf.models.convnets`.
+        architecture: in the words of ``tiny_imagenet_tf.models.convnets``.
 
     Example:
         ``conv3-64 conv3-64 maxpool fc-1024 dropout`` becomes ``conv3-64 maxpool fc-1024 dropout``.

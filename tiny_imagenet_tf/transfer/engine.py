@@ -52,7 +52,7 @@ class Engine:
     """A frozen trunk, ready to be shown images.
 
     Attributes:
-        trunk: built with :func:`trunk_dtype`.
+        trunk: built with ``trunk_dtype``.
         precision: of the arithmetic inside; the values come out in float32.
         resize: sampling.
         network: the trunk as OpenVINO runs it; None for TensorFlow or JAX.

@@ -180,7 +180,7 @@ def _notes(trunk: Trunk, experiment: Experiment) -> list[str]:
     notes = ["transfer values in int8"] if experiment.precision == "int8" else []
     if trunk.label == "random":
         return [*notes, "the backbone's weights are random"]
-    if trunk.label == "imagenet" or trunk.backbone.has_weights:
+    if trunk.label == "imagenet" or trunk.backbone.is_file:
         return notes
     return [*notes, f"the backbone's weights are {trunk.label}, not Keras' imagenet"]
 

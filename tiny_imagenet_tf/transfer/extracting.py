@@ -48,7 +48,7 @@ class Work:
                 self.extraction.make_alone(shard, bar)
 
     def missing(self) -> list[list[tuple[int, int]]]:
-        """Returns of each part, in the form that :meth:`do` takes, the shards that are not written."""
+        """Returns of each part, in the form that ``do`` takes, the shards that are not written."""
         stores = [[self.extraction.store(split, each) for each in shown] for split, shown in self.parts]
         return [[(view, each) for view, store in enumerate(part) for each in store.missing] for part in stores]
 
@@ -117,6 +117,6 @@ class _Actor:
         self._work = Work.of(options)
 
     def do(self, part: int, shards: Sequence[tuple[int, int]]) -> int:
-        """Extracts some shards, and returns how many; see :meth:`Work.do`."""
+        """Extracts some shards, and returns how many; see ``Work.do``."""
         self._work.do(part, shards)
         return len(shards)

@@ -60,12 +60,12 @@ class Extraction:
         return open_store(self.root, key, len(split))
 
     def fill(self, split: Split, shown: Sequence[View | DrawnView]) -> list[Store]:
-        """Fills the stores of some views of a split, and returns them; see :meth:`fill_all`."""
+        """Fills the stores of some views of a split, and returns them; see ``fill_all``."""
         (stores,) = self.fill_all([(split, shown)])
         return stores
 
     def fill_all(self, parts: Sequence[tuple[Split, Sequence[View | DrawnView]]]) -> list[list[Store]]:
-        """Extracts what the stores of several splits and their views still lack, and returns them, a list a split.
+        """Extracts what the stores of several splits and their views still lack, and returns them, a list per split.
 
         Interrupted, it loses at most the shards it was working on. Several processes share the work: each takes what is
         free, of all stores, and only then waits for what others are at work on.

@@ -113,10 +113,10 @@ def split(trunk: Trunk, place: int) -> tuple[Trunk, keras.Model]:
 
     Args:
         trunk: frozen.
-        place: from :func:`place_of_cut`.
+        place: from ``place_of_cut``.
 
     Returns:
-        The frozen part, images to its last map, one row an image; and the part that learns, those rows to the values.
+        The frozen part, images to its last map, one row per image; and the part that learns, those rows to the values.
     """
     cut = trunk.model.layers[place].output
     flat = keras.layers.Reshape((math.prod(cut.shape[1:]),), dtype="float32", name="maps")(cut)

@@ -94,7 +94,7 @@ def training_stores(
     """Passes every training image through the frozen trunk, once a view, or takes what is stored.
 
     Returns:
-        A store a view; and of each view its values (n, width) with the training rows (n,) that they are of. The whole
+        A store per view; and of each view its values (n, width) with the training rows (n,) that they are of. The whole
         images come first.
     """
     parts = training_parts(options, data)

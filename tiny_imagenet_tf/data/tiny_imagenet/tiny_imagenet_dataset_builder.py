@@ -33,7 +33,7 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=_AGAIN):
     which holds shares of the image as floats: screening by boxes compares the very pixels that were annotated, and has
     to tell an image without a box.
 
-    The labels' names are the wnids; :func:`classes` names them in words. Both are known before anything is prepared.
+    The labels' names are the wnids; ``classes`` names them in words. Both are known before anything is prepared.
 
     ``info.metadata`` holds ``wnids`` (the classes), ``listed`` (the same in the order of wnids.txt), ``words`` (wnid to
     human-readable names), ``digests`` (split to sha256), ``grayscale`` (split to count), ``missing`` (annotated files

@@ -54,7 +54,7 @@ def about_clusters(shares: np.ndarray, names: list[str]) -> Table:
     """The claims about the clusters of Fig. 11, measured before t-SNE.
 
     Args:
-        shares: float (classes, classes), from :func:`~tiny_imagenet_tf.reports.analysis.embedding.neighbour_shares`.
+        shares: float (classes, classes), from ``tiny_imagenet_tf.reports.analysis.embedding.neighbour_shares``.
         names: of the classes.
     """
 

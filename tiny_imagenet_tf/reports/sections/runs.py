@@ -16,7 +16,7 @@ from tiny_imagenet_tf.runs.records import Record
 
 
 def key_figures(subjects: list[Subject]) -> Section:
-    """A column a run: accuracy with its interval, calibration, and what was used; no row that is empty in all."""
+    """A column per run: accuracy with its interval, calibration, and what was used; no row that is empty in all."""
     columns = [_key_figures(subject) for subject in subjects]
     told = {field: [column[field] for column in columns] for field in columns[0]}
     rows = tuple((field, *cells) for field, cells in told.items() if set(cells) != {NOTHING})
