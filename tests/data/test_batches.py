@@ -1,5 +1,8 @@
 """The steps of a run: every image once an epoch, the same from any step on."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -126,3 +129,22 @@ def test_no_pass_waits_for_the_thread_that_tunes_it(train):
         ),
     ]
     assert all(each.options().autotune.enabled is False for each in datasets)
+
+
+def test_the_pipeline_of_the_readme_trains(downloaded):
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (code,) = [each for each in re.findall(r"^```python\n(.*?)^```", text, re.M | re.S) if "ImageBatches(" in each]
+    smaller = {
+        "prepare()": "prepare(None, downloaded)",
+        "compact_inception()": "compact_inception(classes=4, width_multiplier=0.1)",
+        "batch_size=100": "batch_size=4",
+        "dataset(0, 3000)": "dataset(0, 6)",
+        "epochs=3": "epochs=1",
+        "steps_per_epoch=1000": "steps_per_epoch=6",
+    }
+    for shown, here in smaller.items():
+        assert code.count(shown) == 1, shown
+        code = code.replace(shown, here)
+    names = {"downloaded": downloaded}
+    exec(code, names)
+    assert names["model"].history.history["accuracy"] and names["network"].output_shape == (None, 4)
