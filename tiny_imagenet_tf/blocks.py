@@ -16,7 +16,7 @@ All blocks take the same options:
 There are no custom objects: a model made of blocks saves and loads with plain Keras.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, Literal, Required, TypedDict, Unpack
 
@@ -275,7 +275,7 @@ class _Block:
         x = layers.BatchNormalization(self.channel_axis, momentum=self.momentum, scale=self.scale, name=f"{name}_bn")(x)
         return layers.Activation("relu", name=name)(x)
 
-    def chain(self, x: Tensor, branch: str, convolutions: Sequence[Convolution], **last: Any) -> Tensor:
+    def chain(self, x: Tensor, branch: str, convolutions: Iterable[Convolution], **last: Any) -> Tensor:
         """Convolutions one after the other; the last one has strides and padding."""
         convolutions = list(convolutions)
         if not convolutions or any(len(convolution) != 2 for convolution in convolutions):

@@ -54,10 +54,13 @@ def command(
         config: a dataclass; its fields become options, in groups by the ``GROUP`` of the class that has them, and
             their comments the help. Its ``starting_point``, if it has one, turns the command line into the config of
             what is not named there. Its ``look_first``, if it has one, says what is wrong before anything is loaded.
-            Where it has a ``precision``, or ``COMPUTES`` is true, the first line names the device.
+            Where it has a ``precision``, or ``COMPUTES`` is true, the first line names the device, by ``devices``,
+            ``FROZEN`` and the run of ``resume`` if it has them. ``distributed`` (with ``seed``) joins the other
+            processes first; ``ray`` shares the GPUs; after a ``demo`` its run is reported, and the command for real
+            images is shown, with ``REAL`` added to it.
         run: called with the config.
         description: heads ``--help``.
-        arguments: the command line; default: the process'.
+        arguments: the command line; default: the process's own.
         program: its name, for ``--help``.
     """
     arguments = sys.argv[1:] if arguments is None else arguments

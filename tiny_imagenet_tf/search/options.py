@@ -14,6 +14,14 @@ from tiny_imagenet_tf.runs.files import check_folder
 from tiny_imagenet_tf.transfer.options import ClusterOptions
 
 Span = tuple[float, float]
+SPANS = {
+    "learning_rate": "learning_rates",
+    "learning_rate_decay_per_epoch": "learning_rate_decays",
+    "weight_decay": "weight_decays",
+    "dropout_keep": "dropout_keeps",
+    "label_smoothing": "label_smoothings",
+}
+"""Each hyper-parameter, by the name of the recipes' option, and the option here that says from where to where."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,14 +86,11 @@ class SearchOptions(ClusterOptions):
             self.refuse(("holdout",), "--folds holds every image out once")
         for name, (low, high) in self.spans.items():
             may_be_0 = name == "label_smoothing" or (name == "weight_decay" and low == high)
-            least = "at least 0" if may_be_0 else "above 0"
-            if not (0 <= low <= high < math.inf) or (low == 0 and least == "above 0"):
-                raise UserError(
-                    f"{flag(name).removesuffix('-per-epoch')}s {low} {high}: give the lowest value, then the highest, "
-                    f"both {least}"
-                )
+            if not (0 <= low <= high < math.inf) or (low == 0 and not may_be_0):
+                both = "both at least 0" if may_be_0 else "both above 0"
+                raise UserError(f"{flag(SPANS[name])} {low} {high}: give the lowest value, then the highest, {both}")
             for value in (low, high):
-                AMOUNT.check(f"{name.removesuffix('_per_epoch')}s", value)
+                AMOUNT.check(SPANS[name], value)
         if self.spans["dropout_keep"][1] > 1 or self.spans["label_smoothing"][1] >= 1:
             raise UserError("--dropout-keeps must be at most 1, --label-smoothings below 1")
 
