@@ -12,6 +12,7 @@ import tensorflow as tf
 from tiny_imagenet_tf.data import views
 from tiny_imagenet_tf.data.views import (
     LE_YANG,
+    LE_YANG_ANYWHERE,
     LE_YANG_TEN_CROP,
     MILANI,
     MILANI_TEN_CROP,
@@ -121,6 +122,14 @@ def test_brightness_and_contrast_fill_their_ranges_and_mixed_shares_theirs():
     assert mixed.mean() == pytest.approx(0.5, abs=0.03) and ((mixed < 0.1) | (mixed > 0.9)).mean() > 0.6
 
 
+def test_crops_at_any_place_are_whole_pixels_inside_the_image_and_evenly_spread():
+    table = LE_YANG_ANYWHERE.table(20_000, 0)
+    assert (table[:, 2] == 56).all() and LE_YANG_ANYWHERE.size == 56 and LE_YANG_ANYWHERE.cuts
+    places, counts = np.unique(table[:, :2], axis=0, return_counts=True)
+    assert places.tolist() == [[top, left] for top in range(9) for left in range(9)]
+    assert np.abs(counts - 20_000 / 81).max() < 5 * np.sqrt(20_000 / 81)
+
+
 def test_what_is_drawn_of_an_image_is_drawn_apart():
     names, table = [0, 1, 2, 4, 5], MILANI_TRANSFER.table(5000, 1)
     between = np.corrcoef(table[:, names].T)
@@ -163,6 +172,7 @@ def test_descriptions_in_words():
     assert PLAIN.description == "whole image"
     assert MILANI.description == "whole image, random mirror image, random brightness and contrast"
     assert LE_YANG.description == "one of 5 56x56 crops, random mirror image"
+    assert LE_YANG_ANYWHERE.description == "a 56x56 crop at any place, random mirror image"
     assert MILANI_TRANSFER.description == "whole image or one of 4 56x56 crops, random brightness and contrast"
     assert RandomViews.from_json(json.loads(json.dumps(LE_YANG.__dict__))) == LE_YANG
 

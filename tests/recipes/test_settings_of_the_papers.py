@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tiny_imagenet_tf import published
-from tiny_imagenet_tf.data.views import LE_YANG, MILANI, PLAIN
+from tiny_imagenet_tf.data.views import LE_YANG, LE_YANG_ANYWHERE, MILANI, PLAIN
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments.clock import Clock
 from tiny_imagenet_tf.hardware import Placement
@@ -121,6 +121,13 @@ def test_the_convnets_recipe(recipe, begun, monkeypatch, number):
     (plateau,) = options["callbacks"]
     assert plateau.schedule(0, 0.0) == pytest.approx(float(optimizer.learning_rate), rel=1e-6)
     assert begun.study.row == f"le_yang/model_{number}" and begun.options.departures == ""
+
+
+def test_random_crops_may_be_at_any_place(recipe, begun):
+    convnets = recipe("convnets")
+    convnets.main(convnets.Config(model=1, training_crops="anywhere"))
+    ((training, _),) = begun.trained
+    assert training.views == LE_YANG_ANYWHERE and begun.options.departures == "--training-crops anywhere"
 
 
 def test_a_deep_network_begins_with_what_a_shallow_one_learned(recipe, begun, monkeypatch):

@@ -74,6 +74,7 @@ class RandomViews:
             mean, both clipped to 0..255. Milani gives no ranges: the module's are assumptions.
         mixup: alpha of the Beta distribution that mixes an image, and its label, with another of its batch
             (Zhang et al. 2018); 0 mixes nothing.
+        anywhere: the window is moved to a random place, any as likely as another.
         least_area: of a square anywhere within the window, which is shown instead; its share of the window's area is
             drawn between this and 1 (Szegedy et al. 2015, there with other aspects, too). At 1, the window.
     """
@@ -83,6 +84,7 @@ class RandomViews:
     brightness_contrast: bool = False
     mixup: float = 0.0
     least_area: float = 1.0
+    anywhere: bool = False
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> "RandomViews":
@@ -114,7 +116,9 @@ class RandomViews:
         """What the images are, in words."""
         crops = [window for window in self.windows if window != "whole"]
         whole = "whole image" if len(crops) < len(self.windows) else ""
-        cut = f"one of {len(crops)} {CROP_SIZE}x{CROP_SIZE} crops" if crops else ""
+        size = f"{CROP_SIZE}x{CROP_SIZE}"
+        cut = f"one of {len(crops)} {size} crops" if crops else ""
+        cut = f"a {size} crop at any place" if self.anywhere else cut
         parts = [" or ".join(part for part in (whole, cut) if part)]
         parts[0] += f", {self.least_area:.0%} to all of it" if self.least_area < 1 else ""
         parts += ["random mirror image"] if self.mirror else []
@@ -142,6 +146,8 @@ class RandomViews:
             size = table[:, 2] * np.sqrt(self.least_area + (1 - self.least_area) * area)
             table[:, :2] += np.stack(places, axis=1) * (table[:, 2] - size)[:, None]
             table[:, 2] = size
+        if self.anywhere:
+            table[:, :2] = random.integers(IMAGE_SIZE - table[:, 2:3].astype(int) + 1, size=(images, 2))
         return table
 
 
@@ -177,6 +183,8 @@ MILANI_TRANSFER = RandomViews(("whole", *CORNERS), brightness_contrast=True)
 """Milani section 4.2, v3; the odds of the five windows are not given."""
 LE_YANG = RandomViews((*CORNERS, "center"), mirror=True)
 """Le & Yang section 4.2.1: one of ten, the five crops and their mirror images."""
+LE_YANG_ANYWHERE = RandomViews(("center",), mirror=True, anywhere=True)
+"""The same section's "random crops", read as crops at any place."""
 
 
 def describe(view: View | DrawnView) -> dict[str, Any]:
@@ -184,8 +192,9 @@ def describe(view: View | DrawnView) -> dict[str, Any]:
     described = {"view": type(view).__name__, **dataclasses.asdict(view)}
     if isinstance(view, DrawnView):
         described |= {"brightness_delta": BRIGHTNESS_DELTA, "contrast_range": CONTRAST_RANGE}
-        if view.views.least_area == 1:
-            del described["views"]["least_area"]  # what was stored before there was a choice is still found
+        for name in ("least_area", "anywhere"):  # what was stored before there was a choice is still found
+            if getattr(view.views, name) == getattr(PLAIN, name):
+                del described["views"][name]
     return described
 
 

@@ -4,7 +4,7 @@ from functools import partial
 
 import keras
 
-from tiny_imagenet_tf.data.views import LE_YANG, View
+from tiny_imagenet_tf.data.views import LE_YANG, LE_YANG_ANYWHERE, View
 from tiny_imagenet_tf.experiments import losses
 from tiny_imagenet_tf.experiments.experiment import Experiment, begin
 from tiny_imagenet_tf.experiments.options import Study
@@ -24,6 +24,7 @@ def run(options: ConvnetOptions) -> Run:
         printed = options.stated.learning_rate / (experiment.classes - 1 if options.loss == "svm" else 1)
         rate = (options.learning_rate or printed) * options.rate_factor
         decay = losses.l2_coefficient(options.decay, options.weight_decay_convention)
+        crops = {"five": LE_YANG, "anywhere": LE_YANG_ANYWHERE}[options.training_crops]
         network = partial(convnet, classes=experiment.classes, activation=options.nonlinearity, weight_decay=decay)
 
         def training(part: Experiment, architecture: str) -> Scratch:
@@ -31,7 +32,7 @@ def run(options: ConvnetOptions) -> Run:
             return Scratch.compiled(
                 part,
                 partial(network, architecture),
-                LE_YANG,
+                crops,
                 lambda _: keras.optimizers.SGD(rate, options.momentum),
                 loss,
             )

@@ -269,6 +269,9 @@ class ConvnetOptions(ScratchOptions):
     """Leave out training images whose object a crop can lose (section 5.2.1). Default: for models 5 to 9."""
     no_screen: Flag = option(False)
     """Train on all images."""
+    training_crops: Literal["five", "anywhere"] = option("five")
+    """56x56 crops in training, mirrored half of the time: corners and centre, or at any place. Paper: section 4.2.1
+    says both."""
     loss: Literal["softmax", "svm"] = option("softmax")
     """Multinomial logistic, or multiclass SVM (section 4.1). Paper: its nine results are softmax's."""
     staged: Literal["deep", "always", "never"] = option("deep")
