@@ -69,7 +69,7 @@ def rows(train: int, tested: int) -> Iterator[tuple[str, float, float]]:
         yield f"Model {number}, 40 epochs{label}", 40 * train * flop[number] / (step * compact), gpu
 
 
-def told(seconds: float) -> str:
+def words(seconds: float) -> str:
     """Returns a time with two digits; below half a minute starting takes longer."""
     for name, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 1.5 * length:
@@ -83,7 +83,7 @@ def section() -> str:
     for images, sizes in SETS.items():
         lines = []
         for name, cores, gpu in rows(*sizes):
-            cells = [told(cores), *(NOTHING if name == ALONE and count > 1 else told(gpu / count) for count in GPUS)]
+            cells = [words(cores), *(NOTHING if name == ALONE and count > 1 else words(gpu / count) for count in GPUS)]
             lines.append((name, *cells))
         tables.append(grid((images, "2 cores", *(f"{count} GPU{'s' * (count > 1)}" for count in GPUS)), lines))
     return "\n\n".join(tables)

@@ -65,7 +65,7 @@ def flow() -> Figure:
     axes = figure.subplots()
     axes.set(xlim=(-0.1, len(STEPS)), ylim=(0, 1))
     axes.axis("off")
-    for at, (name, told) in enumerate(STEPS):
+    for at, (name, words) in enumerate(STEPS):
         colour = BLUE if name == TRAINED else GREY
         axes.add_patch(
             FancyBboxPatch(
@@ -73,7 +73,7 @@ def flow() -> Figure:
             )
         )
         axes.text(at + 0.4, 0.58, name, ha="center", va="center", fontsize=8, fontweight="bold", color=INK)
-        axes.text(at + 0.4, 0.39, told, ha="center", va="center", fontsize=6.5, color=colour)
+        axes.text(at + 0.4, 0.39, words, ha="center", va="center", fontsize=6.5, color=colour)
         if at:
             axes.annotate("", (at - 0.02, 0.5), (at - 0.18, 0.5), arrowprops={"arrowstyle": "->", "color": GREY})
     return figure

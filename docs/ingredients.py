@@ -92,8 +92,8 @@ def section(stored: dict) -> str:
     rows = [(f"{first['epochs']:g} epochs at 32 pixels, all else the defaults", f"{first['top1']:.2%}", "", "", "", "")]
     for each in others:
         points = f"{100 * (each['top1'] - first['top1']):+.2f} points"
-        told = (f"{each['gained']}", f"{each['lost']}", p_in_words(each["p"]))
-        rows.append((f"`{each['changed']}`", f"{each['top1']:.2%}", points, *told))
+        cells = (f"{each['gained']}", f"{each['lost']}", p_in_words(each["p"]))
+        rows.append((f"`{each['changed']}`", f"{each['top1']:.2%}", points, *cells))
     return grid(("", "top-1 of val", "against the first", "gained", "lost", "p"), rows)
 
 

@@ -76,8 +76,8 @@ def pairs(backbone: str, runs: Sequence[Run]) -> list[dict]:
         found.append(
             {
                 "backbone": backbone,
-                "lower": {"variant": variant(lower), "top1": both.accuracies[0], **told(lower)},
-                "higher": {"variant": variant(higher), "top1": both.accuracies[1], **told(higher)},
+                "lower": {"variant": variant(lower), "top1": both.accuracies[0], **facts(lower)},
+                "higher": {"variant": variant(higher), "top1": both.accuracies[1], **facts(higher)},
                 "images": both.images,
                 "gained": both.only_second,
                 "lost": both.only_first,
@@ -87,7 +87,7 @@ def pairs(backbone: str, runs: Sequence[Run]) -> list[dict]:
     return found
 
 
-def told(run: Run) -> dict[str, str | None]:
+def facts(run: Run) -> dict[str, str | None]:
     """Returns what a run was started with."""
     return {name: run.environment[name] for name in ("command", "commit", "device")}
 

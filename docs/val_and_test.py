@@ -181,10 +181,10 @@ def section(found: dict) -> str:
         form = ".3f" if name == "mean" else ".2%"
         what = "similarity to the nearest training image" if name == "mean" else f"images whose nearest is {name}"
         near.append((what, *(f"{found['nearest'][each][name]:{form}}" for each in NAMES), ""))
-    told = found["told apart"]
-    errors = (told["accuracy"] - 0.5) / told["standard_error"]
+    guessed = found["told apart"]
+    errors = (guessed["accuracy"] - 0.5) / guessed["standard_error"]
     near.append(
-        (f"told apart, {told['images']:,} images; chance is 50%", f"{told['accuracy']:.1%}", "", f"{errors:+.1f}")
+        (f"told apart, {guessed['images']:,} images; chance is 50%", f"{guessed['accuracy']:.1%}", "", f"{errors:+.1f}")
     )
     runs = []
     for run in found["runs"]:

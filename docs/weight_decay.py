@@ -37,8 +37,8 @@ def section() -> str:
         for row in metrics:
             if row["epoch"] == int(row["epoch"]):
                 shown = (row["accuracy"], row["val_accuracy"], row.get(curves.REESTIMATED))
-                told = (NOTHING if each is None else f"{each:.1%}" for each in shown)
-                rows.append((words, f"{row['epoch']:g}", *told))
+                cells = (NOTHING if each is None else f"{each:.1%}" for each in shown)
+                rows.append((words, f"{row['epoch']:g}", *cells))
     return grid(("0.08 read as", "epoch", "training", "val", "val, statistics anew"), rows)
 
 

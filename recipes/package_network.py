@@ -69,7 +69,7 @@ def main(config: Config) -> dict:
     known = packaged.figures() if member.run is None else _origin(member.run, member.path.name)
     origin = {name: known[name] for name in ORIGIN}
 
-    def told() -> dict:
+    def describe() -> dict:
         answers, made = network.probabilities(validation), describe_environment()
         figures = {f"top{k}": top_k_accuracy(answers, validation.labels, k) for k in (1, 5)}
         figures["loss"] = negative_log_likelihood(answers, validation.labels)
@@ -77,7 +77,7 @@ def main(config: Config) -> dict:
         return {"validation": {"images": len(validation), **figures}, "packaged": packaged_at, **origin}
 
     with Reestimation(network.behind_views).of_images(train, network.views()[0], origin["config"]["batch_size"]):
-        packaged.write(network.classifier, member.classes(network), told)
+        packaged.write(network.classifier, member.classes(network), describe)
     found = packaged.figures()
     if PAGE.parent.is_dir():
         with replacing(PAGE) as file:

@@ -88,9 +88,9 @@ def main(config: Config) -> list[dict]:
             continue
         named.append(each)
         print(f"{each['file']} ({each['width']}x{each['height']})")
-        width = max(len(told["wnid"]) for told in each["answers"])
-        for told in each["answers"]:
-            print(f"  {told['probability']:6.1%}  {told['wnid']:{width}}  {told['name']}")
+        width = max(len(answer["wnid"]) for answer in each["answers"])
+        for answer in each["answers"]:
+            print(f"  {answer['probability']:6.1%}  {answer['wnid']:{width}}  {answer['name']}")
     if not named:
         raise UserError("none of the pictures can be read")
     for path, form in ((config.csv, naming.as_csv), (config.json, naming.as_json)):

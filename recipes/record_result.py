@@ -77,8 +77,8 @@ def main(config: Config) -> None:
         pages = [page for page in config.pages if asked_for or (page.exists() and markers.has(page, "results"))]
         parts = [(page, "results", lambda asked: tables.section(asked, found, sizes)) for page in pages]
         own = OWN and config.results.resolve() == Config.results.resolve()
-        if told := config.claims or (ROOT / "docs" / "claims.toml" if own else None):
-            parts.append((told.with_suffix(".md"), "claims", lambda _: claims.section(told, found, config.results)))
+        if known := config.claims or (ROOT / "docs" / "claims.toml" if own else None):
+            parts.append((known.with_suffix(".md"), "claims", lambda _: claims.section(known, found, config.results)))
         written: dict[Path, bytes] = {}
         for page, name, make in parts if config.tables else ():
             written[page] = markers.replaced(page, name, make, written.get(page))

@@ -53,8 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         name = " ".join(arguments[:words])
         if name in COMMANDS:
             recipe = importlib.import_module(f"tiny_imagenet_tf.recipes.{COMMANDS[name]}")
-            told = _as_commands(recipe.__doc__)
-            command(recipe.Config, recipe.main, told, arguments[words:], f"tiny-imagenet {name}")
+            description = _as_commands(recipe.__doc__)
+            command(recipe.Config, recipe.main, description, arguments[words:], f"tiny-imagenet {name}")
             return
     if arguments and arguments[0] == "--version":
         print(f"tiny_imagenet_tf {tiny_imagenet_tf.__version__}")

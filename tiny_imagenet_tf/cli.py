@@ -195,15 +195,15 @@ def _with_homes(config: Config) -> Config:
 
 def _of_this_machine(option: str, path: Path) -> Path:
     name = str(path).encode(errors="backslashreplace").decode()
-    told = f"--{option.replace('_', '-')} {name}"
+    named = f"--{option.replace('_', '-')} {name}"
     if name != str(path):
-        raise UserError(f"{told}: its name is not UTF-8; rename it")
+        raise UserError(f"{named}: its name is not UTF-8; rename it")
     if re.match(r"[A-Za-z][\w+.-]+:/", name):
-        raise UserError(f"{told}: must be of this machine; copy it here first")
+        raise UserError(f"{named}: must be of this machine; copy it here first")
     try:
         path.expanduser().resolve().exists()
     except (RuntimeError, OSError, ValueError) as error:  # nobody's home, links in a ring, too long a name
-        raise UserError(f"{told}: {error}") from error
+        raise UserError(f"{named}: {error}") from error
     return path.expanduser()
 
 
@@ -249,7 +249,7 @@ def _load_quietly() -> None:
     Raises:
         UserError: Keras is told, by KERAS_BACKEND or keras.json, to take a backend that is not installed.
     """
-    told = "KERAS_BACKEND, or keras.json"
+    where = "KERAS_BACKEND, or keras.json"
     try:
         with quietly():
             import tensorflow as tf
@@ -259,9 +259,9 @@ def _load_quietly() -> None:
     except (ImportError, ValueError) as error:
         if isinstance(error, ImportError) and "tensorflow" in str(error):
             raise
-        raise UserError(f"{told}: the Keras backend could not be loaded ({error})") from error
+        raise UserError(f"{where}: the Keras backend could not be loaded ({error})") from error
     if keras.backend.backend() not in ("tensorflow", "jax"):
-        raise UserError(f"{told}: {keras.backend.backend()}; supported are tensorflow and jax")
+        raise UserError(f"{where}: {keras.backend.backend()}; supported are tensorflow and jax")
     tf.get_logger().setLevel("ERROR")  # or it counts the graphs that it traces, one a view
     keras.config.set_image_data_format("channels_last")  # of the images, whatever keras.json says
     keras.config.set_floatx("float32")

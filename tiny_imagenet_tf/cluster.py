@@ -55,13 +55,13 @@ def actors(address: str, cores: int, most: int, kind: type, *arguments: Any) -> 
         place = (os.getcwd(), None if gpus else cores)
         yield [actor.remote(*place, *arguments) for _ in range(min(room, most))]
     except ray.exceptions.RayError as error:
-        told = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
-        if found := re.findall(r"(?:tiny_imagenet_tf[\w.]*Error|OSError|FileNotFoundError): (.*)", told):
+        message = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+        if found := re.findall(r"(?:tiny_imagenet_tf[\w.]*Error|OSError|FileNotFoundError): (.*)", message):
             raise UserError(f"--ray: an actor ended: {found[-1]}") from error
         if isinstance(error, ray.exceptions.RayActorError):
             raise UserError(
                 f"--ray: an actor died {_RESTARTS + 1} times, perhaps for want of memory; what is done is kept, and "
-                f"the same command goes on: {told.strip().splitlines()[0]}"
+                f"the same command goes on: {message.strip().splitlines()[0]}"
             ) from error
         raise
     finally:

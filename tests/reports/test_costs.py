@@ -27,4 +27,4 @@ def test_all_rows_of_both_papers_are_there_and_a_measured_one_takes_what_it_took
     ("seconds", "words"), [(3, "under 30 s"), (45, "45 seconds"), (120, "2 minutes"), (5400, "1.5 hours")]
 )
 def test_times_are_told(script, seconds, words):
-    assert script.told(seconds) == words
+    assert script.words(seconds) == words

@@ -150,10 +150,10 @@ def _words(lines: Sequence[str], reader: "_Reader") -> dict[str, str]:
     """The words of ``words.txt`` by wnid; a line without them, or other words for a class of this tree, is a fault."""
     words: dict[str, str] = {}
     for number, line in enumerate(lines, 1):
-        wnid, tab, told = line.partition("\t")
+        wnid, tab, names = line.partition("\t")
         if line.strip() and not tab:
             reader.faults.append(f"words.txt, line {number}: no tab between wnid and words: {line[:60]!r}")
-        elif words.setdefault(wnid, told) != told and wnid in reader.wnids:
+        elif words.setdefault(wnid, names) != names and wnid in reader.wnids:
             reader.faults.append(f"words.txt, line {number}: other words for {wnid} than before")
     return words
 

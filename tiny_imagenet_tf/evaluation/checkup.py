@@ -27,8 +27,8 @@ def machine(data_dir: Path | None = None) -> list[str]:
     """
     print(f"Python {platform.python_version()}")
     print(textwrap.fill(", ".join(f"{name} {version}" for name, version in versions(*PACKAGES).items()), 80))
-    told = ", ".join(f"{extra} {'yes' if extras.installed(extra) else 'no'}" for extra in extras.EXTRAS)
-    print(textwrap.fill(f"extras: {told}", 80))
+    there = ", ".join(f"{extra} {'yes' if extras.installed(extra) else 'no'}" for extra in extras.EXTRAS)
+    print(textwrap.fill(f"extras: {there}", 80))
     print(f"Keras computes on {keras.backend.backend()}")
     print(hardware.headline(hardware.resolve_precision("auto")))
     wrong = ["there is an NVIDIA GPU, but no CUDA that works"] if hardware.gpu_without_cuda() else []
@@ -88,10 +88,10 @@ def network(
     validation = splits.load(builder, "validation")
     split = validation.take(validation.spread_rows(images))
     found = diagnose(member.path, split, _orders(split.wnids, builder), pixels, labels)
-    told, best = found.told, found.best
-    print(f"{member.name}: {told.accuracy:.1%} of {found.images} val images,")
-    print(f"  pixels {told.pixels}, order {told.order}")
-    if best != told:
+    claimed, best = found.told, found.best
+    print(f"{member.name}: {claimed.accuracy:.1%} of {found.images} val images,")
+    print(f"  pixels {claimed.pixels}, order {claimed.order}")
+    if best != claimed:
         swapped = ", blue first" if best.blue_first else ""
         print(f"  at its best {best.accuracy:.1%}: pixels {best.pixels}{swapped}, order {best.order}")
     return [f"{member.name}: {finding}" for finding in found.findings(len(split.wnids))]

@@ -72,8 +72,8 @@ class Diagnosis:
         if self.images < _FEW:
             return [f"{self.images} image(s) are too few to tell what it has learned: show it more (--images)"]
         if not self._better(ways[most]):
-            told = self.told.accuracy < chance + max(min(2 * chance, _MUCH), 3 * error)
-            return [f"it is at chance ({chance:.1%}) in every way that was tried: it has not learned this"] * told
+            at_chance = self.told.accuracy < chance + max(min(2 * chance, _MUCH), 3 * error)
+            return [f"it is at chance ({chance:.1%}) in every way that was tried: it has not learned this"] * at_chance
         if most == "batch":
             return [
                 f"with each batch's own statistics it has {self.by_batch:.1%}: the moving averages of its batch "
@@ -134,10 +134,10 @@ def diagnose(
         subject = _Subject(predictor.classifier, "0..255", split, predictor.views()[0], predictor.resize)
     else:
         try:
-            told = backbones.pixels_of(model, str(path), pixels)
+            claimed = backbones.pixels_of(model, str(path), pixels)
         except UserError:
-            told = "-1..1"
-        subject = _Subject(model, told, split)
+            claimed = "-1..1"
+        subject = _Subject(model, claimed, split)
     told_order, columns = _orders(path, subject.network.output_shape[-1], split, orders or {}, order)
     as_told = (subject.told, False, told_order)
 
@@ -190,7 +190,7 @@ class _Subject:
 
 
 def _orders(
-    path: Path, scores: int, split: Split, more: Mapping[str, Sequence[str]], told: str | None
+    path: Path, scores: int, split: Split, more: Mapping[str, Sequence[str]], claimed: str | None
 ) -> tuple[str, dict[str, np.ndarray]]:
     """The order that a network's scores are said to be in; and of all orders the columns that bring it to the split's.
 
@@ -198,10 +198,10 @@ def _orders(
         UserError: no order has so many classes, or what is told would be ignored.
     """
     stored, known = networks.classes_of(path), {"sorted": split.wnids, **more}
-    if stored is not None and told is not None:
-        raise UserError(f"--labels {told} would be ignored: {path} holds its classes")
-    if told is not None:
-        known = {told: labels.order(told, split.wnids), **known}
+    if stored is not None and claimed is not None:
+        raise UserError(f"--labels {claimed} would be ignored: {path} holds its classes")
+    if claimed is not None:
+        known = {claimed: labels.order(claimed, split.wnids), **known}
     elif stored is not None and stored.wnids != split.wnids:
         known = {_STORED: stored.wnids, **known}
     if stored is not None and not set(split.wnids) <= set(stored.wnids):
@@ -209,13 +209,13 @@ def _orders(
     known = {name: wnids for name, wnids in known.items() if len(wnids) == scores and set(split.wnids) <= set(wnids)}
     if not known:
         raise UserError(f"{path}: {scores} scores; no order of so many classes is known")
-    if told is not None and told not in known:
-        raise UserError(f"--labels {told}: not an order of {scores} classes, which {path} has")
-    return told or next(iter(known)), {name: labels.columns(wnids, split.wnids) for name, wnids in known.items()}
+    if claimed is not None and claimed not in known:
+        raise UserError(f"--labels {claimed}: not an order of {scores} classes, which {path} has")
+    return claimed or next(iter(known)), {name: labels.columns(wnids, split.wnids) for name, wnids in known.items()}
 
 
-def _changes(told: Trial, other: Trial) -> int:
-    return sum(getattr(told, name) != getattr(other, name) for name in ("pixels", "blue_first", "order"))
+def _changes(claimed: Trial, other: Trial) -> int:
+    return sum(getattr(claimed, name) != getattr(other, name) for name in ("pixels", "blue_first", "order"))
 
 
 def _shown_pixels(network: keras.Model, pixels: Pixels, blue_first: bool, resize: Resize) -> keras.Model:

@@ -65,8 +65,8 @@ def as_csv(named: Sequence[dict[str, Any]]) -> bytes:
     rows = csv.writer(text)
     rows.writerow(COLUMNS)
     for each in named:
-        for rank, told in enumerate(each.get("answers", ()), 1):
-            rows.writerow((each["file"], rank, told["wnid"], told["name"], f"{told['probability']:.6f}"))
+        for rank, answer in enumerate(each.get("answers", ()), 1):
+            rows.writerow((each["file"], rank, answer["wnid"], answer["name"], f"{answer['probability']:.6f}"))
     return text.getvalue().encode(errors="surrogateescape")  # a file's name may be any bytes
 
 

@@ -181,8 +181,8 @@ class Experiment:
         """The run beside the paper's row, within 80 columns."""
         val = summary.validation
         print()
-        told = f"{summary.title}: best of epoch {summary.best_epoch:g}, {CROPS[val.crops]}"
-        print(textwrap.fill(told, 80, break_on_hyphens=False, break_long_words=False))
+        heading = f"{summary.title}: best of epoch {summary.best_epoch:g}, {CROPS[val.crops]}"
+        print(textwrap.fill(heading, 80, break_on_hyphens=False, break_long_words=False))
         lines = [("this run", f"{val.images:,}", val.top1, val.top5, None)]
         if self.study.row and not self.options.demo:
             paper = published.RESULTS[self.study.row]
@@ -257,7 +257,7 @@ def begin(
         "source_sha256": source and source.snapshots().best_sha256,
         "values_by": hardware.describe_device(values_by) if values_by else None,
     }
-    machine = {name: told for name, told in machine.items() if told is not None}
+    machine = {name: value for name, value in machine.items() if value is not None}
     tracker = options.track if processes.is_first() else None
     with _directory(study, options) as run, run.locked():
         taken_up = _check_same(run, data, options, machine) if options.resume else None

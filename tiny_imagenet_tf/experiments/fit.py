@@ -262,8 +262,8 @@ class Supervisor(keras.callbacks.Callback):
             self._steps += clock.step - before
             self._seconds += time.perf_counter() - self._started
         self._show(logs)
-        told = processes.hear_of_interruptions()
-        checkpointed = measured or told or _passed(before, clock, keeping.checkpoint_every)
+        signal = processes.hear_of_interruptions()
+        checkpointed = measured or signal or _passed(before, clock, keeping.checkpoint_every)
         if checkpointed:
             # before anything of a bad step is kept
             state = checkpoints.state(self.model, clock, kept=keeping.run.checkpoint.exists())
@@ -271,7 +271,7 @@ class Supervisor(keras.callbacks.Callback):
             self._measure(logs, ended=ended)
         if checkpointed:
             checkpoints.save(keeping.run.checkpoint, state, clock)
-        if told:
+        if signal:
             interrupts.end()
 
     def _measure(self, logs: dict, *, ended: bool) -> None:

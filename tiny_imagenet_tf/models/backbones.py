@@ -149,21 +149,21 @@ def _of_file(name: str, path: Path, pixels: Pixels | None, state: tuple[int, ...
     return Backbone(path.name, build, pixels, size, 32, last, config_sha256=digest)
 
 
-def pixels_of(network: keras.Model, name: str, told: Pixels | None) -> Pixels:
-    """Returns the pixels that a user's network expects: what was told, or 0..255 where its own layers scale that.
+def pixels_of(network: keras.Model, name: str, claimed: Pixels | None) -> Pixels:
+    """Returns the pixels that a user's network expects: what was claimed, or 0..255 where its own layers scale that.
 
     Raises:
         UserError: neither is known, which is never guessed; or the two contradict each other.
     """
     scales = _scales(network)
-    if scales and told not in (None, "0..255"):
-        raise UserError(f"{name}: --pixels {told}: its own layers scale pixels, from 0..255; leave it out")
-    if told is None and not (scales or network.inputs[0].dtype == "uint8"):
+    if scales and claimed not in (None, "0..255"):
+        raise UserError(f"{name}: --pixels {claimed}: its own layers scale pixels, from 0..255; leave it out")
+    if claimed is None and not (scales or network.inputs[0].dtype == "uint8"):
         raise UserError(
             f"{name}: which pixel range does it expect? Add one of --pixels=-1..1, --pixels 0..1, "
             "--pixels 0..255, --pixels caffe; with the wrong one accuracy is lost without an error"
         )
-    return told or "0..255"
+    return claimed or "0..255"
 
 
 def _scales(network: keras.Model) -> bool:

@@ -53,13 +53,13 @@ def figures() -> dict:
     return read_object(FILE.with_suffix(".json"))
 
 
-def write(classifier: keras.Model, classes: Classes, told: Callable[[], dict]) -> None:
+def write(classifier: keras.Model, classes: Classes, describe: Callable[[], dict]) -> None:
     """Puts a trained compact Inception into the package.
 
     Args:
         classifier: as a run's snapshot holds it; its weights are rounded to half precision, in place.
         classes: of its scores.
-        told: measures it as rounded, and returns what to tell of it.
+        describe: measures it as rounded, and returns what to tell of it.
 
     Raises:
         UserError: it is another network, or a weight is too large for half precision.
@@ -70,7 +70,7 @@ def write(classifier: keras.Model, classes: Classes, told: Callable[[], dict]) -
     if not all(np.isfinite(value).all() for value in rounded):
         raise UserError("a weight is too large for half precision")
     classifier.set_weights([value.astype(np.float32) for value in rounded])
-    found = told()
+    found = describe()
 
     def save(path: Path) -> None:
         np.savez_compressed(path, **{str(number): value for number, value in enumerate(rounded)})

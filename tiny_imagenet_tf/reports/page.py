@@ -141,8 +141,8 @@ class Gallery:
     @property
     def data(self) -> dict:
         """What the page's script reads."""
-        told = zip(self.files, self.truths, self.guesses, self.probabilities, strict=True)
-        items = [[str(file), int(truth), int(guess), round(float(share), 3)] for file, truth, guess, share in told]
+        rows = zip(self.files, self.truths, self.guesses, self.probabilities, strict=True)
+        items = [[str(file), int(truth), int(guess), round(float(share), 3)] for file, truth, guess, share in rows]
         return {"items": items, "classes": list(self.classes)}
 
 

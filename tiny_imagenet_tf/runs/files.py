@@ -449,8 +449,8 @@ def _tell_of_no_locks(folder: Path) -> None:
     """Says, once a file system, that nothing keeps processes apart, nor lets them share work."""
     if (device := folder.stat().st_dev) not in _without_locks:
         _without_locks.add(device)
-        told = "start one process alone: several would all do the same work, and two that resume one run would spoil it"
-        print(f"{folder}: no locks on this file system; {told}", file=sys.stderr)
+        advice = "start one process alone: several would do the same work, and two that resume one run would spoil it"
+        print(f"{folder}: no locks on this file system; {advice}", file=sys.stderr)
 
 
 @functools.cache

@@ -161,11 +161,11 @@ class Run:
         Raises:
             UserError: the run did not end, or there is none.
         """
-        run, told = cls(path), f"{option} {path}".lstrip()
+        run, named = cls(path), f"{option} {path}".lstrip()
         if not path.is_dir():
-            raise UserError(f"{told}: no such folder; if the run was moved, name its new place")
+            raise UserError(f"{named}: no such folder; if the run was moved, name its new place")
         if not run.ended:
-            raise UserError(f"{told}: not a finished run (no summary.json); if it was stopped, --resume it first")
+            raise UserError(f"{named}: not a finished run (no summary.json); if it was stopped, --resume it first")
         return run
 
     def make(self) -> "Run":

@@ -76,8 +76,8 @@ class Trials:
                 pruner=optuna.pruners.MedianPruner(n_startup_trials=10, n_warmup_steps=2),
             )
         except _FOREIGN as error:
-            told = f"{journal} is damaged ({error}); put back a whole copy, or choose another --study"
-            raise UserError(told) from error
+            message = f"{journal} is damaged ({error}); put back a whole copy, or choose another --study"
+            raise UserError(message) from error
 
     def ask(self, most: int, total: int) -> list["optuna.Trial"]:
         """Returns the next trials, none where all are under way or have ended.

@@ -206,8 +206,8 @@ class ModernOptions(ScratchOptions):
         if self.until > self.epochs:
             raise UserError(f"--stop-after {self.stop_after}: the schedule ends with the {self.epochs} of --epochs")
         if self.begun and _name(self.teacher) != (taught_by := _name(self.begun.teacher)):
-            told = f"taught by {taught_by}; give that run's present path" if taught_by else "trained without a teacher"
-            raise UserError(f"--teacher {self.teacher}: this run was {told}")
+            how = f"taught by {taught_by}; give that run's present path" if taught_by else "trained without a teacher"
+            raise UserError(f"--teacher {self.teacher}: this run was {how}")
         if self.teacher is None:
             self.refuse(("teacher_share",), "there is no --teacher")
         else:

@@ -80,8 +80,8 @@ def misclassified(images: np.ndarray, truths: list[str], guesses: list[str], pro
         guesses: n class names.
         probabilities: float (n,), of the guesses.
     """
-    told = zip(truths, guesses, probabilities, strict=True)
-    captions = [f"{_short(truth)}\nas {_short(guess)}\n{share:.0%}" for truth, guess, share in told]
+    rows = zip(truths, guesses, probabilities, strict=True)
+    captions = [f"{_short(truth)}\nas {_short(guess)}\n{share:.0%}" for truth, guess, share in rows]
     return grid(list(images), captions, columns=6)
 
 

@@ -59,7 +59,7 @@ def transfer_values(subject: Subject, classes: tuple[str, ...]) -> Section:
     train = subject.images.train.fraction(subject.run.config.get("fraction", 1))
     if store.key["dataset_sha256"] != train.digest:
         return without("The stored transfer values are not those of the images that were opened.")
-    labels, told = _choose(subject.names, classes)
+    labels, note = _choose(subject.names, classes)
     rows = np.array([row for label in labels for row in np.flatnonzero(train.labels == label)], int)
     values = store.read_rows(rows)
     if why := _unmappable(values):
@@ -67,7 +67,7 @@ def transfer_values(subject: Subject, classes: tuple[str, ...]) -> Section:
     caption = f"t-SNE of {values.shape[1]} transfer values of {len(rows):,} training images, as in Milani's Fig. 11."
     shown = train.file_names[rows], thumbnails.decode(train, rows)
     blocks = _blocks("transfer-values", values, train.labels[rows], labels, subject.names, *shown, caption)
-    return Section(anchor, title, told, blocks)
+    return Section(anchor, title, note, blocks)
 
 
 def features(subject: Subject) -> Section | None:
@@ -124,11 +124,11 @@ def _blocks(
     points = embedding.tsne(values)
     colours = colours_of(short)
     sprite = None if images is None else thumbnails.sprite(images, THUMBNAIL, quality=40)
-    told = f"{caption} {'Point at a dot to see its image.' if sprite else 'Point at a dot to see its name.'}"
+    hint = f"{caption} {'Point at a dot to see its image.' if sprite else 'Point at a dot to see its name.'}"
     figure = scatter.scatter(points, place, short, colours)
     neighbours = _neighbours(values, place, short) if len(short) <= scatter.LARGEST_LEGEND else ()
     return (
-        Scatter(f"{name}-points", points, place, short, colours, list(map(str, files)), sprite, told),
+        Scatter(f"{name}-points", points, place, short, colours, list(map(str, files)), sprite, hint),
         Drawing(f"tsne-{name}", figure, caption, "picture", in_page=False),
         *neighbours,
     )

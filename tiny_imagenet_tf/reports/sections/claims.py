@@ -33,8 +33,8 @@ def about_errors(by_name: dict[str, ClassErrors], names: list[str]) -> Table:
             ("its errors are spread over many classes", "28 errors in 20 classes", _spread(plunger)),
         ]
     if convertible := by_name.get("convertible"):
-        told = published.MILANI_CONVERTIBLE_TAKEN_FOR
-        shares = [f"{name} {_share(convertible, name, names):.0%}" for name in told if name in names]
+        others = published.MILANI_CONVERTIBLE_TAKEN_FOR
+        shares = [f"{name} {_share(convertible, name, names):.0%}" for name in others if name in names]
         rows += [
             ("convertible is often wrong", "42% of 50", f"{_error(convertible)}; {_rank(convertible, by_name)}"),
             ("its errors are in few classes", "21 errors in 8 classes", _spread(convertible)),
@@ -58,7 +58,7 @@ def about_clusters(shares: np.ndarray, names: list[str]) -> Table:
         names: of the classes.
     """
 
-    def told(one: str, others: tuple[str, ...]) -> str:
+    def share(one: str, others: tuple[str, ...]) -> str:
         return ", ".join(f"{one} to {other} {shares[names.index(one), names.index(other)]:.1%}" for other in others)
 
     cats = ("Egyptian cat", "Persian cat")
@@ -72,7 +72,7 @@ def about_clusters(shares: np.ndarray, names: list[str]) -> Table:
         ("plunger: nothing is said of its cluster", "plunger", ("plunger",)),
     )
     rows = tuple(
-        (claim, "by eye, Fig. 11", told(one, others)) for claim, one, others in claims if {one, *others} <= set(names)
+        (claim, "by eye, Fig. 11", share(one, others)) for claim, one, others in claims if {one, *others} <= set(names)
     )
     caption = "Here: the share of the nearest neighbours of an image of the first class that is of the second."
     return Table("Clusters, claim by claim", caption, COLUMNS, rows)

@@ -75,8 +75,8 @@ def gallery(subject: Subject) -> Section | None:
                 [names[label] for label in answers.predicted[shown[chosen]]],
                 answers.confidence[shown[chosen]],
             )
-            told = "Wrongly classified images from the most to the least confident, as in Le & Yang's Fig. 2."
-            blocks.append(Drawing("misclassified", figure, told, "picture"))
+            caption = "Wrongly classified images from the most to the least confident, as in Le & Yang's Fig. 2."
+            blocks.append(Drawing("misclassified", figure, caption, "picture"))
     caption = f"All {len(wrong):,} wrongly classified images, the most confident first."
     if len(shown) < len(wrong):
         caption = f"{len(shown):,} of {len(wrong):,} wrongly classified images: of each class the most confident ones."

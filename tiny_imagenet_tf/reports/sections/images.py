@@ -46,9 +46,9 @@ def data(subject: Subject) -> Section:
 def _input_size(subject: Subject) -> int | None:
     """Pixels that the backbone was shown; None where it is not known, for its transfer values are gone."""
     config, stores = subject.run.config, kept_stores(subject.summary, "validation")
-    told = next((store.key["input_size"] for store in stores if store and "input_size" in store.key), None)
+    stored_size = next((store.key["input_size"] for store in stores if store and "input_size" in store.key), None)
     own = INCEPTION_V3_IMAGE_SIZE if config.get("backbone", "inception_v3").startswith("inception_v3") else None
-    return told or config.get("input_size") or own
+    return stored_size or config.get("input_size") or own
 
 
 def screened(train: Split) -> Drawing | None:
@@ -58,12 +58,12 @@ def screened(train: Split) -> Drawing | None:
         return None
     rows = removed[np.linspace(0, len(removed) - 1, min(SCREENED, len(removed))).astype(int)]
     names = [first_name(train.wnids[label], train.words) for label in train.labels[rows]]
-    told = (
+    caption = (
         f"{len(rows)} of the {len(removed):,} training images that screening removes, for a 56x56 crop can lose three "
         "quarters of the box: Le & Yang, section 5.2.1."
     )
     return Drawing(
-        "screened", pictures.boxes(thumbnails.decode(train, rows), train.boxes[rows], names, 6), told, "picture"
+        "screened", pictures.boxes(thumbnails.decode(train, rows), train.boxes[rows], names, 6), caption, "picture"
     )
 
 

@@ -18,8 +18,8 @@ from tiny_imagenet_tf.runs.records import Record
 def key_figures(subjects: list[Subject]) -> Section:
     """A column per run: accuracy with its interval, calibration, and what was used; no row that is empty in all."""
     columns = [_key_figures(subject) for subject in subjects]
-    told = {field: [column[field] for column in columns] for field in columns[0]}
-    rows = tuple((field, *cells) for field, cells in told.items() if set(cells) != {NOTHING})
+    by_field = {field: [column[field] for column in columns] for field in columns[0]}
+    rows = tuple((field, *cells) for field, cells in by_field.items() if set(cells) != {NOTHING})
     caption = (
         "Accuracy on validation images, with Wilson's score interval. Calibration error: the mean gap between the "
         "probability of the predicted class and how often it is right."
@@ -80,14 +80,14 @@ def ensembles(subjects: list[Subject]) -> Section | None:
     found = {title: ensemble.accuracy_by_size for title, ensemble in named if ensemble}
     if not found:
         return None
-    told = [
+    sentences = [
         f"{title}: {len(accuracies)} networks, the best alone first. The best ensemble gains "
         f"{100 * (max(accuracies) - accuracies[0]):.2f} points on it."
         for title, accuracies in found.items()
     ]
     caption = "Validation accuracy against the number of networks in the ensemble, best first, as in Milani's Fig. 6."
     drawing = Drawing("ensemble", curves.ensemble_curves(found), caption)
-    return Section("ensemble", "Ensemble", " ".join(told), (drawing,))
+    return Section("ensemble", "Ensemble", " ".join(sentences), (drawing,))
 
 
 def compared(subjects: list[Subject]) -> Section | None:
