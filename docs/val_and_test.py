@@ -188,7 +188,7 @@ def section(found: dict) -> str:
     )
     runs = []
     for run in found["runs"]:
-        title = re.sub(r" with --backbone (\S+)\.keras --pixels=\S+", r", \1,", run["title"])
+        title = re.sub(r" with --backbone (\S+)\.keras --pixels[ =]\S+", r", \1,", run["title"])
         shares = (f"{run[name]:.2%}" for name in ("accuracy", "confidence", "test_confidence"))
         runs.append((title.replace(" --", " ").strip(","), *shares, f"{run['z']:+.1f}", f"{run['test_estimate']:.2%}"))
     apart = "standard errors apart"

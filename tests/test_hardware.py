@@ -168,8 +168,9 @@ def test_the_device_named_is_the_one_that_works(monkeypatch):
     assert hardware.describe_device(["CPU:0"]) == cpu
 
 
-@pytest.mark.parametrize(("tensorflow", "wanted"), [(True, '"tiny_imagenet_tf[gpu]"'), (False, '"jax[cuda12]"')])
-def test_the_first_line_says_what_brings_cuda_to_the_backend(monkeypatch, tensorflow, wanted):
+@pytest.mark.parametrize(("tensorflow", "extra"), [(True, "gpu"), (False, "gpu-jax")])
+def test_the_first_line_says_what_brings_cuda_to_the_backend(monkeypatch, tensorflow, extra):
+    wanted = f'"tiny_imagenet_tf[{extra}]"'
     monkeypatch.setattr(hardware, "_TENSORFLOW", tensorflow)
     monkeypatch.setattr(hardware, "has_gpu", lambda: False)
     assert hardware.headline("float32").endswith(f"pip install {wanted}")

@@ -242,7 +242,7 @@ def headline(precision: Arithmetic | None, devices: Sequence[str] = ()) -> str:
     line = describe_device(devices) + (f": {precision}" if precision else "")
     if cuda := _older_cuda(devices):
         line += f"\nTensorFlow was built for CUDA {cuda}, before this GPU: if it fails, take KERAS_BACKEND=jax"
-    wanted = '"tiny_imagenet_tf[gpu]"' if _TENSORFLOW else '"jax[cuda12]"'
+    wanted = '"tiny_imagenet_tf[gpu]"' if _TENSORFLOW else '"tiny_imagenet_tf[gpu-jax]"'
     if gpu_without_cuda():
         return f"{line}\nThere is an NVIDIA GPU, but no CUDA that works: pip install {wanted}"
     return line if has_gpu() else f"{line}\nCPU only; for an NVIDIA GPU: pip install {wanted}"

@@ -183,6 +183,8 @@ FIGURES = {
     "images of training": ("train", "images", "100,000"),
     "screened": ("train", "screened", None),
     "an ensemble's accuracy": (None, "ensemble", {"accuracy_by_size": [7], "best_size": 1, "members": [["a", 0.5]]}),
+    "an ensemble of none": (None, "ensemble", {"accuracy_by_size": [0.5], "best_size": 0, "members": []}),
+    "an ensemble of more": (None, "ensemble", {"accuracy_by_size": [0.5], "best_size": 3, "members": []}),
     "an ensemble's members": (None, "ensemble", {"accuracy_by_size": [0.5], "best_size": 1, "members": [[1, 2]]}),
 }
 

@@ -159,6 +159,7 @@ def test_another_folder_is_refused(tmp_path):
     [
         ("n99990000\tdisc\nn99990001 plain square\n", "words.txt, line 2: no tab between wnid and words: 'n99990001 p"),
         ("n99990000\tdisc\n\nn99990000\tsquare\n", "words.txt, line 3: other words for n99990000 than before"),
+        ("n99990000\tdisc\tround\n", "words.txt, line 1: a tab or another control character in 'disc"),
     ],
 )
 def test_words_that_would_be_lost_are_named(tree, lines, message):

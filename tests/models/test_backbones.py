@@ -65,6 +65,12 @@ def test_where_there_can_be_no_lock_weights_are_found_all_the_same(monkeypatch, 
     (tmp_path / "models/.there.lock").mkdir(parents=True)  # which nobody can open
     assert build(dataclasses.replace(record, build=there)).label == "imagenet"
 
+    def refused(*_, **__):
+        raise UserError("the lock cannot be written: Permission denied")
+
+    monkeypatch.setattr(network_files, "locked", refused)
+    assert build(dataclasses.replace(record, build=there)).label == "imagenet"
+
 
 def test_it_is_frozen_and_does_not_tell_training_from_inference(small_trunk):
     model = small_trunk.model

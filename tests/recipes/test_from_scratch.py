@@ -18,6 +18,7 @@ from tiny_imagenet_tf.data.views import LE_YANG_TEN_CROP, View
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
 from tiny_imagenet_tf.evaluation.predict import Predictor
+from tiny_imagenet_tf.runs.files import write_json
 from tiny_imagenet_tf.runs.run import Run
 
 ROOT = Path(__file__).parents[2]
@@ -106,6 +107,16 @@ def test_an_ensemble_of_a_run_under_way_says_so(recipe, trained, source, tmp_pat
     ensemble = recipe("ensemble")
     summary = ensemble.main(ensemble.Config((tmp_path / "going",), **source)).summary
     assert summary.partial == "going: has not ended" and summary.published is None
+
+
+def test_an_ensemble_with_a_demo_is_known_as_one_and_so_is_an_ensemble_of_it(recipe, trained, source, tmp_path):
+    demo = Run(shutil.copytree(trained[0].path, tmp_path / "demo"))
+    write_json(demo.path / "config.json", demo.config | {"demo": True})
+    ensemble, run = recipe("ensemble"), demo
+    for _ in range(2):
+        run = ensemble.main(ensemble.Config((run.path,), **source | {"runs": tmp_path / "runs"}))
+        assert run.of_made_up_images and not run.config.get("demo")
+    assert not trained[0].of_made_up_images
 
 
 def test_a_network_and_its_copy_are_one_member(recipe, trained, source, tmp_path):

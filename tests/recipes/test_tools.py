@@ -110,6 +110,20 @@ def test_pictures_behind_links_are_found_once(tmp_path):
     assert pictures.left_out([tmp_path / "photos"], found) == 1
 
 
+def test_a_folder_that_cannot_be_read_is_told_once(tmp_path, monkeypatch, capsys):
+    (tmp_path / "a.png").touch()
+    walk = os.walk
+
+    def refused(top, followlinks, onerror):
+        onerror(PermissionError(13, "Permission denied", "lost+found"))
+        return walk(top, followlinks=followlinks)
+
+    monkeypatch.setattr(os, "walk", refused)
+    found = pictures.find([tmp_path])
+    assert [path.name for path in found] == ["a.png"] and pictures.left_out([tmp_path], found) == 0
+    assert capsys.readouterr().err == "skipped lost+found: Permission denied\n"
+
+
 def test_a_picture_is_turned_as_its_camera_says(tmp_path):
     upright = Image.new("RGB", (60, 120), (0, 0, 0))
     upright.paste((255, 255, 255), (0, 30, 60, 60))  # above the middle of the centre square

@@ -241,14 +241,15 @@ def test_a_lock_that_no_file_system_keeps_is_told(tmp_path, monkeypatch, capsys)
 
 
 def test_a_file_of_somebody_elses_that_is_named_like_a_lock_keeps_its_words(tmp_path):
-    (tmp_path / ".lock").write_text("of another program")
-    with locked(tmp_path / ".lock", "it", wait=True):
-        pass
-    assert (tmp_path / ".lock").read_text() == "of another program"
+    for words in (b"of another program", b"\xff\xfe\x00"):
+        (tmp_path / ".lock").write_bytes(words)
+        with locked(tmp_path / ".lock", "it", wait=True):
+            pass
+        assert (tmp_path / ".lock").read_bytes() == words
 
 
 def test_where_a_lock_cannot_be_made_it_is_told_what_to_do(tmp_path, monkeypatch):
-    def refuse(self, *_):
+    def refuse(self, *_, **__):
         raise PermissionError(errno.EACCES, "Permission denied", str(self))
 
     monkeypatch.setattr(Path, "open", refuse)

@@ -134,5 +134,8 @@ def test_a_run_that_came_to_nothing_goes_but_not_what_others_put_there(run, tmp_
     other = Run.create(tmp_path, "recipe", Config())
     (other.path / "notes.md").write_text("mine")
     (other.path / "linked").symlink_to(tmp_path)
+    (other.path / "mine").mkdir()
+    (other.path / "mine" / "config.json").write_text("{}")
+    Run(other.path / "shallow").make()
     assert other.remove_if_empty()
-    assert sorted(path.name for path in other.path.rglob("*")) == ["linked", "notes.md"]
+    assert sorted(path.name for path in other.path.rglob("*")) == ["config.json", "linked", "mine", "notes.md"]

@@ -24,6 +24,7 @@ from tiny_imagenet_tf.data import jpeg
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.published import IMAGE_SIZE
 from tiny_imagenet_tf.runs.files import read_lines
+from tiny_imagenet_tf.runs.networks import UNPRINTABLE
 
 SPLITS = ("train", "validation", "test")
 OFFICIAL_COUNTS = {"train": 100_000, "validation": 10_000, "test": 10_000}
@@ -155,6 +156,8 @@ def _words(lines: Sequence[str], reader: "_Reader") -> dict[str, str]:
             reader.faults.append(f"words.txt, line {number}: no tab between wnid and words: {line[:60]!r}")
         elif words.setdefault(wnid, names) != names and wnid in reader.wnids:
             reader.faults.append(f"words.txt, line {number}: other words for {wnid} than before")
+        elif wnid in reader.wnids and UNPRINTABLE.search(names):
+            reader.faults.append(f"words.txt, line {number}: a tab or another control character in {names!a}")
     return words
 
 

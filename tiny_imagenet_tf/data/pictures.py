@@ -2,6 +2,7 @@
 
 import os
 import struct
+import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -78,7 +79,7 @@ def find(paths: Sequence[Path]) -> list[Path]:
             continue
         if not path.is_dir():
             raise UserError(f"{path}: neither a file nor a folder")
-        found = sorted(file for file in _inside(path) if file.suffix.lower() in SUFFIXES)
+        found = sorted(file for file in _inside(path, tell=True) if file.suffix.lower() in SUFFIXES)
         if not found:
             raise UserError(f"{path}: no picture in this folder ({', '.join(SUFFIXES)})")
         files += found
@@ -91,18 +92,21 @@ def left_out(paths: Sequence[Path], found: Sequence[Path]) -> int:
     return len(set(inside) - set(found))
 
 
-def _inside(folder: Path) -> Iterator[Path]:
-    """The files of a folder and of those below it, linked ones too; what several links lead to once.
+def _inside(folder: Path, *, tell: bool = False) -> Iterator[Path]:
+    """The files of a folder and of those below it, also through links; a folder that several links lead to, once.
 
-    Raises:
-        UserError: one of the folders cannot be read.
+    Args:
+        folder: where to look.
+        tell: say which folders cannot be read.
     """
 
-    def refuse(error: OSError) -> None:
-        raise UserError(f"{error.filename}: {error.strerror}; make it readable, or name the other folders one by one")
+    def skip(error: OSError) -> None:
+        if tell:
+            print(f"skipped {error.filename}: {error.strerror}", file=sys.stderr)
 
     seen = set()
-    for at, below, names in os.walk(folder, followlinks=True, onerror=refuse):
+    for at, below, names in os.walk(folder, followlinks=True, onerror=skip):
+        below.sort()  # or it would depend on the file system under which name a folder is found
         if (place := os.path.realpath(at)) in seen:
             below.clear()
             continue

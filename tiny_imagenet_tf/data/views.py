@@ -118,7 +118,7 @@ class RandomViews:
         whole = "whole image" if len(crops) < len(self.windows) else ""
         size = f"{CROP_SIZE}x{CROP_SIZE}"
         cut = f"one of {len(crops)} {size} crops" if crops else ""
-        cut = f"a {size} crop at any place" if self.anywhere else cut
+        cut = f"a {size} crop at any place" if crops and self.anywhere else cut
         parts = [" or ".join(part for part in (whole, cut) if part)]
         parts[0] += f", {self.least_area:.0%} to all of it" if self.least_area < 1 else ""
         parts += ["random mirror image"] if self.mirror else []
@@ -147,7 +147,8 @@ class RandomViews:
             table[:, :2] += np.stack(places, axis=1) * (table[:, 2] - size)[:, None]
             table[:, 2] = size
         if self.anywhere:
-            table[:, :2] = random.integers(IMAGE_SIZE - table[:, 2:3].astype(int) + 1, size=(images, 2))
+            room = IMAGE_SIZE - np.ceil(table[:, 2:3]).astype(int)
+            table[:, :2] = random.integers(room + 1, size=(images, 2))
         return table
 
 

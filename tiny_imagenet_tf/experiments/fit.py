@@ -336,10 +336,10 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
 def _rate_of_last_step(optimizer: keras.optimizers.Optimizer) -> float:
     """The learning rate that the last step had; a schedule is already at the next one's."""
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-    rate = optimizer._learning_rate
-    if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
-        rate = rate(optimizer.iterations - 1)
-    return float(keras.ops.convert_to_numpy(rate))
+    schedule = optimizer._learning_rate
+    if not isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+        return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+    return float(keras.ops.convert_to_numpy(schedule(optimizer._iterations - 1)))
 
 
 def _averages(model: keras.Model) -> bool:

@@ -116,7 +116,7 @@ def _alone_with_download(network: str) -> Iterator[None]:
     home = Path(os.path.expanduser(os.environ.get("KERAS_HOME", "~/.keras")))
     folder = (home if os.access(home, os.W_OK) else Path("/tmp/.keras")) / "models"  # as Keras chooses it
     with contextlib.ExitStack() as held:
-        with contextlib.suppress(OSError):  # where there can be no lock, the file may be there all the same
+        with contextlib.suppress(OSError, UserError):  # where there can be no lock, the file may be there all the same
             folder.mkdir(parents=True, exist_ok=True)
             held.enter_context(locked(folder / f".{network}.lock", f"{network} in {folder}", wait=True))
         yield

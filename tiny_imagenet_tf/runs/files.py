@@ -183,9 +183,11 @@ def check_output(option: str, path: Path | None, inputs: Sequence[Path] = ()) ->
     if (over := len(os.fsencode(part_of(place).name)) - os.pathconf(folder, "PC_NAME_MAX")) > 0:
         raise UserError(f"{option} {path}: its name is {over} bytes too long; choose a shorter one")
     sweep(folder, place)
-    for each in (folder, *folder.parents):
-        if path.exists() and all((each / name).exists() for name in ("config.json", "environment.json")):
-            raise UserError(f"{option} {path}: is a file of the run in {each}; name another one")
+    run = folder
+    while run.name in ("snapshots", "shallow"):
+        run = run.parent
+    if path.exists() and all((run / name).exists() for name in ("config.json", "environment.json")):
+        raise UserError(f"{option} {path}: is a file of the run in {run}; name another one")
     for each in inputs:
         if path.exists() and path.resolve().is_relative_to(Path(os.path.expanduser(each)).resolve()):
             raise UserError(f"{option} {path}: is there already, and this command reads it; name another file")
@@ -363,7 +365,7 @@ def locked(path: Path, what: str = "", *, wait: bool) -> Iterator[None]:
         yield
         return
     with writing(path):
-        opened = path.open("a+")
+        opened = path.open("a+", encoding="utf-8", errors="replace")
     with opened as file:
         if try_lock(file) is False:
             if not wait:

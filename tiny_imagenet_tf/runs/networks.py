@@ -69,18 +69,20 @@ def classes_of(path: Path) -> Classes | None:
             if FILE not in archive.namelist():
                 return None
             found = read_object(path, archive.read(FILE).decode())
-        wnids, names = (tuple(map(str, found[field.name])) for field in dataclasses.fields(Classes))
+        wnids, names = (tuple(map(_printable, found[field.name])) for field in dataclasses.fields(Classes))
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"{path} is damaged: its classes cannot be read ({error})") from error
     if len(wnids) != len(names):
         raise UserError(f"{path} is damaged: {len(wnids)} classes with {len(names)} names")
-    if odd := [name for name in (*wnids, *names) if _UNPRINTABLE.search(name)]:
-        raise UserError(f"{path}: the name of a class, {odd[0]!a}, cannot be printed")
     return Classes(wnids, names)
 
 
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-"""What a terminal would obey, and what no file takes."""
+def _printable(name: Any) -> str:
+    """A name without what a terminal would obey, or no file takes."""
+    return UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", str(name))
+
+
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _OF_A_SESSION = ("shared_object_id", "compile_config", "build_config", "trainable", "module")
 """Of a config: what changes when a network is loaded and saved again, and not what it computes."""
 

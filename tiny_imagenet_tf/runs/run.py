@@ -190,12 +190,13 @@ class Run:
         """
         if self.ended or any(self.path.rglob(self.checkpoint.name)):  # its own, or that of a part
             return False
-        for each in (*sorted(self.path.rglob("*"), reverse=True), self.path):  # what is in a folder before the folder
-            with contextlib.suppress(OSError):  # it is not empty, or NFS keeps a lock that is held
-                if each.is_dir() and not each.is_symlink():
+        parts = [each for each in self.path.iterdir() if (each / "snapshots").is_dir() and not each.is_symlink()]
+        for folder in (*parts, self.path):
+            for each in itertools.chain.from_iterable(map(folder.glob, _WRITTEN)):
+                each.unlink()
+            for each in (folder / "snapshots", folder / "tensorboard", folder):
+                with contextlib.suppress(OSError):  # it is not there or not empty, or NFS keeps a lock that is held
                     each.rmdir()
-                elif any(map(each.match, _WRITTEN)):
-                    each.unlink()
         return True
 
     @property
@@ -218,6 +219,12 @@ class Run:
     def begun(self) -> bool:
         """Whether it is a run's directory at all."""
         return (self.path / "config.json").is_file()
+
+    @property
+    def of_made_up_images(self) -> bool:
+        """Whether it is a demo, or an ensemble with one."""
+        stored = self.environment if (self.path / "environment.json").exists() else {}
+        return bool(self.config.get("demo") or stored.get("demo"))
 
     @property
     def recognized(self) -> bool:

@@ -171,7 +171,8 @@ class Summary:
             return f"published is {self.published!r}, no row of the papers"
         shares = {"top1": val.top1, "top5": val.top5, "train accuracy": self.train.accuracy}
         if self.ensemble:
-            if not 1 <= self.ensemble.best_size <= (sizes := len(self.ensemble.accuracy_by_size)):
+            sizes = len(self.ensemble.accuracy_by_size)
+            if not 1 <= self.ensemble.best_size <= sizes:
                 return f"an ensemble has accuracies for {sizes} sizes, the best of {self.ensemble.best_size}"
             shares |= {f"an ensemble's {n}": share for n, share in enumerate(self.ensemble.accuracy_by_size, start=1)}
         for name, share in shares.items():

@@ -90,7 +90,7 @@ def train(
         policy = hardware.training_policy(experiment.precision)  # a graph that is frozen is rewritten; this one is not
         shown = trunk if engine.trunk_dtype(experiment.precision) == policy else trunk_in(policy)
         with hardware.policy(head.dtype_policy.name):  # by which Keras scales a loss in float16
-            joined = _joined(shown, head, trunk=_AtTest(shown.model))
+            joined = _joined(shown, head, network=_AtTest(shown.model))
             model = preprocess.behind_views(joined, views.MILANI_TRANSFER, options.resize)
     else:
         pool = ValuePool.from_views(values.training_views, data.all_train.labels).only(data.rows)
@@ -153,11 +153,11 @@ def _statistics(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean.astype(np.float32), variance.astype(np.float32)
 
 
-def _joined(backbone: Trunk, head: keras.Model, trunk: keras.layers.Layer | None = None) -> keras.Model:
-    """Backbone and head as a classifier of pixels in 0..255; ``trunk`` for another form of the backbone's network."""
-    pixels = backbone.model.input
-    network = keras.Model(pixels, head((trunk or backbone.model)(pixels)), name="network")
-    return preprocess.classifier(network, backbone.backbone.pixels)
+def _joined(trunk: Trunk, head: keras.Model, network: keras.layers.Layer | None = None) -> keras.Model:
+    """Trunk and head as a classifier of pixels in 0..255; ``network`` for another form of the trunk's."""
+    pixels = trunk.model.input
+    joined = keras.Model(pixels, head((network or trunk.model)(pixels)), name="network")
+    return preprocess.classifier(joined, trunk.backbone.pixels)
 
 
 class _AtTest(keras.layers.Layer):

@@ -149,13 +149,14 @@ def quantized(trunk: Trunk, pixels: Callable[[], np.ndarray], shown: str, folder
             if not description.is_file():
                 sweep(folder)
                 _quantize(trunk, pixels(), description)
-    damaged = UserError(f"{description} or {weights.name} is damaged; delete both and run again to quantize anew")
+    names = f"{weights.name} or {stored.name}"
+    damaged = UserError(f"{description}, {names} is damaged; delete all three and run again to quantize anew")
     try:
         model = openvino.Core().read_model(description, weights)
     except RuntimeError as error:
         raise damaged from error
     digest = sha256(weights)
-    if stored.is_file() and stored.read_text() != digest:  # what was made before this was stored has none
+    if stored.is_file() and stored.read_bytes() != digest.encode():  # what was made before this was stored has none
         raise damaged
     return Network(model, "int8", {"engine": "openvino", "quantized_sha256": digest})
 

@@ -18,6 +18,7 @@ from tiny_imagenet_tf.reports.table import Table
 from tiny_imagenet_tf.runs.transfer_values import existing_store
 
 WHOLE = {"view": "View", "window": "whole", "mirrored": False}
+TOO_FEW = "Fewer than five images make no map."
 THUMBNAIL = 40  # pixels; 3,500 of them are about 2 MB
 COLOURS_BY_NAME = {  # near those of Milani's Fig. 11
     "convertible": style.PURPLE,
@@ -61,6 +62,8 @@ def transfer_values(subject: Subject, classes: tuple[str, ...]) -> Section:
         return without("The stored transfer values are not those of the images that were opened.")
     labels, note = _choose(subject.names, classes)
     rows = np.array([row for label in labels for row in np.flatnonzero(train.labels == label)], int)
+    if len(rows) < 5:
+        return without(TOO_FEW)
     values = store.read_rows(rows)
     if why := _unmappable(values):
         return without(why)
@@ -94,7 +97,7 @@ def features(subject: Subject) -> Section | None:
 def _unmappable(values: np.ndarray) -> str | None:
     """Why activations (n, width) cannot be laid out in the plane."""
     if len(values) < 5:
-        return "Fewer than five images make no map."
+        return TOO_FEW
     return "All images have the same activations, which make no map." if not np.ptp(values, axis=0).any() else None
 
 
