@@ -52,6 +52,8 @@ def main(config: Config) -> None:
     known = corruptions.CORRUPTIONS
     if odd := [each for each in config.corruptions if each not in known]:
         raise UserError(f"--corruptions {' '.join(odd)}: unknown; choose from {', '.join(known)}")
+    if not config.severities:
+        raise UserError("--severities: name at least one")
     if odd := [each for each in config.severities if each not in corruptions.SEVERITIES]:
         raise UserError(f"--severities {' '.join(map(str, odd))}: they go from 1 to 5")
     if not 0 <= config.seed < 2**32:

@@ -27,10 +27,11 @@ class Config:
     """What to look at."""
 
     source: Path | None = None
-    """A tiny-imagenet-200 folder, zip or tar; it is prepared, if it has not been. Default: the prepared records of the
-    download, if there are any."""
+    """A tiny-imagenet-200 folder, zip or tar; it is prepared, if it has not been. Default: the run's own images, or
+    else the prepared records of the download, if there are any."""
     data_dir: Path | None = None
-    """Where prepared datasets are kept. Default: TFDS's own, $TFDS_DATA_DIR or ~/tensorflow_datasets."""
+    """Where prepared datasets are kept. Default: the run's, or else TFDS's own, $TFDS_DATA_DIR or
+    ~/tensorflow_datasets."""
     model: Path | None = None
     """A .keras file, or a run directory for its best network."""
     pixels: Pixels | None = None
@@ -38,7 +39,7 @@ class Config:
     labels: str | None = None
     """The order that its scores are said to be in: sorted, imagenet1k, or a file with a wnid per line."""
     images: int = 500
-    """Val images that the model is shown, spread over the classes."""
+    """Val images that the model is shown, spread evenly over all."""
 
 
 def main(config: Config) -> None:
@@ -49,6 +50,7 @@ def main(config: Config) -> None:
 
 def examine(config: Config) -> list[str]:
     """Prints what was looked at and what is wrong, and returns the findings."""
+    from tiny_imagenet_tf.data import labels
     from tiny_imagenet_tf.evaluation import checkup  # TensorFlow is loaded when the recipe runs
     from tiny_imagenet_tf.evaluation.members import find, images_of
 
@@ -58,6 +60,8 @@ def examine(config: Config) -> list[str]:
         raise UserError(
             "--pixels, --labels and --images would be ignored: without --model there is no network to look at"
         )
+    if config.labels is not None:
+        labels.order(config.labels, ())  # whether there is such an order
     members, source, data_dir = [], config.source, config.data_dir
     untold = []  # of the model, until it is its turn
     if config.model is not None:

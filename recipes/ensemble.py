@@ -49,7 +49,7 @@ class Config(NetworkOptions):
     """How each image is shown at test time; mirror adds its mirror image. Default: as the transfer run did, otherwise
     as the network's paper did: whole for networks of whole images, center for those of crops."""
     fraction: float = 1.0
-    """Share of each class's val images to use."""
+    """Share of each class's val images to use, and of the test images."""
     runs: Path = Path("runs")
     """Where run directories are made."""
 
@@ -62,8 +62,12 @@ def main(config: Config) -> Run:
     from tiny_imagenet_tf.evaluation.recording import record
 
     found = _members(config)
-    builder = splits.prepare(*images_of(found, config.source, config.data_dir))
+    source, data_dir = images_of(found, config.source, config.data_dir)
+    config = dataclasses.replace(config, source=source, data_dir=data_dir)  # where a report finds the images
+    builder = splits.prepare(source, data_dir)
     validation = splits.load(builder, "validation").fraction(config.fraction)
+    for member in found:
+        member.check(validation, config.crops)  # before any is computed
     probabilities = [member.probabilities(validation, config.crops, stored=True) for member in found]
     ensembles.check_different([member.name for member in found], probabilities)
     joined = ensembles.join_best_first(probabilities, validation.labels)
@@ -76,6 +80,8 @@ def main(config: Config) -> Run:
         test = splits.load(builder, "test").fraction(config.fraction)
         answers.append((test, np.mean([member.probabilities(test, config.crops) for member in chosen], axis=0)))
     key = ensembles.published_key([member.published for member in chosen], [member.run for member in chosen])
+    if config.crops or (key != "le_yang/ensemble_8_9" and (config.all or config.snapshots != "all")):
+        key = None  # another experiment than the paper's
     figures = [top_k_accuracy(answers[0][1], validation.labels, k) for k in (1, 5)]
     members = tuple((found[member].name, joined.accuracies[member]) for member in joined.order)
     summary = Summary(

@@ -71,6 +71,7 @@ def main(config: Config) -> dict[str, float]:
     check_output("--output", config.output, [path for path in read if path is not None])
     network = member.network() if member.path else None  # what is wrong with it is told before images are prepared
     split = splits.load(splits.prepare(source, data_dir), config.split).fraction(config.fraction)
+    tiny_imagenet_c.check_same(config.corrupted, kinds)
     share = 1.0 if kinds and tiny_imagenet_c.check_made(config.corrupted, split) else config.fraction
     probabilities = member.probabilities(split, config.crops, network=network)
     figures = {}
@@ -78,10 +79,9 @@ def main(config: Config) -> dict[str, float]:
         figures = {f"top-{k}": top_k_accuracy(probabilities, split.labels, k) for k in (1, 5)}
         print(f"{member.name}: {len(split):,} {split.name} images", *(f"{k} {v:.2%}" for k, v in figures.items()))
         print(near_chance(figures["top-1"], len(split.wnids)), end="")
-    errors, first = {}, None
+    errors = {}
     for kind in progress.bar("corruptions", len(kinds), unit="groups", over=kinds):
         images = tiny_imagenet_c.read(config.corrupted, *kind, split, share)
-        tiny_imagenet_c.check_same(first := first or images, images)
         errors[kind] = 1 - top_k_accuracy(member.probabilities(images, config.crops, network=network), images.labels)
     if errors:
         print(*tiny_imagenet_c.table(errors, 1 - figures["top-1"]), sep="\n")

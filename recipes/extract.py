@@ -2,7 +2,8 @@
 
 A shard of 2,000 images is the unit of work. Start the same command as often as there are machines, GPUs or jobs of an
 array: each takes shards that no other is working on, and takes over those of one that dies. With --ray the actors of a
-Ray cluster do the work. Transfer runs and searches with the same options then find everything stored.
+Ray cluster do the work. Transfer runs and searches with the same options then find everything stored; after --ray on
+CPUs with bfloat16 they need --engine tensorflow for that. --holdout changes nothing here: all training images pass.
 
     python recipes/extract.py --crops ten
     CUDA_VISIBLE_DEVICES=1 python recipes/extract.py --crops ten          # beside another on GPU 0

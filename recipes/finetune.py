@@ -16,8 +16,8 @@ import dataclasses
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.runs.run import Run
+from tiny_imagenet_tf.transfer.options import HELD_OUT, TransferOptions, inherited
 from tiny_imagenet_tf.transfer.options import FinetuneOptions as Config
-from tiny_imagenet_tf.transfer.options import TransferOptions, inherited
 
 STUDY = Study("finetune", "Fine-tuning")
 
@@ -27,7 +27,8 @@ def main(config: Config) -> Run:
 
     if config.demo and config.start is None:
         TransferOptions.check(config)  # what has nothing to do with a start
-        demo = TransferOptions(demo=True, **TransferOptions.DEMO, runs=config.runs, seed=config.seed)
+        given = {name: getattr(config, name) for name in (*Config.INHERITED, *HELD_OUT, "runs", "seed")}
+        demo = TransferOptions(demo=True, **TransferOptions.DEMO | given)
         start = experiment.run(Study("transfer_vanilla", "Transfer Learning vanilla"), demo).path
         config = dataclasses.replace(config, start=start, **inherited(start))
     return finetuning.run(STUDY, config)

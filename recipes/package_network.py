@@ -41,9 +41,11 @@ class Config:
     """A run of inception_modern, inception_baseline or inception_regularized, all of whose classes are Tiny
     ImageNet's. Default: none, the packaged network itself."""
     source: Path | None = None
-    """A tiny-imagenet-200 folder, zip or tar. Without it the official archive is downloaded."""
+    """A tiny-imagenet-200 folder, zip or tar. Default: the run's own images, or else the official archive, which is
+    downloaded."""
     data_dir: Path | None = None
-    """Where prepared datasets are kept. Default: TFDS's own, $TFDS_DATA_DIR or ~/tensorflow_datasets."""
+    """Where prepared datasets are kept. Default: the run's, or else TFDS's own, $TFDS_DATA_DIR or
+    ~/tensorflow_datasets."""
 
 
 def main(config: Config) -> dict:

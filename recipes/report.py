@@ -57,6 +57,8 @@ def main(config: Config) -> None:
             raise UserError(f"--{name.replace('_', '-')} {path}: no such file or folder")
     if config.results != Config.results and not config.results.is_dir():
         raise UserError(f"--results {config.results}: must be a folder of records")
+    if not config.classes:
+        raise UserError("--classes: name at least one")
     check_once(config.runs)
     out = config.out or config.runs[0] / "report"
     check_folder("--out", out)

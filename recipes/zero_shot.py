@@ -53,6 +53,17 @@ class Config:
     runs: Path = Path("runs")
     """Where run directories are made."""
 
+    @property
+    def values(self) -> ValueOptions:
+        """The same as options of transfer values, which the scores are stored as."""
+        names = {field.name for field in dataclasses.fields(ValueOptions)}
+        return ValueOptions(**{name: value for name, value in vars(self).items() if name in names})
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """What computes them."""
+        return self.values.devices
+
 
 def main(config: Config) -> Run:
     from tiny_imagenet_tf import hardware  # TensorFlow is loaded when the recipe runs
@@ -63,13 +74,12 @@ def main(config: Config) -> Run:
     from tiny_imagenet_tf.transfer import engine
     from tiny_imagenet_tf.transfer.values import extraction_of
 
-    names = {field.name for field in dataclasses.fields(ValueOptions)}
-    options = ValueOptions(**{name: value for name, value in vars(config).items() if name in names})
+    options = config.values
     options.check()
     options = options.settled
     config = dataclasses.replace(config, engine=options.engine)
     check_folder("--runs", config.runs)
-    precision = hardware.resolve_precision(config.precision, frozen=True)
+    precision = hardware.resolve_precision(config.precision, options.devices, frozen=True)
     dtype = engine.trunk_dtype(precision, options.openvino)
     network = backbones.with_head(backbones.find(config.backbone, config.pixels), dtype=dtype)
     found = splits.load_all(splits.prepare(config.source, config.data_dir), config.fraction)
@@ -93,7 +103,7 @@ def main(config: Config) -> Run:
         trunk=network.label,
         notes=(*notes, *(["scores in int8"] if precision == "int8" else [])),
     )
-    run = record(config.runs, "zero_shot", config, answers, summary, precision=precision)
+    run = record(config.runs, "zero_shot", config, answers, summary, devices=options.devices, precision=precision)
     print(f"val: {figures[0]:.2%} top-1, {figures[1]:.2%} top-5 of {images:,} images, without training\n{run.path}")
     print(near_chance(figures[0], len(wnids), "is --pixels right, and are the scores in the wnids' order?"), end="")
     return run

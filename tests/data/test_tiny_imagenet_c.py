@@ -81,6 +81,13 @@ def test_corruptions_of_other_images_are_not_compared(corrupted, downloaded, rec
         evaluate.main(evaluate.Config(tmp_path / "net.keras", corrupted=corrupted, data_dir=downloaded))
 
 
+def test_there_is_no_mean_over_corruptions_of_other_severities():
+    *_, last = tiny_imagenet_c.table({("fog", 5): 0.9, ("contrast", 1): 0.1, ("contrast", 5): 0.5}, 0.25)
+    assert last.startswith("no mean over the corruptions") and last.endswith("clean error 25.00%")
+    *_, last = tiny_imagenet_c.table({("fog", 5): 0.9, ("contrast", 5): 0.5}, 0.25)
+    assert last.startswith("corruption error, the mean over 2 corruptions: 70.00%")
+
+
 @pytest.mark.parametrize(
     "fault",
     [

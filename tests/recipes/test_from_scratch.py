@@ -16,6 +16,7 @@ import pytest
 from tiny_imagenet_tf.data import splits
 from tiny_imagenet_tf.data.views import LE_YANG_TEN_CROP, View
 from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.evaluation.members import Member
 from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
 from tiny_imagenet_tf.evaluation.predict import Predictor
 from tiny_imagenet_tf.runs.files import write_json
@@ -99,6 +100,24 @@ def test_the_ensemble_joins_runs_and_writes_a_run(recipe, trained, source, build
     assert every.title == f"Ensemble of {len(every.ensemble.members)}" and every.selection == "none: all members"
     best = ensemble.main(ensemble.Config(tuple(run.path for run in trained), snapshots="best", **source))
     assert len(best.summary.ensemble.members) == 2
+
+
+def test_an_ensemble_knows_its_images_and_is_the_papers_only_as_the_paper_made_it(recipe, trained, source, tmp_path):
+    run = Run(shutil.copytree(trained[0].path, tmp_path / "run"))
+    run.write_summary(dataclasses.replace(run.summary, published="milani/baseline"))
+    ensemble, own = recipe("ensemble"), {"runs": tmp_path}  # the images are the run's
+    joined = ensemble.main(ensemble.Config((run.path,), **own))
+    assert joined.images == run.images and joined.summary.published == "milani/baseline_ensemble"
+    for other in ({"crops": "ten"}, {"all": True}, {"snapshots": "best"}):
+        assert ensemble.main(ensemble.Config((run.path,), **own, **other)).summary.published is None
+
+
+def test_what_a_member_cannot_answer_is_told_before_any_is_asked(recipe, trained, source, tmp_path, monkeypatch):
+    ensemble = recipe("ensemble")
+    joined = ensemble.main(ensemble.Config((trained[0].path,), **source | {"runs": tmp_path}))  # without a network
+    monkeypatch.setattr(Member, "probabilities", None)
+    with pytest.raises(UserError, match="no network is stored, only predictions for its own val images"):
+        ensemble.main(ensemble.Config((trained[0].path, joined.path), crops="ten", **source))
 
 
 def test_an_ensemble_of_a_run_under_way_says_so(recipe, trained, source, tmp_path):

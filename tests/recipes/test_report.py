@@ -1,5 +1,6 @@
 """The recipe's own words: help, no run, an unfinished run, a missing extra."""
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -62,3 +63,29 @@ def test_a_page_without_the_marks_is_told_before_any_figure(tmp_path, recipe):
     with pytest.raises(UserError, match="page.md needs <!-- report:begin"):
         module.main(module.Config((tmp_path / "run",), docs=page))
     assert page.read_text() == "my page"
+
+
+def test_what_is_asked_for_reaches_the_report(tmp_path, recipe, monkeypatch):
+    from tiny_imagenet_tf.reports import markers, report
+
+    module, given = recipe("report"), {}
+    run, page = tmp_path / "run", tmp_path / "page.md"
+    run.mkdir()
+    (run / "summary.json").touch()
+    page.touch()
+
+    def write(runs, out, **options):
+        given.update(options, runs=runs, out=out)
+        return page
+
+    monkeypatch.setattr(report, "write", write)
+    monkeypatch.setattr(markers, "replaced", lambda *_: b"")
+    monkeypatch.setattr(module.records, "read", lambda folder: [folder])
+    images = {"source": tmp_path, "data_dir": tmp_path}
+    config = module.Config((run,), tmp_path / "out", ("plunger",), docs=page, results=tmp_path, **images)
+    module.main(config)
+    assert given.pop("network_sizes") and [each.path for each in given.pop("runs")] == [run]
+    expected = {"out": tmp_path / "out", "classes": ("plunger",), "docs": page, "results": [tmp_path], **images}
+    assert given == expected
+    with pytest.raises(UserError, match="--classes: name at least one"):
+        module.main(dataclasses.replace(config, classes=()))

@@ -1,6 +1,7 @@
 """The tools: pictures named, doctor, labels."""
 
 import csv
+import dataclasses
 import io
 import json
 import os
@@ -15,7 +16,7 @@ from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION
 from tiny_imagenet_tf.data import pictures, splits
 from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import classes as official
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.evaluation import checkup
+from tiny_imagenet_tf.evaluation import checkup, members
 from tiny_imagenet_tf.evaluation.predict import Predictor
 from tiny_imagenet_tf.models import preprocess
 from tiny_imagenet_tf.runs import networks
@@ -493,3 +494,25 @@ def test_a_gpu_that_is_not_used_is_told(monkeypatch, tmp_path, capsys):
     wrong = checkup.machine(tmp_path)
     assert "there is an NVIDIA GPU, but no CUDA that works" in wrong
     assert 'pip install "tiny_imagenet_tf[gpu]"' in capsys.readouterr().out
+
+
+def test_what_is_said_of_a_model_reaches_the_doctor(recipe, well, monkeypatch, tmp_path):
+    doctor, given = recipe("doctor"), []
+    monkeypatch.setattr(members, "find", lambda paths, which: [paths])
+    monkeypatch.setattr(members, "images_of", lambda *_: (None, tmp_path))
+    monkeypatch.setattr(checkup, "machine", lambda data_dir: given.append(data_dir) or [])
+    monkeypatch.setattr(checkup, "data", lambda *_: ("records", []))
+    monkeypatch.setattr(checkup, "network", lambda *options: given.append(options) or [])
+    config = doctor.Config(model=tmp_path / "m.keras", images=7, pixels="0..1", labels="sorted")
+    assert doctor.examine(config) == []
+    assert given == [tmp_path, ([tmp_path / "m.keras"], "records", 7, "0..1", "sorted")]
+    with pytest.raises(UserError, match="typo: neither sorted, imagenet1k"):
+        doctor.examine(dataclasses.replace(config, labels="typo"))
+
+
+def test_what_is_said_of_an_ensembles_networks_is_handed_on(recipe, monkeypatch, tmp_path):
+    ensemble, given = recipe("ensemble"), []
+    monkeypatch.setattr(members, "find", lambda *options: given.append(options) or [])
+    paths = (tmp_path / "a.keras",)
+    config = ensemble.Config(paths, "best", pixels="0..1", labels="sorted", runs=tmp_path)
+    assert ensemble._members(config) == [] and given == [(paths, "best", "0..1", "sorted")]

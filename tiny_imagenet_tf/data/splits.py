@@ -101,7 +101,7 @@ class Split:
         return np.sort(rows)
 
     def spread_rows(self, most: int) -> np.ndarray:
-        """Returns up to so many rows, spread evenly over the split and so over its classes."""
+        """Returns up to so many rows, spread evenly over the split; where it is sorted by class, over those, too."""
         return np.unique(np.linspace(0, len(self) - 1, min(most, len(self))).astype(int))
 
     def hold_out_rows(self, share: float) -> tuple[np.ndarray, np.ndarray]:

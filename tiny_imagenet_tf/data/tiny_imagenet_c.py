@@ -8,7 +8,7 @@ import hashlib
 import io
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +79,25 @@ def read(folder: Path, corruption: str, severity: int, clean: Split, fraction: f
     boxes = np.full((len(files), 4), -1, np.int32)
     labels = np.array(labels, np.int64)
     return Split(f"{corruption} {severity}", tf.constant(data), labels, boxes, names, clean.wnids, clean.words, digest)
+
+
+def check_same(folder: Path, kinds: Sequence[tuple[str, int]]) -> None:
+    """Raises DatasetError where corruptions are not of the same images, so that their errors cannot be compared.
+
+    Args:
+        folder: of all corruptions.
+        kinds: corruptions with their severities.
+    """
+    first: set[str] = set()
+    for name, severity in kinds:
+        place = folder / name / str(severity)
+        found = {f"{path.parent.name}/{path.name}" for path in place.glob("*/*") if path.suffix.lower() in SUFFIXES}
+        first = first or found
+        if odd := sorted(found ^ first):
+            raise DatasetError(
+                f"{name} {severity}: not the images of {kinds[0][0]} {kinds[0][1]}; {len(odd)} are in one of them "
+                f"alone, such as {odd[0]}"
+            )
 
 
 def check_made(folder: Path, clean: Split) -> bool:
@@ -168,16 +187,6 @@ def _by_number(file: Path) -> list[str | int]:
     return [int(part) if part.isdecimal() else part for part in re.split(r"([0-9]+)", file.name)]
 
 
-def check_same(first: Split, other: Split) -> None:
-    """Raises DatasetError where two corruptions are not of the same images, so that their errors cannot be compared."""
-    images = [set(zip(each.labels.tolist(), each.file_names.tolist(), strict=True)) for each in (first, other)]
-    if odd := sorted(images[0] ^ images[1]):
-        wnid, name = first.wnids[odd[0][0]], odd[0][1]
-        raise DatasetError(
-            f"{other.name}: not the images of {first.name}; {len(odd)} are in one of them alone, such as {wnid}/{name}"
-        )
-
-
 def table(errors: dict[tuple[str, int], float], clean: float) -> Iterator[str]:
     """Yields the lines of a table of top-1 errors: a corruption per row, a severity per column; then their mean.
 
@@ -193,5 +202,8 @@ def table(errors: dict[tuple[str, int], float], clean: float) -> Iterator[str]:
         means[corruption] = float(np.mean([each for each in row if each is not None]))
         cells = "".join(f"{'':>8}" if each is None else f"{each:8.1%}" for each in row)
         yield f"{corruption:22}{cells}{means[corruption]:9.1%}"
+    if len(errors) < len(means) * len(severities):
+        yield f"no mean over the corruptions, which are not all there in the same severities; clean error {clean:.2%}"
+        return
     mean = float(np.mean(list(means.values())))
     yield f"corruption error, the mean over {len(means)} corruptions: {mean:.2%}; clean error {clean:.2%}"

@@ -76,7 +76,7 @@ def network(
     Args:
         member: the model.
         builder: of the records.
-        images: val images to show it, spread over the classes.
+        images: val images to show it, spread evenly over all.
         pixels: what it is said to expect.
         labels: the order that its scores are said to be in.
 

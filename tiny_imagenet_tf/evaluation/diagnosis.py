@@ -136,7 +136,7 @@ def diagnose(
         try:
             claimed = backbones.pixels_of(model, str(path), pixels)
         except UserError:
-            claimed = "-1..1"
+            claimed = pixels or "-1..1"
         subject = _Subject(model, claimed, split)
     told_order, columns = _orders(path, subject.network.output_shape[-1], split, orders or {}, order)
     as_told = (subject.told, False, told_order)

@@ -21,7 +21,7 @@ from tiny_imagenet_tf.runs.networks import Classes
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.snapshots import Snapshots
 from tiny_imagenet_tf.runs.summary import Crops
-from tiny_imagenet_tf.runs.transfer_values import kept_stores, stores_of
+from tiny_imagenet_tf.runs.transfer_values import Store, kept_stores, stores_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,13 +116,7 @@ class Member:
         if self.head:
             return self._by_head(split, crops)
         if self.path is None:
-            predicted = None if crops else self._predictions(split)
-            if predicted is None:
-                raise UserError(
-                    f"{self.name}: no network is stored, only predictions for its own val images, in the crops of its "
-                    "run"
-                )
-            return predicted
+            return self._stored(split, crops)
         if self.answers:
             crops = crops or self.crops
             if stored and crops == self.crops and (predicted := self._predictions(split)) is not None:
@@ -130,6 +124,23 @@ class Member:
         network = network or self.network()
         asked = columns(self.order_of(network, split), split.wnids)
         return network.probabilities(split, network.views(crops), title=split.name, columns=asked)
+
+    def check(self, split: Split, crops: Crops | None = None) -> None:
+        """Raises UserError, before anything is computed, where what it stores is not of these images and crops."""
+        self._check_classes(split)
+        if self.head:
+            self._stores(split, crops)
+        elif self.path is None:
+            self._stored(split, crops)
+
+    def _stored(self, split: Split, crops: Crops | None) -> np.ndarray:
+        """What a run without a network has predicted."""
+        predicted = None if crops else self._predictions(split)
+        if predicted is None:
+            raise UserError(
+                f"{self.name}: no network is stored, only predictions for its own val images, in the crops of its run"
+            )
+        return predicted
 
     def _check_classes(self, split: Split) -> None:
         """Refuses a run's other classes or order; a file that says what its scores stand for may have more."""
@@ -140,6 +151,12 @@ class Member:
             raise UserError(f"{self.name}: its classes, or their order, are not those of the images")
 
     def _by_head(self, split: Split, crops: Crops | None) -> np.ndarray:
+        stores = self._stores(split, crops)
+        model = network_files.load(self.path)
+        return combine(scores(model, each.load()) for each in stores)
+
+    def _stores(self, split: Split, crops: Crops | None) -> list[Store]:
+        """The transfer values that a head answers from."""
         if crops not in (None, self.crops):
             raise UserError(
                 f"{self.name}: heads can be tested only on the crops of their run, {self.crops}; leave out --crops, "
@@ -148,8 +165,7 @@ class Member:
         stores = stores_of(self.run.summary, split.name, split.digest)
         if not stores:
             raise UserError(f"{self.name}: the transfer values of these images are not stored; give --snapshots best")
-        model = network_files.load(self.path)
-        return combine(scores(model, each.load()) for each in stores)
+        return stores
 
     def _predictions(self, split: Split) -> np.ndarray | None:
         """What the run stored, if it is of these images."""
@@ -190,9 +206,11 @@ def find(
 def images_of(members: Sequence[Member], source: Path | None, data_dir: Path | None) -> tuple[Path | None, Path | None]:
     """Returns where the images for some members are: where it was said, or else where those of the first run are."""
     run = next((member.run for member in members if member.run is not None), None)
-    if run is None or source is not None:
+    if run is None:
         return source, data_dir
     own, prepared = run.images
+    if source is not None:
+        return source, data_dir or prepared
     if own is None and run.begun and (named := run.config.get("source")):
         print(f"{run.path.name}: {named} is not there; taking the official archive's images", file=sys.stderr)
     return own, data_dir or prepared

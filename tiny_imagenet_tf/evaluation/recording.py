@@ -13,7 +13,14 @@ from tiny_imagenet_tf.runs.summary import Summary
 
 
 def record(
-    runs: Path, recipe: str, config: Any, answers: Sequence[tuple[Split, np.ndarray]], summary: Summary, **facts: Any
+    runs: Path,
+    recipe: str,
+    config: Any,
+    answers: Sequence[tuple[Split, np.ndarray]],
+    summary: Summary,
+    *,
+    devices: Sequence[str] = (),
+    **facts: Any,
 ) -> Run:
     """Makes a run directory of what was answered, and returns it.
 
@@ -23,13 +30,15 @@ def record(
         config: the recipe's, a dataclass.
         answers: the val images with their class probabilities (n, classes), and the test images where there are any.
         summary: of the run.
-        facts: more of its environment.
+        devices: what computed it, as ``hardware.place`` takes them.
+        **facts: more of its environment.
     """
     (validation, probabilities), *tested = answers
     digests = {split.name: split.digest for split, _ in answers}
     run = Run.create(runs, recipe, config)
     try:
-        run.write_environment(device=hardware.describe_device(alone=True), dataset={"digests": digests}, **facts)
+        device = hardware.describe_device(devices, alone=True)
+        run.write_environment(device=device, dataset={"digests": digests}, **facts)
         run.write_validation_predictions(validation, probabilities)
         for test, found in tested:
             run.write_test_predictions(test, found.argmax(axis=1))

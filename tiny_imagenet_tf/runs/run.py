@@ -224,7 +224,7 @@ class Run:
     def of_made_up_images(self) -> bool:
         """Whether it is a demo, or an ensemble with one."""
         stored = self.environment if (self.path / "environment.json").exists() else {}
-        return bool(self.config.get("demo") or stored.get("demo"))
+        return self.begun and bool(self.config.get("demo") or stored.get("demo"))
 
     @property
     def recognized(self) -> bool:

@@ -66,7 +66,8 @@ def run(options: SearchOptions) -> Path:
                     _round(options, trials, asked, pool, whole, folds)
     finally:
         trials.close()
-    return _report(dataclasses.replace(options, engine=given.engine), trials, data)
+    engine = options.engine if options.ray else given.engine  # auto is another one with --ray
+    return _report(dataclasses.replace(options, engine=engine), trials, data)
 
 
 def _by_actors(options: SearchOptions, trials: Trials) -> None:

@@ -65,8 +65,8 @@ class ValueOptions(DataOptions):
 
     engine: Engine = option("auto", departs=False)
     """What computes transfer values on a CPU: tensorflow, or openvino, which is faster (pip install
-    "tiny_imagenet_tf[openvino]"). auto: openvino for int8, and for stored values in bfloat16 where it is installed and
-    no GPU computes; otherwise tensorflow. The two do not share stored values."""
+    "tiny_imagenet_tf[openvino]"). auto: openvino for int8, and, without --ray, for stored values in bfloat16 where it
+    is installed and no GPU computes; otherwise tensorflow. The two do not share stored values."""
     precision: Precision | Literal["int8"] = option("auto", departs=False)
     """Precision of the backbone. auto: float16 on a GPU (Volta or newer), bfloat16 on a CPU that supports it, float32
     otherwise. int8 is the fastest on any CPU: OpenVINO quantizes the backbone, calibrated on 300 training images (on

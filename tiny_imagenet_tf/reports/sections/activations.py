@@ -104,7 +104,10 @@ def _unmappable(values: np.ndarray) -> str | None:
 def _choose(names: ClassNames, classes: tuple[str, ...]) -> tuple[list[int], str]:
     """The labels of the classes asked for; of a set without the paper's classes, as many of its own."""
     try:
-        return [names.find(name) for name in classes], ""
+        labels = [names.find(name) for name in classes]
+        if twice := [name for name, label in zip(classes, labels, strict=True) if labels.count(label) > 1]:
+            raise UserError(f"--classes {twice[0]}: was named twice")
+        return labels, ""
     except UnknownClass:
         if classes != MILANI_TSNE_CLASSES:
             raise
