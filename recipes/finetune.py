@@ -15,6 +15,7 @@ import dataclasses
 
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.experiments.options import Study
+from tiny_imagenet_tf.interrupts import Interrupted
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.transfer.options import HELD_OUT, TransferOptions, inherited
 from tiny_imagenet_tf.transfer.options import FinetuneOptions as Config
@@ -27,9 +28,14 @@ def main(config: Config) -> Run:
 
     if config.demo and config.start is None:
         TransferOptions.check(config)  # what has nothing to do with a start
-        given = {name: getattr(config, name) for name in (*Config.INHERITED, *HELD_OUT, "runs", "seed")}
+        alike = (*Config.INHERITED, *HELD_OUT, "runs", "seed", "precision", "engine")
+        given = {name: getattr(config, name) for name in alike}
         demo = TransferOptions(demo=True, **TransferOptions.DEMO | given)
-        start = experiment.run(Study("transfer_vanilla", "Transfer Learning vanilla"), demo).path
+        try:
+            start = experiment.run(Study("transfer_vanilla", "Transfer Learning vanilla"), demo).path
+        except Interrupted as error:
+            error.then = ()  # a demo is begun anew
+            raise
         config = dataclasses.replace(config, start=start, **inherited(start))
     return finetuning.run(STUDY, config)
 

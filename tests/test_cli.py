@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from tiny_imagenet_tf import hardware
-from tiny_imagenet_tf.cli import command
+from tiny_imagenet_tf.cli import _parsed, command
+from tiny_imagenet_tf.runs.run import Run
+from tiny_imagenet_tf.training.options import ConvnetOptions
 
 ROOT = Path(__file__).parents[1]
 
@@ -87,3 +89,10 @@ def test_a_backend_that_cannot_be_had_is_one_line(tmp_path, backend):
     done = listed(tmp_path, {}, KERAS_BACKEND=backend)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1].startswith("error: KERAS_BACKEND, or keras.json: ")
+
+
+@pytest.mark.parametrize("flag", ["screen", "no_screen"])
+def test_a_flag_of_a_run_that_goes_on_stays_set(tmp_path, flag):
+    run = Run.create(tmp_path, "convnets", ConvnetOptions(model=1, **{flag: True}))
+    found = _parsed(ConvnetOptions, ["--resume", str(run.path)], None)
+    assert getattr(found, flag) and found.resume == run.path

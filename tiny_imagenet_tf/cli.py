@@ -153,7 +153,7 @@ def _end_demo(run: Path, again: str) -> None:
         report.main(report.Config((run,)))
     except UserError as error:
         print(f"No report: {error}; then\n  tiny-imagenet report {shlex.quote(str(run))}")
-    if "--resume" not in again.split():
+    if not any(word.split("=")[0] == "--resume" for word in again.split()):
         print(f"On the real images, next:\n  {again}")
 
 
@@ -165,6 +165,8 @@ def _parsed(config: type[Config], arguments: Sequence[str], program: str | None)
         value = getattr(default, field.name, field.default)
         given = {} if value is dataclasses.MISSING else {"default": value}
         hint = Annotated[hints[field.name], tyro.conf.arg(help=_comment(config, field.name))]
+        if value is True and tyro.conf.FlagCreatePairsOff in typing.get_args(hint):
+            hint = Annotated[hint, tyro.conf.Suppress]  # a begun run's flag: what takes it back would be another's name
         groups.setdefault(_group(config, field.name), []).append((field.name, hint, dataclasses.field(**given)))
     filled = [(name, fields) for name, fields in groups.items() if fields]
     parts = [(name, dataclasses.make_dataclass(name, fields, kw_only=True)) for name, fields in filled]

@@ -189,11 +189,12 @@ def test_screening_prints_its_counts_beside_the_papers(config, tree, tmp_path, c
 def test_a_run_goes_on_with_the_images_it_was_begun_with_only(config, tmp_path, capsys):
     begun = begin(config)
     assert str(begun.run.path) in capsys.readouterr().out
-    again = begin(dataclasses.replace(config, resume=begun.run.path, epochs=9))
+    again = begin(dataclasses.replace(config, resume=begun.run.path, epochs=9, tensorboard=True))
     assert again.run == begun.run and begun.run.config["epochs"] == config.epochs, "it has not gone on yet"
     for each in (again.part("shallow"), again):  # in stages
         each.taken_up()
         assert begun.run.config["epochs"] == 9 and len(begun.run.environment["resumed"]) == 1
+        assert begun.run.config["tensorboard"] and begun.run.config["source"] == str(config.source)
     begun.run.write_summary(Summary("ended", Validation(12, 0.5)))
     begun.run.checkpoint.write_bytes(b"is looked at later")
     longer = begin(dataclasses.replace(config, resume=begun.run.path, epochs=10))

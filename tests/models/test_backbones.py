@@ -452,6 +452,19 @@ def test_what_is_not_the_network_is_refused_by_name(tmp_path, name, write, messa
     assert name in str(caught.value)
 
 
+def test_a_layer_that_keras_numbers_is_found_however_many_networks_were_built():
+    def numbered(weights=None, include_top=False, input_shape=None, pooling=None):
+        x = images = keras.Input(input_shape)
+        for width in (2, 3, 4):
+            x = keras.layers.Conv2D(width, 3)(x)
+        return keras.Model(images, keras.layers.GlobalAveragePooling2D()(x))
+
+    record = dataclasses.replace(TINY, build=numbered)
+    keras.utils.clear_session()
+    widths = [build(record, "random", input_size=32, layer="conv2d_1").model.output_shape[-1] for _ in range(3)]
+    assert widths == [3, 3, 3]
+
+
 def test_a_file_of_weights_with_any_damage_is_named(tmp_path):
     path = tmp_path / "tiny.weights.h5"
     other_network(path)

@@ -157,6 +157,8 @@ def test_a_schedule_that_had_its_last_cut_trains_no_further_and_is_whole(recipe,
     module.main(module.Config(model=1))
     ((_, options),) = begun.trained
     assert options["epochs"] == 10 and reported == {"recipe_epochs": 10}
+    with pytest.raises(UserError, match="--stop-after-cuts 1: this run has had 3 cuts already"):
+        module.main(module.Config(model=1, stop_after_cuts=1))
     begun.run.write_metrics(rows[:9])
     module.main(module.Config(model=1))
     assert begun.trained[1][1]["epochs"] == 40
@@ -215,6 +217,7 @@ def test_to_name_what_is_the_models_own_makes_no_other_experiment(recipe):
         ({"architecture": "conv3-8", "model": 3}, "leave out --model and --reading"),
         ({"architecture": "conv3-8 pool"}, "'pool' is none of convK-W"),
         ({"model": 1, "staged": "always"}, "one convolution a stage"),
+        ({"architecture": "conv3-4 conv3-8 maxpool fc-4", "staged": "always"}, "fc1 would have other shapes"),
     ],
 )
 def test_convnets_that_cannot_be(recipe, options, message):

@@ -200,6 +200,7 @@ def test_folds_are_even_and_disjoint(options, builder):
         ({"holdout": 0.0}, "--holdout 0.0: must be above 0"),
         ({"learning_rates": (1e-2, 1e-4)}, "--learning-rates"),
         ({"dropout_keeps": (0.5, 1.5)}, "--dropout-keeps"),
+        ({"dropout_keeps": (1e-20, 1e-20)}, "--dropout-keeps 1e-20: must be above 0"),
         ({"augment": True}, "--variant v3"),
         (
             {"dropout_keeps": (0.0, 0.0)},

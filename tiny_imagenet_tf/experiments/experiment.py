@@ -28,7 +28,7 @@ from tiny_imagenet_tf.experiments import checkpoints, images
 from tiny_imagenet_tf.experiments.clock import Clock
 from tiny_imagenet_tf.experiments.fit import Keeping
 from tiny_imagenet_tf.experiments.images import Data
-from tiny_imagenet_tf.experiments.options import RunOptions, Study
+from tiny_imagenet_tf.experiments.options import RunOptions, Study, rule_of
 from tiny_imagenet_tf.experiments.tracking import tracked
 from tiny_imagenet_tf.hardware import Placement
 from tiny_imagenet_tf.interrupts import Interrupted, told_as_such
@@ -37,7 +37,6 @@ from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.snapshots import Snapshots
 from tiny_imagenet_tf.runs.summary import CROPS, Crops, Summary, Training, Validation
 
-_LENGTHS = ("epochs", "stop_after", "stop_after_cuts")  # options that say how long a run trains
 Predict = Callable[[Split], np.ndarray]
 """From a split to its class probabilities (n, classes), by the network as it is now."""
 
@@ -235,8 +234,7 @@ def begin(
         options.check()
     placement = hardware.ALONE if devices is None else hardware.place(devices)
     devices = devices or ()
-    if options.resume:
-        _check_resumable(Run(options.resume), study.recipe)
+    check_cheap(study, options)
     precision = precision_of(options)
     if options.batch_size % placement.replicas:
         raise UserError(
@@ -244,7 +242,7 @@ def begin(
             "give a multiple of that, or fewer --devices"
         )
     data = data or images.load(options, screened=screened)
-    Steps(len(data.rows), options.batch_size, options.seed)  # refuses a batch that is larger than the set
+    check_cheap(study, options, data)
     values_by = options.devices if not devices else ()  # OpenVINO's, beside a GPU that trains the head
     machine = {
         "device": hardware.describe_device(devices, alone=placement.replicas == 1),
@@ -324,9 +322,10 @@ def _check_same(run: Run, data: Data, options: RunOptions, machine: dict[str, An
     checkpoints.check_there(run)
     if (before := stored.get("replicas", 1)) != machine["replicas"]:
         print(f"begun on {before} device(s), continuing on {machine['replicas']}; --devices selects them")
-    lengths = {name: getattr(options, name) for name in _LENGTHS if hasattr(options, name)}
+    names = [field.name for field in dataclasses.fields(options) if rule_of(type(options), field.name).resumable]
+    changed = {name: getattr(options, name) for name in names if name not in ("resume", "runs")}
     # Once: what is trained in stages is taken up in each.
-    return cache(partial(run.write_resumption, lengths, **machine))
+    return cache(partial(run.write_resumption, changed, **machine))
 
 
 def check_same_backbone(run: Run, backbone: dict[str, str], option: str) -> None:
@@ -376,8 +375,20 @@ def begun_in(options: RunOptions, name: str, what: str, devices: Sequence[str] =
     return begun
 
 
-def _check_resumable(run: Run, recipe: str) -> None:
-    if run.config["recipe"] != recipe:
+def check_cheap(study: Study, options: RunOptions, data: Data | None = None) -> None:
+    """Raises UserError where a run cannot be gone on with, or a batch is larger than the set; before anything is made.
+
+    Args:
+        study: the experiment's names.
+        options: of the run.
+        data: the images, where they have been read.
+    """
+    if data is not None:
+        Steps(len(data.rows), options.batch_size, options.seed)
+    if not options.resume:
+        return
+    run = Run(options.resume)
+    if run.config["recipe"] != study.recipe:
         raise UserError(f"--resume {run.path}: a run of recipes/{run.config['recipe']}.py; resume it with that")
     begun = run.environment.get("backend", "tensorflow")
     if begun != keras.backend.backend():

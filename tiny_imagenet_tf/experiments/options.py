@@ -97,8 +97,9 @@ class DataOptions:
     fraction: float = option(1.0, SHARE, departs=False)
     """Share of each class to use, of train and val alike. Paper: 1; section 3.2 tried things out on 0.25."""
     holdout: float = option(0.0, PART, departs=False)
-    """Share of each training class to hold out of training, for choosing the snapshots. At 0 val chooses them, as in
-    the papers, so the val accuracy reported is the best of many measurements."""
+    """Share of each training class to hold out of training, for choosing the snapshots; shown whole, also where val is
+    in ten crops. At 0 val chooses them, as in the papers, so the val accuracy reported is the best of many
+    measurements."""
     seed: int = option(0, SEED, departs=False)
     """Random seed. On a CPU the same seed gives the same run, bit for bit."""
 

@@ -6,7 +6,7 @@ To add one of ``keras.applications``, add it to ``_rows``.
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -359,11 +359,26 @@ def _last_features(network: keras.Model) -> str:
     return last.input._keras_history.operation.name if isinstance(last, keras.layers.Dense) else network.layers[-1].name
 
 
+def _as_built_first(layers: Sequence[keras.layers.Layer]) -> dict[str, keras.layers.Layer]:
+    """Layers by the names that Keras numbers in a process which has built no network before: ``add``, ``add_1``."""
+    kinds: dict[str, list[tuple[int, keras.layers.Layer]]] = {}
+    for layer in layers:
+        kind, _, number = layer.name.rpartition("_")
+        numbered = kind and number.isdecimal()
+        kinds.setdefault(kind if numbered else layer.name, []).append((int(number) if numbered else 0, layer))
+    found = {}
+    for kind, each in kinds.items():
+        least = min(number for number, _ in each)
+        found |= {f"{kind}_{number - least}" if number > least else kind: layer for number, layer in each}
+    return found
+
+
 def _values(network: keras.Model, backbone: Backbone, layer: str) -> keras.KerasTensor:
     """The output of a layer, (batch, width); a map is averaged over its positions."""
-    names = [each.name for each in network.layers]
-    if layer in names:
-        values = network.get_layer(layer).output
+    named = {each.name: each for each in network.layers}
+    named = _as_built_first(network.layers) | named
+    if layer in named:
+        values = named[layer].output
     elif layer == "avg_pool":
         values = network.output
     else:

@@ -13,8 +13,8 @@
     report/
     .lock              held by the process that trains it
 
-A row of ``metrics.jsonl``: ``epoch`` (epochs so far; a whole number after an epoch), ``step``, ``learning_rate`` (a
-schedule's is that of the step to come); means over the epoch so far of ``loss`` (of the data alone), ``penalty`` (of
+A row of ``metrics.jsonl``: ``epoch`` (epochs so far; a whole number after an epoch), ``step``, ``learning_rate`` (of
+that step); means over the epoch so far of ``loss`` (of the data alone), ``penalty`` (of
 the weights, where there is one) and ``accuracy``; ``val_loss`` (-log of the probability of the truth),
 ``val_accuracy``, ``val_top5``, and ``selection_accuracy``, which picks the best; ``seconds`` since the run began,
 without pauses. After an epoch there may be ``val_accuracy_reestimated``: by batch normalization's statistics of 2,000
@@ -138,13 +138,9 @@ class Run:
                 path = root / f"{recipe}-{started:%Y%m%d-%H%M%S}-{number}"
         run = cls(path)
         stored = {"recipe": recipe, **dataclasses.asdict(config)}
-        for name, value in stored.items():  # paths are made absolute: a run is read from any folder
-            named = isinstance(value, Path) or (name in _FILES and networks.in_files(str(value)))
-            if named and Path(value).parts[:1] != ("~",):
-                stored[name] = Path(value).absolute()
         try:
             run.make()
-            write_json(path / "config.json", stored)
+            write_json(path / "config.json", _absolute(stored))
         except BaseException:
             shutil.rmtree(path, ignore_errors=True)
             raise
@@ -329,12 +325,12 @@ class Run:
         """Stores commit, versions, device and command, and what the recipe knows besides."""
         write_json(self.path / "environment.json", {**describe_environment(), **more})
 
-    def write_resumption(self, lengths: dict[str, Any], **more: Any) -> None:
-        """Adds the machine at hand, and the options that say how long it trains now, to what is stored."""
+    def write_resumption(self, changed: dict[str, Any], **more: Any) -> None:
+        """Adds the machine at hand, and the options that a run which goes on may change, to what is stored."""
         environment = self.environment
         resumed = [*environment.get("resumed", []), describe_environment() | more]
         write_json(self.path / "environment.json", environment | {"resumed": resumed})
-        write_json(self.path / "config.json", self.config | lengths)
+        write_json(self.path / "config.json", self.config | _absolute(changed))
 
     def reopen(self) -> None:
         """Takes the figures away from a run that goes on, and what it may not write again, until its new end."""
@@ -408,6 +404,16 @@ class Run:
                 wnids=np.asarray(split.wnids, dtype=np.str_),
                 **arrays,
             )
+
+
+def _absolute(options: dict[str, Any]) -> dict[str, Any]:
+    """Options with absolute paths, for a run is read from any folder."""
+    found = dict(options)
+    for name, value in options.items():
+        named = isinstance(value, Path) or (name in _FILES and networks.in_files(str(value)))
+        if named and Path(value).parts[:1] != ("~",):
+            found[name] = Path(value).absolute()
+    return found
 
 
 def _misfit(stored: dict[str, np.ndarray], values: str) -> str | None:

@@ -79,7 +79,7 @@ class Summary:
         train: what it was trained on.
         selection: what picked the best measurement.
         best_epoch: of that measurement.
-        epochs: trained in all.
+        epochs: trained in all, without those of a shallow network before (Le & Yang's staged initialisation).
         recipe_epochs: the recipe's default.
         snapshots: how many were kept.
         trunk: weights of the frozen backbone, None from scratch.

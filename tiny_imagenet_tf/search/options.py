@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from tiny_imagenet_tf import extras
 from tiny_imagenet_tf.choices import Sampler, WeightDecayConvention
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.experiments.options import AMOUNT, POSITIVE, Rule, flag, option
+from tiny_imagenet_tf.experiments.options import AMOUNT, PART, POSITIVE, SHARE, Rule, flag, option
 from tiny_imagenet_tf.runs import searches
 from tiny_imagenet_tf.runs.files import check_folder
 from tiny_imagenet_tf.transfer.options import ClusterOptions
@@ -89,10 +89,9 @@ class SearchOptions(ClusterOptions):
             if not (0 <= low <= high < math.inf) or (low == 0 and not may_be_0):
                 both = "both at least 0" if may_be_0 else "both above 0"
                 raise UserError(f"{flag(SPANS[name])} {low} {high}: give the lowest value, then the highest, {both}")
+            rule = {"dropout_keep": SHARE, "label_smoothing": PART}.get(name, AMOUNT)
             for value in (low, high):
-                AMOUNT.check(SPANS[name], value)
-        if self.spans["dropout_keep"][1] > 1 or self.spans["label_smoothing"][1] >= 1:
-            raise UserError("--dropout-keeps must be at most 1, --label-smoothings below 1")
+                rule.check(SPANS[name], value)
 
     @property
     def augments(self) -> bool:

@@ -5,6 +5,7 @@ from functools import partial
 import keras
 
 from tiny_imagenet_tf.data.views import LE_YANG, LE_YANG_ANYWHERE, View
+from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments import losses
 from tiny_imagenet_tf.experiments.experiment import Experiment, begin
 from tiny_imagenet_tf.experiments.options import Study
@@ -48,6 +49,9 @@ def run(options: ConvnetOptions) -> Run:
             )
             more = {"notes": [f"{began}, which are not in the hours"]}
         plateau = Plateau(experiment.run, rate, patience=options.patience, stop_after=options.stop_after_cuts)
+        if plateau.cuts > options.stop_after_cuts:
+            told = f"this run has had {plateau.cuts} cuts already; give at least that"
+            raise UserError(f"--stop-after-cuts {options.stop_after_cuts}: {told}")
         clock = deep.fit(epochs=plateau.last_epoch or options.epochs, callbacks=[plateau])
         if plateau.last_epoch:
             more["recipe_epochs"] = clock.epochs  # the schedule's own end

@@ -326,8 +326,14 @@ class ConvnetOptions(ScratchOptions):
                     convnet(self.architecture)
             except (ValueError, MemoryError) as error:
                 raise UserError(f"--architecture {self.architecture!r}: {error}") from error
-        if self.staged == "always" and staged.shallow(self.words) == self.words:
-            raise UserError("--staged always: the network has one convolution a stage, there is no shallower one")
+        if self.staged == "always":
+            if staged.shallow(self.words) == self.words:
+                raise UserError("--staged always: the network has one convolution a stage, there is no shallower one")
+            if odd := staged.misfits(self.words):
+                raise UserError(
+                    f"--staged always: {', '.join(odd)} would have other shapes in the shallow network; give the "
+                    "convolutions of a stage one width"
+                )
 
     @property
     def departures(self) -> str:

@@ -27,6 +27,26 @@ def shallow(architecture: str) -> str:
     return " ".join(kept)
 
 
+def misfits(architecture: str) -> list[str]:
+    """Returns the layers that have other shapes in the shallow network than in the deep one, whose weights cannot move.
+
+    Args:
+        architecture: in the words of ``tiny_imagenet_tf.models.convnets``.
+    """
+    import keras  # only now
+
+    from tiny_imagenet_tf.models.convnets import convnet
+
+    with keras.StatelessScope(initialize_variables=False):  # no weight is made
+        first, deep = (convnet(words) for words in (shallow(architecture), architecture))
+    shapes = {layer.name: [weight.shape for weight in layer.weights] for layer in first.layers}
+    return [
+        layer.name
+        for layer in deep.layers
+        if layer.name in shapes and shapes[layer.name] != [weight.shape for weight in layer.weights]
+    ]
+
+
 def move_weights(shallow_model: "keras.Model", deep_model: "keras.Model") -> tuple[str, ...]:
     """Copies the weights of every layer that both networks have by name; the others keep their random ones.
 

@@ -13,7 +13,7 @@ from tiny_imagenet_tf.data import views
 from tiny_imagenet_tf.data.batches import ImageBatches
 from tiny_imagenet_tf.experiments import images, losses, schedules
 from tiny_imagenet_tf.experiments.clock import Clock
-from tiny_imagenet_tf.experiments.experiment import Experiment, begin, precision_of
+from tiny_imagenet_tf.experiments.experiment import Experiment, begin, check_cheap, precision_of
 from tiny_imagenet_tf.experiments.fit import compile_for_training, fit, save_network, steps_together
 from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.models import network_files, preprocess
@@ -36,6 +36,7 @@ def run(study: Study, options: TransferOptions) -> Run:
     """
     options.check()
     data, precision = images.load(options), precision_of(options)
+    check_cheap(study, options, data)
     trunk = trunk_of(options, precision)
     made = extraction_of(options, trunk, data.all_train, precision)
     with begin(study, options, data=data, engine=options.settled.engine, backbone=made.engine.digests) as experiment:
@@ -191,8 +192,8 @@ def _training_views(experiment: Experiment) -> str:
         return "whole image"
     if options.new_views:
         return "new augmented view each epoch"
-    images = len(experiment.data.all_train)
-    covered = "all" if options.augmented_fraction == 1 else f"{round(options.augmented_fraction * images):,}"
+    rows = experiment.data.all_train.fraction_rows(options.augmented_fraction)
+    covered = "all" if options.augmented_fraction == 1 else f"{len(rows):,}"
     return f"whole image; {options.augmented_views} augmented views of {covered} images"
 
 

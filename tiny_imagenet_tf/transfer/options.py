@@ -270,6 +270,9 @@ class FinetuneOptions(TransferOptions):
         "dropout_keep", "label_smoothing", "weight_decay", "weight_decay_convention",
     )  # fmt: skip
 
+    store: Path = option(ValueOptions.store, departs=False, resumable=True)
+    """Where maps and transfer values are kept, in float16; maps before mixed9 take 164 KB an image and view. Their size
+    is reported first."""
     start: Path | None = option(None, departs=False, resumable=True)
     """A finished run of transfer learning, whose backbone and head go on learning, by default on the same images. With
     --demo one is made first."""
