@@ -14,6 +14,7 @@ learns.
 import dataclasses
 
 from tiny_imagenet_tf.cli import command
+from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.interrupts import Interrupted
 from tiny_imagenet_tf.runs.run import Run
@@ -28,6 +29,8 @@ def main(config: Config) -> Run:
 
     if config.demo and config.start is None:
         TransferOptions.check(config)  # what has nothing to do with a start
+        if config.unfreeze == Config.DEMO["unfreeze"] and not config.backbone.startswith("inception_v3"):
+            raise UserError(f"--unfreeze {config.unfreeze}: a block of Inception-v3; name a layer of {config.backbone}")
         alike = (*Config.INHERITED, *HELD_OUT, "runs", "seed", "precision", "engine")
         given = {name: getattr(config, name) for name in alike}
         demo = TransferOptions(demo=True, **TransferOptions.DEMO | given)

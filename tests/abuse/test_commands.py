@@ -62,6 +62,10 @@ COMMANDS = {
     "a teacher that is no run": ("train modern --teacher tree", "no summary.json"),
     "a network without end": ("train convnet --architecture conv3-99999999999", "more than the"),
     "wider than any machine": ("train baseline --width-multiplier 1e9", "at most 16"),
+    "a demo's blocks of another backbone": (
+        "finetune --demo --backbone mobilenet_v3_large",
+        "--unfreeze mixed0: a block of Inception-v3; name a layer of mobilenet_v3_large",
+    ),
     "no epochs after a demo's": ("finetune --demo --epochs 0", "--epochs 0"),
     "cores for no cluster": ("extract --cores 2", "would be ignored"),
     "devices of several processes": ("train baseline --distributed --devices CPU:0", "needs KERAS_BACKEND=jax"),

@@ -322,7 +322,9 @@ class FinetuneOptions(TransferOptions):
 
     @property
     def own(self) -> "FinetuneOptions":
-        """What the recipe takes where nothing is said: of backbone and head, what the start had."""
+        """What the recipe takes where nothing is said: of backbone and head, what the start had, if there is one."""
+        if self.start is None:
+            return super().own
         return dataclasses.replace(super().own, **{name: getattr(self, name) for name in self.INHERITED})
 
 
