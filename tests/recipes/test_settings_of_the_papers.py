@@ -123,6 +123,17 @@ def test_the_convnets_recipe(recipe, begun, monkeypatch, number):
     assert begun.study.row == f"le_yang/model_{number}" and begun.options.departures == ""
 
 
+def test_the_options_of_section_5_reach_optimizer_and_stages(recipe, begun):
+    convnets = recipe("convnets")
+    words, own = "conv3-2 conv3-2 maxpool fc-4", {"momentum": 0.5, "staged_epochs": 2, "patience": 7}
+    convnets.main(convnets.Config(architecture=words, staged="always", weight_decay_convention="keras", **own))
+    (shallow, first), (deep, _) = begun.trained
+    assert first["epochs"] == 2 and first["callbacks"][0]._patience == 7
+    assert [each.model.optimizer.momentum for each in (shallow, deep)] == [0.5, 0.5]
+    kernel = deep.classifier.layers[-1].get_layer("conv1_1")
+    assert kernel.kernel_regularizer.l2 == pytest.approx(1e-4)  # not half of it
+
+
 def test_random_crops_may_be_at_any_place(recipe, begun):
     convnets = recipe("convnets")
     convnets.main(convnets.Config(model=1, training_crops="anywhere"))

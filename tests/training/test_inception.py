@@ -135,3 +135,12 @@ def test_steps_together_end_an_epoch_that_a_cpu_was_stopped_in(trained, monkeypa
     )
     training, _ = trained(measure_every=12, checkpoint_every=6)  # 24 steps an epoch
     assert training.model.steps_per_execution == 3
+
+
+def test_the_options_reach_the_optimizer_and_its_rate(trained):
+    training, options = trained(learning_rate=1e-2, learning_rate_decay=0.8, weight_decay=0.06)
+    assert training.model.optimizer.weight_decay == 0.06
+    (schedule,) = options["callbacks"]
+    schedule.set_model(training.model)
+    schedule.on_epoch_begin(2)
+    assert float(training.model.optimizer.learning_rate) == pytest.approx(1e-2 * 0.64, rel=1e-6)

@@ -261,3 +261,9 @@ def test_mixed_images_are_for_one_device():
     begun = SimpleNamespace(placement=SimpleNamespace(replicas=2))
     with pytest.raises(UserError, match="mixup is for one device"):
         Scratch.compiled(begun, None, RandomViews(mixup=0.2), None, None)
+
+
+def test_the_options_of_decay_and_averages_reach_the_optimizer():
+    optimizer = modern.optimizer_of(ModernOptions(weight_decay=0.01, average=0.9), steps=10)
+    assert (optimizer.weight_decay, optimizer.ema_momentum) == (0.01, 0.9)
+    assert ModernOptions().decay == 0.005 and ModernOptions(optimizer="adamw").decay == 0.05

@@ -282,6 +282,14 @@ def test_the_settings_reach_head_and_optimizer(config, handed_to_fit):
     assert float(given.model.optimizer.learning_rate) == pytest.approx(0.05 * 0.25)
 
 
+def test_values_may_be_standardized_and_a_decay_be_keras(config, handed_to_fit):
+    given = handed_to_fit(
+        dataclasses.replace(config, standardize=True, weight_decay=0.06, weight_decay_convention="keras")
+    )
+    assert any(isinstance(layer, keras.layers.BatchNormalization) for layer in given.model.layers)
+    assert given.model.get_layer("logits").kernel_regularizer.l2 == pytest.approx(0.06)
+
+
 def test_a_head_may_have_a_hidden_layer(config, handed_to_fit):
     given = handed_to_fit(dataclasses.replace(config, head="mlp", hidden_units=7))
     assert [layer.units for layer in given.model.layers if isinstance(layer, keras.layers.Dense)] == [7, 4]
