@@ -25,11 +25,13 @@ STUDY = Study("finetune", "Fine-tuning")
 
 
 def main(config: Config) -> Run:
-    from tiny_imagenet_tf.transfer import experiment, finetuning  # TensorFlow is loaded when the recipe runs
+    from tiny_imagenet_tf.models.backbones import BACKBONES  # TensorFlow is loaded when the recipe runs
+    from tiny_imagenet_tf.transfer import experiment, finetuning
 
     if config.demo and config.start is None:
         TransferOptions.check(config)  # what has nothing to do with a start
-        if config.unfreeze == Config.DEMO["unfreeze"] and not config.backbone.startswith("inception_v3"):
+        named = config.backbone in BACKBONES and not config.backbone.startswith("inception_v3")
+        if config.unfreeze == Config.DEMO["unfreeze"] and named:
             raise UserError(f"--unfreeze {config.unfreeze}: a block of Inception-v3; name a layer of {config.backbone}")
         alike = (*Config.INHERITED, *HELD_OUT, "runs", "seed", "precision", "engine")
         given = {name: getattr(config, name) for name in alike}

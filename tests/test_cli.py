@@ -94,5 +94,6 @@ def test_a_backend_that_cannot_be_had_is_one_line(tmp_path, backend):
 @pytest.mark.parametrize("flag", ["screen", "no_screen"])
 def test_a_flag_of_a_run_that_goes_on_stays_set(tmp_path, flag):
     run = Run.create(tmp_path, "convnets", ConvnetOptions(model=1, **{flag: True}))
-    found = _parsed(ConvnetOptions, ["--resume", str(run.path)], None)
-    assert getattr(found, flag) and found.resume == run.path
+    for again in ([], [f"--{flag.replace('_', '-')}"]):
+        found = _parsed(ConvnetOptions, ["--resume", str(run.path), *again], None)
+        assert getattr(found, flag) and found.resume == run.path

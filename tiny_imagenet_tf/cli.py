@@ -153,7 +153,7 @@ def _end_demo(run: Path, again: str) -> None:
         report.main(report.Config((run,)))
     except UserError as error:
         print(f"No report: {error}; then\n  tiny-imagenet report {shlex.quote(str(run))}")
-    if not any(word.split("=")[0] == "--resume" for word in again.split()):
+    if not any(word.split("=")[0] == "--resume" for word in shlex.split(again)):
         print(f"On the real images, next:\n  {again}")
 
 
@@ -161,18 +161,21 @@ def _parsed(config: type[Config], arguments: Sequence[str], program: str | None)
     """A config from the command line, whose help shows the options in groups."""
     default = config.starting_point(arguments) if hasattr(config, "starting_point") else None
     hints, groups = typing.get_type_hints(config, include_extras=True), {"command": []}  # its own come first
+    set_before: set[str] = set()
     for field in dataclasses.fields(config):
         value = getattr(default, field.name, field.default)
         given = {} if value is dataclasses.MISSING else {"default": value}
         hint = Annotated[hints[field.name], tyro.conf.arg(help=_comment(config, field.name))]
         if value is True and tyro.conf.FlagCreatePairsOff in typing.get_args(hint):
-            hint = Annotated[hint, tyro.conf.Suppress]  # a begun run's flag: what takes it back would be another's name
+            set_before.add(field.name)  # a begun run's flag: what takes it back would be another one's name
+            given = {"default": False}
         groups.setdefault(_group(config, field.name), []).append((field.name, hint, dataclasses.field(**given)))
     filled = [(name, fields) for name, fields in groups.items() if fields]
     parts = [(name, dataclasses.make_dataclass(name, fields, kw_only=True)) for name, fields in filled]
     whole = dataclasses.make_dataclass("Options", parts)
     found = tyro.cli(tyro.conf.OmitArgPrefixes[whole], args=list(arguments), description="", prog=program)
-    return config(**{key: value for part, _ in parts for key, value in vars(getattr(found, part)).items()})
+    named = {key: value for part, _ in parts for key, value in vars(getattr(found, part)).items()}
+    return config(**named | dict.fromkeys(set_before, True))
 
 
 def _with_homes(config: Config) -> Config:

@@ -228,7 +228,7 @@ def test_to_name_what_is_the_models_own_makes_no_other_experiment(recipe):
         ({"architecture": "conv3-8", "model": 3}, "leave out --model and --reading"),
         ({"architecture": "conv3-8 pool"}, "'pool' is none of convK-W"),
         ({"model": 1, "staged": "always"}, "one convolution a stage"),
-        ({"architecture": "conv3-4 conv3-8 maxpool fc-4", "staged": "always"}, "fc1 would have other shapes"),
+        ({"architecture": "conv3-4 conv3-8 maxpool fc-4", "staged": "always"}, "conv3-4 conv3-8: the first and"),
     ],
 )
 def test_convnets_that_cannot_be(recipe, options, message):

@@ -134,8 +134,10 @@ def test_a_run_that_came_to_nothing_goes_but_not_what_others_put_there(run, tmp_
     other = Run.create(tmp_path, "recipe", Config())
     (other.path / "notes.md").write_text("mine")
     (other.path / "linked").symlink_to(tmp_path)
-    (other.path / "mine").mkdir()
+    for folder in ("mine/snapshots", "predictions-old"):
+        (other.path / folder).mkdir(parents=True)
     (other.path / "mine" / "config.json").write_text("{}")
     Run(other.path / "shallow").make()
     assert other.remove_if_empty()
-    assert sorted(path.name for path in other.path.rglob("*")) == ["config.json", "linked", "mine", "notes.md"]
+    left = sorted(path.relative_to(other.path).as_posix() for path in other.path.rglob("*"))
+    assert left == ["linked", "mine", "mine/config.json", "mine/snapshots", "notes.md", "predictions-old"]

@@ -6,7 +6,7 @@ To add one of ``keras.applications``, add it to ``_rows``.
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -359,30 +359,38 @@ def _last_features(network: keras.Model) -> str:
     return last.input._keras_history.operation.name if isinstance(last, keras.layers.Dense) else network.layers[-1].name
 
 
-def _as_built_first(layers: Sequence[keras.layers.Layer]) -> dict[str, keras.layers.Layer]:
-    """Layers by the names that Keras numbers in a process which has built no network before: ``add``, ``add_1``."""
-    kinds: dict[str, list[tuple[int, keras.layers.Layer]]] = {}
-    for layer in layers:
+def layers_by_name(network: keras.Model, backbone: Backbone) -> dict[str, keras.layers.Layer]:
+    """Returns a backbone's layers by their names; those that Keras numbers by what the first building of it has.
+
+    ``add``, ``add_1`` become ``add_12``, ``add_13`` where a process has built the network before. A file's names stay.
+    """
+    if backbone.is_file:
+        return {layer.name: layer for layer in network.layers}
+    found: dict[str, keras.layers.Layer] = {}
+    numbered: dict[str, list[tuple[int, keras.layers.Layer]]] = {}
+    for layer in network.layers:
         kind, _, number = layer.name.rpartition("_")
-        numbered = kind and number.isdecimal()
-        kinds.setdefault(kind if numbered else layer.name, []).append((int(number) if numbered else 0, layer))
-    found = {}
-    for kind, each in kinds.items():
-        least = min(number for number, _ in each)
-        found |= {f"{kind}_{number - least}" if number > least else kind: layer for number, layer in each}
-    return found
+        kind, place = (kind, int(number)) if kind and number.isdecimal() else (layer.name, 0)
+        if kind.replace("_", "") == type(layer).__name__.lower():  # which Keras makes of it
+            numbered.setdefault(kind, []).append((place, layer))
+        else:
+            found[layer.name] = layer
+    for kind, alike in numbered.items():
+        first = min(place for place, _ in alike)
+        found |= {f"{kind}_{place - first}" if place > first else kind: layer for place, layer in alike}
+    places = {layer.name: place for place, layer in enumerate(network.layers)}
+    return dict(sorted(found.items(), key=lambda each: places[each[1].name]))
 
 
 def _values(network: keras.Model, backbone: Backbone, layer: str) -> keras.KerasTensor:
     """The output of a layer, (batch, width); a map is averaged over its positions."""
-    named = {each.name: each for each in network.layers}
-    named = _as_built_first(network.layers) | named
+    named = layers_by_name(network, backbone)
     if layer in named:
         values = named[layer].output
     elif layer == "avg_pool":
         values = network.output
     else:
-        joints = [each.name for each in network.layers if type(each).__name__ in ("Concatenate", "Add", "Activation")]
+        joints = [name for name, each in named.items() if type(each).__name__ in ("Concatenate", "Add", "Activation")]
         blocks = [name for name in joints if name.startswith("mixed")] or joints
         raise UserError(
             f"--layer {layer}: {backbone.name} has no such layer; give avg_pool, or one such as "

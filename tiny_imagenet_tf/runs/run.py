@@ -186,13 +186,12 @@ class Run:
         """
         if self.ended or any(self.path.rglob(self.checkpoint.name)):  # its own, or that of a part
             return False
-        parts = [each for each in self.path.iterdir() if (each / "snapshots").is_dir() and not each.is_symlink()]
-        for folder in (*parts, self.path):
-            for each in itertools.chain.from_iterable(map(folder.glob, _WRITTEN)):
-                each.unlink()
-            for each in (folder / "snapshots", folder / "tensorboard", folder):
+        for folder in (self.path / "shallow", self.path):
+            files = itertools.chain.from_iterable(map(folder.glob, _WRITTEN))
+            folders = (folder / "snapshots", folder / "tensorboard", folder)
+            for remove in (*(each.unlink for each in files), *(each.rmdir for each in folders)):
                 with contextlib.suppress(OSError):  # it is not there or not empty, or NFS keeps a lock that is held
-                    each.rmdir()
+                    remove()
         return True
 
     @property

@@ -38,6 +38,10 @@ def run(options: ConvnetOptions) -> Run:
                 loss,
             )
 
+        plateau = Plateau(experiment.run, rate, patience=options.patience, stop_after=options.stop_after_cuts)
+        if plateau.cuts > options.stop_after_cuts:
+            told = f"this run has had {plateau.cuts} cuts already; give at least that"
+            raise UserError(f"--stop-after-cuts {options.stop_after_cuts}: {told}")
         deep, more = training(experiment, words), {}
         if options.in_stages:
             shallow = training(experiment.part("shallow"), staged.shallow(words))
@@ -48,10 +52,6 @@ def run(options: ConvnetOptions) -> Run:
                 f"{', '.join(moved)} began with the weights of a shallow network after {options.staged_epochs} epochs"
             )
             more = {"notes": [f"{began}, which are not in the hours"]}
-        plateau = Plateau(experiment.run, rate, patience=options.patience, stop_after=options.stop_after_cuts)
-        if plateau.cuts > options.stop_after_cuts:
-            told = f"this run has had {plateau.cuts} cuts already; give at least that"
-            raise UserError(f"--stop-after-cuts {options.stop_after_cuts}: {told}")
         clock = deep.fit(epochs=plateau.last_epoch or options.epochs, callbacks=[plateau])
         if plateau.last_epoch:
             more["recipe_epochs"] = clock.epochs  # the schedule's own end

@@ -329,11 +329,8 @@ class ConvnetOptions(ScratchOptions):
         if self.staged == "always":
             if staged.shallow(self.words) == self.words:
                 raise UserError("--staged always: the network has one convolution a stage, there is no shallower one")
-            if odd := staged.misfits(self.words):
-                raise UserError(
-                    f"--staged always: {', '.join(odd)} would have other shapes in the shallow network; give the "
-                    "convolutions of a stage one width"
-                )
+            if odd := staged.misfit(self.words):
+                raise UserError(f"--staged always: {odd}: the first and the last of a stage must be equally wide")
 
     @property
     def departures(self) -> str:

@@ -1,5 +1,6 @@
 """Le & Yang's staged initialisation: a shallow network first, its weights into the deep one (section 5.2.1)."""
 
+import itertools
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,24 +28,20 @@ def shallow(architecture: str) -> str:
     return " ".join(kept)
 
 
-def misfits(architecture: str) -> list[str]:
-    """Returns the layers that have other shapes in the shallow network than in the deep one, whose weights cannot move.
+def misfit(architecture: str) -> str | None:
+    """Returns the convolutions of a stage that the shallow network cannot stand for, None where it can for all.
+
+    What comes after a stage keeps its shape only if the last convolution has as many maps as the first.
 
     Args:
         architecture: in the words of ``tiny_imagenet_tf.models.convnets``.
     """
-    import keras  # only now
-
-    from tiny_imagenet_tf.models.convnets import convnet
-
-    with keras.StatelessScope(initialize_variables=False):  # no weight is made
-        first, deep = (convnet(words) for words in (shallow(architecture), architecture))
-    shapes = {layer.name: [weight.shape for weight in layer.weights] for layer in first.layers}
-    return [
-        layer.name
-        for layer in deep.layers
-        if layer.name in shapes and shapes[layer.name] != [weight.shape for weight in layer.weights]
-    ]
+    words = [word for word in architecture.split() if word != "dropout"]
+    for convolutional, stage in itertools.groupby(words, lambda word: word.startswith("conv")):
+        stage = list(stage)
+        if convolutional and stage[0].split("-")[1] != stage[-1].split("-")[1]:
+            return " ".join(stage)
+    return None
 
 
 def move_weights(shallow_model: "keras.Model", deep_model: "keras.Model") -> tuple[str, ...]:

@@ -35,8 +35,9 @@ def run(study: Study, options: TransferOptions) -> Run:
         UserError: an option, the images or the weights cannot be used; the message names it.
     """
     options.check()
-    data, precision = images.load(options), precision_of(options)
+    data = images.load(options)
     check_cheap(study, options, data)
+    precision = precision_of(options)
     trunk = trunk_of(options, precision)
     made = extraction_of(options, trunk, data.all_train, precision)
     with begin(study, options, data=data, engine=options.settled.engine, backbone=made.engine.digests) as experiment:

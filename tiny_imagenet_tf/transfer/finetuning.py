@@ -18,10 +18,10 @@ from tiny_imagenet_tf.data import views
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import mcnemar, only_one_right
 from tiny_imagenet_tf.experiments import images
-from tiny_imagenet_tf.experiments.experiment import begin, begun_in, check_same_backbone, precision_of
+from tiny_imagenet_tf.experiments.experiment import begin, begun_in, check_cheap, check_same_backbone, precision_of
 from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.models import network_files
-from tiny_imagenet_tf.models.backbones import Trunk
+from tiny_imagenet_tf.models.backbones import Trunk, layers_by_name
 from tiny_imagenet_tf.models.layers import normalizations
 from tiny_imagenet_tf.runs.files import room
 from tiny_imagenet_tf.runs.run import Run
@@ -39,6 +39,7 @@ def run(study: Study, options: FinetuneOptions) -> Run:
     """
     options.check()
     data = images.load(options)
+    check_cheap(study, options, data)
     if Run(options.start).snapshots().wnids != data.all_train.wnids:
         raise UserError(
             f"--start {options.start}: its classes are not the {len(data.all_train.wnids)} classes of the images"
@@ -100,7 +101,8 @@ def place_of_cut(trunk: Trunk, unfreeze: str) -> int:
     """
     if unfreeze == "all":
         return 0
-    order, points = [layer.name for layer in trunk.model.layers], cuts(trunk.model)
+    named = {layer.name: name for name, layer in layers_by_name(trunk.model, trunk.backbone).items()}
+    order, points = [named[layer.name] for layer in trunk.model.layers], [named[each] for each in cuts(trunk.model)]
     if unfreeze not in order:
         some = [name for name in points if name.startswith(("mixed", "block")) or name.endswith(("add", "_out"))]
         names = ", ".join((some or points)[-12:])

@@ -105,9 +105,10 @@ def _choose(names: ClassNames, classes: tuple[str, ...]) -> tuple[list[int], str
     """The labels of the classes asked for; of a set without the paper's classes, as many of its own."""
     try:
         labels = [names.find(name) for name in classes]
-        if twice := [name for name, label in zip(classes, labels, strict=True) if labels.count(label) > 1]:
+        twice = [name for name, label in zip(classes, labels, strict=True) if labels.count(label) > 1]
+        if twice and classes != MILANI_TSNE_CLASSES:
             raise UserError(f"--classes {twice[0]}: was named twice")
-        return labels, ""
+        return list(dict.fromkeys(labels)), ""
     except UnknownClass:
         if classes != MILANI_TSNE_CLASSES:
             raise
