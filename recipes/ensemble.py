@@ -79,9 +79,9 @@ def main(config: Config) -> Run:
     if "test" in builder.info.splits and all(member.path is not None for member in chosen):
         test = splits.load(builder, "test").fraction(config.fraction)
         answers.append((test, np.mean([member.probabilities(test, config.crops) for member in chosen], axis=0)))
-    key = ensembles.published_key([member.published for member in chosen], [member.run for member in chosen])
-    if config.crops or (key != "le_yang/ensemble_8_9" and (config.all or config.snapshots != "all")):
-        key = None  # another experiment than the paper's
+    rows, runs = [member.published for member in chosen], [member.run for member in chosen]
+    key = ensembles.published_key(rows, runs, picked=config.snapshots == "all" and not config.all)
+    key = None if config.crops else key  # with others than the paper's it is another experiment
     figures = [top_k_accuracy(answers[0][1], validation.labels, k) for k in (1, 5)]
     members = tuple((found[member].name, joined.accuracies[member]) for member in joined.order)
     summary = Summary(

@@ -117,9 +117,8 @@ class RandomViews:
         crops = [window for window in self.windows if window != "whole"]
         whole = "whole image" if len(crops) < len(self.windows) else ""
         size = f"{CROP_SIZE}x{CROP_SIZE}"
-        cut = f"one of {len(crops)} {size} crops" if crops else ""
-        cut = f"a {size} crop at any place" if crops and self.anywhere else cut
-        parts = [" or ".join(part for part in (whole, cut) if part)]
+        cut = f"a {size} crop at any place" if self.anywhere else f"one of {len(crops)} {size} crops"
+        parts = [" or ".join(part for part in (whole, crops and cut) if part)]
         parts[0] += f", {self.least_area:.0%} to all of it" if self.least_area < 1 else ""
         parts += ["random mirror image"] if self.mirror else []
         parts += ["random brightness and contrast"] if self.brightness_contrast else []

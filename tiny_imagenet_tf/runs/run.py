@@ -211,6 +211,11 @@ class Run:
         return checked_environment(read_object(path), path)
 
     @property
+    def _environment_if_any(self) -> dict[str, Any]:
+        """The stored environment; nothing where there is none, as in a copy of the snapshots alone."""
+        return self.environment if (self.path / "environment.json").exists() else {}
+
+    @property
     def begun(self) -> bool:
         """Whether it is a run's directory at all."""
         return (self.path / "config.json").is_file()
@@ -218,8 +223,7 @@ class Run:
     @property
     def of_made_up_images(self) -> bool:
         """Whether it is a demo, or an ensemble with one."""
-        stored = self.environment if (self.path / "environment.json").exists() else {}
-        return self.begun and bool(self.config.get("demo") or stored.get("demo"))
+        return self.begun and bool(self.config.get("demo") or self._environment_if_any.get("demo"))
 
     @property
     def recognized(self) -> bool:
@@ -228,8 +232,7 @@ class Run:
 
     def digest_of(self, split: str) -> str | None:
         """Returns the digest of a split that the run was measured on; None where it stored none."""
-        stored = self.environment if (self.path / "environment.json").exists() else {}
-        digests = stored.get("dataset", {}).get("digests")
+        digests = self._environment_if_any.get("dataset", {}).get("digests")
         return digests.get(split) if isinstance(digests, dict) else None
 
     @property

@@ -40,8 +40,8 @@ def run(options: ConvnetOptions) -> Run:
 
         plateau = Plateau(experiment.run, rate, patience=options.patience, stop_after=options.stop_after_cuts)
         if plateau.cuts > options.stop_after_cuts:
-            told = f"this run has had {plateau.cuts} cuts already; give at least that"
-            raise UserError(f"--stop-after-cuts {options.stop_after_cuts}: {told}")
+            had = f"this run has had {plateau.cuts} cuts already"
+            raise UserError(f"--stop-after-cuts {options.stop_after_cuts}: {had}; give at least that")
         deep, more = training(experiment, words), {}
         if options.in_stages:
             shallow = training(experiment.part("shallow"), staged.shallow(words))
