@@ -14,7 +14,7 @@ import tyro
 
 from tiny_imagenet_tf import cli
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.evaluation.metrics import mcnemar, only_one_right, p_in_words
+from tiny_imagenet_tf.evaluation.metrics import p_in_words, paired
 from tiny_imagenet_tf.experiments.options import flag
 from tiny_imagenet_tf.reports import markers
 from tiny_imagenet_tf.reports.analysis.comparison import differences
@@ -55,14 +55,11 @@ def main(config: Config) -> None:
         first = first or run
         right = Predictor.load(run.snapshots().best_path).probabilities(validation).argmax(axis=1) == validation.labels
         base = right if base is None else base
-        lost, gained = only_one_right(base, right)
         found.append(
             {
                 "changed": changed(first, run),
                 "top1": float(right.mean()),
-                "gained": gained,
-                "lost": lost,
-                "p": mcnemar(lost, gained),
+                **dataclasses.asdict(paired(base, right)),
                 "train_accuracy": run.summary.train.accuracy,
                 "train_images": run.summary.train.images,
                 "epochs": run.summary.epochs,

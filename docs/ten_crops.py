@@ -14,7 +14,7 @@ import tyro
 from tiny_imagenet_tf import cli  # isort: skip  # first: it quiets TensorFlow's log
 from tiny_imagenet_tf.data import splits
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.evaluation.metrics import combine, mcnemar, only_one_right, p_in_words
+from tiny_imagenet_tf.evaluation.metrics import combine, p_in_words, paired
 from tiny_imagenet_tf.models import network_files
 from tiny_imagenet_tf.models.heads import scores
 from tiny_imagenet_tf.reports import markers
@@ -63,16 +63,13 @@ def measured(run: Run, val: splits.Split) -> dict[str, str | float | int]:
     head = network_files.load(run.snapshots().best_path)
     views = [scores(head, store.load()) for store in stores]  # the whole image comes first
     whole, ten = (combine(shown).argmax(axis=1) == val.labels for shown in (views[:1], views))
-    lost, gained = only_one_right(whole, ten)
     return {
         "backbone": Path(run.config["backbone"]).stem,
         "head": run.config["recipe"].removeprefix("transfer_"),
         "training": run.summary.train.accuracy,
         "whole": float(whole.mean()),
         "ten": float(ten.mean()),
-        "gained": gained,
-        "lost": lost,
-        "p": mcnemar(lost, gained),
+        **dataclasses.asdict(paired(whole, ten)),
         "command": run.environment["command"],
         "commit": run.environment["commit"],
     }

@@ -14,10 +14,10 @@ Time: one or two minutes a corruption and severity for 10,000 images on a CPU co
 """
 
 import dataclasses
+import functools
+import itertools
 import shlex
 from pathlib import Path
-
-import numpy as np
 
 from tiny_imagenet_tf import extras, progress
 from tiny_imagenet_tf.cli import command
@@ -61,15 +61,12 @@ def main(config: Config) -> None:
     splits.check_fraction(config.fraction)
     check_folder("--output", config.output)
     split = splits.load(splits.prepare(config.source, config.data_dir), "validation").fraction(config.fraction)
-    chosen = [(each, level) for each in dict.fromkeys(config.corruptions or known) for level in {*config.severities}]
+    wanted = itertools.product(sorted({*(config.corruptions or known)}), sorted({*config.severities}))
     with tiny_imagenet_c.claimed(config.output, split, config.seed):
-        groups = [(each, level) for each, level in sorted(chosen) if not (config.output / each / str(level)).exists()]
+        groups = [(name, severity) for name, severity in wanted if not (config.output / name / str(severity)).exists()]
         with progress.bar("corrupted", len(groups) * len(split)) as bar:
             for group in groups:
-
-                def corrupt(image: np.ndarray, name: str, group: tuple[str, int] = group) -> np.ndarray:
-                    return corruptions.corrupt(image, *group, corruptions.rng_of(config.seed, *group, name))
-
+                corrupt = functools.partial(corruptions.corrupted, config.seed, *group)
                 tiny_imagenet_c.write(config.output, *group, split, corrupt, bar.update)
     print(f"{config.output}: {len(groups)} groups of {len(split):,} images written; next:")
     images = {"source": config.source, "data-dir": config.data_dir}

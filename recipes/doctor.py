@@ -63,16 +63,16 @@ def examine(config: Config) -> list[str]:
     if config.labels is not None:
         labels.order(config.labels, ())  # whether there is such an order
     members, source, data_dir = [], config.source, config.data_dir
-    untold = []  # of the model, until it is its turn
+    model_errors = []  # of the model, until it is its turn
     if config.model is not None:
         try:
             members = find([config.model], "best")
             source, data_dir = images_of(members, source, data_dir)
         except UserError as error:
-            untold = [str(error)]
+            model_errors = [str(error)]
     wrong = checkup.machine(data_dir)
     builder, findings = checkup.data(source, data_dir)
-    wrong += findings + untold
+    wrong += findings + model_errors
     if builder is None and members:
         wrong.append("--model: skipped, for there are no images to show it; name them with --source")
     elif members:

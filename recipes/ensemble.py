@@ -22,13 +22,13 @@ import numpy as np
 import tyro
 
 from tiny_imagenet_tf import published
-from tiny_imagenet_tf.choices import Which
+from tiny_imagenet_tf.choices import Crops, Which
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.options import NetworkOptions
 from tiny_imagenet_tf.runs.files import check_folder, check_once
 from tiny_imagenet_tf.runs.run import Run
-from tiny_imagenet_tf.runs.summary import ALL_MEMBERS, Crops, Ensemble, Summary, Validation
+from tiny_imagenet_tf.runs.summary import ALL_MEMBERS, Ensemble, Summary
 
 if TYPE_CHECKING:
     from tiny_imagenet_tf.evaluation.ensembles import Joined
@@ -58,39 +58,38 @@ def main(config: Config) -> Run:
     from tiny_imagenet_tf.data import splits  # TensorFlow is loaded when the recipe runs
     from tiny_imagenet_tf.evaluation import ensembles
     from tiny_imagenet_tf.evaluation.members import images_of
-    from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
+    from tiny_imagenet_tf.evaluation.metrics import validation_of
     from tiny_imagenet_tf.evaluation.recording import record
 
-    found = _members(config)
-    source, data_dir = images_of(found, config.source, config.data_dir)
+    members = _members(config)
+    source, data_dir = images_of(members, config.source, config.data_dir)
     config = dataclasses.replace(config, source=source, data_dir=data_dir)  # where a report finds the images
     builder = splits.prepare(source, data_dir)
     validation = splits.load(builder, "validation").fraction(config.fraction)
-    for member in found:
+    for member in members:
         member.check(validation, config.crops)  # before any is computed
-    probabilities = [member.probabilities(validation, config.crops, stored=True) for member in found]
-    ensembles.check_different([member.name for member in found], probabilities)
+    probabilities = [member.probabilities(validation, config.crops, stored=True) for member in members]
+    ensembles.check_different([member.name for member in members], probabilities)
     joined = ensembles.join_best_first(probabilities, validation.labels)
-    print(table(found, joined))
+    print(table(members, joined))
 
-    picked = joined.order if config.all else joined.best_members
-    chosen = [found[member] for member in picked]
-    answers = [(validation, np.mean([probabilities[member] for member in picked], axis=0))]
+    numbers = joined.order if config.all else joined.best_members
+    chosen = [members[number] for number in numbers]
+    answers = [(validation, np.mean([probabilities[number] for number in numbers], axis=0))]
     if "test" in builder.info.splits and all(member.path is not None for member in chosen):
         test = splits.load(builder, "test").fraction(config.fraction)
         answers.append((test, np.mean([member.probabilities(test, config.crops) for member in chosen], axis=0)))
     rows, runs = [member.published for member in chosen], [member.run for member in chosen]
-    key = ensembles.published_key(rows, runs, picked=config.snapshots == "all" and not config.all)
+    key = ensembles.published_key(rows, runs, best_only=config.snapshots == "all" and not config.all)
     key = None if config.crops else key  # with others than the paper's it is another experiment
-    figures = [top_k_accuracy(answers[0][1], validation.labels, k) for k in (1, 5)]
-    members = tuple((found[member].name, joined.accuracies[member]) for member in joined.order)
+    alone = tuple((members[number].name, joined.accuracies[number]) for number in joined.order)
     summary = Summary(
-        title=published.RESULTS[key].name if key else f"Ensemble of {len(picked)}",
+        title=published.RESULTS[key].name if key else f"Ensemble of {len(numbers)}",
         published=key,
-        validation=Validation(len(validation), *figures, config.crops),
-        notes=tuple(splits.shortfalls({split.name: split for split, _ in answers})),
+        validation=validation_of(answers[0][1], validation.labels, config.crops),
+        notes=tuple(splits.shortfalls([split for split, _ in answers])),
         selection=ALL_MEMBERS if config.all else "order and number of the members on val",
-        ensemble=Ensemble(joined.accuracy_by_size, joined.best_size, members),
+        ensemble=Ensemble(joined.accuracy_by_size, joined.best_size, alone),
         **(_training(chosen) if all(member.run for member in chosen) else {}),
     )
     facts = {"demo": True} if any(member.run and member.run.of_made_up_images for member in chosen) else {}
@@ -113,11 +112,11 @@ def _members(config: Config) -> "list[Member]":
     if not config.members:
         raise UserError("no run directory or .keras file was given")
     check_once(config.members)
-    found = find(config.members, config.snapshots, config.pixels, config.labels)
-    for member in found:
+    members = find(config.members, config.snapshots, config.pixels, config.labels)
+    for member in members:
         if member.run is None:
             member.network()
-    return found
+    return members
 
 
 def _training(members: "list[Member]") -> dict[str, Any]:
@@ -130,12 +129,12 @@ def _training(members: "list[Member]") -> dict[str, Any]:
     return {"partial": "; ".join(short) or None}
 
 
-def table(found: "list[Member]", joined: "Joined") -> str:
+def table(members: "list[Member]", joined: "Joined") -> str:
     """Fig. 6 in letters: a line per member, with the accuracy of the ensemble up to it; the best is marked."""
     lines = ["size  alone    together  member"]
-    for size, (member, accuracy) in enumerate(zip(joined.order, joined.accuracy_by_size, strict=True), start=1):
+    for size, (number, accuracy) in enumerate(zip(joined.order, joined.accuracy_by_size, strict=True), start=1):
         mark = "*" if size == joined.best_size else " "
-        lines.append(f"{size:4}  {joined.accuracies[member]:7.2%}  {accuracy:7.2%}{mark}  {found[member].name}")
+        lines.append(f"{size:4}  {joined.accuracies[number]:7.2%}  {accuracy:7.2%}{mark}  {members[number].name}")
     return "\n".join(lines)
 
 

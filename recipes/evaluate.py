@@ -23,12 +23,12 @@ from typing import Literal
 import tyro
 
 from tiny_imagenet_tf import progress
+from tiny_imagenet_tf.choices import Crops
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.options import NetworkOptions
 from tiny_imagenet_tf.runs.files import check_output, replacing
 from tiny_imagenet_tf.runs.run import prediction_lines
-from tiny_imagenet_tf.runs.summary import Crops
 
 
 @dataclasses.dataclass(frozen=True)

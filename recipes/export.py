@@ -11,16 +11,14 @@ training images. Needs the extra: pip install "tiny_imagenet_tf[export]"
 
 import dataclasses
 from pathlib import Path
-from typing import Literal
 
 import tyro
 
+from tiny_imagenet_tf.choices import Format
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.options import NetworkOptions
 from tiny_imagenet_tf.runs.files import check_folder, sweep, write_json
-
-Format = Literal["saved_model", "onnx", "litert"]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,6 +10,7 @@ classes.
 """
 
 import dataclasses
+import itertools
 from pathlib import Path
 from typing import Annotated
 
@@ -55,8 +56,8 @@ def main(config: Config) -> Path:
         _model(config, before, after, columns)
     else:
         _array(config, before, columns)
-    kept = int((columns >= 0).sum())
-    print(f"wrote {config.output}: {kept} of {len(before)} classes in the order of {config.to}")
+    present = int((columns >= 0).sum())
+    print(f"wrote {config.output}: {present} of {len(before)} classes in the order of {config.to}")
     return config.output
 
 
@@ -88,47 +89,47 @@ def _model(config: Config, before: tuple[str, ...], after: tuple[str, ...], colu
     if stored is not None and stored.wnids != before:
         raise UserError(f"{config.file}: it holds its classes, in another order than {config.start}")
     probable = backbones.ends_in(model, "softmax")
-    others = [layer.name for layer in model._flatten_layers()]  # it may have been brought into another order before
-    name = next(f"order_{number}" for number in range(1, len(others) + 2) if f"order_{number}" not in others)
-    picked = keras.layers.EinsumDense("bc,cd->bd", len(after), bias_axes="d", trainable=False, name=name)
+    taken = {layer.name for layer in model._flatten_layers()}  # it may have been brought into another order before
+    name = next(name for name in map("order_{}".format, itertools.count(1)) if name not in taken)
+    reorder = keras.layers.EinsumDense("bc,cd->bd", len(after), bias_axes="d", trainable=False, name=name)
     if preprocess.is_deployed(model):  # the classifier is what others take out of it
         inner = model.get_layer("classifier")
-        ordered = keras.Model(inner.inputs, picked(inner.outputs[0]), name="classifier")
-        shown = model.get_layer("preprocess")(model.input)
-        made = keras.Model(model.inputs, preprocess.guarded(shown, ordered(shown)), name=model.name)
+        ordered = keras.Model(inner.inputs, reorder(inner.outputs[0]), name="classifier")
+        pixels = model.get_layer("preprocess")(model.input)
+        reordered = keras.Model(model.inputs, preprocess.guarded(pixels, ordered(pixels)), name=model.name)
     else:
         scores = model.outputs[0]
         if backbones.ends_in(model, "sigmoid"):  # a class's own probabilities: missing classes have no place among them
             scores = keras.ops.clip(scores, 1e-7, 1 - 1e-7)
             scores = keras.ops.log(scores) - keras.ops.log(1 - scores)
-        scores = picked(scores)
+        scores = reorder(scores)
         if probable:
             scores = scores / keras.ops.sum(scores, axis=-1, keepdims=True)
-        made = keras.Model(model.inputs, scores, name=model.name)
-    chosen, kept = np.zeros((len(before), len(after)), np.float32), np.flatnonzero(columns >= 0)
-    chosen[columns[kept], kept] = 1
-    picked.set_weights([chosen, np.where(columns < 0, 0 if probable else NEVER, 0).astype(np.float32)])
+        reordered = keras.Model(model.inputs, scores, name=model.name)
+    permutation, present = np.zeros((len(before), len(after)), np.float32), np.flatnonzero(columns >= 0)
+    permutation[columns[present], present] = 1
+    reorder.set_weights([permutation, np.where(columns < 0, 0 if probable else NEVER, 0).astype(np.float32)])
     names = official() | (dict(zip(stored.wnids, stored.names, strict=True)) if stored else {})
-    save_whole(lambda path: networks.save(made.save, path, Classes.of(after, names)), config.output)
+    save_whole(lambda path: networks.save(reordered.save, path, Classes.of(after, names)), config.output)
 
 
 def _array(config: Config, before: tuple[str, ...], columns: np.ndarray) -> None:
-    found = read_array(config.file)
-    if found.ndim != 2 or not len(found) or found.dtype.kind not in "fiu" or found.shape[1] != len(before):
-        raise UserError(f"{config.file}: {found.dtype} {found.shape}, not numbers (images, {len(before)})")
-    if not np.isfinite(found).all():
+    array = read_array(config.file)
+    if array.ndim != 2 or not len(array) or array.dtype.kind not in "fiu" or array.shape[1] != len(before):
+        raise UserError(f"{config.file}: {array.dtype} {array.shape}, not numbers (images, {len(before)})")
+    if not np.isfinite(array).all():
         raise UserError(f"{config.file}: its scores are not finite; one is NaN or infinite")
     from tiny_imagenet_tf.evaluation.predict import are_probabilities
 
-    probable = are_probabilities(found)
-    never = max(NEVER, np.finfo(found.dtype).min) if found.dtype.kind == "f" else np.iinfo(found.dtype).min
-    ordered = np.where(columns >= 0, found[:, np.maximum(columns, 0)], 0 if probable else never)
-    if probable:  # of fewer classes
-        whole = ordered.sum(axis=1, keepdims=True)
-        if not whole.all():
-            raise UserError(f"{config.file}: {np.sum(whole == 0)} of its rows give nothing to any of these classes")
-        ordered = ordered / whole
-    ordered = ordered.astype(found.dtype)
+    are_shares = are_probabilities(array)
+    never = max(NEVER, np.finfo(array.dtype).min) if array.dtype.kind == "f" else np.iinfo(array.dtype).min
+    ordered = np.where(columns >= 0, array[:, np.maximum(columns, 0)], 0 if are_shares else never)
+    if are_shares:  # of fewer classes
+        sums = ordered.sum(axis=1, keepdims=True)
+        if not sums.all():
+            raise UserError(f"{config.file}: {np.sum(sums == 0)} of its rows give nothing to any of these classes")
+        ordered = ordered / sums
+    ordered = ordered.astype(array.dtype)
     save_whole(lambda path: np.save(path, ordered), config.output)
 
 

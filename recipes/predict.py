@@ -18,14 +18,13 @@ from typing import ClassVar
 
 import tyro
 
-from tiny_imagenet_tf.choices import Pixels
+from tiny_imagenet_tf.choices import Crops, Pixels
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.data import pictures
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs import networks
 from tiny_imagenet_tf.runs.files import check_output, replacing
 from tiny_imagenet_tf.runs.run import Run
-from tiny_imagenet_tf.runs.summary import Crops
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,34 +79,34 @@ def main(config: Config) -> list[dict]:
     network = member.network()
     if model is not None and member.wnids is None and config.labels is None:
         print(f"{member.name} does not store its classes; give --labels to see their names", file=sys.stderr)
-    shown, named, left = network.views(config.crops or member.crops), [], 0
-    for each in naming.name(network, member.classes(network), config.files, shown, config.top, given):
-        if "error" in each:
-            print(f"left out: {each['error']}", file=sys.stderr)
-            left += 1
+    test_views, answered, unreadable = network.views(config.crops or member.crops), [], 0
+    for picture in naming.name(network, member.classes(network), config.files, test_views, config.top, given):
+        if "error" in picture:
+            print(f"left out: {picture['error']}", file=sys.stderr)
+            unreadable += 1
             continue
-        named.append(each)
-        print(f"{each['file']} ({each['width']}x{each['height']})")
-        width = max(len(answer["wnid"]) for answer in each["answers"])
-        for answer in each["answers"]:
+        answered.append(picture)
+        print(f"{picture['file']} ({picture['width']}x{picture['height']})")
+        width = max(len(answer["wnid"]) for answer in picture["answers"])
+        for answer in picture["answers"]:
             print(f"  {answer['probability']:6.1%}  {answer['wnid']:{width}}  {answer['name']}")
-    if not named:
+    if not answered:
         raise UserError("none of the pictures can be read")
     for path, form in ((config.csv, naming.as_csv), (config.json, naming.as_json)):
         if path is not None:
             with replacing(path) as file:
-                file.write(form(named))
+                file.write(form(answered))
             print(f"wrote {path}")
-    crops = "one crop" if len(shown) == 1 else f"{len(shown)} crops"
-    pictures_told = "one picture" if len(named) == 1 else f"{len(named):,} pictures"
-    pictures_told += f" ({left:,} left out)" if left else ""
+    crops = "one crop" if len(test_views) == 1 else f"{len(test_views)} crops"
+    count = "one picture" if len(answered) == 1 else f"{len(answered):,} pictures"
+    count += f" ({unreadable:,} left out)" if unreadable else ""
     if others := pictures.left_out(given, config.files):
         print(f"skipped {others:,} other file(s) in the folder(s): not pictures, by their extensions")
-    print(f"{member.name}: {pictures_told}, the centre square at 64x64 pixels, {crops}")
+    print(f"{member.name}: {count}, the centre square at 64x64 pixels, {crops}")
     if model is None:
         known = packaged.figures()["validation"]
         print(f"It comes with the package, and is right on {known['top1']:.1%} of {known['images']:,} val images.")
-    return named
+    return answered
 
 
 def split(paths: Sequence[Path]) -> tuple[Path | None, Sequence[Path]]:

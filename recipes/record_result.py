@@ -66,19 +66,20 @@ def main(config: Config) -> None:
         raise UserError(f"{run.path}: a demo's, of made-up images, which are in no table")
     config.results.mkdir(parents=True, exist_ok=True)
     with locked(config.results / ".lock", str(config.results), wait=True):
-        found = records.read(config.results)
+        stored = records.read(config.results)
         if run is not None:
             record = records.from_run(run, config.name or run.config["recipe"])
-            found = records.merged(config.results, record)
+            stored = records.merged(config.results, record)
         # Outside a checkout there may be none of the defaults.
-        there = OWN or config.networks != Config.networks or config.networks.exists()
-        sizes = _sizes(config.networks) if config.tables and there else {}
-        asked_for = OWN or config.pages != Config.pages
-        pages = [page for page in config.pages if asked_for or (page.exists() and markers.has(page, "results"))]
-        parts = [(page, "results", lambda asked: tables.section(asked, found, sizes)) for page in pages]
-        own = OWN and config.results.resolve() == Config.results.resolve()
-        if known := config.claims or (ROOT / "docs" / "claims.toml" if own else None):
-            parts.append((known.with_suffix(".md"), "claims", lambda _: claims.section(known, found, config.results)))
+        sizes_exist = OWN or config.networks != Config.networks or config.networks.exists()
+        sizes = _sizes(config.networks) if config.tables and sizes_exist else {}
+        pages_named = OWN or config.pages != Config.pages
+        pages = [page for page in config.pages if pages_named or (page.exists() and markers.has(page, "results"))]
+        parts = [(page, "results", lambda asked: tables.section(asked, stored, sizes)) for page in pages]
+        ours = OWN and config.results.resolve() == Config.results.resolve()
+        if claimed := config.claims or (ROOT / "docs" / "claims.toml" if ours else None):
+            page = claimed.with_suffix(".md")
+            parts.append((page, "claims", lambda _: claims.section(claimed, stored, config.results)))
         written: dict[Path, bytes] = {}
         for page, name, make in parts if config.tables else ():
             written[page] = markers.replaced(page, name, make, written.get(page))

@@ -12,8 +12,8 @@ Paper: 23.89% val error, 31.4% test error. Time: beyond vanilla, nine more passe
 """
 
 import dataclasses
-from typing import Literal
 
+from tiny_imagenet_tf.choices import TransferCrops
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.runs.run import Run
@@ -26,7 +26,7 @@ STUDY = Study("transfer_v2", "Transfer Learning v2", "milani/transfer_v2")
 class Config(TransferOptions):
     """Ten-crop testing and dropout."""
 
-    crops: Literal["whole", "ten"] = "ten"
+    crops: TransferCrops = "ten"
     dropout_keep: float = 0.8
     learning_rate: float = 0.001584
     learning_rate_decay_per_epoch: float = 0.6227

@@ -14,8 +14,8 @@ Paper: 23.30% val error, 30.9% test error. Time: a pass over the training images
 """
 
 import dataclasses
-from typing import Literal
 
+from tiny_imagenet_tf.choices import TransferCrops
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.runs.run import Run
@@ -28,7 +28,7 @@ STUDY = Study("transfer_v3", "Transfer Learning v3", "milani/transfer_v3")
 class Config(TransferOptions):
     """Ten-crop testing and training augmentation."""
 
-    crops: Literal["whole", "ten"] = "ten"
+    crops: TransferCrops = "ten"
     augment: bool = True
     learning_rate: float = 0.001774
     learning_rate_decay_per_epoch: float = 0.6331

@@ -11,15 +11,15 @@ Time: a pass over val and test for each crop, whose scores are stored and found 
 
 import dataclasses
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 
-from tiny_imagenet_tf.choices import Engine, Pixels, Precision
+from tiny_imagenet_tf.choices import Engine, FrozenPrecision, Pixels, TransferCrops
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.runs.files import check_folder
 from tiny_imagenet_tf.runs.run import Run
-from tiny_imagenet_tf.runs.summary import Summary, Validation
+from tiny_imagenet_tf.runs.summary import Summary
 from tiny_imagenet_tf.transfer.options import ValueOptions
 
 
@@ -35,7 +35,7 @@ class Config:
     pixels: Pixels | None = None
     """What a .keras file expects, where it does not scale pixels itself: -1..1 (write --pixels=-1..1), 0..1, 0..255, or
     caffe."""
-    crops: Literal["whole", "ten"] = "whole"
+    crops: TransferCrops = "whole"
     """The whole image, or the sum of ten crops' probabilities (Milani section 4.2 and Eq. 2)."""
     source: Path | None = None
     """A tiny-imagenet-200 folder, zip or tar. Without it the official archive is downloaded."""
@@ -48,7 +48,7 @@ class Config:
     engine: Engine = "auto"
     """What computes on a CPU: tensorflow, or openvino. auto: openvino for int8, and for bfloat16 where it is installed;
     otherwise tensorflow."""
-    precision: Precision | Literal["int8"] = "auto"
+    precision: FrozenPrecision = "auto"
     """Precision of the network's arithmetic: auto, float32, bfloat16, float16, or int8, which OpenVINO computes."""
     runs: Path = Path("runs")
     """Where run directories are made."""
@@ -68,7 +68,7 @@ class Config:
 def main(config: Config) -> Run:
     from tiny_imagenet_tf import hardware  # TensorFlow is loaded when the recipe runs
     from tiny_imagenet_tf.data import labels, splits, views
-    from tiny_imagenet_tf.evaluation.metrics import combine, near_chance, top_k_accuracy
+    from tiny_imagenet_tf.evaluation.metrics import combine, near_chance, validation_of
     from tiny_imagenet_tf.evaluation.recording import record
     from tiny_imagenet_tf.models import backbones
     from tiny_imagenet_tf.transfer import engine
@@ -82,30 +82,30 @@ def main(config: Config) -> Run:
     precision = hardware.resolve_precision(config.precision, options.devices, frozen=True)
     dtype = engine.trunk_dtype(precision, options.openvino)
     network = backbones.with_head(backbones.find(config.backbone, config.pixels), dtype=dtype)
-    found = splits.load_all(splits.prepare(config.source, config.data_dir), config.fraction)
-    wnids = found["validation"].wnids
+    data = splits.load_all(splits.prepare(config.source, config.data_dir), config.fraction)
+    wnids = data["validation"].wnids
     columns = labels.columns(labels.order("imagenet1k", wnids), wnids)
-    shown = views.MILANI_TEN_CROP if config.crops == "ten" else (views.WHOLE,)
-    extraction = extraction_of(options, network, found["train"], precision)
+    crops = views.MILANI_TEN_CROP if config.crops == "ten" else (views.WHOLE,)
+    extraction = extraction_of(options, network, data["train"], precision)
     extraction = dataclasses.replace(extraction, dtype="float32")
 
     def probabilities(split: splits.Split) -> np.ndarray:
         """Of a split's classes, (n, classes): of several crops, their mean."""
-        return combine(store.load()[:, columns] for store in extraction.fill(split, shown))
+        return combine(store.load()[:, columns] for store in extraction.fill(split, crops))
 
-    answers = [(split, probabilities(split)) for name, split in found.items() if name != "train"]
-    figures = [top_k_accuracy(answers[0][1], found["validation"].labels, k) for k in (1, 5)]
-    images, notes = len(found["validation"]), splits.shortfalls({split.name: split for split, _ in answers})
+    answers = [(split, probabilities(split)) for name, split in data.items() if name != "train"]
+    val = validation_of(answers[0][1], data["validation"].labels, config.crops)
+    notes = splits.shortfalls([split for split, _ in answers])
     summary = Summary(
         title=f"{network.backbone.name}, ImageNet's own head",
-        validation=Validation(images, *figures, config.crops),
+        validation=val,
         backbone=network.backbone.name,
         trunk=network.label,
         notes=(*notes, *(["scores in int8"] if precision == "int8" else [])),
     )
     run = record(config.runs, "zero_shot", config, answers, summary, devices=options.devices, precision=precision)
-    print(f"val: {figures[0]:.2%} top-1, {figures[1]:.2%} top-5 of {images:,} images, without training\n{run.path}")
-    print(near_chance(figures[0], len(wnids), "is --pixels right, and are the scores in the wnids' order?"), end="")
+    print(f"val: {val.top1:.2%} top-1, {val.top5:.2%} top-5 of {val.images:,} images, without training\n{run.path}")
+    print(near_chance(val.top1, len(wnids), "is --pixels right, and are the scores in the wnids' order?"), end="")
     return run
 
 

@@ -6,6 +6,14 @@ Precision = Literal["auto", "float32", "bfloat16", "float16"]
 """Of the arithmetic, as asked for."""
 Arithmetic = Literal["float32", "bfloat16", "float16", "int8"]
 """Of the arithmetic, as it is done."""
+FrozenPrecision = Literal["auto", "float32", "bfloat16", "float16", "int8"]
+"""Of the arithmetic of a network that does not learn, as asked for."""
+Crops = Literal["whole", "center", "mirror", "ten"]
+"""How an image is shown at test time."""
+TransferCrops = Literal["whole", "ten"]
+"""How an image is shown to a frozen backbone at test time."""
+Format = Literal["saved_model", "onnx", "litert"]
+"""What a network is exported to."""
 Engine = Literal["auto", "tensorflow", "openvino"]
 """What computes transfer values on a CPU."""
 Pixels = Literal["-1..1", "0..1", "0..255", "caffe"]

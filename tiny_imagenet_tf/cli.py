@@ -77,7 +77,7 @@ def command(
         with interrupts.told_as_such():
             done = run(chosen)
         if getattr(chosen, "demo", False) and hasattr(done, "has_predictions"):
-            _end_demo(done.path, _line(program, _for_real(config, arguments)))
+            _end_demo(done.path, program, _for_real(config, arguments))
     except KeyboardInterrupt as error:
         print(f"\n{error if isinstance(error, interrupts.Interrupted) else 'SIGINT: stopped.'}", file=sys.stderr)
         if then := getattr(error, "then", ()):
@@ -146,15 +146,15 @@ def _line(program: str | None, words: Sequence[str]) -> str:
     return shlex.join([*(program.split() if program else ["python", sys.argv[0]]), *words])
 
 
-def _end_demo(run: Path, again: str) -> None:
+def _end_demo(run: Path, program: str | None, arguments: Sequence[str]) -> None:
     """Reports a demo's run, where the extra is installed, and says what comes next."""
     report = importlib.import_module("tiny_imagenet_tf.recipes.report")  # a recipe, like the one that has run
     try:
         report.main(report.Config((run,)))
     except UserError as error:
         print(f"No report: {error}; then\n  tiny-imagenet report {shlex.quote(str(run))}")
-    if not any(word.split("=")[0] == "--resume" for word in shlex.split(again)):
-        print(f"On the real images, next:\n  {again}")
+    if not any(word.split("=")[0] == "--resume" for word in arguments):
+        print(f"On the real images, next:\n  {_line(program, arguments)}")
 
 
 def _parsed(config: type[Config], arguments: Sequence[str], program: str | None) -> Config:

@@ -6,13 +6,13 @@ import os
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import psutil
 import tensorflow as tf
 
-from tiny_imagenet_tf.choices import Arithmetic, Precision
+from tiny_imagenet_tf.choices import Arithmetic, FrozenPrecision
 from tiny_imagenet_tf.errors import UserError
 
 _CPU_INFO = Path("/proc/cpuinfo")
@@ -87,9 +87,7 @@ def _named(devices: Sequence[str]) -> list[str]:
     return [] if list(devices) == ["all"] else list(devices)
 
 
-def resolve_precision(
-    precision: Precision | Literal["int8"], devices: Sequence[str] = (), *, frozen: bool = False
-) -> Arithmetic:
+def resolve_precision(precision: FrozenPrecision, devices: Sequence[str] = (), *, frozen: bool = False) -> Arithmetic:
     """Turns ``auto`` into what is fastest: on a GPU or CPU that has bfloat16 that, on other GPUs float16, else float32.
 
     GPUs before Volta (compute capability 7.0) are slow in float16. On several of TensorFlow's devices Keras' loss

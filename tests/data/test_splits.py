@@ -110,17 +110,17 @@ def test_a_tree_of_the_same_shape_with_other_images_is_told(builder, monkeypatch
     train = splits.load(builder, "train")
     monkeypatch.setattr(splits, "classes", lambda: train.wnids)
     monkeypatch.setitem(official_layout.OFFICIAL_COUNTS, "train", len(train))
-    assert splits.shortfalls({"train": train}) == ["classes or images that are not the official ones"]
+    assert splits.shortfalls([train]) == ["classes or images that are not the official ones"]
     monkeypatch.setitem(official_layout.OFFICIAL_DIGESTS, "train", train.digest)
-    assert splits.shortfalls({"train": train}) == [] and splits.may_be_official(train)
+    assert splits.shortfalls([train]) == [] and splits.may_be_official(train)
 
 
 def test_all_splits_and_what_they_lack(builder, tree, tmp_path):
     data = splits.load_all(builder, fraction=0.5)
     assert {name: len(split) for name, split in data.items()} == {"train": 12, "validation": 8, "test": 2}
-    assert splits.shortfalls(data)[0] == "12 of the official 100,000 train images"
-    assert not any("train" in note for note in splits.shortfalls(data, screened=100_000 - 12))
-    assert splits.shortfalls(data)[-1] == "classes or images that are not the official ones"
+    assert splits.shortfalls(data.values())[0] == "12 of the official 100,000 train images"
+    assert not any("train" in note for note in splits.shortfalls(data.values(), screened=100_000 - 12))
+    assert splits.shortfalls(data.values())[-1] == "classes or images that are not the official ones"
     for file in (tree / "val/images").iterdir():
         file.unlink()
     with pytest.raises(DatasetError, match="no validation images"):

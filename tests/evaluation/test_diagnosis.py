@@ -60,7 +60,7 @@ def scores_of(model, columns):
 
 def test_nothing_is_wrong_with_a_network_that_works_as_it_is_told_to(good, images, tmp_path):
     found, words = told(good, tmp_path, images)
-    assert words == [] and found.told.accuracy > 0.7 and found.images == 120
+    assert words == [] and found.claimed.accuracy > 0.7 and found.images == 120
 
 
 def test_another_pixel_range(good, images, tmp_path):
@@ -88,7 +88,7 @@ def test_classes_that_the_file_holds_are_its_order(good, images, tmp_path):
     path = tmp_path / "model.keras"
     networks.save(scores_of(good, columns).save, path, Classes.of([wnids[column] for column in columns], {}))
     found = diagnose(path, images["validation"], pixels="-1..1")
-    assert found.findings(CLASSES) == [] and found.told.accuracy > 0.7
+    assert found.findings(CLASSES) == [] and found.claimed.accuracy > 0.7
     with pytest.raises(UserError, match="would be ignored"):
         diagnose(path, images["validation"], pixels="-1..1", order="sorted")
 
@@ -96,7 +96,7 @@ def test_classes_that_the_file_holds_are_its_order(good, images, tmp_path):
 @pytest.mark.slow
 def test_an_order_that_nobody_knows(good, images, tmp_path):
     found, words = told(scores_of(good, [1, 2, 3, 0]), tmp_path, images)
-    assert found.told.accuracy < 0.25 and len(words) == 1
+    assert found.claimed.accuracy < 0.25 and len(words) == 1
     assert "of 4 classes map one to one" in words[0]
 
 
@@ -118,7 +118,7 @@ def test_moving_averages_that_do_not_fit(good, images, tmp_path, frozen):
             for average in (layer.moving_mean, layer.moving_variance):
                 average.assign(np.asarray(average)[::-1])
     found, words = told(spoiled, tmp_path, images)
-    assert found.told.accuracy < 0.8 < found.by_batch
+    assert found.claimed.accuracy < 0.8 < found.by_batch
     assert len(words) == 1 and "moving averages of its batch normalization" in words[0]
 
 

@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tiny_imagenet_tf.reports.analysis.comparison import compare, differences, mcnemar
+from tiny_imagenet_tf.evaluation.metrics import mcnemar
+from tiny_imagenet_tf.reports.analysis.comparison import compare, differences
 from tiny_imagenet_tf.reports.analysis.predictions import Predictions
 
 

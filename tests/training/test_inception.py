@@ -128,7 +128,6 @@ def test_a_pause_that_no_epoch_reaches_cuts_nothing_short(tmp_path, monkeypatch)
 
 
 def test_steps_together_end_an_epoch_that_a_cpu_was_stopped_in(trained, monkeypatch, tmp_path):
-    (tmp_path / "checkpoint.npz").touch()
     monkeypatch.setattr("tiny_imagenet_tf.hardware.on_gpu", lambda devices=(): True)
     monkeypatch.setattr(
         "tiny_imagenet_tf.experiments.checkpoints.read_clock", lambda path, per_epoch: Clock(per_epoch, 9)

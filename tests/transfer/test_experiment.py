@@ -159,7 +159,7 @@ def test_the_best_epoch_is_reported_and_snapshots_are_heads(finished):
 def test_snapshots_that_are_heads_answer_from_the_stored_values(finished, builder):
     validation = splits.load(builder, "validation")
     kept = finished.snapshots()
-    best = members.Member("head", kept.best_path, finished, kept.wnids, head=True)
+    best = members.Member("head", kept.best_path, finished, kept.wnids, is_head=True)
     stored = finished.read_validation_predictions()["probabilities"]
     np.testing.assert_allclose(best.probabilities(validation), stored, atol=1e-6)
     with pytest.raises(UserError, match="heads can be tested only on the crops of their run, ten; leave out --crops"):

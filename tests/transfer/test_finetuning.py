@@ -88,7 +88,7 @@ def trunk(branching):
 
 
 def test_a_network_is_cut_where_it_is_a_single_path(trunk):
-    names = finetuning.cuts(trunk.model)
+    names = finetuning.single_paths(trunk.model)
     single = "first first_bn first_relu joint last last_bn last_relu last_dropout avg_pool values"
     assert names == single.split()
 
@@ -105,8 +105,9 @@ def test_a_network_is_cut_where_it_is_a_single_path(trunk):
     ],
 )
 def test_both_parts_are_the_whole(trunk, unfreeze, cut):
-    frozen, learning = finetuning.split(trunk, finetuning.place_of_cut(trunk, unfreeze))
     place = [layer.name for layer in trunk.model.layers].index(cut)
+    assert finetuning.place_of_cut(trunk, unfreeze) == place
+    frozen, learning = finetuning.frozen_part(trunk, place), finetuning.learning_part(trunk, place)
     assert frozen.description["layer"] == f"layer {place}, its map" and frozen.description["weights_sha256"]
     images = np.random.default_rng(0).uniform(-1, 1, (3, 40, 40, 3)).astype(np.float32)
     rows = frozen.model.predict(images, verbose=0)
@@ -142,7 +143,8 @@ def test_the_last_block_learns_and_all_else_stays(finetuned, start, builder):
     options, run = finetuned
     validation = splits.load(builder, "validation")
     trunk = backbones.build(backbones.find(options.backbone, "-1..1"))
-    frozen, learns = finetuning.split(trunk, finetuning.place_of_cut(trunk, "last"))
+    place = finetuning.place_of_cut(trunk, "last")
+    frozen, learns = finetuning.frozen_part(trunk, place), finetuning.learning_part(trunk, place)
     saved = network_files.load(run.classifier).get_layer("classifier").get_layer("network").get_layer("trunk")
     for one, other in zip(frozen.model.weights, saved.weights, strict=True):
         np.testing.assert_array_equal(one, other)

@@ -125,7 +125,7 @@ class Steps:
         return rows.rebatch(self.batch_size, drop_remainder=True)
 
 
-def held(values: np.ndarray, dtype: tf.DType | None = None) -> tf.Tensor:
+def on_host(values: np.ndarray, dtype: tf.DType | None = None) -> tf.Tensor:
     """Returns values as a tensor in the memory of the pipeline, not of a GPU; one that is there already as it is."""
     with tf.device("CPU:0"):
         return tf.convert_to_tensor(values, dtype)
@@ -138,12 +138,12 @@ def gathered(steps: tf.data.Dataset, labels: np.ndarray, classes: int, values: t
         steps: batches of images, as indices into ``labels``, and of rows of ``values``.
         labels: int (images,).
         classes: how many.
-        values: (rows, width), ``held``.
+        values: (rows, width), from ``on_host``.
 
     Returns:
         Batches of float32 values (batch, width) and one-hot float32 labels (batch, classes).
     """
-    truth = held(labels)
+    truth = on_host(labels)
 
     def look_up(images: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return tf.cast(tf.gather(values, rows), tf.float32), tf.one_hot(tf.gather(truth, images), classes)
@@ -162,7 +162,7 @@ class ImageBatches:
         seed: the run's.
         cache: keep the decoded images in memory, 12 KB each, instead of decoding them every epoch.
         targets: what is learned instead of the labels, float32 (images, classes); a teacher's probabilities, say.
-        shown: which rows of each batch are made here, where other processes make the rest; None for all.
+        share: which rows of each batch are made here, where other processes make the rest; None for all.
     """
 
     split: Split
@@ -171,7 +171,7 @@ class ImageBatches:
     seed: int
     cache: bool = False
     targets: np.ndarray | None = None
-    shown: slice | None = None
+    share: slice | None = None
 
     @functools.cached_property
     def steps(self) -> Steps:
@@ -190,20 +190,21 @@ class ImageBatches:
             A finite dataset of ((uint8 images (batch, 64, 64, 3), float32 views (batch, 7)), one-hot float32 labels
             (batch, classes), or targets; mixed images have mixed labels.
         """
-        classes, kept = len(self.split.wnids), self._decoded
-        labels, targets = held(self.split.labels), None if self.targets is None else held(self.targets, tf.float32)
+        classes, decoded_images = len(self.split.wnids), self._decoded
+        labels = on_host(self.split.labels)
+        targets = None if self.targets is None else on_host(self.targets, tf.float32)
 
         def look_up(rows: tf.Tensor, table: tf.Tensor) -> tuple:
-            if self.shown:
-                rows, table = rows[self.shown], table[self.shown]
-            if kept is None:
+            if self.share:
+                rows, table = rows[self.share], table[self.share]
+            if decoded_images is None:
                 images = decode_all(tf.gather(self.split.jpegs, rows))
             else:
-                images = tf.gather(kept, rows)
+                images = tf.gather(decoded_images, rows)
             truth = tf.one_hot(tf.gather(labels, rows), classes) if targets is None else tf.gather(targets, rows)
             if self.views.mixup:
-                share = table[:, -1:]
-                truth = share * truth + (1 - share) * tf.reverse(truth, [0])
+                weight = table[:, -1:]
+                truth = weight * truth + (1 - weight) * tf.reverse(truth, [0])
             return (tf.ensure_shape(images, (None, *_SHAPE)), table), truth
 
         steps = self.steps.dataset(first, last, self.of_epoch)
@@ -211,4 +212,4 @@ class ImageBatches:
 
     @functools.cached_property
     def _decoded(self) -> tf.Tensor | None:
-        return held(decoded(self.split)) if self.cache else None
+        return on_host(decoded(self.split)) if self.cache else None

@@ -45,6 +45,11 @@ def corrupt(image: np.ndarray, corruption: str, severity: int, rng: np.random.Ge
     return np.uint8(np.clip(apply(image / 255.0, *settings[severity - 1], rng), 0, 1) * 255)
 
 
+def corrupted(seed: int, corruption: str, severity: int, image: np.ndarray, name: str) -> np.ndarray:
+    """Returns an image under a corruption, whose random numbers depend on the seed and the image's name alone."""
+    return corrupt(image, corruption, severity, rng_of(seed, corruption, severity, name))
+
+
 def rng_of(seed: int, corruption: str, severity: int, name: str) -> np.random.Generator:
     """Returns the random numbers of one image, independent of every other image."""
     return np.random.default_rng((seed, zlib.crc32(f"{corruption} {severity} {name}".encode())))

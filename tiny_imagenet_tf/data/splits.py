@@ -12,7 +12,7 @@ import io
 import re
 import shutil
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from http.client import HTTPException
 from pathlib import Path
 
@@ -102,7 +102,7 @@ class Split:
 
     def spread_rows(self, most: int) -> np.ndarray:
         """Returns up to so many rows, spread evenly over the split; where it is sorted by class, over those, too."""
-        return np.unique(np.linspace(0, len(self) - 1, min(most, len(self))).astype(int))
+        return spread(len(self), most)
 
     def hold_out_rows(self, share: float) -> tuple[np.ndarray, np.ndarray]:
         """Returns the rows to train on, and those held out to select with: the last ``share`` of every class.
@@ -117,6 +117,11 @@ class Split:
                 f"--holdout {share}: too small, no image of any class is held out ({len(rows):,} training images)"
             )
         return kept, np.setdiff1d(rows, kept)
+
+
+def spread(number: int, most: int) -> np.ndarray:
+    """Returns up to ``most`` of the rows 0 to ``number`` - 1, evenly spread; int (rows,)."""
+    return np.linspace(0, number - 1, min(most, number)).astype(int)
 
 
 def check_fraction(fraction: float) -> None:
@@ -148,12 +153,12 @@ def prepare(source: Path | None = None, data_dir: Path | None = None) -> Prepare
     if not source.exists():
         raise DatasetError(f"--source {source}: no such file or folder")
     tree = source if source.is_file() else official_layout.find_root(source)
-    kept = place_of(tree, root)
-    lock = kept.parent / f".{kept.name}.lock"
-    found = _made_once(kept, lock, f"the dataset in {kept}", lambda: _make(tree, kept))
-    if (made_from := found.info.metadata.get("source", kept.name)) != kept.name:
-        raise _damaged(kept, f"they were made from {made_from}")
-    return found
+    folder = place_of(tree, root)
+    lock = folder.parent / f".{folder.name}.lock"
+    builder = _made_once(folder, lock, f"the dataset in {folder}", lambda: _make(tree, folder))
+    if (made_from := builder.info.metadata.get("source", folder.name)) != folder.name:
+        raise _damaged(folder, f"they were made from {made_from}")
+    return builder
 
 
 def root_of(data_dir: Path | None) -> Path:
@@ -168,73 +173,73 @@ def root_of(data_dir: Path | None) -> Path:
     return Path(wanted).expanduser()
 
 
-def _made_once(kept: Path, lock: Path, what: str, make: Callable[[], None]) -> Prepared:
+def _made_once(folder: Path, lock: Path, what: str, make: Callable[[], None]) -> Prepared:
     """Returns the records of a folder, made by one process while others wait."""
-    if (found := _existing(kept)) is None:
+    if (builder := _existing(folder)) is None:
         with writing(lock.parent):
             lock.parent.mkdir(parents=True, exist_ok=True)
         with locked(lock, what, wait=True):
             sweep(lock.parent)
-            if (found := _existing(kept)) is None:  # nobody else made them meanwhile
+            if (builder := _existing(folder)) is None:  # nobody else made them meanwhile
                 make()
-                found = _existing(kept)
-    return found
+                builder = _existing(folder)
+    return builder
 
 
-def _existing(kept: Path) -> Prepared | None:
+def _existing(folder: Path) -> Prepared | None:
     try:
-        if not Builder(data_dir=kept).data_path.exists():
+        if not Builder(data_dir=folder).data_path.exists():
             return None
-        builder = Builder(data_dir=kept)  # anew: records that came after the first had looked it does not know
+        builder = Builder(data_dir=folder)  # anew: records that came after the first had looked it does not know
         digests = dict((builder.info.metadata or {}).get("digests") or {})
         splits, classes = set(builder.info.splits), list(builder.info.features["label"].names)
         stored = list(builder.info.metadata.get("wnids", classes)) if digests else []
         words = dict(builder.info.metadata["words"]) if digests else {}
     except _OF_TFDS as error:
-        raise _damaged(kept, error) from error
+        raise _damaged(folder, error) from error
     if not digests:
-        if kept.parent.name == OF_SOURCES:
-            raise _damaged(kept, "no digests")
+        if folder.parent.name == OF_SOURCES:
+            raise _damaged(folder, "no digests")
         raise DatasetError(
-            f"the records in {kept / 'tiny_imagenet'} were not prepared by this package; choose another --data-dir"
+            f"the records in {folder / 'tiny_imagenet'} were not prepared by this package; choose another --data-dir"
         )
     if splits != {name for name, digest in digests.items() if digest != _EMPTY}:
-        raise _damaged(kept, f"there are {', '.join(sorted(splits)) or 'no'} records, not those that were prepared")
+        raise _damaged(folder, f"there are {', '.join(sorted(splits)) or 'no'} records, not those that were prepared")
     if missing := [wnid for wnid in classes if not isinstance(words.get(wnid), str)]:
-        raise _damaged(kept, f"{missing[0]} has no name")
+        raise _damaged(folder, f"{missing[0]} has no name")
     if classes != stored:
-        raise _damaged(kept, "the names of the classes are not those that were prepared")
+        raise _damaged(folder, "the names of the classes are not those that were prepared")
     return builder
 
 
-def _damaged(kept: Path, reason: object) -> DatasetError:
-    """Of records; ``kept`` holds their folder ``tiny_imagenet`` and may be the folder of all datasets."""
+def _damaged(folder: Path, reason: object) -> DatasetError:
+    """Of records; ``folder`` holds their folder ``tiny_imagenet`` and may be the folder of all datasets."""
     withheld = isinstance(reason, tf.errors.PermissionDeniedError) or getattr(reason, "errno", None) in _WITHHELD
     reason = first_line(reason) if isinstance(reason, BaseException) else reason
     if withheld:  # they may be whole
-        return DatasetError(f"the prepared records in {kept / 'tiny_imagenet'} cannot be read ({reason})")
+        return DatasetError(f"the prepared records in {folder / 'tiny_imagenet'} cannot be read ({reason})")
     return DatasetError(
-        f"the prepared records in {kept / 'tiny_imagenet'} are damaged ({reason}); delete that folder and run again"
+        f"the prepared records in {folder / 'tiny_imagenet'} are damaged ({reason}); delete that folder and run again"
     )
 
 
-def _make(tree: Path, kept: Path) -> None:
+def _make(tree: Path, folder: Path) -> None:
     """Prepares records in a folder of this process's own, and gives it its name when all is there."""
-    part = part_of(kept)
+    part = part_of(folder)
     unpacked, root = part / "unpacked", tree
     try:
         with writing(part):
             if tree.is_file():
                 archives.unpack(tree, unpacked)
                 root = official_layout.find_root(unpacked)
-            with _quiet(), _writing_records(kept, lambda: sum(stat.st_size for stat in files_of(root).values())):
-                Builder(data_dir=part, source=root, made_from=kept.name).download_and_prepare()
+            with _quiet(), _writing_records(folder, lambda: sum(stat.st_size for stat in files_of(root).values())):
+                Builder(data_dir=part, source=root, made_from=folder.name).download_and_prepare()
             shutil.rmtree(unpacked, ignore_errors=True)
             settle(part)
-            if not kept.exists():  # where locks do not work another process may have been first
-                part.rename(kept)
-            elif not (kept / "tiny_imagenet").exists():  # somebody has removed damaged ones
-                (part / "tiny_imagenet").rename(kept / "tiny_imagenet")
+            if not folder.exists():  # where locks do not work another process may have been first
+                part.rename(folder)
+            elif not (folder / "tiny_imagenet").exists():  # somebody has removed damaged ones
+                (part / "tiny_imagenet").rename(folder / "tiny_imagenet")
     except DatasetError as error:  # the folder is gone when a person reads this
         raise DatasetError(str(error).replace(str(unpacked), str(tree))) from error
     finally:
@@ -352,20 +357,20 @@ def load_all(builder: Prepared, fraction: float = 1) -> dict[str, Split]:
     return {name: load(builder, name).fraction(fraction) for name in names}
 
 
-def shortfalls(data: dict[str, Split], screened: int = 0) -> list[str]:
+def shortfalls(parts: Collection[Split], screened: int = 0) -> list[str]:
     """Returns a note for each split that has not as many images as the official one, and one for other ones.
 
     Args:
-        data: name to split.
+        parts: the splits.
         screened: training images that were left out on purpose, which is no shortfall.
     """
     official = official_layout.OFFICIAL_COUNTS
     counts = [
-        f"{len(split):,} of the official {official[name]:,} {name} images"
-        for name, split in data.items()
-        if len(split) + (screened if name == "train" else 0) != official[name]
+        f"{len(split):,} of the official {official[split.name]:,} {split.name} images"
+        for split in parts
+        if len(split) + (screened if split.name == "train" else 0) != official[split.name]
     ]
-    others = [] if all(map(may_be_official, data.values())) else ["classes or images that are not the official ones"]
+    others = [] if all(map(may_be_official, parts)) else ["classes or images that are not the official ones"]
     return counts + others
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from tiny_imagenet_tf.choices import Format
 from tiny_imagenet_tf.data.batches import decoded
 from tiny_imagenet_tf.data.labels import columns
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.deployment import formats
-from tiny_imagenet_tf.deployment.formats import Format
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import softmax, top_k_accuracy
 from tiny_imagenet_tf.evaluation.predict import Predictor, are_probabilities, as_scores

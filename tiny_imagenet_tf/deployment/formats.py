@@ -7,18 +7,18 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
 
 from tiny_imagenet_tf import extras
+from tiny_imagenet_tf.choices import Format
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.models.layers import with_dtypes
 from tiny_imagenet_tf.progress import quietly
 from tiny_imagenet_tf.runs.files import save_whole, writing
 
-Format = Literal["saved_model", "onnx", "litert"]
 SUFFIXES: dict[Format, str] = {"saved_model": "", "onnx": ".onnx", "litert": ".tflite"}
 _NEEDED = {"saved_model": (), "onnx": ("tf2onnx", "onnx", "onnxruntime"), "litert": ("ai_edge_litert",)}
 

@@ -88,7 +88,7 @@ def network(
     validation = splits.load(builder, "validation")
     split = validation.take(validation.spread_rows(images))
     found = diagnose(member.path, split, _orders(split.wnids, builder), pixels, labels)
-    claimed, best = found.told, found.best
+    claimed, best = found.claimed, found.best
     print(f"{member.name}: {claimed.accuracy:.1%} of {found.images} val images,")
     print(f"  pixels {claimed.pixels}, order {claimed.order}")
     if best != claimed:

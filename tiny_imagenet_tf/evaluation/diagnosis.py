@@ -49,7 +49,7 @@ class Diagnosis:
     """What was tried on a network.
 
     Attributes:
-        told: the way that was told, or that the network itself says.
+        claimed: the way that was said, or that the network itself says.
         best: of all ways.
         images: how many were shown.
         one_to_one: classes whose images mostly get an answer that no other class' images mostly get.
@@ -57,7 +57,7 @@ class Diagnosis:
         by_batch: accuracy where batch normalization takes each batch's own statistics; None without any.
     """
 
-    told: Trial
+    claimed: Trial
     best: Trial
     images: int
     one_to_one: int
@@ -72,7 +72,7 @@ class Diagnosis:
         if self.images < _FEW:
             return [f"{self.images} image(s) are too few to tell what it has learned: show it more (--images)"]
         if not self._better(ways[most]):
-            at_chance = self.told.accuracy < chance + max(min(2 * chance, _MUCH), 3 * error)
+            at_chance = self.claimed.accuracy < chance + max(min(2 * chance, _MUCH), 3 * error)
             return [f"it is at chance ({chance:.1%}) in every way that was tried: it has not learned this"] * at_chance
         if most == "batch":
             return [
@@ -85,22 +85,22 @@ class Diagnosis:
                 f"it answers wrongly but regularly: {self.one_to_one} of {classes} classes map one to one. Its scores "
                 "are in an order of their own; --labels FILE names a list of wnids in that order"
             ]
-        found = []
-        if self.best.order != self.told.order:
+        findings = []
+        if self.best.order != self.claimed.order:
             path = "DATASET/" if self.best.order == "wnids.txt" else ""
-            found.append(
-                f"its scores are in the order {self.best.order}, not {self.told.order}: "
+            findings.append(
+                f"its scores are in the order {self.best.order}, not {self.claimed.order}: "
                 f"--labels {path}{self.best.order}, or bring them in order with `tiny-imagenet labels`"
             )
-        if self.best.pixels != self.told.pixels:
-            found.append(f"it expects pixels in {self.best.pixels}: --pixels={self.best.pixels}")
-        if self.best.blue_first != self.told.blue_first:
-            found.append("it expects blue first (BGR), as OpenCV reads images: exchange the channels")
-        return found
+        if self.best.pixels != self.claimed.pixels:
+            findings.append(f"it expects pixels in {self.best.pixels}: --pixels={self.best.pixels}")
+        if self.best.blue_first != self.claimed.blue_first:
+            findings.append("it expects blue first (BGR), as OpenCV reads images: exchange the channels")
+        return findings
 
     def _better(self, accuracy: float) -> bool:
-        error = (self.told.accuracy * (1 - self.told.accuracy) / self.images) ** 0.5
-        return accuracy > self.told.accuracy + max(_MUCH, 3 * error)
+        error = (self.claimed.accuracy * (1 - self.claimed.accuracy) / self.images) ** 0.5
+        return accuracy > self.claimed.accuracy + max(_MUCH, 3 * error)
 
 
 def diagnose(
@@ -138,18 +138,18 @@ def diagnose(
         except UserError:
             claimed = pixels or "-1..1"
         subject = _Subject(model, claimed, split)
-    told_order, columns = _orders(path, subject.network.output_shape[-1], split, orders or {}, order)
-    as_told = (subject.told, False, told_order)
+    claimed_order, columns = _orders(path, subject.network.output_shape[-1], split, orders or {}, order)
+    as_claimed = (subject.claimed, False, claimed_order)
 
     trials = []
-    for each in ["0..255"] if own else list(dict.fromkeys((subject.told, *get_args(Pixels)))):
+    for each in ["0..255"] if own else list(dict.fromkeys((subject.claimed, *get_args(Pixels)))):
         for blue_first in (False, True):
             scores = subject.scores(each, blue_first)
             for name, of in columns.items():
                 trials.append(Trial(each, blue_first, name, top_k_accuracy(scores[:, of], split.labels)))
-            if (each, blue_first) == as_told[:2]:
+            if (each, blue_first) == as_claimed[:2]:
                 regular = _regular(scores.argmax(axis=1), split.labels, len(split.wnids))
-    first = next(each for each in trials if (each.pixels, each.blue_first, each.order) == as_told)
+    first = next(each for each in trials if (each.pixels, each.blue_first, each.order) == as_claimed)
     most = max(trial.accuracy for trial in trials)
     best = min(
         (trial for trial in trials if trial.accuracy >= _ALIKE * most),
@@ -157,7 +157,7 @@ def diagnose(
     )
     by_batch = None
     if normalizations(model):
-        by_batch = top_k_accuracy(subject.scores_by_batch()[:, columns[told_order]], split.labels)
+        by_batch = top_k_accuracy(subject.scores_by_batch()[:, columns[claimed_order]], split.labels)
     return Diagnosis(first, best, len(split), *regular, by_batch)
 
 
@@ -166,7 +166,7 @@ class _Subject:
     """A network of one range of pixels, and how its images are shown."""
 
     network: keras.Model
-    told: Pixels
+    claimed: Pixels
     split: Split
     view: View = views.WHOLE
     resize: Resize = "half_pixel"
@@ -182,7 +182,7 @@ class _Subject:
         copied.set_weights(self.network.get_weights())
         for layer in normalizations(copied):
             layer.trainable = True  # a frozen one has no other way than its moving averages
-        shown = _shown_pixels(copied, self.told, False, self.resize)
+        shown = _shown_pixels(copied, self.claimed, False, self.resize)
         order = np.random.default_rng(0).permutation(len(self.split))  # in that of their classes a batch shows few
         batches = in_view(self.split.take(order), self.view, BATCH)
         scores = np.concatenate([np.asarray(shown(list(inputs), training=True)) for (inputs,) in batches])

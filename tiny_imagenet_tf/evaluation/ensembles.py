@@ -61,7 +61,7 @@ def join_best_first(members: Sequence[np.ndarray], labels: np.ndarray) -> Joined
     return Joined(order, accuracies, tuple(by_size), int(np.argmax(by_size)) + 1)
 
 
-def published_key(members: Sequence[str | None], runs: Sequence[Hashable], *, picked: bool = True) -> str | None:
+def published_key(members: Sequence[str | None], runs: Sequence[Hashable], *, best_only: bool = True) -> str | None:
     """Returns the papers' row of an ensemble, from the rows of its members; None if they print no such ensemble.
 
     Milani joined the best snapshots of one run (Table 1), Le & Yang one model 8 and one model 9 (Table 2).
@@ -69,9 +69,9 @@ def published_key(members: Sequence[str | None], runs: Sequence[Hashable], *, pi
     Args:
         members: keys of ``published.RESULTS``, None for a network that is in no table.
         runs: what each member's run is known by.
-        picked: whether the members are the best of all snapshots, and not all of them, or the last alone.
+        best_only: whether the members are the best of all snapshots, and not all of them, or the last alone.
     """
     if sorted(members, key=str) == ["le_yang/model_8", "le_yang/model_9"]:
         return "le_yang/ensemble_8_9"
-    key = f"{members[0]}_ensemble" if picked and len(set(members)) == len(set(runs)) == 1 else None
+    key = f"{members[0]}_ensemble" if best_only and len(set(members)) == len(set(runs)) == 1 else None
     return key if key in RESULTS else None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tiny_imagenet_tf.choices import Pixels, Which
+from tiny_imagenet_tf.choices import Crops, Pixels, Which
 from tiny_imagenet_tf.data.labels import columns, order
 from tiny_imagenet_tf.data.splits import Split, check_classes
 from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import classes as official
@@ -20,7 +20,6 @@ from tiny_imagenet_tf.runs import networks
 from tiny_imagenet_tf.runs.networks import Classes
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.snapshots import Snapshots
-from tiny_imagenet_tf.runs.summary import Crops
 from tiny_imagenet_tf.runs.transfer_values import Store, kept_stores, stores_of
 
 
@@ -33,20 +32,20 @@ class Member:
         path: a ``.keras`` file; None for a run that kept its predictions only.
         run: the run it is of, None for a file that stands alone.
         wnids: its classes in the order of its scores; None if that is not stored.
-        answers: the run's own predictions are this network's.
+        predicted_by_run: whether the run's stored val predictions are this network's.
         pixels: what a file that is nobody's run expects.
         labels: the order of its scores, see ``labels.order``; None for that of the dataset.
-        head: the file holds a head alone, which answers from the transfer values that its run has stored.
+        is_head: whether the file holds a head alone, which answers from the transfer values that its run has stored.
     """
 
     name: str
     path: Path | None
     run: Run | None = None
     wnids: tuple[str, ...] | None = None
-    answers: bool = False
+    predicted_by_run: bool = False
     pixels: Pixels | None = None
     labels: str | None = None
-    head: bool = False
+    is_head: bool = False
 
     @property
     def published(self) -> str | None:
@@ -56,7 +55,7 @@ class Member:
     @property
     def crops(self) -> Crops | None:
         """How the run tested it; None where nothing is known."""
-        return self.run.summary.validation.crops if (self.answers or self.head) and self.run.ended else None
+        return self.run.summary.validation.crops if (self.predicted_by_run or self.is_head) and self.run.ended else None
 
     def classes(self, network: Predictor) -> Classes:
         """Returns what the scores of its network stand for; numbers where nothing is known."""
@@ -113,22 +112,22 @@ class Member:
             UserError: the classes are others, or stored predictions are asked for what they do not hold.
         """
         self._check_classes(split)
-        if self.head:
+        if self.is_head:
             return self._by_head(split, crops)
         if self.path is None:
             return self._stored(split, crops)
-        if self.answers:
+        if self.predicted_by_run:
             crops = crops or self.crops
             if stored and crops == self.crops and (predicted := self._predictions(split)) is not None:
                 return predicted
         network = network or self.network()
-        asked = columns(self.order_of(network, split), split.wnids)
-        return network.probabilities(split, network.views(crops), title=split.name, columns=asked)
+        class_columns = columns(self.order_of(network, split), split.wnids)
+        return network.probabilities(split, network.views(crops), title=split.name, columns=class_columns)
 
     def check(self, split: Split, crops: Crops | None = None) -> None:
         """Raises UserError, before anything is computed, where what it stores is not of these images and crops."""
         self._check_classes(split)
-        if self.head:
+        if self.is_head:
             self._stores(split, crops)
         elif self.path is None:
             self._stored(split, crops)
@@ -153,7 +152,7 @@ class Member:
     def _by_head(self, split: Split, crops: Crops | None) -> np.ndarray:
         stores = self._stores(split, crops)
         model = network_files.load(self.path)
-        return combine(scores(model, each.load()) for each in stores)
+        return combine(scores(model, store.load()) for store in stores)
 
     def _stores(self, split: Split, crops: Crops | None) -> list[Store]:
         """The transfer values that a head answers from."""
@@ -192,15 +191,15 @@ def find(
     Raises:
         UserError: there is neither a network nor a prediction at a path, or a run's is told what it knows itself.
     """
-    found = [member for path in paths for member in _at(path, which)]
+    members = [member for path in paths for member in _at(path, which)]
     if pixels is None and labels is None:
-        return found
+        return members
     if labels is not None:
         order(labels, ())  # whether there is such an order, before images are prepared
-    for member in found:
+    for member in members:
         if member.run is not None or (labels is not None and member.wnids is not None):
             raise UserError(f"--pixels and --labels would be ignored: {member.name} knows its own")
-    return [dataclasses.replace(member, pixels=pixels, labels=labels) for member in found]
+    return [dataclasses.replace(member, pixels=pixels, labels=labels) for member in members]
 
 
 def images_of(members: Sequence[Member], source: Path | None, data_dir: Path | None) -> tuple[Path | None, Path | None]:
@@ -211,7 +210,7 @@ def images_of(members: Sequence[Member], source: Path | None, data_dir: Path | N
     own, prepared = run.images
     if source is not None:
         return source, data_dir or (None if run.of_made_up_images else prepared)
-    if own is None and run.begun and (named := run.config.get("source")):
+    if own is None and run.exists and (named := run.config.get("source")):
         print(f"{run.path.name}: {named} is not there; taking the official archive's images", file=sys.stderr)
     return own, data_dir or prepared
 
@@ -225,31 +224,33 @@ def _at(path: Path, which: Which) -> list[Member]:
     run = Run(path)
     if which == "all" and run.classifier.exists() and run.ended:
         stores = kept_stores(run.summary, "validation")
-        if stores and len((kept := run.snapshots()).entries) > 1:
+        if stores and len((snapshots := run.snapshots()).entries) > 1:
             if None in stores:
                 raise UserError(f"{path}: its snapshots need transfer values that are missing; give --snapshots best")
-            return [Member(f"{path.name}/{file.name}", file, run, kept.wnids, head=True) for file in kept.paths]
+            wnids = snapshots.wnids
+            return [Member(f"{path.name}/{file.name}", file, run, wnids, is_head=True) for file in snapshots.paths]
     if run.has_predictions and (run.classifier.exists() or not run.has_snapshots):
         classes = tuple(run.read_validation_predictions()["wnids"].tolist())
         file = run.classifier if run.classifier.exists() else None
-        return [Member(f"{path.name}/{file.name if file else 'predictions'}", file, run, classes, answers=True)]
+        name = f"{path.name}/{file.name if file else 'predictions'}"
+        return [Member(name, file, run, classes, predicted_by_run=True)]
     if run.has_snapshots:
-        kept = run.snapshots()
-        if not kept.entries:
+        snapshots = run.snapshots()
+        if not snapshots.entries:
             raise UserError(f"{path}: no snapshot yet; let the run reach its first measurement")
-        chosen = kept.entries[-1:] if which == "best" else kept.entries
+        chosen = snapshots.entries[-1:] if which == "best" else snapshots.entries
         instead = "; or move snapshots/ away, and its val predictions stand for it" if run.has_predictions else ""
-        kept.require(chosen, f"put it back{instead}")
-        return [Member(f"{path.name}/{entry.file}", kept.path(entry), run, kept.wnids) for entry in chosen]
+        snapshots.require(chosen, f"put it back{instead}")
+        return [Member(f"{path.name}/{entry.file}", snapshots.path(entry), run, snapshots.wnids) for entry in chosen]
     raise UserError(f"{path}: neither a .keras file nor a run with snapshots or predictions")
 
 
 def _file(path: Path) -> Member:
     """A saved model; where it lies in a run's directory, its classes are known."""
     if Snapshots.may_hold(path):
-        run, kept = Run(path.parent.parent), Snapshots(path.parent)
-        if path in kept.paths:
-            return Member(f"{run.path.name}/{path.name}", path, run, kept.wnids)
+        run, snapshots = Run(path.parent.parent), Snapshots(path.parent)
+        if path in snapshots.paths:
+            return Member(f"{run.path.name}/{path.name}", path, run, snapshots.wnids)
     run = Run(path.parent)
     if path == run.classifier and run.has_predictions:
         return _at(path.parent, "best")[0]

@@ -1,11 +1,14 @@
 """Scores to probabilities to accuracies, in NumPy (Milani Eq. 2)."""
 
+import dataclasses
 import math
 from collections.abc import Iterable
 
 import numpy as np
 
+from tiny_imagenet_tf.choices import Crops
 from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.runs.summary import Validation
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:
@@ -57,9 +60,35 @@ def negative_log_likelihood(probabilities: np.ndarray, labels: np.ndarray) -> fl
     return float(-np.log(np.maximum(of_truth, 1e-12)).mean())
 
 
-def only_one_right(first: np.ndarray, second: np.ndarray) -> tuple[int, int]:
-    """Returns how many images only the first of two networks has right, and only the second; both are bool (n,)."""
-    return int((first & ~second).sum()), int((second & ~first).sum())
+def validation_of(probabilities: np.ndarray, labels: np.ndarray, crops: Crops | None) -> Validation:
+    """Returns a network's figures on val, from class probabilities (n, classes) and int labels (n,)."""
+    return Validation(len(labels), *(top_k_accuracy(probabilities, labels, k) for k in (1, 5)), crops)
+
+
+@dataclasses.dataclass(frozen=True)
+class Paired:
+    """Two networks on the same images.
+
+    Attributes:
+        lost: images that only the first has right.
+        gained: images that only the second has right.
+        p: of McNemar's exact test, two-sided.
+    """
+
+    lost: int
+    gained: int
+    p: float
+
+
+def paired(first: np.ndarray, second: np.ndarray) -> Paired:
+    """Compares two networks image by image.
+
+    Args:
+        first: whether the first has each image right, bool (n,).
+        second: whether the second has.
+    """
+    lost, gained = int((first & ~second).sum()), int((second & ~first).sum())
+    return Paired(lost, gained, mcnemar(lost, gained))
 
 
 def p_in_words(p: float) -> str:

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from tiny_imagenet_tf import hardware, processes, progress
-from tiny_imagenet_tf.choices import Pixels, Resize
+from tiny_imagenet_tf.choices import Crops, Pixels, Resize
 from tiny_imagenet_tf.data import views
 from tiny_imagenet_tf.data.batches import in_view
 from tiny_imagenet_tf.data.splits import Split
@@ -18,7 +18,6 @@ from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import combine
 from tiny_imagenet_tf.models import backbones, network_files, packaged, preprocess
 from tiny_imagenet_tf.published import CROP_SIZE
-from tiny_imagenet_tf.runs.summary import Crops
 
 _BATCH_SIZE = 200  # images; at test time no result depends on it
 _ALL = slice(None)
@@ -111,35 +110,35 @@ class Predictor:
         """What the classifier gives, as it is: scores, probabilities or, where it was cut, features; (n, width)."""
         whole = processes.undivided()
 
-        def found(rows: np.ndarray) -> np.ndarray:
+        def answers_of(rows: np.ndarray) -> np.ndarray:
             pairs = in_view(split if len(rows) == len(split) else split.take(rows), view, _BATCH_SIZE)
             return (self.behind_views if whole else self._here()).predict(pairs, verbose=0, callbacks=list(shows))
 
-        return processes.in_shares(len(split), found)
+        return processes.in_shares(len(split), answers_of)
 
     def probabilities(
-        self, split: Split, shown: Sequence[View] | None = None, title: str = "", columns: np.ndarray | slice = _ALL
+        self, split: Split, crops: Sequence[View] | None = None, title: str = "", columns: np.ndarray | slice = _ALL
     ) -> np.ndarray:
         """Returns the class probabilities (n, classes): of several views, the mean over their softmaxes (Eq. 2).
 
         Args:
             split: the images.
-            shown: views of each; default: those of the network's paper.
+            crops: of each image; default: those of the network's paper.
             title: of a progress bar; without one there is none.
             columns: of the scores, those of the classes asked for; others share in no probability.
         """
-        shown = shown or self.views()
+        crops = crops or self.views()
         if not title:
-            return combine(self.scores(split, view)[:, columns] for view in shown)
-        with progress.bar(title, len(split) * len(shown)) as bar:
-            return combine(self.scores(split, view, [_Shown(bar)])[:, columns] for view in shown)
+            return combine(self.scores(split, view)[:, columns] for view in crops)
+        with progress.bar(title, len(split) * len(crops)) as bar:
+            return combine(self.scores(split, view, [_Shown(bar)])[:, columns] for view in crops)
 
-    def of_images(self, images: Sequence[np.ndarray], shown: Sequence[View] | None = None) -> np.ndarray:
+    def of_images(self, images: Sequence[np.ndarray], crops: Sequence[View] | None = None) -> np.ndarray:
         """Returns the class probabilities (n, classes) of uint8 images (64, 64, 3), as ``probabilities`` does."""
         together = np.stack(images)
         return combine(
             self._as_scores(self.behind_views.predict([together, view.table(len(together))], verbose=0))
-            for view in shown or self.views()
+            for view in crops or self.views()
         )
 
     def features(self, split: Split, view: View) -> np.ndarray:
@@ -158,12 +157,12 @@ class Predictor:
         model.jit_compile = hardware.jit_predict()
         return model
 
-    def _as_scores(self, found: np.ndarray) -> np.ndarray:
+    def _as_scores(self, answers: np.ndarray) -> np.ndarray:
         """Scores of answers; of a sigmoid, which gives each class a probability of its own, what it was made of."""
         if not backbones.ends_in(self.classifier, "sigmoid"):
-            return as_scores(found)
-        found = found.astype(np.float32)
-        return np.log(np.maximum(found, 1e-12)) - np.log(np.maximum(1 - found, 1e-12))
+            return as_scores(answers)
+        answers = answers.astype(np.float32)
+        return np.log(np.maximum(answers, 1e-12)) - np.log(np.maximum(1 - answers, 1e-12))
 
     def _here(self) -> keras.Model:
         """A copy on one device of a model that is trained on several, which a batch of any size goes through."""
@@ -198,21 +197,21 @@ def check(model: keras.Model, path: Path) -> None:
         )
 
 
-def are_probabilities(found: np.ndarray) -> bool:
+def are_probabilities(answers: np.ndarray) -> bool:
     """Whether all answers of a network are probabilities, which some end in."""
-    return bool(found.min() >= 0) and np.allclose(found.sum(axis=-1), 1, atol=1e-2)
+    return bool(answers.min() >= 0) and np.allclose(answers.sum(axis=-1), 1, atol=1e-2)
 
 
-def as_scores(found: np.ndarray, probable: bool | None = None) -> np.ndarray:
+def as_scores(answers: np.ndarray, probable: bool | None = None) -> np.ndarray:
     """Returns scores as they are, and probabilities as their logarithms, whose softmax they are.
 
     Args:
-        found: answers of a network (n, classes).
+        answers: of a network (n, classes).
         probable: whether they are probabilities; None to tell it from them. In int8 they need not sum to 1.
     """
-    found = np.asarray(found, np.float32)  # in float16 the bound below would be 0
-    probable = are_probabilities(found) if probable is None else probable
-    return np.log(np.maximum(found, 1e-12)) if probable else found
+    answers = np.asarray(answers, np.float32)  # in float16 the bound below would be 0
+    probable = are_probabilities(answers) if probable is None else probable
+    return np.log(np.maximum(answers, 1e-12)) if probable else answers
 
 
 def _before_logits(model: keras.Model) -> keras.Model:

@@ -61,17 +61,14 @@ def check_there(run: Run) -> None:
         raise UserError(f"{run.checkpoint} is missing; restore it, or start a new run. This one was left unchanged")
 
 
-def reached(path: Path, per_epoch: int) -> Clock:
-    """Returns the clock of a checkpoint, at the beginning where there is none; see ``read_clock``."""
-    return read_clock(path, per_epoch) if path.exists() else Clock(per_epoch)
-
-
 def read_clock(path: Path, per_epoch: int) -> Clock:
-    """Returns the clock as it stood.
+    """Returns the clock of a checkpoint, at the beginning where there is none.
 
     Raises:
         UserError: the epochs had another length, so the run had other images or batches.
     """
+    if not path.exists():
+        return Clock(per_epoch)
     stored = read_arrays(path, lambda name: name == "position").get("position", np.array(""))
     if stored.ndim or stored.dtype.kind != "U":
         raise UserError(f"{path} is damaged: its position is {stored.dtype} {stored.shape}, not a text")

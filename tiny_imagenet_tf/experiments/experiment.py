@@ -18,12 +18,12 @@ import keras
 import numpy as np
 
 from tiny_imagenet_tf import hardware, processes, published
-from tiny_imagenet_tf.choices import Arithmetic, Engine
+from tiny_imagenet_tf.choices import Arithmetic, Crops, Engine
 from tiny_imagenet_tf.data import splits
 from tiny_imagenet_tf.data.batches import Steps
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.errors import NonFiniteLoss, UserError
-from tiny_imagenet_tf.evaluation.metrics import negative_log_likelihood, top_k_accuracy
+from tiny_imagenet_tf.evaluation.metrics import negative_log_likelihood, top_k_accuracy, validation_of
 from tiny_imagenet_tf.experiments import checkpoints, images
 from tiny_imagenet_tf.experiments.clock import Clock
 from tiny_imagenet_tf.experiments.fit import Keeping
@@ -35,7 +35,7 @@ from tiny_imagenet_tf.interrupts import Interrupted, told_as_such
 from tiny_imagenet_tf.runs.networks import Classes
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.snapshots import Snapshots
-from tiny_imagenet_tf.runs.summary import CROPS, Crops, Summary, Training, Validation
+from tiny_imagenet_tf.runs.summary import CROPS, Summary, Training
 
 Predict = Callable[[Split], np.ndarray]
 """From a split to its class probabilities (n, classes), by the network as it is now."""
@@ -94,13 +94,13 @@ class Experiment:
     def measure(self, predict: Predict) -> dict[str, float]:
         """Measures a network: ``val_loss``, ``val_accuracy``, ``val_top5``, and ``selection_accuracy``, which picks."""
         data = self.data
-        found, truth = predict(data.validation), data.validation.labels
-        picking = predict(data.selection) if len(data.held_out) else found
+        probabilities, truth = predict(data.validation), data.validation.labels
+        selecting = predict(data.selection) if len(data.held_out) else probabilities
         return {
-            "val_loss": negative_log_likelihood(found, truth),
-            "val_accuracy": top_k_accuracy(found, truth),
-            "val_top5": top_k_accuracy(found, truth, 5),
-            "selection_accuracy": top_k_accuracy(picking, data.selection.labels),
+            "val_loss": negative_log_likelihood(probabilities, truth),
+            "val_accuracy": top_k_accuracy(probabilities, truth),
+            "val_top5": top_k_accuracy(probabilities, truth, 5),
+            "selection_accuracy": top_k_accuracy(selecting, data.selection.labels),
         }
 
     def keeping(self, predict: Predict, save: Callable[[Path], None], **more: Any) -> Keeping:
@@ -142,8 +142,8 @@ class Experiment:
             The summary.
         """
         data, options, best = self.data, self.options, self.snapshots.best
-        found, truth = predict(data.validation), data.validation.labels
-        self.run.write_validation_predictions(data.validation, found)
+        probabilities = predict(data.validation)
+        self.run.write_validation_predictions(data.validation, probabilities)
         if data.test is not None:
             self.run.write_test_predictions(data.test, predict(data.test).argmax(axis=1))
         title, row = self.study.title, self.study.row
@@ -151,7 +151,7 @@ class Experiment:
             title, row = f"{title} with {options.departures}", None
         if not all(map(splits.may_be_official, (data.all_train, data.validation))):
             row = None
-        shortfalls = splits.shortfalls(data.named, data.screened)
+        shortfalls = splits.shortfalls(data.named.values(), data.screened)
         if options.demo:
             shortfalls, row = ["made-up images: this says nothing about real ones"], None
         # of its whole epoch: a part of one, which began with better weights, has a higher mean
@@ -161,7 +161,7 @@ class Experiment:
         summary = Summary(
             title=title,
             published=row,
-            validation=Validation(len(truth), *(top_k_accuracy(found, truth, k) for k in (1, 5)), crops),
+            validation=validation_of(probabilities, data.validation.labels, crops),
             train=dataclasses.replace(train, images=len(data.rows), accuracy=accuracy, screened=data.screened),
             selection=f"best of the measurements on {'held-out training images' if len(data.held_out) else 'val'}",
             best_epoch=best.epoch,
@@ -244,7 +244,7 @@ def begin(
     data = data or images.load(options, screened=screened)
     check_cheap(study, options, data)
     values_by = options.devices if not devices else ()  # OpenVINO's, beside a GPU that trains the head
-    machine = {
+    facts = {
         "device": hardware.describe_device(devices, alone=placement.replicas == 1),
         "replicas": placement.replicas,
         "backend": keras.backend.backend(),
@@ -255,17 +255,17 @@ def begin(
         "source_sha256": source and source.snapshots().best_sha256,
         "values_by": hardware.describe_device(values_by) if values_by else None,
     }
-    machine = {name: value for name, value in machine.items() if value is not None}
+    facts = {name: value for name, value in facts.items() if value is not None}
     tracker = options.track if processes.is_first() else None
     with _directory(study, options) as run, run.locked():
-        taken_up = _check_same(run, data, options, machine) if options.resume else None
+        taken_up = _check_same(run, data, options, facts) if options.resume else None
         with _kept_if_begun(run, bool(options.resume)), tracked(tracker, run.path, options) as trackers:
             if not options.resume:
                 dataset = {
                     "digests": {name: split.digest for name, split in data.named.items()},
                     "counts": {name: len(split) for name, split in data.named.items()},
                 }
-                run.write_environment(**machine, precision=precision, seed=options.seed, dataset=dataset)
+                run.write_environment(**facts, precision=precision, seed=options.seed, dataset=dataset)
             print(
                 f"{len(data.rows):,} training, {len(data.validation):,} validation images, "
                 f"{len(data.validation.wnids)} classes\n{run.path}"
@@ -314,7 +314,7 @@ def _check_same(run: Run, data: Data, options: RunOptions, machine: dict[str, An
                 "--source and --data-dir"
             )
     check_same_backbone(run, machine.get("backbone", {}), "--resume")
-    if run.begun_with("source_sha256") not in (None, machine.get("source_sha256")):
+    if run.recorded("source_sha256") not in (None, machine.get("source_sha256")):
         raise UserError(
             f"--resume {run.path}: the run that it started or learned from has another best network now; put that run "
             "back as it was, or begin anew"
@@ -353,11 +353,11 @@ def check_same_backbone(run: Run, backbone: dict[str, str], option: str) -> None
 
 def precision_of(options: RunOptions) -> Arithmetic:
     """Returns the arithmetic of a run; one that goes on keeps what it was begun with."""
-    begun = begun_in(options, "precision", "", options.devices)
+    begun = recorded_arithmetic(options, "precision", "", options.devices)
     return hardware.resolve_precision(begun or options.precision, options.devices, frozen=options.FROZEN)
 
 
-def begun_in(options: RunOptions, name: str, what: str, devices: Sequence[str] = ()) -> Arithmetic | None:
+def recorded_arithmetic(options: RunOptions, name: str, what: str, devices: Sequence[str] = ()) -> Arithmetic | None:
     """Returns the arithmetic that a run which goes on was begun with; None where none is stored, or a run begins.
 
     Args:

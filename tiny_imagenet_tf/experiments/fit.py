@@ -72,7 +72,7 @@ def steps_together(run: Run, per_epoch: int, *pauses: int, devices: Sequence[str
     """
     if not hardware.on_gpu(devices):
         return 1
-    begun = checkpoints.reached(run.checkpoint, per_epoch)
+    begun = checkpoints.read_clock(run.checkpoint, per_epoch)
     return largest_divisor(math.gcd(per_epoch, begun.step), min(20, *pauses))
 
 
@@ -189,7 +189,7 @@ def take_up(model: keras.Model, keeping: Keeping, per_epoch: int, *, announced: 
     """Takes model, rows and snapshots back to the checkpoint, or to the beginning where there is none."""
     run, path = keeping.run, keeping.run.checkpoint
     checkpoints.check_there(run)
-    clock = checkpoints.reached(path, per_epoch)
+    clock = checkpoints.read_clock(path, per_epoch)
     if path.exists():
         checkpoints.restore(path, model)
     rows = [row for row in run.metrics if row.get("step", 0) <= clock.step]

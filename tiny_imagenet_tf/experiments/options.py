@@ -6,7 +6,7 @@ import functools
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from tiny_imagenet_tf import extras
 from tiny_imagenet_tf.choices import Precision, Tracker
@@ -130,20 +130,20 @@ class DataOptions:
         return demo_folder(getattr(self, "runs", Path("runs")), self.seed)
 
     @classmethod
-    def starting_point(cls: type[Options], arguments: Sequence[str]) -> Options:
+    def starting_point(cls, arguments: Sequence[str]) -> Self:
         """Returns the options that a command line does not name: the recipe's own, or with ``--demo`` small ones."""
         demo = given(arguments, "--demo", action=argparse.BooleanOptionalAction)
         return cls(demo=True, **cls.DEMO) if demo else cls()
 
     @property
-    def own(self: Options) -> Options:
-        """What the recipe takes where nothing is said."""
+    def defaults(self) -> Self:
+        """The recipe's defaults; with ``--demo`` the demo's."""
         return type(self)(**(self.DEMO if self.demo else {}))
 
     @property
-    def usual(self: Options) -> tuple[Options, ...]:
-        """Options that nobody has to have given."""
-        return (self.own,)
+    def implied(self) -> tuple[Self, ...]:
+        """Options whose values do not count as given: the defaults."""
+        return (self.defaults,)
 
     def refuse(self, names: Sequence[str], because: str) -> None:
         """Raises UserError where one of some options was given that would be ignored.
@@ -153,7 +153,7 @@ class DataOptions:
             because: the reason, for the message.
         """
         for name in names:
-            if getattr(self, name) not in [getattr(each, name) for each in self.usual]:
+            if getattr(self, name) not in [getattr(each, name) for each in self.implied]:
                 raise UserError(f"{flag(name)} {getattr(self, name)} would be ignored: {because}")
 
 
@@ -193,8 +193,8 @@ class RunOptions(DataOptions):
         """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
         super().check()
         if self.resume:
-            check_unchanged(self.begun, self)
-            if self.runs not in (self.begun.runs, self.own.runs):
+            check_unchanged(self.resumed_options, self)
+            if self.runs not in (self.resumed_options.runs, self.defaults.runs):
                 raise UserError(f"--runs {self.runs} would be ignored: a resumed run stays in its own folder")
             trained = max((row["epoch"] for row in Run(self.resume).metrics), default=0)
             if self.until < trained:
@@ -210,7 +210,7 @@ class RunOptions(DataOptions):
             extras.require("--tensorboard", "tensorboard")
 
     @classmethod
-    def starting_point(cls: type[Options], arguments: Sequence[str]) -> Options:
+    def starting_point(cls, arguments: Sequence[str]) -> Self:
         """Returns the options that a command line does not name: of the run that goes on, or the recipe's own."""
         path = given(arguments, "--resume", type=path_of)
         if path:
@@ -218,14 +218,14 @@ class RunOptions(DataOptions):
         return super().starting_point(arguments)
 
     @functools.cached_property
-    def begun(self: Options) -> Options | None:
-        """What the run that goes on was begun with; None where one begins."""
+    def resumed_options(self) -> Self | None:
+        """What the run to resume was begun with; None for a new run."""
         return read(type(self), self.resume) if self.resume else None
 
     @property
-    def usual(self: Options) -> tuple[Options, ...]:
-        """Options that nobody has to have given; when a run was begun the defaults were others, perhaps."""
-        return (*super().usual, *filter(None, [self.begun]))
+    def implied(self) -> tuple[Self, ...]:
+        """The defaults, and what the resumed run was begun with, when the defaults may have been others."""
+        return (*super().implied, *filter(None, [self.resumed_options]))
 
     @property
     def demo_folder(self) -> Path:
@@ -245,17 +245,17 @@ class RunOptions(DataOptions):
     @property
     def departures(self) -> str:
         """The options, as on the command line, that make a run another experiment than the recipe's own."""
-        own, found = self.own, []
+        defaults, changes = self.defaults, []
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if not rule_of(type(self), field.name).departs or value == getattr(own, field.name):
+            if not rule_of(type(self), field.name).departs or value == getattr(defaults, field.name):
                 continue
             if isinstance(value, bool):
-                found.append(flag(field.name if value else f"no_{field.name}"))
+                changes.append(flag(field.name if value else f"no_{field.name}"))
             else:
                 words = in_words(value)
-                found.append(f"{flag(field.name)}{'=' if words.startswith('-') else ' '}{words}")
-        return " ".join(found)
+                changes.append(f"{flag(field.name)}{'=' if words.startswith('-') else ' '}{words}")
+        return " ".join(changes)
 
 
 def flag(name: str) -> str:

@@ -47,13 +47,13 @@ def transfer_head(
     x = values
     if standardized:
         # Frozen, batch normalization keeps its statistics; Normalization has them as constants, which ONNX loses.
-        kept = layers.BatchNormalization(
+        standardize = layers.BatchNormalization(
             center=False, scale=False, epsilon=_LEAST, trainable=False, name="standardized"
         )
-        x = kept(x)
+        x = standardize(x)
         mean, variance = standardized
         # What is the same for every image is not enlarged, or one that differs later would decide alone.
-        kept.set_weights([mean, np.where(variance > _LEAST, variance, 1.0)])
+        standardize.set_weights([mean, np.where(variance > _LEAST, variance, 1.0)])
     for index, width in enumerate(hidden, start=1):
         x = layers.Dense(width, activation="relu", kernel_regularizer=l2(weight_decay), name=f"hidden{index}")(x)
     x = logits(x, classes=classes, dropout_rate=dropout_rate, weight_decay=weight_decay)

@@ -23,7 +23,7 @@ _CAFFE_MEANS = (103.939, 116.779, 123.68)  # of blue, green and red, as `keras.a
 
 
 @functools.cache
-def shown(
+def show_function(
     size: int, resize: Resize, *, recolour: bool, mix: bool = False, cut: bool = True
 ) -> Callable[[Any, Any], Any]:
     """Returns ``tiny_imagenet_tf.data.views.show`` of images and their table, compiled where it draws colours.
@@ -40,17 +40,17 @@ class Views(layers.Layer):
     """Shows a batch of uint8 images as a table of views says; ``tiny_imagenet_tf.data.views.show`` as a layer.
 
     Args:
-        views: what was drawn.
+        drawn: what the tables may hold.
         size: of the output in pixels; None for that of the windows.
         resize: sampling of the bilinear resize.
     """
 
-    def __init__(self, views: RandomViews, size: int | None = None, resize: Resize = "half_pixel", **options: Any):
+    def __init__(self, drawn: RandomViews, size: int | None = None, resize: Resize = "half_pixel", **options: Any):
         super().__init__(dtype="float32", autocast=False, **options)
-        self.views, self.size, self.resize = views, size or views.size, resize
-        recolour, mix = views.brightness_contrast, bool(views.mixup)
-        cut = views.cuts or self.size != IMAGE_SIZE
-        self._show = shown(self.size, resize, recolour=recolour, mix=mix, cut=cut)
+        self.views, self.size, self.resize = drawn, size or drawn.size, resize
+        recolour, mix = drawn.brightness_contrast, bool(drawn.mixup)
+        cut = drawn.cuts or self.size != IMAGE_SIZE
+        self._show = show_function(self.size, resize, recolour=recolour, mix=mix, cut=cut)
 
     def call(self, inputs: tuple[Any, Any]) -> Any:
         """Returns float32 (batch, size, size, 3) in 0..255 from uint8 images and their table."""
@@ -71,8 +71,8 @@ def behind_views(classifier: keras.Model, drawn: RandomViews, resize: Resize = "
     """
     images = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), dtype="uint8", name="images")
     table = keras.Input((len(COLUMNS),), dtype="float32", name="views")
-    shown = Views(drawn, classifier.input_shape[1], resize, name="shown")([images, table])
-    return keras.Model([images, table], classifier(shown), name=f"{classifier.name}_behind_views")
+    pixels = Views(drawn, classifier.input_shape[1], resize, name="shown")([images, table])
+    return keras.Model([images, table], classifier(pixels), name=f"{classifier.name}_behind_views")
 
 
 def classifier(network: keras.Model, pixels: Pixels = "-1..1", size: int = IMAGE_SIZE) -> keras.Model:
@@ -150,29 +150,29 @@ def deployed(
     An image in no known range has NaN for scores, whatever the network makes of it: a ReLU may turn NaN into 0.
     """
     images = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), dtype="float32", name="images")
-    shown = preprocess(view, classifier.input_shape[1], resize, ranges=ranges)(images)
-    scores = classifier(shown)
+    pixels = preprocess(view, classifier.input_shape[1], resize, ranges=ranges)(images)
+    scores = classifier(pixels)
     if isinstance(scores, (list, tuple)):  # a network of one output in a list
         (scores,) = scores
-    return keras.Model(images, guarded(shown, scores) if ranges else scores, name="tiny_imagenet_classifier")
+    return keras.Model(images, guarded(pixels, scores) if ranges else scores, name="tiny_imagenet_classifier")
 
 
-def guarded(shown: Any, scores: Any) -> Any:
+def guarded(pixels: Any, scores: Any) -> Any:
     """Returns the scores of images, NaN where ``preprocess`` has made an image NaN."""
-    known = ops.logical_not(ops.isnan(shown[:, 0, 0, :1]))
+    known = ops.logical_not(ops.isnan(pixels[:, 0, 0, :1]))
     return ops.where(known, scores, ops.full_like(scores, float("nan")))
 
 
 def is_deployed(model: keras.Model) -> bool:
     """Whether a model is one of ``deployed``'s, whose ``classifier`` can be shown images otherwise."""
-    layers = {layer.name: layer for layer in model.layers}
-    own = all(isinstance(layers.get(name), keras.Model) for name in ("preprocess", "classifier"))
-    return own and layers["classifier"].layers[0].name == "pixels"  # others may call their layers so, too
+    named = {layer.name: layer for layer in model.layers}
+    own = all(isinstance(named.get(name), keras.Model) for name in ("preprocess", "classifier"))
+    return own and named["classifier"].layers[0].name == "pixels"  # others may call their layers so, too
 
 
-def resize_of(preprocess: keras.Model, size: int) -> Resize | None:
+def resize_of(model: keras.Model, size: int) -> Resize | None:
     """Returns how a saved ``preprocess`` samples whole images, by its matrix; None where it shows a crop of them."""
-    kernels = [layer.get_weights()[0] for layer in preprocess.layers if layer.name == "rows"]
+    kernels = [layer.get_weights()[0] for layer in model.layers if layer.name == "rows"]
     if not kernels:
         return "half_pixel"  # they have its size
     for resize in get_args(Resize):

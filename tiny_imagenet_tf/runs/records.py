@@ -56,22 +56,22 @@ def merged(folder: Path, record: Record) -> list[Record]:
         UserError: the name cannot be a file's, or there is a record of that name already, of another experiment.
     """
     path = _path(folder, record.name)
-    others = read(folder)
-    kept = [each for each in others if each.name == record.name]
-    if kept and kept[0].summary.title != record.summary.title:
+    stored = read(folder)
+    before = next((each for each in stored if each.name == record.name), None)
+    if before and before.summary.title != record.summary.title:
         raise UserError(
-            f"{path} is the record of {kept[0].summary.title}, not of {record.summary.title}; give it another --name"
+            f"{path} is the record of {before.summary.title}, not of {record.summary.title}; give it another --name"
         )
     for name, what in (("started", ""), ("seed", "seed ")):  # runs of two seeds may have begun in one second
-        now = record.environment.get(name)
-        if kept and (before := kept[0].environment.get(name)) != now:
+        old, new = before and before.environment.get(name), record.environment.get(name)
+        if before and old != new:
             raise UserError(
-                f"{path} is the record of the run of {what}{before}, not of that of {what}{now}; give it another "
+                f"{path} is the record of the run of {what}{old}, not of that of {what}{new}; give it another "
                 "--name, or remove the file first"
             )
     plain = json.loads(json.dumps(without_paths(dataclasses.asdict(record)), default=files.plain))
-    found = [each for each in others if each.name != record.name] + [_record(plain, path)]
-    return sorted(found, key=lambda each: each.name)
+    records = [each for each in stored if each.name != record.name] + [_record(plain, path)]
+    return sorted(records, key=lambda each: each.name)
 
 
 def write(folder: Path, record: Record) -> Path:

@@ -204,7 +204,7 @@ class Run:
     def environment(self) -> dict[str, Any]:
         """The stored environment."""
         path = self.path / "environment.json"
-        if self.begun and not path.exists():
+        if self.exists and not path.exists():
             began = self.ended or self.checkpoint.exists() or self.metrics
             what = "restore it" if began else "the run stopped before training began, so remove this folder"
             raise UserError(f"{self.path}: its {path.name} is missing; {what}")
@@ -216,19 +216,19 @@ class Run:
         return self.environment if (self.path / "environment.json").exists() else {}
 
     @property
-    def begun(self) -> bool:
+    def exists(self) -> bool:
         """Whether it is a run's directory at all."""
         return (self.path / "config.json").is_file()
 
     @property
     def of_made_up_images(self) -> bool:
         """Whether it is a demo, or an ensemble with one."""
-        return self.begun and bool(self.config.get("demo") or self._environment_if_any.get("demo"))
+        return self.exists and bool(self.config.get("demo") or self._environment_if_any.get("demo"))
 
     @property
     def recognized(self) -> bool:
         """Whether a folder, which may be anybody's with a ``config.json``, holds another of a run's files as well."""
-        return self.begun and any(path.is_file() for path in (self.classifier, self.path / "environment.json"))
+        return self.exists and any(path.is_file() for path in (self.classifier, self.path / "environment.json"))
 
     def digest_of(self, split: str) -> str | None:
         """Returns the digest of a split that the run was measured on; None where it stored none."""
@@ -241,7 +241,7 @@ class Run:
 
         None stands for the download, and for its usual place, too.
         """
-        if not self.begun:
+        if not self.exists:
             return None, None
         if self.config.get("demo"):
             return self.demo_folder / "tiny-imagenet-200", self.demo_folder / "datasets"
@@ -254,11 +254,11 @@ class Run:
     def demo_folder(self) -> Path:
         """Where the images of a demo are: beside the run, or where it was begun, from which it may have been moved."""
         beside = self.path.absolute().parent
-        begun_in = Path(self.config.get("runs") or beside)
-        folders = [demo_folder(runs, self.config["seed"]) for runs in (beside, begun_in)]
+        begun_beside = Path(self.config.get("runs") or beside)
+        folders = [demo_folder(runs, self.config["seed"]) for runs in (beside, begun_beside)]
         return next((each for each in folders if os.path.isdir(each)), folders[0])
 
-    def begun_with(self, name: str) -> Any:
+    def recorded(self, name: str) -> Any:
         """Returns an entry of its environment, of an early run that of the first resumption with one; None without."""
         environment = self.environment
         return next(filter(None, (each.get(name) for each in (environment, *environment.get("resumed", ())))), None)
@@ -266,7 +266,7 @@ class Run:
     @property
     def backbone(self) -> dict[str, str]:
         """Digests of the backbone that its head is for; of an early run those of its stores, if they are there."""
-        if found := self.begun_with("backbone"):
+        if found := self.recorded("backbone"):
             return found
         splits = ("validation", "train") if self.ended else ()
         stores = (store for split in splits for store in kept_stores(self.summary, split) if store)
@@ -370,7 +370,7 @@ class Run:
         """
         name = "predictions-validation.npz"
         stored = read_arrays(self.path / name)
-        if problem := _misfit(stored, "probabilities") or _improbable(stored):
+        if problem := _fault(stored, "probabilities") or _improbable(stored):
             raise UserError(f"{self.path / name}: {problem}")
         return stored
 
@@ -388,7 +388,7 @@ class Run:
         if not (self.path / name).exists():
             return None
         stored = read_arrays(self.path / name)
-        if problem := _misfit(stored, "features"):
+        if problem := _fault(stored, "features"):
             raise UserError(f"{self.path / name}: {problem}")
         return stored
 
@@ -410,39 +410,39 @@ class Run:
 
 def _absolute(options: dict[str, Any]) -> dict[str, Any]:
     """Options with absolute paths, for a run is read from any folder."""
-    found = dict(options)
+    absolute = dict(options)
     for name, value in options.items():
-        named = isinstance(value, Path) or (name in _FILES and networks.in_files(str(value)))
-        if named and Path(value).parts[:1] != ("~",):
-            found[name] = Path(value).absolute()
-    return found
+        is_path = isinstance(value, Path) or (name in _FILES and networks.in_files(str(value)))
+        if is_path and Path(value).parts[:1] != ("~",):
+            absolute[name] = Path(value).absolute()
+    return absolute
 
 
-def _misfit(stored: dict[str, np.ndarray], values: str) -> str | None:
+def _fault(stored: dict[str, np.ndarray], values: str) -> str | None:
     """What is wrong with stored images and their values, float (images, any)."""
     names = ("file_names", "labels", "wnids", values)
     if lacking := [name for name in names if name not in stored]:
         return f"holds no {lacking[0]}"
-    files, labels, wnids, found = (stored[name] for name in names)
+    files, labels, wnids, numbers = (stored[name] for name in names)
     if any(each.ndim != 1 for each in (files, labels, wnids)) or labels.dtype.kind not in "iu":
         return "its files, labels or classes are not lists of names and of whole numbers"
-    if found.dtype.kind != "f" or found.ndim != 2 or not len(found) == len(labels) == len(files):
-        return f"{len(files)} images and {len(wnids)} classes, but {values} {found.dtype} {found.shape}"
+    if numbers.dtype.kind != "f" or numbers.ndim != 2 or not len(numbers) == len(labels) == len(files):
+        return f"{len(files)} images and {len(wnids)} classes, but {values} {numbers.dtype} {numbers.shape}"
     if list(wnids) != sorted(set(wnids.tolist())):
         return "its classes are not sorted, or one is there twice"
     if len(labels) and not (labels.min() >= 0 and labels.max() < len(wnids)):
         return f"labels from {labels.min()} to {labels.max()} for {len(wnids)} classes"
-    return None if np.isfinite(found).all() else f"its {values} are not finite"
+    return None if np.isfinite(numbers).all() else f"its {values} are not finite"
 
 
 def _improbable(stored: dict[str, np.ndarray]) -> str | None:
     """What is wrong with values as probabilities of the classes."""
-    found, classes = stored["probabilities"], len(stored["wnids"])
-    if found.shape[1] != classes:
-        return f"{len(found)} images and {classes} classes, but probabilities {found.shape}"
-    if (found < 0).any():
+    probabilities, classes = stored["probabilities"], len(stored["wnids"])
+    if probabilities.shape[1] != classes:
+        return f"{len(probabilities)} images and {classes} classes, but probabilities {probabilities.shape}"
+    if (probabilities < 0).any():
         return "its probabilities are not numbers from 0 to 1"
-    return None if np.allclose(found.sum(axis=1), 1, atol=1e-2) else "its probabilities do not add up to 1"
+    return None if np.allclose(probabilities.sum(axis=1), 1, atol=1e-2) else "its probabilities do not add up to 1"
 
 
 def prediction_lines(file_names: Sequence[str], labels: Sequence[int], wnids: Sequence[str]) -> str:

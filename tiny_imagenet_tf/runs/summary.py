@@ -2,14 +2,14 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from tiny_imagenet_tf.choices import Crops
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.published import RESULTS, TRAIN_IMAGES, TRAINING
 from tiny_imagenet_tf.runs.typed import misfit
 
 SCHEMA = 1
-Crops = Literal["whole", "center", "mirror", "ten"]
 CROPS = {"whole": "whole image", "center": "center crop", "mirror": "with its mirror image", "ten": "ten-crop"}
 """How an image is shown at test time, and what tables call it."""
 ALL_MEMBERS = "none: all members"

@@ -60,10 +60,10 @@ def run(options: SearchOptions) -> Path:
         if extraction is None:
             _by_actors(options, trials)
         else:
-            pool, whole = _values(options, data, extraction)
+            pool, whole_values = _values(options, data, extraction)
             with interrupts.telling("finished trials are kept; run the same command again to continue"):
-                while asked := trials.ask(options.together, options.trials):
-                    _round(options, trials, asked, pool, whole, folds)
+                while round_trials := trials.ask(options.together, options.trials):
+                    _round(options, trials, round_trials, pool, whole_values, folds)
     finally:
         trials.close()
     engine = options.engine if options.ray else given.engine  # auto is another one with --ray
@@ -84,7 +84,7 @@ def _by_actors(options: SearchOptions, trials: Trials) -> None:
         return
     rounds = -(-left // options.together)
     with cluster.actors(options.ray, options.cores, rounds, _Searcher, alone) as searchers:
-        work = {each.search.remote(): each for each in searchers}
+        work = {searcher.search.remote(): searcher for searcher in searchers}
         with progress.bar(f"{len(searchers)} actors", options.trials, unit="trials") as bar:
             while work:
                 for ended in ray.wait(list(work), timeout=5)[0]:
@@ -165,10 +165,10 @@ def _folds(options: SearchOptions, data: Data) -> list[tuple[np.ndarray, np.ndar
     """Rows that are trained on and rows that judge, of each fold; every class is spread evenly."""
     if options.folds > len(data.all_train):
         raise UserError(f"--folds {options.folds}: there are {len(data.all_train)} training images")
-    found = [(data.rows, data.held_out)] if not options.folds else _drawn_folds(options, data)
-    for rows, _ in found:
+    folds = [(data.rows, data.held_out)] if not options.folds else _drawn_folds(options, data)
+    for rows, _ in folds:
         Steps(len(rows), options.batch_size, options.seed)  # refuses a batch that is larger than the set
-    return found
+    return folds
 
 
 def _drawn_folds(options: SearchOptions, data: Data) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -180,37 +180,39 @@ def _drawn_folds(options: SearchOptions, data: Data) -> list[tuple[np.ndarray, n
 
 
 def _round(
-    options: SearchOptions, trials: Trials, asked: list, pool: ValuePool, whole: np.ndarray, folds: list
+    options: SearchOptions, trials: Trials, round_trials: list, pool: ValuePool, whole_values: np.ndarray, folds: list
 ) -> None:
     """Trains the heads of some trials, tells the worst of them early to stop, and what the others came to."""
-    settings = [Setting(**options.fixed, **trial.params) for trial in asked]
+    settings = [Setting(**options.fixed, **trial.params) for trial in round_trials]
     classes, parts = int(pool.labels.max()) + 1, []
     alike = {"seed": options.seed, "convention": options.weight_decay_convention}
     for rows, judges in folds:
         batches = ValueBatches(pool.only(rows), Steps(len(rows), options.batch_size, options.seed), classes)
-        heads = Heads(settings, whole.shape[1], classes, **alike, steps_per_execution=batches.steps_per_execution)
-        parts.append((heads, batches, whole[judges], pool.labels[judges]))
-    best = np.zeros(len(asked))
+        together = batches.steps_per_execution
+        heads = Heads(settings, whole_values.shape[1], classes, **alike, steps_per_execution=together)
+        parts.append((heads, batches, whole_values[judges], pool.labels[judges]))
+    best = np.zeros(len(round_trials))
     for epoch in range(options.epochs):
         for heads, batches, *_ in parts:
             heads.fit_epoch(batches)
-        found = np.mean([heads.accuracies(*judges) for heads, _, *judges in parts], axis=0)
-        best = np.maximum(best, found)
-        many = f"{len(asked)} head{'s' * (len(asked) > 1)}"
-        print(f"{many}, epoch {epoch + 1} of {options.epochs}: best held-out accuracy {found.max():.2%}")
-        for trial, accuracy in zip(asked, found, strict=True):
+        accuracies = np.mean([heads.accuracies(*judges) for heads, _, *judges in parts], axis=0)
+        best = np.maximum(best, accuracies)
+        many = f"{len(round_trials)} head{'s' * (len(round_trials) > 1)}"
+        print(f"{many}, epoch {epoch + 1} of {options.epochs}: best held-out accuracy {accuracies.max():.2%}")
+        for trial, accuracy in zip(round_trials, accuracies, strict=True):
             trial.report(accuracy, epoch)
-        going = [index for index, trial in enumerate(asked) if epoch + 1 == options.epochs or not trial.should_prune()]
-        for index in set(range(len(asked))) - set(going):
-            trials.tell(asked[index], None)
-        if len(going) < len(asked):
-            print(f"  {len(asked) - len(going)} pruned, below the median of earlier trials")
-            if not going:
+        last = epoch + 1 == options.epochs
+        surviving = [index for index, trial in enumerate(round_trials) if last or not trial.should_prune()]
+        for index in set(range(len(round_trials))) - set(surviving):
+            trials.tell(round_trials[index], None)
+        if len(surviving) < len(round_trials):
+            print(f"  {len(round_trials) - len(surviving)} pruned, below the median of earlier trials")
+            if not surviving:
                 return
-            asked, best = [asked[index] for index in going], best[going]
+            round_trials, best = [round_trials[index] for index in surviving], best[surviving]
             for heads, *_ in parts:
-                heads.keep(going)
-    for trial, accuracy in zip(asked, best, strict=True):
+                heads.keep(surviving)
+    for trial, accuracy in zip(round_trials, best, strict=True):
         trials.tell(trial, float(accuracy))
 
 
@@ -222,9 +224,9 @@ def _learned(options: SearchOptions, data: Data) -> int:
 
 def _report(options: SearchOptions, trials: Trials, data: Data) -> Path:
     """Stores all trials, and prints the best of them and how to run it."""
-    found = trials.finished()
+    finished = trials.finished()
     # Optuna gives a pruned trial its last accuracy as a value.
-    whole = sorted((trial for trial in found if trial.state.name == "COMPLETE"), key=lambda trial: -trial.value)
+    completed = sorted((trial for trial in finished if trial.state.name == "COMPLETE"), key=lambda trial: -trial.value)
     stored = {
         **describe_environment(),
         "device": hardware.describe_device(alone=True),
@@ -242,27 +244,27 @@ def _report(options: SearchOptions, trials: Trials, data: Data) -> Path:
                 **trial.params,
                 "accuracy_by_epoch": list(trial.intermediate_values.values()),
             }
-            for trial in found
+            for trial in finished
         ],
     }
     path = searches.write_trials(options.folder, stored)
-    ended = "1 trial" if len(found) == 1 else f"{len(found)} trials"
-    print(f"\n{ended}, {len(found) - len(whole)} of them pruned; judged on {stored['judged_on']}")
+    ended = "1 trial" if len(finished) == 1 else f"{len(finished)} trials"
+    print(f"\n{ended}, {len(finished) - len(completed)} of them pruned; judged on {stored['judged_on']}")
     others = [trial.state.name for trial in trials.all()]
     if under_way := others.count("RUNNING"):
         print(f"{under_way} more are under way in other processes; run the same command later to include them")
     if left := others.count("WAITING"):
         print(f"{left} more were left unfinished by a process that has ended; a larger --trials starts with them")
     print(f"{'trial':>5}{'accuracy':>10}{'rate':>11}{'decay':>8}{'L2':>11}{'keep':>6}{'smooth':>8}")
-    for trial in whole[:5]:
+    for trial in completed[:5]:
         values = Setting(**options.fixed, **trial.params)
         print(
             f"{trial.number:5}{trial.value:10.2%}{values.learning_rate:11.2e}"
             f"{values.learning_rate_decay_per_epoch:8.3f}{values.weight_decay:11.2e}{values.dropout_keep:6.2f}"
             f"{values.label_smoothing:8.2f}"
         )
-    if whole:
-        words = [f"tiny-imagenet transfer {options.variant}", *_words(options, whole[0].params)]
+    if completed:
+        words = [f"tiny-imagenet transfer {options.variant}", *_words(options, completed[0].params)]
         print(f"Stored in {path}\nTo measure the best on val, run:\n  " + " \\\n    ".join(words))
     return path
 
@@ -271,7 +273,8 @@ def _words(options: SearchOptions, found: dict[str, float]) -> Iterator[str]:
     """The options of a transfer run on the same values that trains as a trial did, as on a command line."""
     for field in dataclasses.fields(ValueOptions):
         value = getattr(options, field.name)
-        if field.name in ("holdout", "augment") or (value == getattr(options.own, field.name) and field.name != "demo"):
+        as_usual = value == getattr(options.defaults, field.name) and field.name != "demo"
+        if as_usual or field.name in ("holdout", "augment"):
             continue
         if isinstance(value, bool):
             yield from [flag(field.name)] * value

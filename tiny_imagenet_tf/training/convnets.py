@@ -40,18 +40,19 @@ def run(options: ConvnetOptions) -> Run:
 
         plateau = Plateau(experiment.run, rate, patience=options.patience, stop_after=options.stop_after_cuts)
         if plateau.cuts > options.stop_after_cuts:
-            had = f"this run has had {plateau.cuts} cuts already"
-            raise UserError(f"--stop-after-cuts {options.stop_after_cuts}: {had}; give at least that")
+            raise UserError(
+                f"--stop-after-cuts {options.stop_after_cuts}: this run has had {plateau.cuts} cuts already; give at "
+                "least that"
+            )
         deep, more = training(experiment, words), {}
         if options.in_stages:
             shallow = training(experiment.part("shallow"), staged.shallow(words))
-            falling = Plateau(shallow.experiment.run, rate, patience=options.patience)
-            shallow.fit(epochs=options.staged_epochs, callbacks=[falling])
-            moved = staged.move_weights(*(each.classifier.layers[-1] for each in (shallow, deep)))  # behind the scaling
-            began = (
-                f"{', '.join(moved)} began with the weights of a shallow network after {options.staged_epochs} epochs"
-            )
-            more = {"notes": [f"{began}, which are not in the hours"]}
+            shallow_plateau = Plateau(shallow.experiment.run, rate, patience=options.patience)
+            shallow.fit(epochs=options.staged_epochs, callbacks=[shallow_plateau])
+            networks = (each.classifier.layers[-1] for each in (shallow, deep))  # behind the scaling
+            moved_layers = ", ".join(staged.move_weights(*networks))
+            after = f"a shallow network after {options.staged_epochs} epochs, which are not in the hours"
+            more = {"notes": [f"{moved_layers} began with the weights of {after}"]}
         clock = deep.fit(epochs=plateau.last_epoch or options.epochs, callbacks=[plateau])
         if plateau.last_epoch:
             more["recipe_epochs"] = clock.epochs  # the schedule's own end

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from tiny_imagenet_tf.data.views import RandomViews
-from tiny_imagenet_tf.experiments.checkpoints import reached
+from tiny_imagenet_tf.experiments.checkpoints import read_clock
 from tiny_imagenet_tf.experiments.experiment import begin
 from tiny_imagenet_tf.experiments.images import Data
 from tiny_imagenet_tf.experiments.losses import smoothed_cross_entropy
@@ -31,7 +31,7 @@ def run(study: Study, options: ModernOptions) -> Run:
     source = Run(options.teacher) if options.teacher else None
     with begin(study, options, devices=options.devices, source=source) as experiment:
         steps = experiment.steps.per_epoch
-        trained = reached(experiment.run.checkpoint, steps).epoch
+        epochs_done = read_clock(experiment.run.checkpoint, steps).epoch
         views = RandomViews(mirror=True, mixup=options.mixup, least_area=options.least_area)
         targets = taught(options, experiment.data) if options.teacher else None
         network = partial(
@@ -42,13 +42,13 @@ def run(study: Study, options: ModernOptions) -> Run:
             momentum=options.batch_norm_momentum,
         )
         loss, clock = smoothed_cross_entropy(options.label_smoothing), None
-        for size, began, until in zip(options.sizes, (0, *options.ends), options.ends, strict=False):
-            if until == began or until <= min(trained, options.until - 1):
+        for size, first, last in zip(options.sizes, (0, *options.ends), options.ends, strict=False):
+            if last == first or last <= min(epochs_done, options.until - 1):
                 continue  # a stage that is over, or that --stop-after leaves out
             stage = Scratch.compiled(experiment, network, views, lambda _: optimizer_of(options, steps), loss, size)
             stage = dataclasses.replace(stage, targets=targets, reestimate=experiment.placement.replicas == 1)
-            print(f"images of {size} pixels until epoch {until}")
-            clock = stage.fit(epochs=until, of=options.until, announced=clock is None)
+            print(f"images of {size} pixels until epoch {last}")
+            clock = stage.fit(epochs=last, of=options.until, announced=clock is None)
         notes = [] if stage.reestimate else ["measured with moving statistics, as on several devices"]
         if targets is not None and options.teacher_share > 0.5:
             notes.append("training accuracy is agreement with what was taught, mostly the teacher's answers")

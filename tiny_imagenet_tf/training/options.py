@@ -47,7 +47,7 @@ class ScratchOptions(RunOptions):
     def check(self) -> None:
         """Raises UserError, naming the option, where a value makes no sense. Nothing is on disk yet."""
         super().check()
-        if self.batch_size == self.own.batch_size:
+        if self.batch_size == self.defaults.batch_size:
             self.refuse(("scale_learning_rate",), "the batches are the recipe's own")
         if self.distributed:
             self.refuse(("devices",), "processes that train together use every device of each")
@@ -59,7 +59,7 @@ class ScratchOptions(RunOptions):
     @property
     def rate_factor(self) -> float:
         """What the recipe's learning rate is multiplied by."""
-        return self.batch_size / self.own.batch_size if self.scale_learning_rate else 1.0
+        return self.batch_size / self.defaults.batch_size if self.scale_learning_rate else 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -205,7 +205,7 @@ class ModernOptions(ScratchOptions):
             raise UserError(f"--warmup-epochs {self.warmup_epochs}: must be below the {self.epochs} of --epochs")
         if self.until > self.epochs:
             raise UserError(f"--stop-after {self.stop_after}: the schedule ends with the {self.epochs} of --epochs")
-        if self.begun and _name(self.teacher) != (taught_by := _name(self.begun.teacher)):
+        if self.resumed_options and _name(self.teacher) != (taught_by := _name(self.resumed_options.teacher)):
             how = f"taught by {taught_by}; give that run's present path" if taught_by else "trained without a teacher"
             raise UserError(f"--teacher {self.teacher}: this run was {how}")
         if self.teacher is None:
@@ -337,7 +337,7 @@ class ConvnetOptions(ScratchOptions):
         """The options that make it another experiment; to name what is the model's own makes none."""
         plain = self
         for name in ("reading", "activation", "screen", "no_screen", "staged", "learning_rate", "weight_decay"):
-            without = dataclasses.replace(plain, **{name: getattr(self.own, name)})
+            without = dataclasses.replace(plain, **{name: getattr(self.defaults, name)})
             plain = without if without._experiment == plain._experiment else plain
         return super(ConvnetOptions, plain).departures
 

@@ -218,6 +218,6 @@ def _drawn(trunk: Trunk, drawn: RandomViews, resize: Resize) -> Callable[[tf.Ten
 
     @tf.function(reduce_retracing=True)
     def shown(images: tf.Tensor, table: tf.Tensor) -> tf.Tensor:
-        return scale(preprocess.shown(trunk.size, resize, recolour=drawn.brightness_contrast)(images, table))
+        return scale(preprocess.show_function(trunk.size, resize, recolour=drawn.brightness_contrast)(images, table))
 
     return shown

@@ -39,10 +39,11 @@ def run(study: Study, options: TransferOptions) -> Run:
     check_cheap(study, options, data)
     precision = precision_of(options)
     trunk = trunk_of(options, precision)
-    made = extraction_of(options, trunk, data.all_train, precision)
-    with begin(study, options, data=data, engine=options.settled.engine, backbone=made.engine.digests) as experiment:
+    extraction = extraction_of(options, trunk, data.all_train, precision)
+    facts = {"engine": options.settled.engine, "backbone": extraction.engine.digests}
+    with begin(study, options, data=data, **facts) as experiment:
         # New views every epoch go through the whole network; stored values then serve the statistics alone.
-        values = extract(experiment, made, training=options.standardize or not options.new_views)
+        values = extract(experiment, extraction, training=options.standardize or not options.new_views)
         head, trunk_in = _fresh_head(experiment, trunk, values), partial(trunk_of, options, experiment.precision)
         train(experiment, trunk, values, head, trunk_in)
         return experiment.run
@@ -90,9 +91,9 @@ def train(
     if options.new_views:
         batches = ImageBatches(data.train, views.MILANI_TRANSFER, options.batch_size, options.seed)
         policy = hardware.training_policy(experiment.precision)  # a graph that is frozen is rewritten; this one is not
-        shown = trunk if engine.trunk_dtype(experiment.precision) == policy else trunk_in(policy)
+        behind_views = trunk if engine.trunk_dtype(experiment.precision) == policy else trunk_in(policy)
         with hardware.policy(head.dtype_policy.name):  # by which Keras scales a loss in float16
-            joined = _joined(shown, head, network=_AtTest(shown.model))
+            joined = _joined(behind_views, head, network=_AtTest(behind_views.model))
             model = preprocess.behind_views(joined, views.MILANI_TRANSFER, options.resize)
     else:
         pool = ValuePool.from_views(values.training_views, data.all_train.labels).only(data.rows)

@@ -44,8 +44,8 @@ class Work:
         split, shown = self.parts[part]
         wanted = [Shard(self.extraction.store(split, shown[view]), split, shown[view], each) for view, each in shards]
         with progress.bar("", sum(len(shard.rows) for shard in wanted)) as bar:
-            for shard in self.extraction.make_free(wanted, bar):
-                self.extraction.make_alone(shard, bar)
+            for shard in self.extraction.extract_free(wanted, bar):
+                self.extraction.extract_after_others(shard, bar)
 
     def missing(self) -> list[list[tuple[int, int]]]:
         """Returns of each part, in the form that ``do`` takes, the shards that are not written."""

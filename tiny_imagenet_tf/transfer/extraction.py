@@ -72,15 +72,15 @@ class Extraction:
         """
         stores = [[self.store(split, view) for view in shown] for split, shown in parts]
         with interrupts.telling("finished shards are kept; run the same command again to continue"):
-            held = [
+            taken_by_others = [
                 shard
                 for (split, shown), of_split in zip(parts, stores, strict=True)
                 for shard in self._fill_free(split, shown, of_split)
             ]
-            if held:
-                with progress.bar("shards of other processes", sum(len(each.rows) for each in held)) as bar:
-                    for shard in held:
-                        self.make_alone(shard, bar)
+            if taken_by_others:
+                with progress.bar("shards of other processes", sum(len(each.rows) for each in taken_by_others)) as bar:
+                    for shard in taken_by_others:
+                        self.extract_after_others(shard, bar)
         return stores
 
     def _fill_free(self, split: Split, shown: Sequence[View | DrawnView], stores: Sequence[Store]) -> list[Shard]:
@@ -95,11 +95,11 @@ class Extraction:
         total = sum(store.rows for store in stores)
         title = f"{split.name}, {len(shown)} views" if len(shown) > 1 else split.name
         with progress.bar(title, total, done=total - sum(len(shard.rows) for shard in missing)) as bar:
-            return self.make_free(missing, bar)
+            return self.extract_free(missing, bar)
 
-    def make_free(self, shards: Sequence[Shard], bar: progress.tqdm) -> list[Shard]:
+    def extract_free(self, shards: Sequence[Shard], bar: progress.tqdm) -> list[Shard]:
         """Extracts those of some shards of a split that no other process is at work on, and returns the others."""
-        held = []
+        taken_by_others = []
         with contextlib.ExitStack() as at_end:
             stores = {shard.store.folder: shard.store for shard in shards}
             shares = {
@@ -110,27 +110,27 @@ class Extraction:
                 for shard in shards:
                     share = shares[shard.store.folder]
                     if not share.take(shard.number):
-                        held.append(shard)
+                        taken_by_others.append(shard)
                     elif not shard.store.is_written(shard.number):  # by another process, meanwhile
                         yield shard
                     else:
                         bar.update(len(shard.rows))
                         share.give_back(shard.number)
 
-            for shard in self._make(shards[0].split, own(), bar):
+            for shard in self._extract(shards[0].split, own(), bar):
                 shares[shard.store.folder].give_back(shard.number)
-        return held
+        return taken_by_others
 
-    def make_alone(self, shard: Shard, bar: progress.tqdm) -> None:
+    def extract_after_others(self, shard: Shard, bar: progress.tqdm) -> None:
         """Waits for the process that is at work on a shard, and steps in for one that died over it."""
         with contextlib.closing(shard.store.shares()) as shares:
             shares.take(shard.number, wait=True)
             if shard.store.is_written(shard.number):
                 bar.update(len(shard.rows))
             else:
-                list(self._make(shard.split, [shard], bar))
+                list(self._extract(shard.split, [shard], bar))
 
-    def _make(self, split: Split, shards: Iterable[Shard], bar: progress.tqdm) -> Iterator[Shard]:
+    def _extract(self, split: Split, shards: Iterable[Shard], bar: progress.tqdm) -> Iterator[Shard]:
         """Extracts shards of a split, of any views, and gives each when it is written.
 
         One pipeline decodes for all of them, some batches ahead; each GPU has its next batch before the values of one
@@ -141,24 +141,24 @@ class Extraction:
             shards: asked for as they are needed.
             bar: counts images.
         """
-        asked = collections.deque()  # of each batch that is on its way, its shard
+        shards_of_batches = collections.deque()  # that are on their way
 
         @functools.cache
-        def way(view: View | DrawnView) -> tuple[Extractor, np.ndarray]:
+        def extractor_and_table(view: View | DrawnView) -> tuple[Extractor, np.ndarray]:
             return self.engine.extractor(view), view.table(len(split))
 
         def batches_of_rows() -> Iterator[np.ndarray]:
             for shard in shards:
                 rows = np.array(shard.rows, np.int64)
                 for batch in np.split(rows, range(batch_size(), len(rows), batch_size())):
-                    asked.append(shard)
+                    shards_of_batches.append(shard)
                     yield batch
 
         def in_flight() -> Iterator[tuple[Shard, np.ndarray]]:
             waiting, devices = collections.deque(), len(hardware.extraction_devices())
             for images, rows in batches.of_rows(split, batches_of_rows()):
-                shard = asked.popleft()
-                extract, table = way(shard.view)
+                shard = shards_of_batches.popleft()
+                extract, table = extractor_and_table(shard.view)
                 waiting.append((shard, extract(images, table[np.asarray(rows)])))
                 if len(waiting) > devices:
                     shard, found = waiting.popleft()

@@ -16,9 +16,15 @@ from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.choices import Arithmetic
 from tiny_imagenet_tf.data import views
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.evaluation.metrics import mcnemar, only_one_right
+from tiny_imagenet_tf.evaluation.metrics import paired
 from tiny_imagenet_tf.experiments import images
-from tiny_imagenet_tf.experiments.experiment import begin, begun_in, check_cheap, check_same_backbone, precision_of
+from tiny_imagenet_tf.experiments.experiment import (
+    begin,
+    check_cheap,
+    check_same_backbone,
+    precision_of,
+    recorded_arithmetic,
+)
 from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.models import network_files
 from tiny_imagenet_tf.models.backbones import Trunk, layers_by_name
@@ -54,33 +60,33 @@ def run(study: Study, options: FinetuneOptions) -> Run:
                 f"--unfreeze {options.unfreeze}: nothing stays frozen; leave out --engine and --precision int8"
             )
         options = dataclasses.replace(options, engine="tensorflow")
-    frozen, _ = split(trunk, cut)
+    frozen = frozen_part(trunk, cut)
     # Built anew, for on a CPU what is frozen is built in float32, whatever its engine computes in.
     learns_in = learning_precision(options)
-    policy = hardware.training_policy(learns_in)
+    learning_policy = hardware.training_policy(learns_in)
     hardware.set_seed(options.seed)  # by which its dropout draws
-    _, learning = split(trunk_of(options, precision, policy), cut)
+    learning = learning_part(trunk_of(options, precision, learning_policy), cut)
     maps = math.prod(frozen.model.output_shape[1:])
-    made = extraction_of(options, frozen, data.all_train, precision)
-    known = made.engine.digests | trunk.digests
-    facts = {"learns_in": learns_in, "engine": options.settled.engine, "backbone": known}
+    extraction = extraction_of(options, frozen, data.all_train, precision)
+    digests = extraction.engine.digests | trunk.digests
+    facts = {"learns_in": learns_in, "engine": options.settled.engine, "backbone": digests}
     with begin(study, options, data=data, source=Run(options.start), **facts) as experiment:
-        _tell_size(options, experiment.data, made, maps)
-        values = extract(experiment, made, training=not options.new_views)
+        _tell_size(options, experiment.data, extraction, maps)
+        stored_values = extract(experiment, extraction, training=not options.new_views)
         hardware.set_seed(options.seed)
-        with hardware.policy(policy):
+        with hardware.policy(learning_policy):
             head = joined(learning, Run(options.start))
         trained = sum(math.prod(weight.shape) for weight in head.trainable_weights)
         print(
             f"training {trained:,} weights ({learns_in}) from {options.unfreeze} on, and the head of\n{options.start}"
         )
-        before = predictions(values, head, data.validation).argmax(axis=1)
+        before = predictions(stored_values, head, data.validation).argmax(axis=1)
         note = partial(compared, options.start.name, before, data.validation.labels)
 
         def frozen_in(policy: str) -> Trunk:
-            return split(trunk_of(options, experiment.precision, policy), cut)[0]
+            return frozen_part(trunk_of(options, experiment.precision, policy), cut)
 
-        train(experiment, frozen, values, head, frozen_in, checkpoint_every=options.checkpoint_every, note=note)
+        train(experiment, frozen, stored_values, head, frozen_in, checkpoint_every=options.checkpoint_every, note=note)
         return experiment.run
 
 
@@ -102,7 +108,8 @@ def place_of_cut(trunk: Trunk, unfreeze: str) -> int:
     if unfreeze == "all":
         return 0
     named = {layer.name: name for name, layer in layers_by_name(trunk.model, trunk.backbone).items()}
-    order, points = [named[layer.name] for layer in trunk.model.layers], [named[each] for each in cuts(trunk.model)]
+    order = [named[layer.name] for layer in trunk.model.layers]
+    points = [named[name] for name in single_paths(trunk.model)]
     if unfreeze not in order:
         some = [name for name in points if name.startswith(("mixed", "block")) or name.endswith(("add", "_out"))]
         names = ", ".join((some or points)[-12:])
@@ -110,24 +117,37 @@ def place_of_cut(trunk: Trunk, unfreeze: str) -> int:
     return max((order.index(name) for name in points if order.index(name) < order.index(unfreeze)), default=0)
 
 
-def split(trunk: Trunk, place: int) -> tuple[Trunk, keras.Model]:
-    """Cuts a backbone behind a layer.
+def frozen_part(trunk: Trunk, place: int) -> Trunk:
+    """Returns what of a backbone stays frozen: images to the map of its last layer, one row (values,) per image.
 
     Args:
         trunk: frozen.
         place: from ``place_of_cut``.
-
-    Returns:
-        The frozen part, images to its last map, one row per image; and the part that learns, those rows to the values.
     """
-    cut = trunk.model.layers[place].output
-    flat = keras.layers.Reshape((math.prod(cut.shape[1:]),), dtype="float32", name="maps")(cut)
-    frozen = keras.Model(trunk.model.inputs[0], flat, name="trunk")
+    last_map = trunk.model.layers[place].output
+    rows = keras.layers.Reshape((math.prod(last_map.shape[1:]),), dtype="float32", name="maps")(last_map)
+    frozen = keras.Model(trunk.model.inputs[0], rows, name="trunk")
     description = {**trunk.description, "layer": f"layer {place}, its map"}
-    return dataclasses.replace(trunk, model=frozen, description=description), _learning_part(cut, trunk)
+    return dataclasses.replace(trunk, model=frozen, description=description)
 
 
-def cuts(model: keras.Model) -> list[str]:
+def learning_part(trunk: Trunk, place: int) -> keras.Model:
+    """Returns what of a backbone learns: rows of ``frozen_part`` to transfer values. Its layers are unfrozen.
+
+    Args:
+        trunk: frozen; not the one whose frozen part computes the rows, for the layers are its own.
+        place: from ``place_of_cut``.
+    """
+    first_map = trunk.model.layers[place].output
+    last_blocks = keras.Model(first_map, trunk.model.outputs[0], name="last_blocks")
+    for layer in last_blocks.layers:  # one by one, as the trunk was frozen
+        layer.trainable = True
+    rows = keras.Input((math.prod(first_map.shape[1:]),), name="rows")
+    maps = keras.layers.Reshape(first_map.shape[1:], name="map")(rows)
+    return keras.Model(rows, last_blocks(maps), name="learning")
+
+
+def single_paths(model: keras.Model) -> list[str]:
     """Returns the names of the layers that all paths of a network lead through, in their order; not the input's."""
     needed_by: dict[int, int] = {}
     order = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
@@ -136,13 +156,13 @@ def cuts(model: keras.Model) -> list[str]:
             needed_by[id(tensor)] = number
     for tensor in model.outputs:
         needed_by[id(tensor)] = len(order)
-    open_until, found = [needed_by.get(id(model.inputs[0]), 0)], []
+    open_until, names = [needed_by.get(id(model.inputs[0]), 0)], []
     for number, layer in enumerate(order):
         open_until = [until for until in open_until if until > number]
         if not open_until and len(keras.tree.flatten(layer.output)) == 1:
-            found.append(layer.name)
+            names.append(layer.name)
         open_until += [needed_by.get(id(tensor), number) for tensor in keras.tree.flatten(layer.output)]
-    return found
+    return names
 
 
 def joined(learning: keras.Model, start: Run) -> keras.Model:
@@ -154,26 +174,17 @@ def joined(learning: keras.Model, start: Run) -> keras.Model:
     return keras.Model(rows, head(learning(rows)), name="head")
 
 
-def _learning_part(cut: keras.KerasTensor, trunk: Trunk) -> keras.Model:
-    inner = keras.Model(cut, trunk.model.outputs[0], name="last_blocks")
-    rows = keras.Input((math.prod(cut.shape[1:]),), name="rows")
-    x = keras.layers.Reshape(cut.shape[1:], name="map")(rows)
-    for layer in inner.layers:  # one by one, as the trunk was frozen
-        layer.trainable = True
-    return keras.Model(rows, inner(x), name="learning")
-
-
 def learning_precision(options: FinetuneOptions) -> Arithmetic:
     """Returns what the last blocks learn in: int8, and float16 on a GPU that has bfloat16, are for what is frozen.
 
     Raises:
         UserError: a run that goes on was begun in float16, and there is no GPU.
     """
-    begun = begun_in(options, "learns_in", "what learns was ")
+    begun = recorded_arithmetic(options, "learns_in", "what learns was ")
     return begun or hardware.resolve_precision("auto" if options.precision == "int8" else options.precision)
 
 
-def _tell_size(options: FinetuneOptions, data: images.Data, made: Extraction, width: int) -> None:
+def _tell_size(options: FinetuneOptions, data: images.Data, extraction: Extraction, width: int) -> None:
     """Says what the maps take on the disk and in memory, before any is made.
 
     Raises:
@@ -182,39 +193,40 @@ def _tell_size(options: FinetuneOptions, data: images.Data, made: Extraction, wi
     tested, training = tested_parts(options.crops, data), not options.new_views
     if len(data.held_out) and not training:
         tested.append((data.selection, [views.WHOLE]))
-    learned = [(split, shown) for split, _, shown in training_parts(options, data)] if training else []
-    image = 2 * width
-    held = image * sum(len(split) * len(shown) for split, shown in [*tested, *learned])
-    print(f"maps of {width:,} values in float16: {held / 1e9:.2f} GB, on disk and in memory")
-    memory, times = hardware.free_memory(), 3 if len(learned) > 1 else 2  # several views, their pool, the device's
+    training_views = [(split, shown) for split, _, shown in training_parts(options, data)] if training else []
+    image_bytes = 2 * width
+    needed = image_bytes * sum(len(split) * len(shown) for split, shown in [*tested, *training_views])
+    print(f"maps of {width:,} values in float16: {needed / 1e9:.2f} GB, on disk and in memory")
+    memory = hardware.free_memory()
+    copies = 3 if len(training_views) > 1 else 2  # several views, their pool, the device's
     advice = "give a smaller --fraction, or --unfreeze a later layer, which needs smaller maps"
     if training:
         advice += "; on a GPU --augment --augmented-views 0 stores no training maps"
-    if times * held > memory:
-        many = "three times" if times == 3 else "twice"
+    if copies * needed > memory:
+        many = "three times" if copies == 3 else "twice"
         raise UserError(
-            f"the maps take {held:,} bytes, and memory must hold them {many}, but only {memory:,} are free; {advice}"
+            f"the maps take {needed:,} bytes, and memory must hold them {many}, but only {memory:,} are free; {advice}"
         )
     folder, free = room(options.values_folder)
-    if held > free:  # or what of them is not stored yet
-        stores = [made.store(split, view) for split, shown in [*tested, *learned] for view in shown]
-        held = image * sum(len(store.rows_of(each)) for store in stores for each in store.missing)
-    if held > free:
-        raise UserError(f"the maps will take {held:,} bytes, but {free:,} are free in {folder}; {advice}")
+    if needed > free:  # or what of them is not stored yet
+        stores = [extraction.store(split, view) for split, shown in [*tested, *training_views] for view in shown]
+        needed = image_bytes * sum(len(store.rows_of(each)) for store in stores for each in store.missing)
+    if needed > free:
+        raise UserError(f"the maps will take {needed:,} bytes, but {free:,} are free in {folder}; {advice}")
 
 
-def compared(start: str, before: np.ndarray, labels: np.ndarray, found: np.ndarray) -> str:
+def compared(start: str, before: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> str:
     """Returns in words what fine-tuning has changed.
 
     Args:
         start: name of the run it began with.
         before: that network's answers (n,) on the crops of the new run.
         labels: the truth (n,).
-        found: class probabilities (n, classes) of the new network.
+        probabilities: of the classes (n, classes), by the new network.
     """
-    right, now = before == labels, found.argmax(axis=1) == labels
-    lost, gained = only_one_right(right, now)
+    right = before == labels
+    change = paired(right, probabilities.argmax(axis=1) == labels)
     return (
-        f"{start} before: {right.mean():.2%}; gained {gained}, lost {lost} images, McNemar's exact test "
-        f"p = {mcnemar(lost, gained):.2g}"
+        f"{start} before: {right.mean():.2%}; gained {change.gained}, lost {change.lost} images, McNemar's exact test "
+        f"p = {change.p:.2g}"
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from tiny_imagenet_tf import extras
-from tiny_imagenet_tf.choices import Engine, Pixels, Precision, Resize, WeightDecayConvention
+from tiny_imagenet_tf.choices import Engine, FrozenPrecision, Pixels, Resize, TransferCrops, WeightDecayConvention
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments.options import (
     PART,
@@ -67,7 +67,7 @@ class ValueOptions(DataOptions):
     """What computes transfer values on a CPU: tensorflow, or openvino, which is faster (pip install
     "tiny_imagenet_tf[openvino]"). auto: openvino for int8, and, without --ray, for stored values in bfloat16 where it
     is installed and no GPU computes; otherwise tensorflow. The two do not share stored values."""
-    precision: Precision | Literal["int8"] = option("auto", departs=False)
+    precision: FrozenPrecision = option("auto", departs=False)
     """Precision of the backbone. auto: float16 on a GPU (Volta or newer), bfloat16 on a CPU that supports it, float32
     otherwise. int8 is the fastest on any CPU: OpenVINO quantizes the backbone, calibrated on 300 training images (on
     x86 without VNNI with seven-bit weights, if those are closer to float32). The head is always float32."""
@@ -85,17 +85,17 @@ class ValueOptions(DataOptions):
     head with another --seed then takes only minutes."""
 
     @classmethod
-    def starting_point(cls, arguments: Sequence[str]) -> "ValueOptions":
+    def starting_point(cls, arguments: Sequence[str]) -> Self:
         """Returns the options that a command line does not name; a new demo's layer is Inception-v3's."""
         found, backbone = super().starting_point(arguments), given(arguments, "--backbone")
         found = dataclasses.replace(found, backbone=backbone or found.backbone)
         begins = found.demo and not getattr(found, "resume", None)
-        return dataclasses.replace(found, layer=found.own.layer) if begins else found
+        return dataclasses.replace(found, layer=found.defaults.layer) if begins else found
 
     @property
-    def own(self) -> "ValueOptions":
-        """What the recipe takes where nothing is said."""
-        found = super().own
+    def defaults(self) -> Self:
+        """The recipe's defaults; with ``--demo`` the demo's. Another backbone than Inception-v3 has no ``layer``."""
+        found = super().defaults
         return found if self.backbone.startswith("inception_v3") else dataclasses.replace(found, layer=None)
 
     @property
@@ -169,7 +169,7 @@ class TransferOptions(ValueOptions, RunOptions):
 
     GROUP: ClassVar[str] = "head"
 
-    crops: Literal["whole", "ten"] = option("whole")
+    crops: TransferCrops = option("whole")
     """At test time: the whole image, or the sum of ten crops' probabilities (section 4.2 and Eq. 2)."""
 
     DEMO: ClassVar[dict[str, Any]] = ValueOptions.DEMO | {
@@ -211,7 +211,7 @@ class TransferOptions(ValueOptions, RunOptions):
             self.refuse(("hidden_units",), "a linear head has no hidden layer")
         if not self.weight_decay:
             self.refuse(("weight_decay_convention",), "there is no weight decay")
-        before = self.begun.backbone if self.begun else self.backbone
+        before = self.resumed_options.backbone if self.resumed_options else self.backbone
         if self.backbone != before and not in_files(self.backbone, before):
             raise UserError(f"--backbone {self.backbone}: this run was started with {before}; leave the option out")
 
@@ -245,7 +245,7 @@ class ExtractOptions(ClusterOptions):
 
     GROUP: ClassVar[str] = "extraction"
 
-    crops: Literal["whole", "ten"] = option("whole")
+    crops: TransferCrops = option("whole")
     """How val and test images are shown: whole, or in ten crops, as the heads of v2 and v3 are tested."""
 
     def check(self) -> None:
@@ -312,7 +312,7 @@ class FinetuneOptions(TransferOptions):
             )
 
     @classmethod
-    def starting_point(cls, arguments: Sequence[str]) -> "FinetuneOptions":
+    def starting_point(cls, arguments: Sequence[str]) -> Self:
         """Returns the options that a command line does not name: the start's, where they are the start's to say."""
         found, start = super().starting_point(arguments), given(arguments, "--start", type=path_of)
         if start is None:
@@ -321,11 +321,11 @@ class FinetuneOptions(TransferOptions):
         return dataclasses.replace(found, start=start, **images, **inherited(start))
 
     @property
-    def own(self) -> "FinetuneOptions":
-        """What the recipe takes where nothing is said: of backbone and head, what the start had, if there is one."""
+    def defaults(self) -> Self:
+        """The recipe's defaults; of backbone and head, what the start had, if there is one."""
         if self.start is None:
-            return super().own
-        return dataclasses.replace(super().own, **{name: getattr(self, name) for name in self.INHERITED})
+            return super().defaults
+        return dataclasses.replace(super().defaults, **{name: getattr(self, name) for name in self.INHERITED})
 
 
 HELD_OUT = ("holdout", "fraction")

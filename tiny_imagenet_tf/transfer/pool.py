@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tiny_imagenet_tf.data.batches import Steps, gathered, held
+from tiny_imagenet_tf.data.batches import Steps, gathered, on_host
 from tiny_imagenet_tf.experiments.fit import largest_divisor
 
 _MOST_STEPS_PER_EXECUTION = 50  # hides Keras' overhead, which is as long as a step of a linear head
@@ -47,7 +47,7 @@ class ValuePool:
         places = np.minimum(np.arange(counts.max()), counts[:, None] - 1)  # short rows repeat their last entry
         choices = rows[(np.cumsum(counts) - counts)[:, None] + places]
         values = views[0][0] if len(views) == 1 else np.concatenate([values for values, _ in views])
-        return cls(held(values), choices, counts, np.asarray(labels, np.int64))
+        return cls(on_host(values), choices, counts, np.asarray(labels, np.int64))
 
     def only(self, images: np.ndarray) -> "ValuePool":
         """Returns the pool of the given images."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from tiny_imagenet_tf.choices import Arithmetic
+from tiny_imagenet_tf.choices import Arithmetic, Crops
 from tiny_imagenet_tf.data import views
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.data.views import DrawnView, View
@@ -16,7 +16,6 @@ from tiny_imagenet_tf.experiments.images import Data
 from tiny_imagenet_tf.models import backbones
 from tiny_imagenet_tf.models.backbones import Trunk
 from tiny_imagenet_tf.models.heads import scores
-from tiny_imagenet_tf.runs.summary import Crops
 from tiny_imagenet_tf.runs.transfer_values import Store
 from tiny_imagenet_tf.transfer import engine
 from tiny_imagenet_tf.transfer.engine import Engine

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.evaluation.metrics import mcnemar, only_one_right
+from tiny_imagenet_tf.evaluation.metrics import paired
 from tiny_imagenet_tf.reports.analysis.predictions import Predictions
 from tiny_imagenet_tf.reports.table import NOTHING
 
@@ -44,8 +44,9 @@ def compare(first: Predictions, second: Predictions) -> Comparison:
     if (first.labels[a] != second.labels[b]).any():
         raise UserError("the runs disagree about the label of an image")
     right, other = first.right[a], second.right[b]
-    alone = only_one_right(right, other)
-    return Comparison(len(names), (float(right.mean()), float(other.mean())), *alone, mcnemar(*alone))
+    change = paired(right, other)
+    shares = (float(right.mean()), float(other.mean()))
+    return Comparison(len(names), shares, change.lost, change.gained, change.p)
 
 
 PLACES = ("runs", "source", "data_dir", "store")

@@ -3,6 +3,7 @@
 import numpy as np
 
 from tiny_imagenet_tf import published
+from tiny_imagenet_tf.data import splits
 from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
 from tiny_imagenet_tf.reports import thumbnails
 from tiny_imagenet_tf.reports.analysis.calibration import calibration
@@ -68,7 +69,7 @@ def gallery(subject: Subject) -> Section | None:
             pixels = thumbnails.decode(subject.images.validation, rows)
             sprite = thumbnails.sprite(pixels, THUMBNAIL)
             names = subject.names.short
-            chosen = np.linspace(0, len(shown) - 1, min(PICTURED, len(shown))).astype(int)
+            chosen = splits.spread(len(shown), PICTURED)
             figure = pictures.misclassified(
                 pixels[chosen],
                 [names[label] for label in answers.labels[shown[chosen]]],

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tiny_imagenet_tf.choices import Resize
-from tiny_imagenet_tf.data import views
+from tiny_imagenet_tf.data import splits, views
 from tiny_imagenet_tf.data.screening import screen
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.data.views import RandomViews, View
@@ -56,7 +56,7 @@ def screened(train: Split) -> Drawing | None:
     removed = np.flatnonzero(screen(train.boxes)[0])
     if not len(removed):
         return None
-    rows = removed[np.linspace(0, len(removed) - 1, min(SCREENED, len(removed))).astype(int)]
+    rows = removed[splits.spread(len(removed), SCREENED)]
     names = [first_name(train.wnids[label], train.words) for label in train.labels[rows]]
     caption = (
         f"{len(rows)} of the {len(removed):,} training images that screening removes, for a 56x56 crop can lose three "
