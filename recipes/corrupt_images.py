@@ -22,7 +22,7 @@ from pathlib import Path
 from tiny_imagenet_tf import extras, progress
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.runs.files import check_folder
+from tiny_imagenet_tf.runs.places import check_folder
 
 
 @dataclasses.dataclass(frozen=True)

@@ -26,7 +26,7 @@ from tiny_imagenet_tf.choices import Crops, Which
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.options import NetworkOptions
-from tiny_imagenet_tf.runs.files import check_folder, check_once
+from tiny_imagenet_tf.runs.places import check_folder, check_once
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.summary import ALL_MEMBERS, Ensemble, Summary
 

@@ -27,7 +27,8 @@ from tiny_imagenet_tf.choices import Crops
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.options import NetworkOptions
-from tiny_imagenet_tf.runs.files import check_output, replacing
+from tiny_imagenet_tf.runs.files import replacing
+from tiny_imagenet_tf.runs.places import check_output
 from tiny_imagenet_tf.runs.run import prediction_lines
 
 

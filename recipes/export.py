@@ -18,7 +18,8 @@ from tiny_imagenet_tf.choices import Format
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.options import NetworkOptions
-from tiny_imagenet_tf.runs.files import check_folder, sweep, write_json
+from tiny_imagenet_tf.runs.files import new_folder, sweep, write_json
+from tiny_imagenet_tf.runs.places import check_folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +66,7 @@ def main(config: Config) -> list[dict]:
 
     name = member.path.stem if member.run is None else member.run.path.name
     classes = networks.classes_of(member.path) or Classes.of(own, validation.words)
-    with exporting.new_folder(config.output) as folder:
+    with new_folder(config.output) as folder:
         print(f"{'':28}{'MB':>8}{'largest difference':>20}{'top-1':>9}")
         found = []
         for format, int8 in chosen:

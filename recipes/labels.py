@@ -19,7 +19,8 @@ import tyro
 
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.runs.files import check_output, read_array, save_whole
+from tiny_imagenet_tf.runs.files import read_array, save_whole
+from tiny_imagenet_tf.runs.places import check_output
 
 NEVER = -1e30  # a score below all others
 

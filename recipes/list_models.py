@@ -13,7 +13,8 @@ from pathlib import Path
 
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.runs.files import check_output, write_json
+from tiny_imagenet_tf.runs.files import write_json
+from tiny_imagenet_tf.runs.places import check_output
 
 HEADINGS = ("network", "parameters", "trained", "GFLOP", "input", "output")
 

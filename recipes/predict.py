@@ -23,7 +23,8 @@ from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.data import pictures
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs import networks
-from tiny_imagenet_tf.runs.files import check_output, replacing
+from tiny_imagenet_tf.runs.files import replacing
+from tiny_imagenet_tf.runs.places import check_output
 from tiny_imagenet_tf.runs.run import Run
 
 

@@ -16,7 +16,9 @@ import tyro
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs import records
-from tiny_imagenet_tf.runs.files import check_folder, locked, read_object, replacing
+from tiny_imagenet_tf.runs.files import read_object, replacing
+from tiny_imagenet_tf.runs.locks import locked
+from tiny_imagenet_tf.runs.places import check_folder
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.typed import misfits
 

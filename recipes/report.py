@@ -20,7 +20,8 @@ from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.published import MILANI_TSNE_CLASSES
 from tiny_imagenet_tf.runs import records
-from tiny_imagenet_tf.runs.files import check_folder, check_once, check_output, read_json
+from tiny_imagenet_tf.runs.files import read_json
+from tiny_imagenet_tf.runs.places import check_folder, check_once, check_output
 from tiny_imagenet_tf.runs.run import Run
 
 CHECKOUT = Path(__file__).resolve().parents[1]

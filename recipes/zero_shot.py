@@ -17,7 +17,7 @@ import numpy as np
 
 from tiny_imagenet_tf.choices import Engine, FrozenPrecision, Pixels, TransferCrops
 from tiny_imagenet_tf.cli import command
-from tiny_imagenet_tf.runs.files import check_folder
+from tiny_imagenet_tf.runs.places import check_folder
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.runs.summary import Summary
 from tiny_imagenet_tf.transfer.options import ValueOptions

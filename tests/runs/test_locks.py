@@ -1,15 +1,21 @@
 """Every lock, between real processes: a second start waits, shares, or is refused and told by whom."""
 
+import errno
+import fcntl
 import os
+import select
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from tiny_imagenet_tf.__main__ import main
 from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.runs import locks
+from tiny_imagenet_tf.runs.locks import Shares, locked
 from tiny_imagenet_tf.runs.run import Run
 
 ROOT = Path(__file__).parents[2]
@@ -20,6 +26,114 @@ def start(code, *arguments, before=()):
     environment = os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     return subprocess.Popen(list(map(str, command)), env=environment, **pipes)
+
+
+HOLD = """
+from tiny_imagenet_tf.runs.locks import locked
+with locked(Path(sys.argv[1]), "it", wait=True):
+    print("held", flush=True)
+    sys.stdin.read()  # until that is closed
+    print("ends", flush=True)
+"""
+
+
+def test_a_lock_names_its_holder_and_is_refused(tmp_path):
+    holder = start(HOLD, tmp_path / ".lock")
+    assert holder.stdout.readline() == "held\n"
+    expected = rf"^the run: in use by process {holder.pid} on \S+, since .* UTC"
+    with pytest.raises(UserError, match=expected), locked(tmp_path / ".lock", "the run", wait=False):
+        pass
+    holder.kill()  # the lock ends with its process, however that ends
+    holder.wait()
+    with locked(tmp_path / ".lock", "the run", wait=False):
+        assert f"process {os.getpid()} on" in (tmp_path / ".lock").read_text()
+
+
+def test_a_lock_is_waited_for(tmp_path, capsys, monkeypatch):
+    holder = start(HOLD, tmp_path / ".lock")
+    assert holder.stdout.readline() == "held\n"
+    asked = locks._holder
+
+    def then_it_ends(file):
+        told = asked(file)
+        holder.stdin.close()
+        return told
+
+    monkeypatch.setattr(locks, "_holder", then_it_ends)
+    with locked(tmp_path / ".lock", "the records", wait=True):
+        assert select.select([holder.stdout], [], [], 0)[0], "the other has not ended"
+        assert f"process {os.getpid()} on" in (tmp_path / ".lock").read_text()
+    assert f"the records: in use by process {holder.pid} on" in capsys.readouterr().out
+
+
+def test_a_lock_just_taken_names_its_holder_too(tmp_path):
+    """Between taking a lock and writing who has it a moment passes, and whoever had it before is not named."""
+    with locked(tmp_path / ".lock", wait=False):
+        pass
+    with (tmp_path / ".lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        threading.Timer(0.1, lambda: (file.write("process 7 on here"), file.flush())).start()
+        with pytest.raises(UserError, match="in use by process 7 on here"), locked(tmp_path / ".lock", wait=False):
+            pass
+
+
+SHARE = """
+from tiny_imagenet_tf.runs.locks import Shares
+shares = Shares(Path(sys.argv[1]))
+print([shares.take(part) for part in (0, 2)], flush=True)
+time.sleep(60)
+"""
+
+
+def test_parts_of_a_work_are_shared(tmp_path):
+    other = start(SHARE, tmp_path / ".lock")
+    assert other.stdout.readline() == "[True, True]\n"
+    shares = Shares(tmp_path / ".lock")
+    assert [shares.take(part) for part in range(4)] == [False, True, False, True]
+    other.kill()
+    other.wait()
+    assert shares.take(0) and shares.take(2, wait=True)
+    shares.close()
+
+
+def test_without_locks_each_process_does_everything_and_says_so_once(tmp_path, monkeypatch, capsys):
+    def refused(*arguments):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("tiny_imagenet_tf.runs.locks.fcntl.lockf", refused)
+    shares = Shares(tmp_path / ".lock")
+    assert shares.take(0) and shares.take(1)
+    assert capsys.readouterr().err.count(f"{tmp_path}: no locks on this file system") == 1
+
+
+def test_a_lock_that_no_file_system_keeps_is_told(tmp_path, monkeypatch, capsys):
+    def refused(*arguments):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("tiny_imagenet_tf.runs.locks._without_locks", set())
+    monkeypatch.setattr("tiny_imagenet_tf.runs.locks.fcntl.flock", refused)
+    for _ in range(2):
+        with locked(tmp_path / ".lock", "a run", wait=False):
+            pass
+    assert capsys.readouterr().err.count("no locks on this file system; start one process alone") == 1
+
+
+def test_a_file_of_somebody_elses_that_is_named_like_a_lock_keeps_its_words(tmp_path):
+    for words in (b"of another program", b"\xff\xfe\x00"):
+        (tmp_path / ".lock").write_bytes(words)
+        with locked(tmp_path / ".lock", "it", wait=True):
+            pass
+        assert (tmp_path / ".lock").read_bytes() == words
+
+
+def test_where_a_lock_cannot_be_made_it_is_told_what_to_do(tmp_path, monkeypatch):
+    def refuse(self, *_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    for take in (lambda: Shares(tmp_path / ".taken"), lambda: locked(tmp_path / ".lock", "it", wait=True).__enter__()):
+        with pytest.raises(UserError, match="cannot be written: Permission denied .* choose another folder"):
+            take()
 
 
 HOLD_A_RUN = """

@@ -84,8 +84,8 @@ def test_one_process_searches_where_the_file_system_has_no_locks(tmp_path, monke
     def refused(*arguments):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr("tiny_imagenet_tf.runs.files._without_locks", set())
-    monkeypatch.setattr("tiny_imagenet_tf.runs.files.fcntl.flock", refused)
+    monkeypatch.setattr("tiny_imagenet_tf.runs.locks._without_locks", set())
+    monkeypatch.setattr("tiny_imagenet_tf.runs.locks.fcntl.flock", refused)
     trials = Trials(tmp_path, SPACE, "random", 1)
     assert len(trials.ask(5, 5)) == 5, "those of the dead process, too"
     trials.close()

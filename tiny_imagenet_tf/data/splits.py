@@ -36,7 +36,9 @@ from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import (
 )
 from tiny_imagenet_tf.data.untuned import untuned
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.runs.files import check_folder, locked, part_of, room, settle, sweep, writing
+from tiny_imagenet_tf.runs.files import part_of, room, settle, sweep, writing
+from tiny_imagenet_tf.runs.locks import locked
+from tiny_imagenet_tf.runs.places import check_folder
 
 Prepared = tfds.core.DatasetBuilder  # what knows the prepared records of a dataset
 

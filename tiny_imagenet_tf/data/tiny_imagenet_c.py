@@ -7,7 +7,6 @@ import contextlib
 import hashlib
 import io
 import re
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -20,7 +19,8 @@ from tiny_imagenet_tf.data.batches import in_order
 from tiny_imagenet_tf.data.official_layout import LARGEST, DatasetError
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.runs.files import locked, part_of, read_object, settle, sweep, write_json, writing
+from tiny_imagenet_tf.runs.files import new_folder, read_object, sweep, write_json, writing
+from tiny_imagenet_tf.runs.locks import locked
 
 SUFFIXES = (".jpeg", ".jpg")
 _LOCK = ".lock"
@@ -138,7 +138,8 @@ def claimed(folder: Path, split: Split, seed: int) -> Iterator[None]:
                 f"{f'these {ours}' if its != ours else 'these, which are others'}; name a new folder"
             )
         with writing(folder):
-            sweep(folder)
+            for each in (folder, *(path for path in folder.iterdir() if path.is_dir())):
+                sweep(each)
             write_json(known, made)
         yield
 
@@ -164,22 +165,19 @@ def write(
     place = folder / corruption / str(severity)
     if place.exists():
         return
-    part = part_of(folder / corruption)
-    with writing(part):
-        try:
+    try:
+        with writing(place), new_folder(place) as part:
             for wnid in split.wnids:
-                (part / wnid).mkdir(parents=True)
+                (part / wnid).mkdir()
             images = (image for batch in in_order(split, 100).as_numpy_iterator() for image in batch)
             for image, label, name in zip(images, split.labels, split.file_names, strict=True):
                 stored = io.BytesIO()
                 Image.fromarray(corrupt(image, name)).save(stored, "JPEG", quality=_QUALITY, optimize=True)
                 (part / split.wnids[label] / name).write_bytes(stored.getvalue())
                 written()
-            settle(part)
-            place.parent.mkdir(exist_ok=True)
-            part.rename(place)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+    finally:
+        with contextlib.suppress(OSError):
+            place.parent.rmdir()  # where nothing is in it
 
 
 def _by_number(file: Path) -> list[str | int]:

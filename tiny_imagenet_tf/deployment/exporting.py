@@ -1,11 +1,8 @@
 """A network for other runtimes: each file is written, read back by its own runtime, and compared with Keras."""
 
-import contextlib
 import dataclasses
-import errno
 import functools
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -16,11 +13,9 @@ from tiny_imagenet_tf.data.batches import decoded
 from tiny_imagenet_tf.data.labels import columns
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.deployment import formats
-from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import softmax, top_k_accuracy
 from tiny_imagenet_tf.evaluation.predict import Predictor, are_probabilities, as_scores
 from tiny_imagenet_tf.models import preprocess
-from tiny_imagenet_tf.runs.files import part_of, settle, writing
 
 CALIBRATION_IMAGES = 100
 MUCH = 0.1  # of accuracy, that a format loses
@@ -77,26 +72,3 @@ class Subject:
         if row["top1"] < self.top1 - MUCH:
             print(f"  far below Keras: do not use {path.name} for this network")
         return row
-
-
-@contextlib.contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """A new folder that gets its name when all is in it, and is gone if that fails.
-
-    Raises:
-        UserError: it cannot be made, or another process has made it meanwhile.
-    """
-    part = part_of(path)
-    with writing(part):
-        part.mkdir(parents=True)
-    try:
-        yield part
-        settle(part)
-        try:
-            part.rename(path)
-        except OSError as error:
-            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-                raise
-            raise UserError(f"--output {path}: another process has made it meanwhile") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)

@@ -11,7 +11,8 @@ from tiny_imagenet_tf.data import splits, synthetic
 from tiny_imagenet_tf.data.screening import screen
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.experiments.options import DataOptions
-from tiny_imagenet_tf.runs.files import locked, part_of, sweep, writing
+from tiny_imagenet_tf.runs.files import part_of, sweep, writing
+from tiny_imagenet_tf.runs.locks import locked
 
 
 @dataclasses.dataclass(frozen=True)

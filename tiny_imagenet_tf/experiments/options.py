@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self, TypeVar
 from tiny_imagenet_tf import extras
 from tiny_imagenet_tf.choices import Precision, Tracker
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.runs.files import check_folder
+from tiny_imagenet_tf.runs.places import check_folder
 from tiny_imagenet_tf.runs.run import Run, demo_folder
 from tiny_imagenet_tf.runs.typed import misfit
 
@@ -119,7 +119,7 @@ class DataOptions:
 
         Args:
             name: of the field; where it is None nothing is to be made.
-            written: see ``tiny_imagenet_tf.runs.files.check_folder``.
+            written: see ``tiny_imagenet_tf.runs.places.check_folder``.
         """
         if (folder := getattr(self, name)) is not None:
             check_folder(flag(name), folder, written=written)

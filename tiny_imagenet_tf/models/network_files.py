@@ -17,7 +17,7 @@ from tiny_imagenet_tf.data.splits import first_line
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.models.graph_weights import copy_by_structure
 from tiny_imagenet_tf.runs import networks
-from tiny_imagenet_tf.runs.files import locked
+from tiny_imagenet_tf.runs.locks import locked
 
 if TYPE_CHECKING:
     from tiny_imagenet_tf.models.backbones import Backbone

@@ -40,7 +40,6 @@ from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs import networks
 from tiny_imagenet_tf.runs.environment import describe_environment
 from tiny_imagenet_tf.runs.files import (
-    locked,
     plain,
     read_arrays,
     read_lines,
@@ -51,11 +50,14 @@ from tiny_imagenet_tf.runs.files import (
     write_json,
     writing,
 )
+from tiny_imagenet_tf.runs.locks import locked
 from tiny_imagenet_tf.runs.snapshots import Snapshots
 from tiny_imagenet_tf.runs.summary import Summary
 from tiny_imagenet_tf.runs.transfer_values import kept_stores
 from tiny_imagenet_tf.runs.typed import misfits
 
+SHALLOW = "shallow"
+"""The folder of a network that a run trains before its own; see ``tiny_imagenet_tf.training.staged``."""
 _FILES = ("backbone", "weights")  # or names
 _CONFIG = {
     "recipe": str, "demo": bool, "seed": int, "source": str | None, "data_dir": str | None, "fraction": float,
@@ -186,7 +188,7 @@ class Run:
         """
         if self.ended or any(self.path.rglob(self.checkpoint.name)):  # its own, or that of a part
             return False
-        for folder in (self.path / "shallow", self.path):
+        for folder in (self.path / SHALLOW, self.path):
             files = itertools.chain.from_iterable(map(folder.glob, _WRITTEN))
             folders = (folder / "snapshots", folder / "tensorboard", folder)
             for remove in (*(each.unlink for each in files), *(each.rmdir for each in folders)):

@@ -9,7 +9,8 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-from tiny_imagenet_tf.runs.files import locked, read_object, write_json
+from tiny_imagenet_tf.runs.files import read_object, write_json
+from tiny_imagenet_tf.runs.locks import locked
 
 
 def journal(folder: Path) -> Path:

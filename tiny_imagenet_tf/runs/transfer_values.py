@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.runs.files import Shares, read_json, replacing, sha256, sweep, write_json, writing
+from tiny_imagenet_tf.runs.files import read_json, replacing, sha256, sweep, write_json, writing
+from tiny_imagenet_tf.runs.locks import Shares
 from tiny_imagenet_tf.runs.summary import Summary
 
 SHARD_ROWS = 2000

@@ -10,7 +10,7 @@ from tiny_imagenet_tf.choices import Sampler, WeightDecayConvention
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments.options import AMOUNT, PART, POSITIVE, SHARE, Rule, flag, option
 from tiny_imagenet_tf.runs import searches
-from tiny_imagenet_tf.runs.files import check_folder
+from tiny_imagenet_tf.runs.places import check_folder
 from tiny_imagenet_tf.transfer.options import ClusterOptions
 
 Span = tuple[float, float]

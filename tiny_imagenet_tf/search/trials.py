@@ -13,7 +13,7 @@ import numpy as np
 from tiny_imagenet_tf.choices import Sampler
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs import searches
-from tiny_imagenet_tf.runs.files import try_lock
+from tiny_imagenet_tf.runs.locks import try_lock
 
 if TYPE_CHECKING:
     import optuna

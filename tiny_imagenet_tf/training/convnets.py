@@ -11,7 +11,7 @@ from tiny_imagenet_tf.experiments.experiment import Experiment, begin
 from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.experiments.schedules import Plateau
 from tiny_imagenet_tf.models.convnets import convnet
-from tiny_imagenet_tf.runs.run import Run
+from tiny_imagenet_tf.runs.run import SHALLOW, Run
 from tiny_imagenet_tf.training import staged
 from tiny_imagenet_tf.training.options import SCHEDULE, ConvnetOptions
 from tiny_imagenet_tf.training.scratch import Scratch
@@ -46,7 +46,7 @@ def run(options: ConvnetOptions) -> Run:
             )
         deep, more = training(experiment, words), {}
         if options.in_stages:
-            shallow = training(experiment.part("shallow"), staged.shallow(words))
+            shallow = training(experiment.part(SHALLOW), staged.shallow(words))
             shallow_plateau = Plateau(shallow.experiment.run, rate, patience=options.patience)
             shallow.fit(epochs=options.staged_epochs, callbacks=[shallow_plateau])
             networks = (each.classifier.layers[-1] for each in (shallow, deep))  # behind the scaling

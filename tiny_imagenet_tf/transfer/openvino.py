@@ -19,7 +19,8 @@ from tiny_imagenet_tf import extras, hardware
 from tiny_imagenet_tf.choices import Arithmetic, Engine
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.models.backbones import Trunk
-from tiny_imagenet_tf.runs.files import locked, replacing, save_whole, sha256, sweep
+from tiny_imagenet_tf.runs.files import replacing, save_whole, sha256, sweep
+from tiny_imagenet_tf.runs.locks import locked
 
 if TYPE_CHECKING:
     import openvino
