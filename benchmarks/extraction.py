@@ -4,7 +4,7 @@ installed, ONNX Runtime and PyTorch; decoding and resizing included.
 All read the same files through the same pipeline and take turns in one process. The ratios are what counts. PyTorch
 needs torchvision too, runs its own Inception-v3, eager and compiled, and is left out for other backbones.
 
-    python benchmarks/extraction.py                                             # made-up images, random weights
+    python benchmarks/extraction.py                                             # synthetic images, random weights
     python benchmarks/extraction.py --source tiny-imagenet-200 --images 400 --output extraction.json
 """
 
@@ -40,7 +40,7 @@ class Config:
     """What to measure."""
 
     source: Path | None = None
-    """A tiny-imagenet-200 folder, zip or tar. Without it, made-up images."""
+    """A tiny-imagenet-200 folder, zip or tar. Without it, synthetic images."""
     data_dir: Path | None = None
     """Where prepared datasets are kept."""
     backbone: str = "inception_v3"

@@ -33,7 +33,7 @@ class Config:
     """What to measure on, and where the figures go."""
 
     source: Path | None = None
-    """A tiny-imagenet-200 folder. Without it, 200 made-up images, shown over and over."""
+    """A tiny-imagenet-200 folder. Without it, 200 synthetic images, shown over and over."""
     data_dir: Path | None = None
     """Where prepared datasets are kept."""
     seconds: float = 180

@@ -1,6 +1,6 @@
 """Epochs a second of a linear head on stored transfer values: this package's trainer beside Keras' plain ``fit``.
 
-Both train the same head on the same made-up values, batch 100, and take turns in one process.
+Both train the same head on the same synthetic values, batch 100, and take turns in one process.
 
     python benchmarks/head.py
 """

@@ -27,7 +27,7 @@ class Config:
     """What to measure."""
 
     source: Path | None = None
-    """A tiny-imagenet-200 folder. Without it, made-up images."""
+    """A tiny-imagenet-200 folder. Without it, synthetic images."""
     data_dir: Path | None = None
     """Where prepared datasets are kept."""
     steps: int = 200

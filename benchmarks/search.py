@@ -1,6 +1,6 @@
 """What many heads together cost, beside one: seconds an epoch of the search's batched product and of a single head.
 
-Both train on the same made-up values, batch 100, and take turns in one process. What bounds the heads is printed too:
+Both train on the same synthetic values, batch 100, and take turns in one process. What bounds the heads is printed too:
 their arithmetic, and the bytes of weights and moments that Adam moves each step.
 
     python benchmarks/search.py

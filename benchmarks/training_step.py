@@ -1,6 +1,6 @@
 """How fast the compact Inception trains here: images a second at each precision, and the share that data costs.
 
-The steps are those of a real run, on made-up images that are decoded (and augmented) from memory. "Waiting" is the
+The steps are those of a real run, on synthetic images that are decoded (and augmented) from memory. "Waiting" is the
 share of the time in which the step had no batch to work on. With --beside torch the same network, of the same weights
 and layers, takes its turns in PyTorch, eager and compiled, on the same batches; with --beside fused it does so with
 TensorFlow's fused kernel of batch normalization.

@@ -44,9 +44,9 @@ def section(_: str) -> str:
             machine += f", on {stored['backend']}"
         caption = (
             f"{machine}, commit `{(stored['commit'] or 'unknown')[:7]}`, {stored['started'][:10]}, "
-            f"{found.turns} turns; {versions}."
+            f"{found.turns} turns: `{stored['command']}`; {versions}."
         )
-        columns = ("", f"{found.unit} a second", "ratio to the first", "turn by turn")
+        columns = ("", f"{found.unit} a second", "ratio to the first", "range over turns")
         rows = tuple((name, digits(rate), *words) for name, rate, *words in found.lines)
         tables.append(Table(f"{TITLES[found.name]}, {which}: {found.shown}", caption, columns, rows).markdown())
     return "\n\n".join(tables)

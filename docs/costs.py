@@ -1,4 +1,4 @@
-"""What all rows of both papers take, from two cores to many GPUs, computed from stored figures, for docs/scale.md.
+"""What all rows of both papers take, from two cores to eight GPUs, computed from stored figures, for docs/scale.md.
 
 python docs/costs.py
 """
@@ -18,7 +18,7 @@ from tiny_imagenet_tf.runs import records
 
 ROOT = Path(__file__).parents[1]
 CPU = ROOT / "results/benchmarks/avx512"
-GPUS = (1, 8, 64)
+GPUS = (1, 8)
 PUBLISHED = 6900  # images a second: timm's table of an RTX 4090, Inception-v3 at 299 pixels, inference, compiled
 BY_HAND = 3900  # images a second: a step of the compact Inception on an H200, three others beside it
 ALONE = "v3, new views in each of 10 epochs"  # which train on one device

@@ -1,4 +1,4 @@
-"""Runs what docs/tour.md shows, in an empty folder on made-up images, and writes the page; ten minutes.
+"""Runs what docs/tour.md shows, in an empty folder on synthetic images, and writes the page; ten minutes.
 
 python docs/make_tour.py
 """
@@ -17,8 +17,8 @@ PICTURE = f"{TREE}/val/images/val_3.JPEG"
 STEPS = (
     ("What there is", "tiny-imagenet"),
     (
-        "Transfer learning on made-up images: ten shapes, a random backbone. Every step is the real one; only images, "
-        "weights and some options are small",
+        "Transfer learning on synthetic images: ten shapes, a random backbone. Every step is the real one; only "
+        "images, weights and some options are small",
         "tiny-imagenet transfer v3 --demo",
     ),
     ("What a picture shows", f"tiny-imagenet predict {{run}} {PICTURE} --top 3"),
@@ -53,7 +53,7 @@ def main() -> None:
     """Runs the steps and writes the page."""
     parts = [
         "# A tour",
-        "Commands on made-up images, with what they print. In `loss 6.1 + 0.002` the second number is the L2\n"
+        "Commands on synthetic images, with what they print. In `loss 6.1 + 0.002` the second number is the L2\n"
         "penalty; `mixed0` is the layer at which the demo cuts the backbone; `*` marks the best size of an\n"
         "ensemble. `docs/make_tour.py` runs them and writes this page.",
     ]

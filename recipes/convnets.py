@@ -17,9 +17,22 @@ take, by their arithmetic, 7 minutes an epoch (model 1), half an hour (model 6) 
     python recipes/convnets.py --model 1 --demo
 """
 
+from dataclasses import dataclass
+from typing import Literal
+
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.runs.run import Run
-from tiny_imagenet_tf.training.options import ConvnetOptions as Config
+from tiny_imagenet_tf.training.options import ConvnetOptions
+
+
+@dataclass(frozen=True)
+class Config(ConvnetOptions):
+    """Section 5.2.1; the learning rate and the weight decay follow from the model."""
+
+    batch_size: int = 200
+    momentum: float = 0.9
+    training_crops: Literal["five", "anywhere"] = "five"
+    staged: Literal["deep", "always", "never"] = "deep"
 
 
 def main(config: Config) -> Run:

@@ -92,7 +92,7 @@ def main(config: Config) -> Run:
         ensemble=Ensemble(joined.accuracy_by_size, joined.best_size, alone),
         **(_training(chosen) if all(member.run for member in chosen) else {}),
     )
-    facts = {"demo": True} if any(member.run and member.run.of_made_up_images for member in chosen) else {}
+    facts = {"demo": True} if any(member.run and member.run.of_synthetic_images for member in chosen) else {}
     run = record(config.runs, "ensemble", config, answers, summary, **facts)
     print(f"Written to {run.path}; next:\n  tiny-imagenet report {shlex.quote(str(run.path))}")
     return run

@@ -64,8 +64,8 @@ def main(config: Config) -> None:
         raise UserError(f"--results {config.results}: the pages show {Config.results}; name --pages, or --no-tables")
     check_folder("--results", config.results)
     run, record = config.run and Run.finished(config.run), None
-    if run is not None and run.of_made_up_images:
-        raise UserError(f"{run.path}: a demo's, of made-up images, which are in no table")
+    if run is not None and run.of_synthetic_images:
+        raise UserError(f"{run.path}: a demo's, of synthetic images, which are in no table")
     config.results.mkdir(parents=True, exist_ok=True)
     with locked(config.results / ".lock", str(config.results), wait=True):
         stored = records.read(config.results)

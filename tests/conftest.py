@@ -37,7 +37,7 @@ def pytest_runtest_makereport(item, call):
 
 @pytest.fixture
 def tree(tmp_path) -> Path:
-    """A fresh made-up dataset in the official layout, to be damaged."""
+    """A fresh synthetic dataset in the official layout, to be damaged."""
     from tiny_imagenet_tf.data import synthetic
 
     return synthetic.write(tmp_path / "tree", synthetic.Sizes(**SMALL))
@@ -45,7 +45,7 @@ def tree(tmp_path) -> Path:
 
 @pytest.fixture(scope="session")
 def builder(tmp_path_factory):
-    """The made-up dataset, prepared: 4 classes, 24 training, 12 validation and 5 test images."""
+    """The synthetic dataset, prepared: 4 classes, 24 training, 12 validation and 5 test images."""
     from tiny_imagenet_tf.data import splits, synthetic
 
     folder = tmp_path_factory.mktemp("synthetic")
@@ -54,7 +54,7 @@ def builder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def downloaded(builder, tmp_path_factory) -> Path:
-    """A directory of datasets that has the made-up one in the place of the official download."""
+    """A directory of datasets that has the synthetic one in the place of the official download."""
     from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import DOWNLOAD
 
     folder = tmp_path_factory.mktemp("downloaded")
@@ -66,7 +66,7 @@ def downloaded(builder, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def train(builder):
-    """The made-up training split."""
+    """The synthetic training split."""
     from tiny_imagenet_tf.data import splits
 
     return splits.load(builder, "train")
@@ -87,7 +87,7 @@ def tiny_backbone(tmp_path_factory) -> str:
 
 @pytest.fixture(scope="session")
 def tiny_transfer(downloaded, tiny_backbone) -> dict:
-    """The options of transfer learning on the made-up images by that backbone."""
+    """The options of transfer learning on the synthetic images by that backbone."""
     return {"data_dir": downloaded, "backbone": tiny_backbone, "pixels": "-1..1"}
 
 

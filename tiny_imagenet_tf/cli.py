@@ -165,7 +165,7 @@ def _parsed(config: type[Config], arguments: Sequence[str], program: str | None)
     for field in dataclasses.fields(config):
         value = getattr(default, field.name, field.default)
         given = {} if value is dataclasses.MISSING else {"default": value}
-        hint = Annotated[hints[field.name], tyro.conf.arg(help=_comment(config, field.name))]
+        hint = Annotated[hints[field.name], tyro.conf.arg(help=comment(config, field.name))]
         if value is True and tyro.conf.FlagCreatePairsOff in typing.get_args(hint):
             set_before.add(field.name)  # a begun run's flag: what takes it back would be another one's name
             given = {"default": False}
@@ -220,7 +220,7 @@ def _group(config: type, name: str) -> str:
     raise KeyError(name)
 
 
-def _comment(config: type, name: str) -> str:
+def comment(config: type, name: str) -> str:
     """What a class, or the one that it inherits from, says below a field."""
     return next((comments[name] for comments in map(_comments, config.__mro__) if name in comments), "")
 

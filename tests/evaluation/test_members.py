@@ -177,7 +177,7 @@ def test_a_run_before_its_first_measurement_has_no_network(tmp_path, validation)
 
 
 def foreign(path, validation, *, wnids=None, softmax=False):
-    """A network of 0..255 whose scores tell the labels of the made-up val images by their first pixels."""
+    """A network of 0..255 whose scores tell the labels of the synthetic val images by their first pixels."""
     images = keras.Input((64, 64, 3))
     order = wnids or validation.wnids
     kernel = np.random.default_rng(1).normal(size=(3, len(validation.wnids))).astype("float32")

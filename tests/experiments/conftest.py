@@ -23,7 +23,7 @@ def _restore_policy():
 
 @pytest.fixture
 def images(builder, train):
-    """The made-up images: 24 to train on, 12 to measure with."""
+    """The synthetic images: 24 to train on, 12 to measure with."""
     validation = splits.load(builder, "validation")
     return Data(train, np.arange(len(train)), np.arange(0), validation, splits.load(builder, "test"))
 

@@ -29,7 +29,7 @@ STUDY = Study("recipe", "Baseline", "milani/baseline")
 
 @dataclasses.dataclass(frozen=True)
 class Small(RunOptions):
-    """A recipe whose own batches fit the made-up images."""
+    """A recipe whose own batches fit the synthetic images."""
 
     batch_size: int = 4
 
@@ -118,7 +118,7 @@ def test_held_out_images_pick_and_val_is_reported(config, holdout, picking):
         ({}, "Baseline", "milani/baseline", "24 of the official 100,000 train images"),
         ({"classes": "others"}, "Baseline", None, "24 of the official 100,000 train images"),
         ({"batch_size": 3}, "Baseline with --batch-size 3", None, "24 of the official 100,000 train images"),
-        ({"demo": True}, "Baseline", None, "made-up images: this says nothing about real ones"),
+        ({"demo": True}, "Baseline", None, "synthetic images: this says nothing about real ones"),
     ],
 )
 def test_only_the_recipes_own_experiment_stands_in_the_papers_row(config, monkeypatch, options, title, key, note):

@@ -44,7 +44,7 @@ SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
 @dataclasses.dataclass(frozen=True)
 class Given:
-    """What all works find: made-up images, prepared, and a small backbone."""
+    """What all works find: synthetic images, prepared, and a small backbone."""
 
     tree: Path
     datasets: Path

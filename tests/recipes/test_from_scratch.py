@@ -32,7 +32,7 @@ def call(name, *arguments, **options):
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory, builder):
-    """Options that lead a recipe to the made-up images."""
+    """Options that lead a recipe to the synthetic images."""
     tree = next(Path(builder.data_path).parents[4].glob("tiny-imagenet-200"))
     return {"source": tree, "data_dir": Path(builder.data_path).parents[3], "runs": tmp_path_factory.mktemp("runs")}
 
@@ -134,8 +134,8 @@ def test_an_ensemble_with_a_demo_is_known_as_one_and_so_is_an_ensemble_of_it(rec
     ensemble, run = recipe("ensemble"), demo
     for _ in range(2):
         run = ensemble.main(ensemble.Config((run.path,), **source | {"runs": tmp_path / "runs"}))
-        assert run.of_made_up_images and not run.config.get("demo")
-    assert not trained[0].of_made_up_images
+        assert run.of_synthetic_images and not run.config.get("demo")
+    assert not trained[0].of_synthetic_images
 
 
 def test_a_network_and_its_copy_are_one_member(recipe, trained, source, tmp_path):

@@ -95,7 +95,7 @@ def test_a_demo_is_not_recorded_and_nothing_is_made(run, record_result, tmp_path
     name = "config.json" if of == "run" else "environment.json"  # an ensemble's own options know nothing of it
     write_json(run.path / name, getattr(run, name.removesuffix(".json")) | {"demo": True})
     done = record_result(run.path)
-    assert done.returncode == 2 and "a demo's, of made-up images" in done.stderr
+    assert done.returncode == 2 and "a demo's, of synthetic images" in done.stderr
     assert not (tmp_path / "results").exists()
 
 

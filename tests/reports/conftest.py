@@ -1,4 +1,4 @@
-"""A finished run on made-up images, with everything a run may store."""
+"""A finished run on synthetic images, with everything a run may store."""
 
 import dataclasses
 import importlib.util

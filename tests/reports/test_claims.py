@@ -1,4 +1,4 @@
-"""Section 4.3's claims, counted on made-up errors."""
+"""Section 4.3's claims, counted on synthetic errors."""
 
 import numpy as np
 

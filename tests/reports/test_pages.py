@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
         ("costs", "scale"), ("seeds", "searches"), ("searches", "searches"), ("order", "beyond"),
         ("backbones", "beyond"), ("ingredients", "beyond"), ("input_sizes", "beyond"), ("ten_crops", "section4"),
         ("errors_and_boxes", "analysis"), ("val_and_test", "analysis"), ("weight_decay", "from_scratch"),
+        ("settings", "settings"),
     ],
 )  # fmt: skip
 def test_a_page_shows_what_is_stored(docs_script, name, page):

@@ -1,4 +1,4 @@
-"""A whole search on made-up images, stopped and gone on with."""
+"""A whole search on synthetic images, stopped and gone on with."""
 
 import dataclasses
 import json

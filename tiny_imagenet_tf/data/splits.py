@@ -423,7 +423,7 @@ def _download(root: Path) -> None:
             "If you are offline, give local files:\n"
             "  --source PATH     a tiny-imagenet-200 folder, zip or tar\n"
             "  --weights PATH    for transfer learning, the backbone's weights: a .h5, .weights.h5 or .keras file\n"
-            f"or put prepared records in {kept}. To try a training recipe on made-up images, add --demo."
+            f"or put prepared records in {kept}. To try a training recipe on synthetic images, add --demo."
         ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)

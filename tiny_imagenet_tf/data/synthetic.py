@@ -1,4 +1,4 @@
-"""A small made-up dataset in the official layout, for the demo and the tests.
+"""A small synthetic dataset in the official layout, for the demo and the tests.
 
 Each class is a shape with a colour and a texture of its own, drawn at a random place and size on a noisy
 background. The boxes are those of the shapes; a few files are grayscale. A seed fixes every byte.

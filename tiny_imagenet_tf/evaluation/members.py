@@ -209,7 +209,7 @@ def images_of(members: Sequence[Member], source: Path | None, data_dir: Path | N
         return source, data_dir
     own, prepared = run.images
     if source is not None:
-        return source, data_dir or (None if run.of_made_up_images else prepared)
+        return source, data_dir or (None if run.of_synthetic_images else prepared)
     if own is None and run.exists and (named := run.config.get("source")):
         print(f"{run.path.name}: {named} is not there; taking the official archive's images", file=sys.stderr)
     return own, data_dir or prepared

@@ -153,7 +153,7 @@ class Experiment:
             row = None
         shortfalls = splits.shortfalls(data.named.values(), data.screened)
         if options.demo:
-            shortfalls, row = ["made-up images: this says nothing about real ones"], None
+            shortfalls, row = ["synthetic images: this says nothing about real ones"], None
         # of its whole epoch: a part of one, which began with better weights, has a higher mean
         accuracy = next(
             measured["accuracy"] for measured in self.run.metrics if measured["epoch"] == math.ceil(best.epoch)

@@ -53,7 +53,7 @@ class Data:
 
 
 def make_up(folder: Path, seed: int) -> tuple[Path, Path]:
-    """Returns the made-up images of a demo and the folder of their records; they are drawn once."""
+    """Returns the synthetic images of a demo and the folder of their records; they are drawn once."""
     source = folder / "tiny-imagenet-200"
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -80,7 +80,7 @@ def load(options: DataOptions, *, screened: bool = False) -> Data:
     source, data_dir = options.source, options.data_dir
     if options.demo:
         source, data_dir = make_up(options.demo_folder, options.seed)
-        print(f"Demo: made-up images, in {source}")
+        print(f"Demo: synthetic images, in {source}")
     found = splits.load_all(splits.prepare(source, data_dir), options.fraction)
     train = found["train"]
     rows, held_out = train.hold_out_rows(options.holdout)

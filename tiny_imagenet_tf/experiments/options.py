@@ -88,7 +88,7 @@ class DataOptions:
     """Whether the precision is that of a network that does not learn."""
 
     demo: bool = option(False, departs=False)
-    """Run the whole recipe on a few made-up images of ten shapes, in seconds to minutes. The accuracy says nothing
+    """Run the whole recipe on a few synthetic images of ten shapes, in seconds to minutes. The accuracy says nothing
     about real images."""
     source: Path | None = option(None, departs=False, resumable=True)
     """A tiny-imagenet-200 folder, zip or tar. Without it the official archive is downloaded."""

@@ -114,7 +114,7 @@ def checked_rows(rows: list[dict[str, Any]], path: Path) -> list[dict[str, float
 
 
 def demo_folder(runs: Path, seed: int) -> Path:
-    """Returns where the made-up images of the demos in a folder of runs are."""
+    """Returns where the synthetic images of the demos in a folder of runs are."""
     return runs / f".demo-{seed}"
 
 
@@ -223,7 +223,7 @@ class Run:
         return (self.path / "config.json").is_file()
 
     @property
-    def of_made_up_images(self) -> bool:
+    def of_synthetic_images(self) -> bool:
         """Whether it is a demo, or an ensemble with one."""
         return self.exists and bool(self.config.get("demo") or self._environment_if_any.get("demo"))
 
