@@ -200,3 +200,34 @@ def test_a_gpu_newer_than_tensorflows_cuda_is_told(monkeypatch, capability, cuda
     monkeypatch.setattr(config.experimental, "get_device_details", lambda each: {"compute_capability": capability})
     monkeypatch.setattr(hardware.tf.sysconfig, "get_build_info", lambda: {"cuda_version": cuda})
     assert ("TensorFlow was built for CUDA 12.5.1" in hardware.headline("bfloat16")) == told
+
+
+def test_a_gpu_that_is_hidden_on_purpose_is_not_missed(monkeypatch):
+    monkeypatch.setattr(hardware, "has_gpu", lambda: False)
+    monkeypatch.setattr(hardware.Path, "glob", lambda *_: iter(["/dev/nvidia0"]))
+    for hidden, told in (("", False), ("-1", False), ("0", True)):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+        assert hardware.gpu_without_cuda() == told
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert hardware.gpu_without_cuda()
+
+
+@pytest.mark.parametrize(("limit", "free"), [("max", 10_000), ("3000", 1500), ("1000", 0), ("90000", 10_000)])
+def test_memory_is_that_of_the_container(monkeypatch, tmp_path, limit, free):
+    monkeypatch.setattr(hardware.psutil, "virtual_memory", lambda: SimpleNamespace(available=10_000))
+    (tmp_path / "memory.max").write_text(f"{limit}\n")
+    (tmp_path / "memory.current").write_text("2000\n")
+    (tmp_path / "memory.stat").write_text("anon 7\ninactive_file 500\n")
+    assert hardware.free_memory(tmp_path) == free
+    assert hardware.free_memory(tmp_path / "nowhere") == 10_000
+
+
+def test_products_in_tf32_are_told_from_those_in_float32(monkeypatch):
+    for capability, expected in (((8, 0), True), ((7, 5), False)):
+        config = hardware.tf.config
+        monkeypatch.setattr(config, "list_physical_devices", lambda kind: [0])
+        monkeypatch.setattr(
+            config.experimental, "get_device_details", lambda each, told=capability: {"compute_capability": told}
+        )
+        assert hardware.multiplies_in_tf32() == expected
+        assert not hardware.multiplies_in_tf32(["CPU:0"])

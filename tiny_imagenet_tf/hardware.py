@@ -4,6 +4,8 @@ import contextlib
 import dataclasses
 import os
 import platform
+import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,8 +22,14 @@ _CPU_FLAGS = frozenset(_CPU_INFO.read_text().split() if _CPU_INFO.exists() else 
 _VNNI, _BFLOAT16 = {"avx512_vnni", "avx_vnni", "amx_int8"}, {"avx512_bf16", "amx_bf16"}
 _TENSORFLOW = keras.backend.backend() == "tensorflow"
 if not _TENSORFLOW:  # it reads the images; the memory of a GPU is for the backend that computes
-    with contextlib.suppress(RuntimeError):  # it has begun to work already, and keeps what it has taken
+    try:
         tf.config.set_visible_devices([], "GPU")
+    except RuntimeError:
+        if tf.config.get_visible_devices("GPU"):
+            print(
+                "TensorFlow has begun to work and keeps the GPU's memory: import tiny_imagenet_tf.hardware before it",
+                file=sys.stderr,
+            )
 
 
 def set_seed(seed: int, devices: Sequence[str] = ()) -> None:
@@ -121,6 +129,12 @@ def resolve_precision(precision: FrozenPrecision, devices: Sequence[str] = (), *
         return "bfloat16"
     old = any(0 < capability < 7 for capability in _capabilities(devices))  # 0 is one that does not tell
     return "float32" if old or lossy else "float16"
+
+
+def multiplies_in_tf32(devices: Sequence[str] = ()) -> bool:
+    """Whether a GPU that computes multiplies float32 in TF32, with ten bits after the point: from Ampere on."""
+    tpu = any(label.startswith("TPU:") for label, *_ in _gpus())
+    return on_gpu(devices) and not tpu and max(_capabilities(devices), default=0) >= 8
 
 
 def training_policy(precision: Arithmetic) -> str:
@@ -223,9 +237,26 @@ def place(devices: Sequence[str] = ()) -> Placement:
     return Placement(strategy.num_replicas_in_sync, strategy.scope)
 
 
+@contextlib.contextmanager
+def placement_given_back() -> Iterator[None]:
+    """Takes back at its end what ``place`` has told JAX, for another recipe in the same process."""
+    if _TENSORFLOW:
+        yield
+        return
+    import jax
+
+    distribution, device = keras.distribution.distribution(), jax.config.jax_default_device
+    try:
+        yield
+    finally:
+        keras.distribution.set_distribution(distribution)
+        jax.config.update("jax_default_device", device)
+
+
 def gpu_without_cuda() -> bool:
-    """Whether the machine has an NVIDIA GPU that the backend does not see."""
-    return not has_gpu() and any(Path("/dev").glob("nvidia[0-9]*"))
+    """Whether the machine has an NVIDIA GPU that the backend does not see, and that is not hidden on purpose."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    return not hidden and not has_gpu() and any(Path("/dev").glob("nvidia[0-9]*"))
 
 
 def _older_cuda(devices: Sequence[str]) -> str:
@@ -315,6 +346,21 @@ def cores() -> int:
     return kept_to() or allowed or 1
 
 
-def free_memory() -> int:
-    """Returns the bytes of memory that a program may still take."""
-    return psutil.virtual_memory().available
+def free_memory(groups: Path = Path("/sys/fs/cgroup")) -> int:
+    """Returns the bytes of memory that a program may still take: of the machine, and of its container or job.
+
+    Args:
+        groups: where Linux tells of control groups, version 2.
+    """
+    free = psutil.virtual_memory().available
+    group = groups
+    with contextlib.suppress(OSError):  # another system
+        own = Path("/proc/self/cgroup").read_text().rpartition("::")[2].strip().strip("/")
+        group = groups / own if (groups / own).is_dir() else groups  # in a container it may be the root
+    for each in (group, *group.parents):
+        if each.is_relative_to(groups):
+            with contextlib.suppress(OSError, ValueError):  # without a limit it is "max"
+                cache = re.search(r"^inactive_file (\d+)$", (each / "memory.stat").read_text(), re.MULTILINE)
+                used = int((each / "memory.current").read_text()) - (int(cache[1]) if cache else 0)
+                free = min(free, int((each / "memory.max").read_text()) - used)
+    return max(0, free)

@@ -50,10 +50,21 @@ def join(seed: int) -> None:
             "KERAS_DISTRIBUTION_PROCESS_ID"
         ) from error
     _joined = True
+    _check_alike()
     interrupts.install()  # once more: JAX has taken SIGTERM for itself
     if not is_first():
         sys.stdout = open("/dev/null", "w")  # noqa: SIM115  # one screen is enough
         progress.silence()
+
+
+def _check_alike() -> None:
+    """Raises UserError where processes have not the same number of devices, of which each takes an equal share."""
+    import jax
+    from jax.experimental import multihost_utils
+
+    devices = np.ravel(multihost_utils.process_allgather(np.int32(jax.local_device_count())))
+    if devices.min() != devices.max():
+        raise UserError(f"--distributed: the processes have {devices.tolist()} devices; give all of them equally many")
 
 
 def count() -> int:

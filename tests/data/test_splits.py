@@ -1,3 +1,4 @@
+import contextlib
 import errno
 import importlib
 import io
@@ -5,10 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core.download.extractor import ExtractError
 
 from tiny_imagenet_tf.data import official_layout, splits, synthetic
 from tiny_imagenet_tf.data.official_layout import DatasetError
@@ -272,7 +277,9 @@ def test_a_download_has_its_place_when_it_is_whole_and_leaves_nothing_when_it_is
 ):
     def extracted(manager, url):
         assert url == splits.URL and manager.download_dir == tmp_path / "downloads"
-        return tree
+        unpacked = Path(manager._extract_dir) / "ZIP.archive"
+        assert unpacked.is_relative_to(tmp_path) and not unpacked.is_relative_to(tmp_path / "downloads")
+        return shutil.copytree(tree, unpacked)
 
     def write(builder, split, examples):
         raise KeyboardInterrupt
@@ -288,10 +295,36 @@ def test_a_download_has_its_place_when_it_is_whole_and_leaves_nothing_when_it_is
         assert not list(tmp_path.rglob("*tfrecord*")) and not list(tmp_path.glob(".*-*"))
     else:  # from an archive that is there already, without network
         monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: (_ for _ in ()).throw(OSError("no network")))
-        (tmp_path / "downloads").mkdir()
-        with (tmp_path / "downloads" / "cs231n.stanford.edu_tiny-imagenet-200.zip").open("wb") as archive:
+        where = tmp_path / "downloads" / "tiny_imagenet"  # as TFDS does
+        for name, age in (("old.zip.tmp.1", 90_000), ("new.zip.tmp.2", 60)):
+            (where / name).mkdir(parents=True)
+            os.utime(where / name, (time.time() - age,) * 2)
+        with (where / "cs231n.stanford.edu_tiny-imagenet-200.zip").open("wb") as archive:
             archive.truncate(splits.Builder.url_infos[splits.URL].size)
         found = splits.prepare(None, tmp_path)
         assert found.data_path == tmp_path / "tiny_imagenet/1.0.0" and found.info.splits["train"].num_examples == 24
         assert found.info.metadata["source"] == "the official archive"
         splits.verify(splits.existing_download(tmp_path))
+        assert not list(tmp_path.rglob("ZIP.archive"))
+        assert [path.name for path in where.glob("*.tmp.*")] == ["new.zip.tmp.2"]
+
+
+@pytest.mark.parametrize(("code", "asks"), [(405, False), (404, True)])
+def test_a_server_that_answers_no_questions_may_give_the_archive(monkeypatch, code, asks):
+    def refuse(request, timeout):
+        raise urllib.error.HTTPError(request.full_url, code, "no", None, None)
+
+    monkeypatch.setattr(urllib.request, "urlopen", refuse)
+    with pytest.raises(urllib.error.HTTPError) if asks else contextlib.nullcontext():
+        splits._check_reachable()
+
+
+def test_a_disk_that_is_full_while_an_archive_is_unpacked_is_told(tmp_path, monkeypatch):
+    def full(manager, url):
+        raise ExtractError("Error while extracting") from OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: io.BytesIO())
+    monkeypatch.setattr(tfds.download.DownloadManager, "download_and_extract", full)
+    with pytest.raises(DatasetError, match=r"No space left on device\. About 992,\d+,\d+ bytes are needed"):
+        splits.prepare(None, tmp_path)
+    assert not list(tmp_path.glob(".*-*"))

@@ -4,12 +4,14 @@ import keras
 import numpy as np
 import pytest
 
-from tiny_imagenet_tf.data import views
+from tiny_imagenet_tf import hardware
+from tiny_imagenet_tf.data import splits, views
 from tiny_imagenet_tf.data.batches import in_order
 from tiny_imagenet_tf.data.views import LE_YANG_TEN_CROP, MILANI_TEN_CROP, WHOLE, View
 from tiny_imagenet_tf.evaluation.metrics import softmax
 from tiny_imagenet_tf.evaluation.predict import Predictor, as_scores
 from tiny_imagenet_tf.models import preprocess
+from tiny_imagenet_tf.models.compact_inception import compact_inception
 
 
 def mean_color(size: int, dtype="float32") -> keras.Model:
@@ -138,3 +140,18 @@ def test_what_a_sigmoid_makes_of_scores_is_taken_back(train):
 def test_small_probabilities_of_a_network_in_half_precision_stay_finite():
     found = np.array([[0, 6e-8, 1]], np.float16)
     np.testing.assert_allclose(as_scores(found), np.log([[1e-12, 5.9605e-8, 1]]), rtol=1e-4)
+
+
+@pytest.mark.parametrize(("policy", "native", "expected"), [("mixed_float16", True, "float32"),
+    ("mixed_bfloat16", False, "float32"), ("mixed_bfloat16", True, "bfloat16")])  # fmt: skip
+def test_a_network_from_a_gpu_computes_in_what_is_fast_here(tmp_path, builder, monkeypatch, policy, native, expected):
+    monkeypatch.setattr("tiny_imagenet_tf.hardware.cpu_has_bfloat16", lambda: native)
+    with hardware.policy(policy):
+        network = compact_inception((64, 64, 3), 4, width_multiplier=0.05)
+    preprocess.deployed(preprocess.classifier(network)).save(tmp_path / "half.keras")
+    predictor = Predictor.load(tmp_path / "half.keras", of_run=True)
+    inner = predictor.classifier._flatten_layers()
+    assert {layer.compute_dtype for layer in inner if isinstance(layer, keras.layers.Conv2D)} == {expected}
+    validation = splits.load(builder, "validation")
+    other = Predictor.of(keras.saving.load_model(tmp_path / "half.keras", compile=False)).probabilities(validation)
+    np.testing.assert_allclose(predictor.probabilities(validation), other, atol=0.02)

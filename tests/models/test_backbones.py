@@ -488,7 +488,7 @@ def test_without_network_the_error_says_what_helps(monkeypatch, tmp_path, made, 
 
     with pytest.raises(WeightsError) as caught:
         made(dataclasses.replace(V3, build=fail))
-    for part in ("URL fetch failure", advice, "--source PATH", "~/.keras/models"):
+    for part in ("URL fetch failure", advice, "--source PATH", f"{tmp_path}/models"):
         assert part in str(caught.value)
     assert none not in str(caught.value) and ("--demo" in str(caught.value)) == (made is build)  # zero_shot has neither
     assert len(str(caught.value).splitlines()) <= 7

@@ -79,7 +79,7 @@ def test_each_stage_gets_its_size_views_and_targets(monkeypatch, tmp_path):
 
     begun = SimpleNamespace(classes=4, precision="float32", options=options, data=None, steps=Steps(1000, 100, 0))
     begun.placement = SimpleNamespace(scope=lambda: keras.device("cpu"), replicas=1)
-    begun.run = SimpleNamespace(checkpoint=tmp_path / "checkpoint.npz")
+    begun.run = SimpleNamespace(checkpoint=tmp_path / "checkpoint.npz", environment={"replicas": 1})
     monkeypatch.setattr(modern, "begin", lambda *_, **more: told.append(more) or contextlib.nullcontext(begun))
     monkeypatch.setattr(modern, "taught", lambda *_: words)
     monkeypatch.setattr(Scratch, "fit", fitted)
@@ -267,3 +267,15 @@ def test_the_options_of_decay_and_averages_reach_the_optimizer():
     optimizer = modern.optimizer_of(ModernOptions(weight_decay=0.01, average=0.9), steps=10)
     assert (optimizer.weight_decay, optimizer.ema_momentum) == (0.01, 0.9)
     assert ModernOptions().decay == 0.005 and ModernOptions(optimizer="adamw").decay == 0.05
+
+
+@pytest.mark.parametrize(("before", "now", "refused"), [(1, 1, False), (2, 4, False), (1, 4, True), (4, 1, True)])
+def test_a_run_is_measured_in_one_way_alone(capsys, before, now, refused):
+    run = SimpleNamespace(path="runs/it", environment={"replicas": before})
+    begun = SimpleNamespace(run=run, placement=SimpleNamespace(replicas=now))
+    if refused:
+        with pytest.raises(UserError, match=rf"--resume runs/it: begun on {before} device\(s\), .* than {now}"):
+            modern.check_measured_alike(begun)
+    else:
+        modern.check_measured_alike(begun)
+        assert ("moving statistics" in capsys.readouterr().out) == (now > 1)

@@ -99,3 +99,12 @@ def test_bfloat16_is_close_and_does_not_leak_into_float32(small_trunk):
 def test_it_is_repeatable(small_trunk):
     extract, table = Engine(small_trunk, "float32").extractor(VIEWS[2]), VIEWS[2].table(5)
     np.testing.assert_array_equal(extract(IMAGES, table), extract(IMAGES, table))
+
+
+def test_values_of_tf32_are_not_those_of_float32(small_trunk, monkeypatch):
+    described = {}
+    for tf32 in (False, True):
+        monkeypatch.setattr("tiny_imagenet_tf.hardware.multiplies_in_tf32", lambda told=tf32: told)
+        described[tf32] = [Engine(small_trunk, precision).description for precision in ("float32", "bfloat16")]
+    assert described[True][0] == described[False][0] | {"products": "tf32"}
+    assert described[True][1] == described[False][1]

@@ -11,6 +11,8 @@ import hashlib
 import io
 import re
 import shutil
+import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Collection, Iterator, Sequence
 from http.client import HTTPException
@@ -21,8 +23,10 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from google.protobuf import json_format
 from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
+from tensorflow_datasets.core.download.extractor import ExtractError
 from tensorflow_datasets.core.download.util import DownloadError
 
+from tiny_imagenet_tf import hardware  # noqa: F401  # before TensorFlow works: it hides GPUs from it where JAX computes
 from tiny_imagenet_tf.data import archives, official_layout
 from tiny_imagenet_tf.data.official_layout import DatasetError
 from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import (
@@ -35,7 +39,7 @@ from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import (
     place_of,
 )
 from tiny_imagenet_tf.data.untuned import untuned
-from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.errors import UserError, first_line
 from tiny_imagenet_tf.runs.files import part_of, room, settle, sweep, writing
 from tiny_imagenet_tf.runs.locks import locked
 from tiny_imagenet_tf.runs.places import check_folder
@@ -253,12 +257,13 @@ def _writing_records(kept: Path, size: Callable[[], int]) -> Iterator[None]:
     """TFDS writes by TensorFlow, whose errors are none of Python's own, and then hides them in one of its own."""
     try:
         yield
-    except (tf.errors.OpError, RuntimeError) as error:
+    except (tf.errors.OpError, RuntimeError, ExtractError) as error:
         cause = error if isinstance(error, tf.errors.OpError) else error.__cause__
-        if not isinstance(cause, tf.errors.OpError):
+        if not isinstance(cause, tf.errors.OpError | OSError):
             raise
+        reason = cause.strerror if isinstance(cause, OSError) else cause.message.rsplit("; ")[-1]
         raise DatasetError(
-            f"{kept} cannot be written: {cause.message.rsplit('; ')[-1]}. About {size():,} bytes are needed, "
+            f"{kept} cannot be written: {reason}. About {size():,} bytes are needed, "
             f"{room(kept)[1]:,} are free there; make room or choose another --data-dir, and run the same command again"
         ) from error
 
@@ -403,21 +408,25 @@ def _of_download(found: Prepared) -> Prepared:
 def _download(root: Path) -> None:
     """Prepares the download in a folder of this process's own, and gives it its name when all is there."""
     kept, part = Builder(data_dir=root).data_path, part_of(root / "tiny_imagenet")
+    downloads = root / "downloads"
     try:
+        _sweep_downloads(downloads)
         size = Builder.url_infos[URL].size
-        if not any(each.stat().st_size == size for each in (root / "downloads").glob("*.zip")):  # nothing is there yet
-            # TFDS retries for minutes where there is no network; one short question saves them.
-            urllib.request.urlopen(urllib.request.Request(URL, method="HEAD"), timeout=20).close()
-        config = tfds.download.DownloadConfig(try_download_gcs=False, force_checksums_validation=True)
+        if not any(each.stat().st_size == size for each in downloads.rglob("*.zip")):  # nothing is there yet
+            _check_reachable()
+        config = tfds.download.DownloadConfig(
+            try_download_gcs=False, force_checksums_validation=True, extract_dir=part / "extracted"
+        )
         builder = Builder(data_dir=part)
-        with _writing_records(kept, lambda: size):
-            builder.download_and_prepare(download_dir=root / "downloads", download_config=config)
+        with _writing_records(kept, lambda: 4 * size):  # the archive, its 120,000 files, and the records
+            builder.download_and_prepare(download_dir=downloads, download_config=config)
+        shutil.rmtree(part / "extracted", ignore_errors=True)
         settle(part)
         kept.parent.mkdir(parents=True, exist_ok=True)
         builder.data_path.rename(kept)
     except DatasetError:
         raise
-    except (OSError, ValueError, HTTPException, DownloadError, NonMatchingChecksumError) as error:
+    except (OSError, ValueError, HTTPException, DownloadError, ExtractError, NonMatchingChecksumError) as error:
         raise DatasetError(
             f"Tiny ImageNet could not be downloaded: {URL}\n  {first_line(error)}\n"
             "If you are offline, give local files:\n"
@@ -429,6 +438,17 @@ def _download(root: Path) -> None:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def first_line(error: BaseException) -> str:
-    """Returns the first line of an error's message, cut to 200 characters, to be quoted in another's."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+def _sweep_downloads(downloads: Path) -> None:
+    """Removes what downloads that were stopped a day ago or more have left: TFDS begins each anew."""
+    for part in (downloads / Builder.name).glob("*.tmp.*"):
+        if time.time() - part.stat().st_mtime > 86_400:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def _check_reachable() -> None:
+    """Raises OSError where the archive is out of reach; TFDS would retry for minutes."""
+    try:
+        urllib.request.urlopen(urllib.request.Request(URL, method="HEAD"), timeout=20).close()
+    except urllib.error.HTTPError as error:
+        if error.code not in (403, 405, 501):  # who refuses the question may still give the file
+            raise

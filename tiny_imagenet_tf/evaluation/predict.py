@@ -1,5 +1,6 @@
 """A trained network on a split, through one crop or ten."""
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from tiny_imagenet_tf.data.views import View
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import combine
 from tiny_imagenet_tf.models import backbones, network_files, packaged, preprocess
+from tiny_imagenet_tf.models.layers import with_dtypes
 from tiny_imagenet_tf.published import CROP_SIZE
 
 _BATCH_SIZE = 200  # images; at test time no result depends on it
@@ -51,7 +53,7 @@ class Predictor:
             UserError: Keras cannot load it, its pixel range is not known, or it has one of its own.
         """
         path = Path(path)
-        model = packaged.deployed() if path == packaged.FILE else network_files.load(path)
+        model = packaged.deployed() if path == packaged.FILE else _at_home(network_files.load(path))
         own = preprocess.is_deployed(model)
         if own and pixels:
             raise UserError(f"--pixels {pixels} would be ignored: {path} is of this package and scales by itself")
@@ -195,6 +197,16 @@ def check(model: keras.Model, path: Path) -> None:
             f"{path}: takes {model.input_shape} and gives {model.output_shape}, not one square RGB image (batch, size, "
             "size, 3) to scores (batch, classes)"
         )
+
+
+def _at_home(model: keras.Model) -> keras.Model:
+    """A network in float32 where this machine is slow in the precision that it was trained in, by a GPU say."""
+    slow = {"float16"} if hardware.cpu_has_bfloat16() else {"float16", "bfloat16"}
+    if hardware.has_gpu() or slow.isdisjoint(layer.compute_dtype for layer in model._flatten_layers()):
+        return model
+    with contextlib.suppress(ValueError):  # no graph that can be built anew
+        return with_dtypes(model, lambda layer: "float32")
+    return model
 
 
 def are_probabilities(answers: np.ndarray) -> bool:

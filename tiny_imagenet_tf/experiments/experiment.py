@@ -232,47 +232,48 @@ def begin(
     """
     if data is None:
         options.check()
-    placement = hardware.ALONE if devices is None else hardware.place(devices)
-    devices = devices or ()
-    check_cheap(study, options)
-    precision = precision_of(options)
-    if options.batch_size % placement.replicas:
-        raise UserError(
-            f"--batch-size {options.batch_size}: not divisible by the {placement.replicas} devices; "
-            "give a multiple of that, or fewer --devices"
-        )
-    data = data or images.load(options, screened=screened)
-    check_cheap(study, options, data)
-    values_by = options.devices if not devices else ()  # OpenVINO's, beside a GPU that trains the head
-    facts = {
-        "device": hardware.describe_device(devices, alone=placement.replicas == 1),
-        "replicas": placement.replicas,
-        "backend": keras.backend.backend(),
-        "processes": processes.count() if processes.count() > 1 else None,
-        "learns_in": learns_in,
-        "engine": engine,
-        "backbone": backbone,
-        "source_sha256": source and source.snapshots().best_sha256,
-        "values_by": hardware.describe_device(values_by) if values_by else None,
-    }
-    facts = {name: value for name, value in facts.items() if value is not None}
-    tracker = options.track if processes.is_first() else None
-    with _directory(study, options) as run, run.locked():
-        taken_up = _check_same(run, data, options, facts) if options.resume else None
-        with _kept_if_begun(run, bool(options.resume)), tracked(tracker, run.path, options) as trackers:
-            if not options.resume:
-                dataset = {
-                    "digests": {name: split.digest for name, split in data.named.items()},
-                    "counts": {name: len(split) for name, split in data.named.items()},
-                }
-                run.write_environment(**facts, precision=precision, seed=options.seed, dataset=dataset)
-            print(
-                f"{len(data.rows):,} training, {len(data.validation):,} validation images, "
-                f"{len(data.validation.wnids)} classes\n{run.path}"
+    with hardware.placement_given_back():
+        placement = hardware.ALONE if devices is None else hardware.place(devices)
+        devices = devices or ()
+        check_cheap(study, options)
+        precision = precision_of(options)
+        if options.batch_size % placement.replicas:
+            raise UserError(
+                f"--batch-size {options.batch_size}: not divisible by the {placement.replicas} devices; "
+                "give a multiple of that, or fewer --devices"
             )
-            # Only now: to prepare the images, and perhaps a tracker, draws random numbers.
-            hardware.set_seed(options.seed, devices)
-            yield Experiment(study, options, run, data, precision, placement, trackers, taken_up)
+        data = data or images.load(options, screened=screened)
+        check_cheap(study, options, data)
+        values_by = options.devices if not devices else ()  # OpenVINO's, beside a GPU that trains the head
+        facts = {
+            "device": hardware.describe_device(devices, alone=placement.replicas == 1),
+            "replicas": placement.replicas,
+            "backend": keras.backend.backend(),
+            "processes": processes.count() if processes.count() > 1 else None,
+            "learns_in": learns_in,
+            "engine": engine,
+            "backbone": backbone,
+            "source_sha256": source and source.snapshots().best_sha256,
+            "values_by": hardware.describe_device(values_by) if values_by else None,
+        }
+        facts = {name: value for name, value in facts.items() if value is not None}
+        tracker = options.track if processes.is_first() else None
+        with _directory(study, options) as run, run.locked():
+            taken_up = _check_same(run, data, options, facts) if options.resume else None
+            with _kept_if_begun(run, bool(options.resume)), tracked(tracker, run.path, options) as trackers:
+                if not options.resume:
+                    dataset = {
+                        "digests": {name: split.digest for name, split in data.named.items()},
+                        "counts": {name: len(split) for name, split in data.named.items()},
+                    }
+                    run.write_environment(**facts, precision=precision, seed=options.seed, dataset=dataset)
+                print(
+                    f"{len(data.rows):,} training, {len(data.validation):,} validation images, "
+                    f"{len(data.validation.wnids)} classes\n{run.path}"
+                )
+                # Only now: to prepare the images, and perhaps a tracker, draws random numbers.
+                hardware.set_seed(options.seed, devices)
+                yield Experiment(study, options, run, data, precision, placement, trackers, taken_up)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
@@ -13,8 +14,7 @@ import h5py
 import keras
 import numpy as np
 
-from tiny_imagenet_tf.data.splits import first_line
-from tiny_imagenet_tf.errors import UserError
+from tiny_imagenet_tf.errors import UserError, first_line
 from tiny_imagenet_tf.models.graph_weights import copy_by_structure
 from tiny_imagenet_tf.runs import networks
 from tiny_imagenet_tf.runs.locks import locked
@@ -93,11 +93,13 @@ def download(backbone: "Backbone", **top: Any) -> keras.Model:
     Raises:
         WeightsError: the download failed; the message says what helps.
     """
+    build = backbone.donor or backbone.build
     try:
-        build = backbone.donor or backbone.build
         with _alone_with_download(build.__name__):
             return build(weights="imagenet", **backbone.at(), **{"include_top": False, **top})
     except Exception as error:  # Keras raises a bare Exception when the network fails
+        if isinstance(error, MemoryError) or re.search("RESOURCE_EXHAUSTED|OOM when", str(error)):
+            raise WeightsError(f"{backbone.name} could not be built: {first_line(error)}") from error
         file, instead = "weights PATH    a .h5, .weights.h5 or .keras file", ", or try the recipe with --demo"
         if "include_top" in top:  # with the head, which only a whole network has
             file, instead = "backbone PATH   a .keras file with the head", ""
@@ -106,15 +108,20 @@ def download(backbone: "Backbone", **top: Any) -> keras.Model:
             "If you are offline, give local files:\n"
             f"  --{file} of {backbone.name}\n"
             "  --source PATH     the dataset: a tiny-imagenet-200 folder, zip or tar\n"
-            f"or place the file that Keras downloads in ~/.keras/models{instead}"
+            f"or place the file that Keras downloads in {_downloads()}{instead}"
         ) from error
+
+
+def _downloads() -> Path:
+    """The folder that Keras downloads to."""
+    home = Path(os.path.expanduser(os.environ.get("KERAS_HOME", "~/.keras")))
+    return (home if os.access(home, os.W_OK) or not home.exists() else Path("/tmp/.keras")) / "models"
 
 
 @contextlib.contextmanager
 def _alone_with_download(network: str) -> Iterator[None]:
     """Lets one process download a network: Keras writes to the file's own name, where another would find half of it."""
-    home = Path(os.path.expanduser(os.environ.get("KERAS_HOME", "~/.keras")))
-    folder = (home if os.access(home, os.W_OK) else Path("/tmp/.keras")) / "models"  # as Keras chooses it
+    folder = _downloads()
     with contextlib.ExitStack() as held:
         with contextlib.suppress(OSError, UserError):  # where there can be no lock, the file may be there all the same
             folder.mkdir(parents=True, exist_ok=True)

@@ -68,6 +68,8 @@ class Engine:
     def description(self) -> dict[str, Any]:
         """What defines the values of an image in a view."""
         more = self.network.description if self.network else {}
+        if not self.network and self.precision == "float32" and hardware.multiplies_in_tf32():
+            more = {"products": "tf32"}
         return {**self.trunk.description, "precision": self.precision, "resize": self.resize, **more}
 
     @property
