@@ -77,13 +77,13 @@ def _model(config: Config, before: tuple[str, ...], after: tuple[str, ...], colu
     import keras
 
     from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import classes as official
-    from tiny_imagenet_tf.evaluation.predict import check
+    from tiny_imagenet_tf.evaluation.predict import check_classifier
     from tiny_imagenet_tf.models import backbones, network_files, preprocess
     from tiny_imagenet_tf.runs import networks
     from tiny_imagenet_tf.runs.networks import Classes
 
     model = network_files.load(config.file)
-    check(model, config.file)
+    check_classifier(model, config.file)
     if model.output_shape[-1] != len(before):
         raise UserError(f"{config.file}: has {model.output_shape[-1]} scores, but --from lists {len(before)} classes")
     stored = networks.classes_of(config.file)

@@ -29,19 +29,19 @@ class Config:
     """Where to write the parameters by name, as JSON; docs/networks.json is written so."""
 
 
-def table(rows: list[tuple[str, ...]]) -> str:
+def table(rows: list[tuple[str | int, ...]]) -> str:
     """One line per network; a Markdown table, so that it can be pasted into the docs.
 
     GFLOP is one image forward, a multiply-add counted as two; see `forward_flop`.
     """
-    rows = [HEADINGS, *rows]
+    rows = [HEADINGS, *([f"{cell:,}" if isinstance(cell, int) else cell for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rule = "|".join("-" * (width + 1) + ":" for width in widths)
     lines = [" | ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     return "\n".join([f"| {lines[0]} |", f"|{rule}|", *(f"| {line} |" for line in lines[1:])])
 
 
-def _row(name: str) -> tuple[str, ...]:
+def _row(name: str) -> tuple[str | int, ...]:
     import keras
 
     from tiny_imagenet_tf import models
@@ -50,8 +50,8 @@ def _row(name: str) -> tuple[str, ...]:
     model = models.build(name)
     row = (
         name,
-        f"{model.count_params():,}",
-        f"{sum(prod(weight.shape) for weight in model.trainable_weights):,}",
+        model.count_params(),
+        sum(prod(weight.shape) for weight in model.trainable_weights),
         f"{flop:.3g}" if (flop := forward_flop(model) / 1e9) > 0.01 else f"{flop:.4f}",
         "x".join(map(str, model.input_shape[1:])),
         "x".join(map(str, model.output_shape[1:])),
@@ -70,7 +70,7 @@ def main(config: Config) -> None:
     rows = [_row(name) for name in config.names or models.names()]
     print(table(rows))
     if config.output:
-        write_json(config.output, {name: int(parameters.replace(",", "")) for name, parameters, *_ in rows})
+        write_json(config.output, {name: parameters for name, parameters, *_ in rows})
 
 
 if __name__ == "__main__":

@@ -22,10 +22,10 @@ def actors(address: str, cores: int, most: int, kind: type, *arguments: Any) -> 
 
     Args:
         address: ``auto`` for the cluster of this machine, ``local`` for a new one, or where it is.
-        cores: of an actor, without GPUs; all of one machine.
-        most: actors that there is work for.
-        kind: class of the actors.
-        *arguments: that it is made with.
+        cores: CPU cores of an actor where there is no GPU; an actor never spans machines.
+        most: the actors that there is work for.
+        kind: the actors' class.
+        *arguments: of its constructor.
 
     Raises:
         UserError: there is no such cluster, no room in it, or an actor ended with one.

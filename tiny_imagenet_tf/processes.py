@@ -118,7 +118,7 @@ def share(batch_size: int) -> slice:
 
 
 def undivided() -> bool:
-    """Whether no step of Keras' is divided, neither among processes nor among this one's devices."""
+    """Whether this process alone, on one device, computes every step."""
     return count() == 1 and keras.distribution.distribution() is None
 
 

@@ -55,7 +55,7 @@ def test_the_recipe_prints_each_corruptions_error(corrupted, clean, downloaded, 
     mean = (0.75 + figures["none 1"]) / 2
     assert (
         printed[-1]
-        == f"corruption error, the mean over 2 corruptions: {mean:.2%}; clean error {1 - figures['top-1']:.2%}"
+        == f"mean error of 2 corruptions, not normalized (no mCE): {mean:.2%}; clean error {1 - figures['top-1']:.2%}"
     )
 
 
@@ -85,7 +85,7 @@ def test_there_is_no_mean_over_corruptions_of_other_severities():
     *_, last = tiny_imagenet_c.table({("fog", 5): 0.9, ("contrast", 1): 0.1, ("contrast", 5): 0.5}, 0.25)
     assert last.startswith("no mean over the corruptions") and last.endswith("clean error 25.00%")
     *_, last = tiny_imagenet_c.table({("fog", 5): 0.9, ("contrast", 5): 0.5}, 0.25)
-    assert last.startswith("corruption error, the mean over 2 corruptions: 70.00%")
+    assert last.startswith("mean error of 2 corruptions, not normalized (no mCE): 70.00%")
 
 
 @pytest.mark.parametrize(

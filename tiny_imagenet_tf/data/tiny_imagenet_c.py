@@ -204,4 +204,4 @@ def table(errors: dict[tuple[str, int], float], clean: float) -> Iterator[str]:
         yield f"no mean over the corruptions, which are not all there in the same severities; clean error {clean:.2%}"
         return
     mean = float(np.mean(list(means.values())))
-    yield f"corruption error, the mean over {len(means)} corruptions: {mean:.2%}; clean error {clean:.2%}"
+    yield f"mean error of {len(means)} corruptions, not normalized (no mCE): {mean:.2%}; clean error {clean:.2%}"

@@ -15,7 +15,7 @@ from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.data.views import View
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
-from tiny_imagenet_tf.evaluation.predict import Predictor, check
+from tiny_imagenet_tf.evaluation.predict import Predictor, check_classifier, refuse_pixels
 from tiny_imagenet_tf.models import backbones, network_files, preprocess
 from tiny_imagenet_tf.models.layers import normalizations
 from tiny_imagenet_tf.runs import networks
@@ -125,11 +125,10 @@ def diagnose(
             be ignored.
     """
     model = network_files.load(path)
-    check(model, path)
+    check_classifier(model, path)
     own = preprocess.is_deployed(model)
     if own:
-        if pixels is not None:
-            raise UserError(f"--pixels {pixels} would be ignored: {path} is of this package and scales by itself")
+        refuse_pixels(path, pixels)
         predictor = Predictor.of(model)
         subject = _Subject(predictor.classifier, "0..255", split, predictor.views()[0], predictor.resize)
     else:

@@ -55,9 +55,9 @@ class Predictor:
         path = Path(path)
         model = packaged.deployed() if path == packaged.FILE else _at_home(network_files.load(path))
         own = preprocess.is_deployed(model)
-        if own and pixels:
-            raise UserError(f"--pixels {pixels} would be ignored: {path} is of this package and scales by itself")
-        check(model, path)
+        if own:
+            refuse_pixels(path, pixels)
+        check_classifier(model, path)
         if model.inputs[0].dtype == "uint8" and pixels not in (None, "0..255"):
             raise UserError(f"--pixels {pixels}: {path} takes uint8, which is 0..255")
         return cls.of(model, None if own or of_run else backbones.pixels_of(model, str(path), pixels))
@@ -187,7 +187,13 @@ class _Shown(keras.callbacks.Callback):
         self._bar.update(len(logs["outputs"]))
 
 
-def check(model: keras.Model, path: Path) -> None:
+def refuse_pixels(path: Path, pixels: Pixels | None) -> None:
+    """Raises UserError where a network of this package, which scales pixels by itself, is told how."""
+    if pixels is not None:
+        raise UserError(f"--pixels {pixels} would be ignored: {path} is of this package and scales by itself")
+
+
+def check_classifier(model: keras.Model, path: Path) -> None:
     """Raises UserError where a model is not one of a square RGB image to scores."""
     if not model.built:
         raise UserError(f"{path}: a model without an input; build it, say by calling it on an image, and save it again")

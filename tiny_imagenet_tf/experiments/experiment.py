@@ -53,8 +53,8 @@ class Experiment:
         precision: of the arithmetic.
         placement: build and compile the network under its scope.
         trackers: callbacks that log it elsewhere.
-        taken_up: notes that the run goes on, once; called when all that it goes on from has been read. None where it
-            begins.
+        taken_up: records the resumption; called, once, when everything to resume from has been read. None for a new
+            run.
     """
 
     study: Study
@@ -235,7 +235,7 @@ def begin(
     with hardware.placement_given_back():
         placement = hardware.ALONE if devices is None else hardware.place(devices)
         devices = devices or ()
-        check_cheap(study, options)
+        check_resumable(study, options)
         precision = precision_of(options)
         if options.batch_size % placement.replicas:
             raise UserError(
@@ -243,7 +243,7 @@ def begin(
                 "give a multiple of that, or fewer --devices"
             )
         data = data or images.load(options, screened=screened)
-        check_cheap(study, options, data)
+        check_resumable(study, options, data)
         values_by = options.devices if not devices else ()  # OpenVINO's, beside a GPU that trains the head
         facts = {
             "device": hardware.describe_device(devices, alone=placement.replicas == 1),
@@ -376,8 +376,8 @@ def recorded_arithmetic(options: RunOptions, name: str, what: str, devices: Sequ
     return begun
 
 
-def check_cheap(study: Study, options: RunOptions, data: Data | None = None) -> None:
-    """Raises UserError where a run cannot be gone on with, or a batch is larger than the set; before anything is made.
+def check_resumable(study: Study, options: RunOptions, data: Data | None = None) -> None:
+    """Raises UserError, before anything is made, where a run cannot be resumed here, or a batch exceeds the images.
 
     Args:
         study: the experiment's names.

@@ -145,7 +145,7 @@ def fit(
             ``tiny_imagenet_tf.data.batches.ImageBatches``, say.
         keeping: what is measured and kept.
         epochs: to have been trained in the end.
-        of: the run's epochs, to be shown, where others follow.
+        of: epochs of the whole run, for the display, where this fit is one stage of several.
         announced: say after which step it goes on; not where nobody has stopped it.
         callbacks: Keras' or others', unmodified; at an epoch's end they find ``val_loss``, ``val_accuracy`` and
             ``val_top5``.

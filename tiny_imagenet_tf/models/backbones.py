@@ -106,7 +106,12 @@ class Trunk:
     @property
     def digests(self) -> dict[str, str]:
         """Of its weights, and of the layers of one that is a file, by name."""
-        return {name: value for name, value in self.description.items() if name.endswith("_sha256")}
+        return digests_in(self.description)
+
+
+def digests_in(description: dict[str, Any]) -> dict[str, str]:
+    """Returns the digests among what defines a backbone's values."""
+    return {name: value for name, value in description.items() if name.endswith("_sha256")}
 
 
 def find(name: str, pixels: Pixels | None = None) -> Backbone:

@@ -66,7 +66,7 @@ def target(path: Path) -> Path:
 
 @contextlib.contextmanager
 def _whole(path: Path, size: Callable[[], int] = lambda: 0) -> Iterator[Path]:
-    """Yields the name of a file that takes another's place once it is whole, and its mode; on an error it is gone."""
+    """Yields a temporary path; whole, it takes the mode and the place of ``path``; on an error it is removed."""
     path = target(path)
     part = part_of(path)
     try:

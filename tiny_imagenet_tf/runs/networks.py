@@ -105,5 +105,5 @@ def _lasting(config: Any) -> Any:
 
 
 def in_files(*words: str) -> bool:
-    """Whether backbones, or their weights, are files and not names; what they hold is compared by its digests."""
+    """Whether all these values of ``backbone`` or ``weights`` name files, which are compared by digest, not by path."""
     return all(Path(word).suffix in SUFFIXES for word in words)

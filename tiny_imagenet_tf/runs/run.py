@@ -261,7 +261,7 @@ class Run:
         return next((each for each in folders if os.path.isdir(each)), folders[0])
 
     def recorded(self, name: str) -> Any:
-        """Returns an entry of its environment, of an early run that of the first resumption with one; None without."""
+        """Returns an entry of the environment, or of the first resumption that has it; None if none does."""
         environment = self.environment
         return next(filter(None, (each.get(name) for each in (environment, *environment.get("resumed", ())))), None)
 

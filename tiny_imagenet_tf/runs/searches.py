@@ -44,7 +44,7 @@ def begin(folder: Path, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def add(folder: Path, digests: dict[str, str]) -> None:
-    """Stores what the process that began the search did not know."""
+    """Adds digests that only a process which has built the network knows."""
     with alone(folder):
         stored = read_object(folder / "options.json")
         if digests.keys() - stored.keys():

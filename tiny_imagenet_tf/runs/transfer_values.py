@@ -148,7 +148,7 @@ def kept_stores(summary: Summary, split: str) -> list[Store | None]:
 
 
 def stores_of(summary: Summary, split: str, digest: str) -> list[Store]:
-    """Returns the same; none where one is gone or of other images than those of a digest."""
+    """Returns a split's stores, one a view; none where one is gone, or holds other images than ``digest``'s."""
     stores = kept_stores(summary, split)
     same = None not in stores and all(store.key.get("dataset_sha256") == digest for store in stores)
     return stores if same else []

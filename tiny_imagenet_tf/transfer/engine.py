@@ -25,7 +25,7 @@ from tiny_imagenet_tf.data import batches, views
 from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.data.views import DrawnView, RandomViews, View
 from tiny_imagenet_tf.models import preprocess
-from tiny_imagenet_tf.models.backbones import Trunk
+from tiny_imagenet_tf.models.backbones import Trunk, digests_in
 from tiny_imagenet_tf.models.preprocess import scaled
 from tiny_imagenet_tf.transfer import openvino
 
@@ -75,7 +75,7 @@ class Engine:
     @property
     def digests(self) -> dict[str, str]:
         """What the backbone of a head is known by: its files, and the int8 network that was made of it."""
-        return {name: value for name, value in self.description.items() if name.endswith("_sha256")}
+        return digests_in(self.description)
 
     def under_openvino(self, images: Split, folder: Path) -> "Engine":
         """Returns the same engine, run by OpenVINO.

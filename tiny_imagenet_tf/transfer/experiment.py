@@ -13,7 +13,7 @@ from tiny_imagenet_tf.data import views
 from tiny_imagenet_tf.data.batches import ImageBatches
 from tiny_imagenet_tf.experiments import images, losses, schedules
 from tiny_imagenet_tf.experiments.clock import Clock
-from tiny_imagenet_tf.experiments.experiment import Experiment, begin, check_cheap, precision_of
+from tiny_imagenet_tf.experiments.experiment import Experiment, begin, check_resumable, precision_of
 from tiny_imagenet_tf.experiments.fit import compile_for_training, fit, save_network, steps_together
 from tiny_imagenet_tf.experiments.options import Study
 from tiny_imagenet_tf.models import network_files, preprocess
@@ -36,7 +36,7 @@ def run(study: Study, options: TransferOptions) -> Run:
     """
     options.check()
     data = images.load(options)
-    check_cheap(study, options, data)
+    check_resumable(study, options, data)
     precision = precision_of(options)
     trunk = trunk_of(options, precision)
     extraction = extraction_of(options, trunk, data.all_train, precision)

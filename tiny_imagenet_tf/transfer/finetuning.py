@@ -20,7 +20,7 @@ from tiny_imagenet_tf.evaluation.metrics import paired
 from tiny_imagenet_tf.experiments import images
 from tiny_imagenet_tf.experiments.experiment import (
     begin,
-    check_cheap,
+    check_resumable,
     check_same_backbone,
     precision_of,
     recorded_arithmetic,
@@ -45,7 +45,7 @@ def run(study: Study, options: FinetuneOptions) -> Run:
     """
     options.check()
     data = images.load(options)
-    check_cheap(study, options, data)
+    check_resumable(study, options, data)
     if Run(options.start).snapshots().wnids != data.all_train.wnids:
         raise UserError(
             f"--start {options.start}: its classes are not the {len(data.all_train.wnids)} classes of the images"

@@ -21,8 +21,9 @@ def key_figures(subjects: list[Subject]) -> Section:
     by_field = {field: [column[field] for column in columns] for field in columns[0]}
     rows = tuple((field, *cells) for field, cells in by_field.items() if set(cells) != {NOTHING})
     caption = (
-        "Accuracy on validation images, with Wilson's score interval. Calibration error: the mean gap between the "
-        "probability of the predicted class and how often it is right."
+        "Accuracy on validation images, with Wilson's score interval. Calibration error: the expected calibration "
+        "error (ECE, 15 bins of equal width), the mean gap between the probability of the predicted class and how "
+        "often it is right."
     )
     titles = distinct_titles(subjects)
     said = {}
