@@ -60,7 +60,7 @@ class Measurement:
         """Prints medians, ratios, and from where to where those went."""
         print(f"\n{describe_device(alone=True)}: {self.shown}")
         width = max(map(len, self.rates))
-        print(f"{'':{width}}{self.unit + '/s':>12}{'ratio':>8}   turn by turn")
+        print(f"{'':{width}}{self.unit + '/s':>12}{'ratio':>8}   range over turns")
         for name, rate, ratio, spread in self.lines:
             print(f"{name:{width}}{digits(rate):>12}{ratio:>8}   {spread}")
 

@@ -23,7 +23,7 @@ TABLES = {  # commands and their recipes
         "train baseline": "inception_baseline", "regularized": "inception_regularized",
     },
     "Nine convnets (Le & Yang, section 5)": {"train convnet": "convnets"},
-    "The compact Inception, with a modern training recipe": {"train modern": "inception_modern"},
+    "The compact Inception by today's methods": {"train modern": "inception_modern"},
     "Fine-tuning; the rest is the transfer run's": {"finetune": "finetune"},
 }  # fmt: skip
 LENGTH = ("epochs", "stop_after_cuts")  # which make no other experiment, but a partial one
@@ -39,7 +39,10 @@ def table(recipes: dict[str, str]) -> str:
         if (rule_of(configs[0], name).departs or name in LENGTH) and name not in inherited:
             paper = cli.comment(configs[0], name).partition("Paper: ")[2].split(" Default: ")[0]
             rows.append((f"`{flag(name)}`", *(_value(field.default) for field in (first, *others)), paper.rstrip(".")))
-    return grid(("option", *(f"`{command}`" for command in recipes), "paper"), rows)
+    columns = ("option", *(f"`{command}`" for command in recipes), "paper")
+    if not any(paper for *_, paper in rows):  # it is in no paper
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
+    return grid(columns, rows)
 
 
 def _value(default: object) -> str:

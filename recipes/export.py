@@ -66,7 +66,7 @@ def main(config: Config) -> list[dict]:
 
     name = member.path.stem if member.run is None else member.run.path.name
     classes = networks.classes_of(member.path) or Classes.of(own, validation.words)
-    with new_folder(config.output) as folder:
+    with new_folder(config.output, "--output") as folder:
         print(f"{'':28}{'MB':>8}{'largest difference':>20}{'top-1':>9}")
         found = []
         for format, int8 in chosen:

@@ -215,19 +215,31 @@ def test_a_gpu_that_is_hidden_on_purpose_is_not_missed(monkeypatch):
 @pytest.mark.parametrize(("limit", "free"), [("max", 10_000), ("3000", 1500), ("1000", 0), ("90000", 10_000)])
 def test_memory_is_that_of_the_container(monkeypatch, tmp_path, limit, free):
     monkeypatch.setattr(hardware.psutil, "virtual_memory", lambda: SimpleNamespace(available=10_000))
-    (tmp_path / "memory.max").write_text(f"{limit}\n")
-    (tmp_path / "memory.current").write_text("2000\n")
-    (tmp_path / "memory.stat").write_text("anon 7\ninactive_file 500\n")
+    job = tmp_path / "slurm/job"
+    job.mkdir(parents=True)
+    for group, most in ((job, "max"), (job.parent, limit)):  # the limit is that of the group above
+        (group / "memory.max").write_text(f"{most}\n")
+        (group / "memory.current").write_text("2000\n")
+        (group / "memory.stat").write_text("anon 7\ninactive_file 300\nactive_file 200\n")
+    read = hardware.Path.read_text
+    told = "4:memory:/other\n0::/slurm/job\n"
+    monkeypatch.setattr(
+        hardware.Path, "read_text", lambda path: told if str(path) == "/proc/self/cgroup" else read(path)
+    )
     assert hardware.free_memory(tmp_path) == free
     assert hardware.free_memory(tmp_path / "nowhere") == 10_000
 
 
-def test_products_in_tf32_are_told_from_those_in_float32(monkeypatch):
-    for capability, expected in (((8, 0), True), ((7, 5), False)):
-        config = hardware.tf.config
-        monkeypatch.setattr(config, "list_physical_devices", lambda kind: [0])
-        monkeypatch.setattr(
-            config.experimental, "get_device_details", lambda each, told=capability: {"compute_capability": told}
-        )
-        assert hardware.multiplies_in_tf32() == expected
-        assert not hardware.multiplies_in_tf32(["CPU:0"])
+@pytest.mark.parametrize(
+    ("capabilities", "override", "products"),
+    [([], None, "float32"), ([7], None, "float32"), ([7, 8], None, "tf32"), ([8], "0", "float32")],
+)
+def test_what_float32_is_multiplied_in_by_any_gpu(monkeypatch, capabilities, override, products):
+    cards = [{"compute_capability": (number, 0)} for number in capabilities]
+    monkeypatch.setattr(hardware.tf.config, "list_physical_devices", lambda kind: cards)
+    monkeypatch.setattr(hardware.tf.config.experimental, "get_device_details", lambda card: card)
+    if override:
+        monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", override)
+    assert hardware.products_of_float32() == products
+    monkeypatch.setattr(hardware.tf.config.experimental, "tensor_float_32_execution_enabled", lambda: False)
+    assert hardware.products_of_float32() == "float32"

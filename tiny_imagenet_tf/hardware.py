@@ -131,10 +131,24 @@ def resolve_precision(precision: FrozenPrecision, devices: Sequence[str] = (), *
     return "float32" if old or lossy else "float16"
 
 
-def multiplies_in_tf32(devices: Sequence[str] = ()) -> bool:
-    """Whether a GPU that computes multiplies float32 in TF32, with ten bits after the point: from Ampere on."""
-    tpu = any(label.startswith("TPU:") for label, *_ in _gpus())
-    return on_gpu(devices) and not tpu and max(_capabilities(devices), default=0) >= 8
+def products_of_float32() -> str:
+    """What float32 is multiplied in by the GPUs that extract: tf32 from Ampere on, where any is; a TPU's bfloat16.
+
+    Switched off by NVIDIA_TF32_OVERRIDE=0, on TensorFlow by its own switch, on JAX by its default precision.
+    """
+    labels, capabilities = [label for label, *_ in _gpus()], _capabilities(["all"])
+    if _TENSORFLOW:
+        exact = not tf.config.experimental.tensor_float_32_execution_enabled()
+    else:
+        import jax
+
+        exact = jax.config.jax_default_matmul_precision in ("highest", "float32")
+    if exact or not labels:
+        return "float32"
+    if any(label.startswith("TPU:") for label in labels):
+        return "bfloat16"
+    overridden = os.environ.get("NVIDIA_TF32_OVERRIDE") == "0"
+    return "tf32" if max(capabilities, default=0) >= 8 and not overridden else "float32"
 
 
 def training_policy(precision: Arithmetic) -> str:
@@ -360,7 +374,7 @@ def free_memory(groups: Path = Path("/sys/fs/cgroup")) -> int:
     for each in (group, *group.parents):
         if each.is_relative_to(groups):
             with contextlib.suppress(OSError, ValueError):  # without a limit it is "max"
-                cache = re.search(r"^inactive_file (\d+)$", (each / "memory.stat").read_text(), re.MULTILINE)
-                used = int((each / "memory.current").read_text()) - (int(cache[1]) if cache else 0)
+                cache = re.findall(r"^(?:in)?active_file (\d+)$", (each / "memory.stat").read_text(), re.MULTILINE)
+                used = int((each / "memory.current").read_text()) - sum(map(int, cache))
                 free = min(free, int((each / "memory.max").read_text()) - used)
     return max(0, free)

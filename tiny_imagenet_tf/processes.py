@@ -10,6 +10,7 @@ import contextlib
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -60,11 +61,11 @@ def join(seed: int) -> None:
 def _check_alike() -> None:
     """Raises UserError where processes have not the same number of devices, of which each takes an equal share."""
     import jax
-    from jax.experimental import multihost_utils
 
-    devices = np.ravel(multihost_utils.process_allgather(np.int32(jax.local_device_count())))
-    if devices.min() != devices.max():
-        raise UserError(f"--distributed: the processes have {devices.tolist()} devices; give all of them equally many")
+    devices = Counter(each.process_index for each in jax.devices())
+    if len(set(devices.values())) > 1:
+        counts = ", ".join(str(devices[number]) for number in sorted(devices))
+        raise UserError(f"--distributed: the processes have {counts} devices; give all of them equally many")
 
 
 def count() -> int:

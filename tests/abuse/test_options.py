@@ -64,7 +64,11 @@ IGNORED = [
     ("transfer_vanilla", {"weight_decay": 0, "weight_decay_convention": "keras"}, "would be ignored"),
     ("inception_baseline", {"weight_decay": 0, "weight_decay_on": "last"}, "--weight-decay-on last would be ignored"),
     ("inception_baseline", {"weight_decay": 0, "weight_decay_convention": "keras"}, "would be ignored"),
-    ("inception_baseline", {"cross_entropy": "sum"}, "--cross-entropy sum: a decoupled"),
+    (
+        "inception_baseline",
+        {"weight_decay_convention": "decoupled", "cross_entropy": "mean"},
+        "--cross-entropy mean would be ignored: a decoupled",
+    ),
     ("convnets", {"model": 6, "staged_epochs": 3}, "--staged-epochs 3 would be ignored"),
     ("convnets", {"model": 8, "staged": "never", "staged_epochs": 3}, "--staged-epochs 3 would be ignored"),
     ("convnets", {"model": 6, "weight_decay": 0, "weight_decay_convention": "keras"}, "would be ignored"),

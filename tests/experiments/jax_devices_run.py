@@ -50,8 +50,11 @@ def main() -> None:
 
     alone = Predictor(preprocess.classifier(small_network())).scores(split, WHOLE)
 
-    assert hardware.place(["CPU:1"]).replicas == 1
-    assert keras.ops.zeros(()).device == jax.devices()[1]
+    with hardware.placement_given_back():
+        assert hardware.place(["CPU:1"]).replicas == 1
+        assert keras.ops.zeros(()).device == jax.devices()[1]
+        assert hardware.place().replicas == 3 and keras.distribution.distribution() is not None
+    assert keras.ops.zeros(()).device == jax.devices()[0] and keras.distribution.distribution() is None
 
     assert hardware.place().replicas == 3
     spread = small_network()

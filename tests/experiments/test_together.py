@@ -54,7 +54,7 @@ def test_tensorflow_is_told_that_only_jax_does_it(monkeypatch):
 
 def test_a_run_that_was_begun_on_some_devices_goes_on_in_many_processes_without_them(monkeypatch):
     begun = InceptionOptions(devices=("GPU:0", "GPU:1"))
-    monkeypatch.setattr(InceptionOptions, "usual", [InceptionOptions(), begun])
+    monkeypatch.setattr(InceptionOptions, "implied", [InceptionOptions(), begun])
     with pytest.raises(UserError, match="--devices GPU:0 GPU:1: not with --distributed; add --devices without any"):
         dataclasses.replace(begun, distributed=True).check()
     dataclasses.replace(begun, distributed=True, devices=()).check()

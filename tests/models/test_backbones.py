@@ -2,6 +2,7 @@
 
 import dataclasses
 import fcntl
+import os
 import re
 from pathlib import Path
 
@@ -503,3 +504,12 @@ def test_a_graph_with_operations_is_built_under_a_policy(tmp_path):
         model = find(str(tmp_path / "own.keras"), "0..1").build()
     assert model.get_layer("inner").compute_dtype == "bfloat16"
     assert model.get_layer("avg_pool").compute_dtype == "float32"
+
+
+def test_downloads_lie_where_keras_puts_them(monkeypatch, tmp_path):
+    monkeypatch.delenv("KERAS_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    (tmp_path / ".keras").mkdir()
+    assert network_files._downloads() == tmp_path / ".keras/models"
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).is_relative_to("/tmp/.keras"))
+    assert network_files._downloads() == Path("/tmp/.keras/models")

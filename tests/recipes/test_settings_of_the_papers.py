@@ -72,7 +72,10 @@ def test_the_inception_recipes(recipe, begun, monkeypatch, name, views):
     optimizer = training.model.optimizer
     assert isinstance(optimizer, keras.optimizers.Adam)
     assert (optimizer.beta_1, optimizer.beta_2, optimizer.epsilon) == (0.9, 0.999, 1e-8)
-    assert optimizer.weight_decay == stated.weight_decay == 0.08
+    assert optimizer.weight_decay is None and stated.weight_decay == 0.08
+    kernels = [layer.kernel_regularizer for layer in layers if hasattr(layer, "kernel_regularizer")]
+    # 0.08 * sum(w^2)/2 beside the sum over a batch of 100
+    assert [float(kernel.l2) for kernel in kernels] == [pytest.approx(0.08 / 2 / 100)] * 67
 
     (schedule,) = options["callbacks"]
     schedule.set_model(training.model)

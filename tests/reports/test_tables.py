@@ -163,9 +163,9 @@ def test_of_several_that_did_all_of_it_the_newest_stands_first():
     assert "| 76.70% | 72.00% |" in tables.section("short", runs, {})
 
 
-def test_the_short_table_has_seven_rows_and_says_what_is_missing():
+def test_the_short_table_has_eight_rows_and_says_what_is_missing():
     lines = tables.section("short", [record(partial="half of it")], {}).splitlines()
-    assert len(lines) == 2 + 7 and all(line.count("|") == 6 for line in lines)
+    assert len(lines) == 2 + 8 and all(line.count("|") == 6 for line in lines)
     assert lines[2] == "| Milani 2017: TL v3 | 76.70% | 74.00% | 5,000 of 10,000 | half of it |"
     assert lines[3].endswith("| not run | – | – |")  # noqa: RUF001
 

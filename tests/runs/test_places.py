@@ -41,3 +41,9 @@ def test_a_project_with_a_list_of_classes_is_no_dataset(tmp_path):
     (tmp_path / "train" / "n01443537").mkdir()
     with pytest.raises(UserError, match="lies within the dataset"):
         places.check_apart("--runs", tmp_path / "runs")
+
+
+def test_only_ordinary_files_are_written(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError, match="--output .*pipe: already exists, and is not an ordinary file"):
+        places.check_output("--output", tmp_path / "pipe")

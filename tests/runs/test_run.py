@@ -12,7 +12,7 @@ import pytest
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.runs import environment
 from tiny_imagenet_tf.runs.files import replacing, write_json
-from tiny_imagenet_tf.runs.run import Run
+from tiny_imagenet_tf.runs.run import _WRITTEN, SHALLOW, Run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,3 +141,10 @@ def test_a_run_that_came_to_nothing_goes_but_not_what_others_put_there(run, tmp_
     assert other.remove_if_empty()
     left = sorted(path.relative_to(other.path).as_posix() for path in other.path.rglob("*"))
     assert left == ["linked", "mine", "mine/config.json", "mine/snapshots", "notes.md", "predictions-old"]
+
+
+def test_the_page_on_runs_names_every_file():
+    page = (Path(__file__).parents[2] / "docs/runs.md").read_text()
+    for name in (*_WRITTEN, "checkpoint.npz", "summary.json", SHALLOW):
+        stem = name.split("/")[0].split("*")[0].rstrip("-")
+        assert name == ".lock" or f"`{stem}" in page, name

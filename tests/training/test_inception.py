@@ -1,6 +1,7 @@
 """What the options of the two Inception recipes do to network, optimizer and images."""
 
 import contextlib
+import dataclasses
 from types import SimpleNamespace
 
 import keras
@@ -68,7 +69,7 @@ def test_weight_decay_in_the_loss_is_not_in_the_optimizer_too(trained, conventio
 @pytest.mark.parametrize("convention", ["decoupled", "l2_loss", "keras"])
 def test_the_options_reach_the_network(trained, convention):
     options = {"dropout_keep": 0.7, "label_smoothing": 0.2, "batch_norm_momentum": 0.8}
-    training, _ = trained(**options, weight_decay=0.06, weight_decay_convention=convention)
+    training, _ = trained(**options, weight_decay=0.06, weight_decay_convention=convention, cross_entropy="mean")
     network = training.classifier.layers[-1]
     assert {layer.momentum for layer in normalizations(network)} == {0.8}
     (dropout,) = [layer for layer in network.layers if isinstance(layer, keras.layers.Dropout)]
@@ -82,20 +83,24 @@ def test_the_options_reach_the_network(trained, convention):
 
 def test_beside_the_sum_over_a_batch_the_decay_is_a_batch_size_smaller():
     """Candidate R3 for the paper's 0.08: it is 0.0008 as l2_loss beside the mean."""
-    summed = InceptionOptions(weight_decay_convention="l2_loss", cross_entropy="sum", batch_size=100)
-    assert l2(summed) == pytest.approx(l2(InceptionOptions(weight_decay=0.0008, weight_decay_convention="l2_loss")))
-    with pytest.raises(UserError, match="--cross-entropy sum: a decoupled"):
-        InceptionOptions(cross_entropy="sum", demo=True).check()
+    summed, beside_the_mean = InceptionOptions(), InceptionOptions(weight_decay=0.0008, cross_entropy="mean")
+    assert l2(summed) == pytest.approx(l2(beside_the_mean)) == pytest.approx(0.0004)
+    decoupled = InceptionOptions(weight_decay_convention="decoupled", demo=True)
+    decoupled.check()
+    assert l2(decoupled) == 0
+    with pytest.raises(UserError, match="--cross-entropy mean would be ignored: a decoupled"):
+        dataclasses.replace(decoupled, cross_entropy="mean").check()
 
 
 def test_a_penalty_on_the_last_layer_alone(trained):
-    training, _ = trained(weight_decay=0.06, weight_decay_convention="l2_loss", weight_decay_on="last")
+    training, _ = trained(weight_decay=0.06, cross_entropy="mean", weight_decay_on="last")
     kernel = training.classifier.layers[-1].get_layer("logits").kernel
     assert float(sum(training.model.losses)) == pytest.approx(0.03 * float(np.square(kernel).sum()), rel=1e-4)
 
 
 def test_decoupled_decay_of_the_last_layer_alone(trained):
-    training, _ = trained(learning_rate=0.5, weight_decay=0.08, weight_decay_on="last")
+    own = {"learning_rate": 0.5, "weight_decay": 0.08, "weight_decay_convention": "decoupled"}
+    training, _ = trained(**own, weight_decay_on="last")
     shrunk = [path for path, values in after_a_step_without_gradient(training).items() if not (values == 1).all()]
     assert [path.split("/")[-2:] for path in shrunk] == [["logits", "kernel"]]
 
@@ -127,7 +132,7 @@ def test_a_pause_that_no_epoch_reaches_cuts_nothing_short(tmp_path, monkeypatch)
     assert steps_together(Run(tmp_path), 781, 500, 100) == 11  # batches of 128
 
 
-def test_steps_together_end_an_epoch_that_a_cpu_was_stopped_in(trained, monkeypatch, tmp_path):
+def test_steps_together_end_an_epoch_that_a_cpu_was_stopped_in(trained, monkeypatch):
     monkeypatch.setattr("tiny_imagenet_tf.hardware.on_gpu", lambda devices=(): True)
     monkeypatch.setattr(
         "tiny_imagenet_tf.experiments.checkpoints.read_clock", lambda path, per_epoch: Clock(per_epoch, 9)
@@ -137,7 +142,8 @@ def test_steps_together_end_an_epoch_that_a_cpu_was_stopped_in(trained, monkeypa
 
 
 def test_the_options_reach_the_optimizer_and_its_rate(trained):
-    training, options = trained(learning_rate=1e-2, learning_rate_decay=0.8, weight_decay=0.06)
+    decoupled = {"weight_decay": 0.06, "weight_decay_convention": "decoupled"}
+    training, options = trained(learning_rate=1e-2, learning_rate_decay=0.8, **decoupled)
     assert training.model.optimizer.weight_decay == 0.06
     (schedule,) = options["callbacks"]
     schedule.set_model(training.model)

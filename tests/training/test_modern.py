@@ -19,6 +19,7 @@ from tiny_imagenet_tf.experiments import images, statistics
 from tiny_imagenet_tf.experiments.clock import Clock
 from tiny_imagenet_tf.experiments.experiment import Experiment
 from tiny_imagenet_tf.experiments.options import Study
+from tiny_imagenet_tf.hardware import Placement
 from tiny_imagenet_tf.models.layers import image_input, logits, normalizations
 from tiny_imagenet_tf.runs.run import Run
 from tiny_imagenet_tf.training import modern, teacher
@@ -79,7 +80,7 @@ def test_each_stage_gets_its_size_views_and_targets(monkeypatch, tmp_path):
 
     begun = SimpleNamespace(classes=4, precision="float32", options=options, data=None, steps=Steps(1000, 100, 0))
     begun.placement = SimpleNamespace(scope=lambda: keras.device("cpu"), replicas=1)
-    begun.run = SimpleNamespace(checkpoint=tmp_path / "checkpoint.npz", environment={"replicas": 1})
+    begun.run = SimpleNamespace(checkpoint=tmp_path / "checkpoint.npz")
     monkeypatch.setattr(modern, "begin", lambda *_, **more: told.append(more) or contextlib.nullcontext(begun))
     monkeypatch.setattr(modern, "taught", lambda *_: words)
     monkeypatch.setattr(Scratch, "fit", fitted)
@@ -269,13 +270,8 @@ def test_the_options_of_decay_and_averages_reach_the_optimizer():
     assert ModernOptions().decay == 0.005 and ModernOptions(optimizer="adamw").decay == 0.05
 
 
-@pytest.mark.parametrize(("before", "now", "refused"), [(1, 1, False), (2, 4, False), (1, 4, True), (4, 1, True)])
-def test_a_run_is_measured_in_one_way_alone(capsys, before, now, refused):
-    run = SimpleNamespace(path="runs/it", environment={"replicas": before})
-    begun = SimpleNamespace(run=run, placement=SimpleNamespace(replicas=now))
-    if refused:
-        with pytest.raises(UserError, match=rf"--resume runs/it: begun on {before} device\(s\), .* than {now}"):
-            modern.check_measured_alike(begun)
-    else:
-        modern.check_measured_alike(begun)
-        assert ("moving statistics" in capsys.readouterr().out) == (now > 1)
+def test_a_run_stays_on_one_device_or_on_several(small, monkeypatch):
+    begun = modern.run(STUDY, dataclasses.replace(small, stop_after=1))
+    monkeypatch.setattr("tiny_imagenet_tf.hardware.place", lambda devices: Placement(2, contextlib.nullcontext))
+    with pytest.raises(UserError, match=r"--resume .*: begun on 1 device\(s\), which measure otherwise than 2"):
+        modern.run(STUDY, dataclasses.replace(small, stop_after=2, resume=begun.path))

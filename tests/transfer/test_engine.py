@@ -103,8 +103,8 @@ def test_it_is_repeatable(small_trunk):
 
 def test_values_of_tf32_are_not_those_of_float32(small_trunk, monkeypatch):
     described = {}
-    for tf32 in (False, True):
-        monkeypatch.setattr("tiny_imagenet_tf.hardware.multiplies_in_tf32", lambda told=tf32: told)
-        described[tf32] = [Engine(small_trunk, precision).description for precision in ("float32", "bfloat16")]
-    assert described[True][0] == described[False][0] | {"products": "tf32"}
-    assert described[True][1] == described[False][1]
+    for products in ("float32", "tf32"):
+        monkeypatch.setattr("tiny_imagenet_tf.hardware.products_of_float32", lambda told=products: told)
+        described[products] = [Engine(small_trunk, precision).description for precision in ("float32", "bfloat16")]
+    assert described["tf32"][0] == described["float32"][0] | {"products": "tf32"}
+    assert described["tf32"][1] == described["float32"][1]

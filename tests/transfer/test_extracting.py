@@ -28,7 +28,7 @@ def test_everything_that_a_run_reads_is_stored(options, capsys, monkeypatch, rec
     before = values_in(options.store)
     given = {name: value for name, value in vars(options).items() if name not in ("ray", "cores")}
     v2 = recipe("transfer_v2")
-    monkeypatch.setattr("tiny_imagenet_tf.transfer.extraction.Extraction._make", None)  # there is nothing to make
+    monkeypatch.setattr("tiny_imagenet_tf.transfer.extraction.Extraction._extract", None)  # there is nothing to make
     v2.main(v2.Config(**given | {"runs": options.store.parent, "epochs": 1, "batch_size": 4}))
     assert values_in(options.store) == before
 
@@ -36,7 +36,7 @@ def test_everything_that_a_run_reads_is_stored(options, capsys, monkeypatch, rec
 def test_what_is_done_is_not_done_again(options, monkeypatch):
     extracting.run(options)
     assert extracting.Work.of(options).missing() == [[], [], []]
-    monkeypatch.setattr("tiny_imagenet_tf.transfer.extraction.Extraction._make", None)
+    monkeypatch.setattr("tiny_imagenet_tf.transfer.extraction.Extraction._extract", None)
     extracting.run(options)
 
 

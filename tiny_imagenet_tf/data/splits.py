@@ -40,7 +40,7 @@ from tiny_imagenet_tf.data.tiny_imagenet.tiny_imagenet_dataset_builder import (
 )
 from tiny_imagenet_tf.data.untuned import untuned
 from tiny_imagenet_tf.errors import UserError, first_line
-from tiny_imagenet_tf.runs.files import part_of, room, settle, sweep, writing
+from tiny_imagenet_tf.runs.files import REFUSED, part_of, room, settle, sweep, writing
 from tiny_imagenet_tf.runs.locks import locked
 from tiny_imagenet_tf.runs.places import check_folder
 
@@ -259,9 +259,10 @@ def _writing_records(kept: Path, size: Callable[[], int]) -> Iterator[None]:
         yield
     except (tf.errors.OpError, RuntimeError, ExtractError) as error:
         cause = error if isinstance(error, tf.errors.OpError) else error.__cause__
-        if not isinstance(cause, tf.errors.OpError | OSError):
+        refused = isinstance(cause, OSError) and cause.errno in REFUSED
+        if not refused and not isinstance(cause, tf.errors.OpError):
             raise
-        reason = cause.strerror if isinstance(cause, OSError) else cause.message.rsplit("; ")[-1]
+        reason = cause.strerror if refused else cause.message.rsplit("; ")[-1]
         raise DatasetError(
             f"{kept} cannot be written: {reason}. About {size():,} bytes are needed, "
             f"{room(kept)[1]:,} are free there; make room or choose another --data-dir, and run the same command again"
@@ -412,7 +413,8 @@ def _download(root: Path) -> None:
     try:
         _sweep_downloads(downloads)
         size = Builder.url_infos[URL].size
-        if not any(each.stat().st_size == size for each in downloads.rglob("*.zip")):  # nothing is there yet
+        places = (downloads / Builder.name, downloads)  # of TFDS, and of its earlier versions
+        if not any(file.stat().st_size == size for place in places for file in place.glob("*.zip")):
             _check_reachable()
         config = tfds.download.DownloadConfig(
             try_download_gcs=False, force_checksums_validation=True, extract_dir=part / "extracted"
@@ -424,8 +426,8 @@ def _download(root: Path) -> None:
         settle(part)
         kept.parent.mkdir(parents=True, exist_ok=True)
         builder.data_path.rename(kept)
-    except DatasetError:
-        raise
+    except DatasetError as error:  # the folder is gone when a person reads this
+        raise DatasetError(str(error).replace(str(part / "extracted"), "the archive")) from error
     except (OSError, ValueError, HTTPException, DownloadError, ExtractError, NonMatchingChecksumError) as error:
         raise DatasetError(
             f"Tiny ImageNet could not be downloaded: {URL}\n  {first_line(error)}\n"
@@ -441,8 +443,9 @@ def _download(root: Path) -> None:
 def _sweep_downloads(downloads: Path) -> None:
     """Removes what downloads that were stopped a day ago or more have left: TFDS begins each anew."""
     for part in (downloads / Builder.name).glob("*.tmp.*"):
-        if time.time() - part.stat().st_mtime > 86_400:
-            shutil.rmtree(part, ignore_errors=True)
+        with contextlib.suppress(OSError):  # it has just ended
+            if time.time() - part.stat().st_mtime > 86_400:
+                shutil.rmtree(part, ignore_errors=True)
 
 
 def _check_reachable() -> None:

@@ -165,19 +165,15 @@ def write(
     place = folder / corruption / str(severity)
     if place.exists():
         return
-    try:
-        with writing(place), new_folder(place) as part:
-            for wnid in split.wnids:
-                (part / wnid).mkdir()
-            images = (image for batch in in_order(split, 100).as_numpy_iterator() for image in batch)
-            for image, label, name in zip(images, split.labels, split.file_names, strict=True):
-                stored = io.BytesIO()
-                Image.fromarray(corrupt(image, name)).save(stored, "JPEG", quality=_QUALITY, optimize=True)
-                (part / split.wnids[label] / name).write_bytes(stored.getvalue())
-                written()
-    finally:
-        with contextlib.suppress(OSError):
-            place.parent.rmdir()  # where nothing is in it
+    with writing(place), new_folder(place) as part:
+        for wnid in split.wnids:
+            (part / wnid).mkdir()
+        images = (image for batch in in_order(split, 100).as_numpy_iterator() for image in batch)
+        for image, label, name in zip(images, split.labels, split.file_names, strict=True):
+            stored = io.BytesIO()
+            Image.fromarray(corrupt(image, name)).save(stored, "JPEG", quality=_QUALITY, optimize=True)
+            (part / split.wnids[label] / name).write_bytes(stored.getvalue())
+            written()
 
 
 def _by_number(file: Path) -> list[str | int]:

@@ -15,7 +15,7 @@ import numpy as np
 from tiny_imagenet_tf import extras
 from tiny_imagenet_tf.choices import Format
 from tiny_imagenet_tf.errors import UserError
-from tiny_imagenet_tf.models.layers import with_dtypes
+from tiny_imagenet_tf.models import layers
 from tiny_imagenet_tf.progress import quietly
 from tiny_imagenet_tf.runs.files import save_whole, writing
 
@@ -39,10 +39,8 @@ def in_float32(model: keras.Model) -> keras.Model:
     Raises:
         UserError: it is no graph of layers that could be built anew.
     """
-    if all(layer.compute_dtype == "float32" for layer in model._flatten_layers()):
-        return model
     try:
-        return with_dtypes(model, lambda layer: "float32")
+        return layers.in_float32(model)
     except ValueError as error:
         raise UserError(
             f"{model.name}: not all of it computes in float32, and it cannot be built so ({error})"

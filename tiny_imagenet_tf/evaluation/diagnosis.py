@@ -15,7 +15,7 @@ from tiny_imagenet_tf.data.splits import Split
 from tiny_imagenet_tf.data.views import View
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import top_k_accuracy
-from tiny_imagenet_tf.evaluation.predict import Predictor, check_classifier, refuse_pixels
+from tiny_imagenet_tf.evaluation.predict import Predictor, check_classifier, native, refuse_pixels
 from tiny_imagenet_tf.models import backbones, network_files, preprocess
 from tiny_imagenet_tf.models.layers import normalizations
 from tiny_imagenet_tf.runs import networks
@@ -124,7 +124,7 @@ def diagnose(
         UserError: it is not a network of one square RGB image, has not the scores of any order, or is told what would
             be ignored.
     """
-    model = network_files.load(path)
+    model = native(network_files.load(path))
     check_classifier(model, path)
     own = preprocess.is_deployed(model)
     if own:

@@ -18,7 +18,7 @@ from tiny_imagenet_tf.data.views import View
 from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.evaluation.metrics import combine
 from tiny_imagenet_tf.models import backbones, network_files, packaged, preprocess
-from tiny_imagenet_tf.models.layers import with_dtypes
+from tiny_imagenet_tf.models.layers import in_float32
 from tiny_imagenet_tf.published import CROP_SIZE
 
 _BATCH_SIZE = 200  # images; at test time no result depends on it
@@ -53,7 +53,7 @@ class Predictor:
             UserError: Keras cannot load it, its pixel range is not known, or it has one of its own.
         """
         path = Path(path)
-        model = packaged.deployed() if path == packaged.FILE else _at_home(network_files.load(path))
+        model = packaged.deployed() if path == packaged.FILE else native(network_files.load(path))
         own = preprocess.is_deployed(model)
         if own:
             refuse_pixels(path, pixels)
@@ -119,28 +119,28 @@ class Predictor:
         return processes.in_shares(len(split), answers_of)
 
     def probabilities(
-        self, split: Split, crops: Sequence[View] | None = None, title: str = "", columns: np.ndarray | slice = _ALL
+        self, split: Split, in_views: Sequence[View] | None = None, title: str = "", columns: np.ndarray | slice = _ALL
     ) -> np.ndarray:
         """Returns the class probabilities (n, classes): of several views, the mean over their softmaxes (Eq. 2).
 
         Args:
             split: the images.
-            crops: of each image; default: those of the network's paper.
+            in_views: how each image is shown; default: those of the network's paper.
             title: of a progress bar; without one there is none.
             columns: of the scores, those of the classes asked for; others share in no probability.
         """
-        crops = crops or self.views()
+        in_views = in_views or self.views()
         if not title:
-            return combine(self.scores(split, view)[:, columns] for view in crops)
-        with progress.bar(title, len(split) * len(crops)) as bar:
-            return combine(self.scores(split, view, [_Shown(bar)])[:, columns] for view in crops)
+            return combine(self.scores(split, view)[:, columns] for view in in_views)
+        with progress.bar(title, len(split) * len(in_views)) as bar:
+            return combine(self.scores(split, view, [_Shown(bar)])[:, columns] for view in in_views)
 
-    def of_images(self, images: Sequence[np.ndarray], crops: Sequence[View] | None = None) -> np.ndarray:
+    def of_images(self, images: Sequence[np.ndarray], in_views: Sequence[View] | None = None) -> np.ndarray:
         """Returns the class probabilities (n, classes) of uint8 images (64, 64, 3), as ``probabilities`` does."""
         together = np.stack(images)
         return combine(
             self._as_scores(self.behind_views.predict([together, view.table(len(together))], verbose=0))
-            for view in crops or self.views()
+            for view in in_views or self.views()
         )
 
     def features(self, split: Split, view: View) -> np.ndarray:
@@ -205,13 +205,13 @@ def check_classifier(model: keras.Model, path: Path) -> None:
         )
 
 
-def _at_home(model: keras.Model) -> keras.Model:
-    """A network in float32 where this machine is slow in the precision that it was trained in, by a GPU say."""
+def native(model: keras.Model) -> keras.Model:
+    """Returns a network in float32 where this machine is slow in the precision that it was trained in, by a GPU say."""
     slow = {"float16"} if hardware.cpu_has_bfloat16() else {"float16", "bfloat16"}
     if hardware.has_gpu() or slow.isdisjoint(layer.compute_dtype for layer in model._flatten_layers()):
         return model
     with contextlib.suppress(ValueError):  # no graph that can be built anew
-        return with_dtypes(model, lambda layer: "float32")
+        return in_float32(model)
     return model
 
 

@@ -321,8 +321,14 @@ def _check_same(run: Run, data: Data, options: RunOptions, machine: dict[str, An
             "back as it was, or begin anew"
         )
     checkpoints.check_there(run)
-    if (before := stored.get("replicas", 1)) != machine["replicas"]:
-        print(f"begun on {before} device(s), continuing on {machine['replicas']}; --devices selects them")
+    before, now = stored.get("replicas", 1), machine["replicas"]
+    if options.ONE_DEVICE_MEASURES_OTHERWISE and (before > 1) != (now > 1):
+        raise UserError(
+            f"--resume {run.path}: begun on {before} device(s), which measure otherwise than {now}, and the best "
+            "snapshot is picked by that; continue on one, or on several, as it began"
+        )
+    if before != now:
+        print(f"begun on {before} device(s), continuing on {now}; --devices selects them")
     names = [field.name for field in dataclasses.fields(options) if rule_of(type(options), field.name).resumable]
     changed = {name: getattr(options, name) for name in names if name not in ("resume", "runs")}
     # Once: what is trained in stages is taken up in each.

@@ -162,6 +162,8 @@ class RunOptions(DataOptions):
     """Options of every recipe that trains."""
 
     GROUP: ClassVar[str] = "run"
+    ONE_DEVICE_MEASURES_OTHERWISE: ClassVar[bool] = False
+    """Whether val is measured on one device in another way than on several, so that a run stays with either."""
 
     resume: Path | None = option(None, departs=False, resumable=True)
     """A run directory to resume from its checkpoint, with the options it was started with. Only these may change:

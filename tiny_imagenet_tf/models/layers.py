@@ -91,6 +91,17 @@ def with_dtypes(model: keras.Model, dtype_of: Callable[[layers.Layer], str | Non
     return other
 
 
+def in_float32(model: keras.Model) -> keras.Model:
+    """Returns a network with every layer in float32; as it is where that is so.
+
+    Raises:
+        ValueError: it is no graph that Keras can build anew.
+    """
+    if all(layer.compute_dtype == "float32" for layer in model._flatten_layers()):
+        return model
+    return with_dtypes(model, lambda layer: "float32")
+
+
 def normalizations(model: keras.Model) -> list[layers.BatchNormalization]:
     """Returns all layers of batch normalization, those of networks inside the model as well."""
     return [layer for layer in model._flatten_layers() if isinstance(layer, layers.BatchNormalization)]

@@ -113,9 +113,10 @@ def download(backbone: "Backbone", **top: Any) -> keras.Model:
 
 
 def _downloads() -> Path:
-    """The folder that Keras downloads to."""
-    home = Path(os.path.expanduser(os.environ.get("KERAS_HOME", "~/.keras")))
-    return (home if os.access(home, os.W_OK) or not home.exists() else Path("/tmp/.keras")) / "models"
+    """The folder that Keras downloads to, as it chooses it; its own is made when Keras is imported."""
+    person = Path.home() if os.access(Path.home(), os.W_OK) else Path("/tmp")
+    home = Path(os.environ.get("KERAS_HOME", person / ".keras")).expanduser()
+    return (home if os.access(home, os.W_OK) else Path("/tmp/.keras")) / "models"
 
 
 @contextlib.contextmanager

@@ -47,7 +47,7 @@ def grid(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _are_numbers(cells: Sequence[str]) -> bool:
     """Whether a column holds numbers, some with a unit, which stand on the right."""
     filled = [cell for cell in cells if cell not in ("", NOTHING, "not run")]
-    return all(cell[0] in "+-<0123456789" and len(cell.split()) <= 2 for cell in filled)
+    return bool(filled) and all(cell[0] in "+-<0123456789" and len(cell.split()) <= 2 for cell in filled)
 
 
 def inline(text: str) -> str:

@@ -28,7 +28,7 @@ _UNREADABLE = (  # of NumPy and zipfile, for damaged or strange archives
     tokenize.TokenError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 _REMEDY = "put back a whole copy, or make it anew"
-_REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS)
+REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def part_of(path: Path) -> Path:
@@ -114,16 +114,20 @@ def save_whole(save: Callable[[Path], None], path: Path) -> None:
 
 
 @contextlib.contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """Yields a folder that gets its name when all is in it, and is gone if that fails.
+def new_folder(path: Path, option: str = "") -> Iterator[Path]:
+    """Yields a folder that gets its name when all is in it; if that fails, it is gone, with parents made for it.
+
+    Args:
+        path: of the folder.
+        option: that names it, for the message.
 
     Raises:
         UserError: it cannot be made, or another process has made it meanwhile.
     """
-    part = part_of(path)
-    with writing(part):
-        part.mkdir(parents=True)
+    part, made = part_of(path), [each for each in path.parents if not each.exists()]
     try:
+        with writing(part):
+            part.mkdir(parents=True)
         yield part
         settle(part)
         try:
@@ -131,9 +135,12 @@ def new_folder(path: Path) -> Iterator[Path]:
         except OSError as error:
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                 raise
-            raise UserError(f"{path}: another process has made it meanwhile") from error
+            raise UserError(f"{option} {path}: another process has made it meanwhile".strip()) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
+        for parent in made:
+            with contextlib.suppress(OSError):  # something is in it
+                parent.rmdir()
 
 
 def settle(folder: Path) -> None:
@@ -158,7 +165,7 @@ def writing(path: Path, size: Callable[[], int] = lambda: 0) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _REFUSED:
+        if error.errno not in REFUSED:
             raise
         needed = f", for {size():,} bytes" if size() else ""
         free = room(path.parent)[1]

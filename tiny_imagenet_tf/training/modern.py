@@ -7,9 +7,8 @@ import keras
 import numpy as np
 
 from tiny_imagenet_tf.data.views import RandomViews
-from tiny_imagenet_tf.errors import UserError
 from tiny_imagenet_tf.experiments.checkpoints import read_clock
-from tiny_imagenet_tf.experiments.experiment import Experiment, begin
+from tiny_imagenet_tf.experiments.experiment import begin
 from tiny_imagenet_tf.experiments.images import Data
 from tiny_imagenet_tf.experiments.losses import smoothed_cross_entropy
 from tiny_imagenet_tf.experiments.options import Study
@@ -31,7 +30,8 @@ def run(study: Study, options: ModernOptions) -> Run:
     """
     source = Run(options.teacher) if options.teacher else None
     with begin(study, options, devices=options.devices, source=source) as experiment:
-        check_measured_alike(experiment)
+        if experiment.placement.replicas > 1:
+            print("val is measured by moving statistics, as on several devices; one estimates them anew")
         steps = experiment.steps.per_epoch
         epochs_done = read_clock(experiment.run.checkpoint, steps).epoch
         views = RandomViews(mirror=True, mixup=options.mixup, least_area=options.least_area)
@@ -56,24 +56,6 @@ def run(study: Study, options: ModernOptions) -> Run:
             notes.append("training accuracy is agreement with what was taught, mostly the teacher's answers")
         stage.report(clock, notes=notes, recipe_epochs=max(options.epochs, type(options)().epochs))
         return experiment.run
-
-
-def check_measured_alike(experiment: Experiment) -> None:
-    """Says how val is measured on several devices, where no statistics are estimated anew.
-
-    Raises:
-        UserError: the run was begun on one device and goes on on several, or the other way round: its measurements,
-            by which the best snapshot is picked, would be of two kinds.
-    """
-    several, option = experiment.placement.replicas > 1, "--devices GPU:0"
-    before = experiment.run.environment.get("replicas", 1)
-    if (before > 1) != several:
-        raise UserError(
-            f"--resume {experiment.run.path}: begun on {before} device(s), which measures otherwise than "
-            f"{experiment.placement.replicas}; choose them with --devices"
-        )
-    if several:
-        print(f"val is measured by moving statistics, as on several devices; one ({option}) estimates them anew")
 
 
 def optimizer_of(options: ModernOptions, steps: int) -> keras.optimizers.Optimizer:

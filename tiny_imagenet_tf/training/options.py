@@ -90,14 +90,15 @@ class InceptionOptions(ScratchOptions):
     """Random mirror images, brightness and contrast. Paper: for Regularized."""
     weight_decay: float = option(0.08)
     """Strength, as printed; weight_decay_on says on which kernels. Paper: 0.08."""
-    weight_decay_convention: Literal["decoupled", "l2_loss", "keras"] = option("decoupled")
+    weight_decay_convention: Literal["decoupled", "l2_loss", "keras"] = option("l2_loss")
     """What weight_decay multiplies: in the loss, l2_loss is sum(w^2)/2, as tf.nn.l2_loss, and keras is sum(w^2);
-    decoupled shrinks w by itself, each step by learning_rate * weight_decay * w. Paper: not said."""
+    decoupled shrinks w by itself, each step by learning_rate * weight_decay * w. Paper: not said; l2_loss beside the
+    summed cross-entropy comes nearest to its curves."""
     weight_decay_on: Decayed = option("all")
     """Kernels that decay: all, or the last layer's alone. Paper: not said."""
-    cross_entropy: Literal["mean", "sum"] = option("mean")
-    """Whether l2_loss or keras is added to a batch's mean cross-entropy or to its sum: with l2_loss, 0.08 added to the
-    sum of 100 images is 0.0008 added to the mean, since Adam does not see how large a loss is. Paper: not said."""
+    cross_entropy: Literal["mean", "sum"] = option("sum")
+    """Whether l2_loss or keras is added to a batch's sum of cross-entropies or to their mean: with l2_loss, 0.08 added
+    to the sum of 100 images is 0.0008 added to the mean, for Adam ignores a loss's scale. Paper: not said."""
     blocks: Blocks = option("released")
     """Blocks of the released Inception-v3 (5x5 in type-1, two kinds of dim), or as Fig. 4 draws them (3x3, one dim)."""
     batch_norm_momentum: float = option(0.99, PART)
@@ -121,10 +122,8 @@ class InceptionOptions(ScratchOptions):
         if not self.weight_decay:
             names = ("weight_decay_convention", "weight_decay_on", "cross_entropy")
             self.refuse(names, "there is no weight decay")
-        if self.decoupled and self.cross_entropy == "sum":
-            raise UserError(
-                "--cross-entropy sum: a decoupled weight decay is no part of the loss; choose l2_loss or keras"
-            )
+        if self.decoupled:
+            self.refuse(("cross_entropy",), "a decoupled weight decay is no part of the loss")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,6 +131,7 @@ class ModernOptions(ScratchOptions):
     """Options of ``inception_modern.py``."""
 
     GROUP: ClassVar[str] = "training"
+    ONE_DEVICE_MEASURES_OTHERWISE: ClassVar[bool] = True  # by statistics estimated anew
 
     DEMO: ClassVar[dict[str, Any]] = ScratchOptions.DEMO | {
         "epochs": 8,

@@ -20,7 +20,7 @@ from tiny_imagenet_tf.experiments.clock import Clock
 from tiny_imagenet_tf.experiments.experiment import Experiment
 from tiny_imagenet_tf.experiments.fit import compile_for_training, fit, save_network, steps_together
 from tiny_imagenet_tf.experiments.statistics import Reestimation
-from tiny_imagenet_tf.models import preprocess
+from tiny_imagenet_tf.models import network_files, preprocess
 from tiny_imagenet_tf.models.layers import normalizations
 from tiny_imagenet_tf.published import IMAGE_SIZE
 from tiny_imagenet_tf.runs.summary import Training
@@ -140,7 +140,7 @@ class Scratch:
     def best(self) -> Predictor:
         """The best snapshot; asked for when training has ended."""
         with self._measured_where_trained():
-            return Predictor.load(self.experiment.snapshots.best_path)
+            return Predictor.of(network_files.load(self.experiment.snapshots.best_path))  # as it was measured
 
     def write_features(self, view: View) -> None:
         """Stores what goes into the last layer of the best snapshot, of every val image in a view."""

@@ -68,8 +68,9 @@ class Engine:
     def description(self) -> dict[str, Any]:
         """What defines the values of an image in a view."""
         more = self.network.description if self.network else {}
-        if not self.network and self.precision == "float32" and hardware.multiplies_in_tf32():
-            more = {"products": "tf32"}
+        products = hardware.products_of_float32() if not self.network and self.precision == "float32" else "float32"
+        if products != "float32":
+            more = {"products": products}
         return {**self.trunk.description, "precision": self.precision, "resize": self.resize, **more}
 
     @property

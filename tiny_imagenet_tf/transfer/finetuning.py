@@ -135,7 +135,7 @@ def learning_part(trunk: Trunk, place: int) -> keras.Model:
     """Returns what of a backbone learns: rows of ``frozen_part`` to transfer values. Its layers are unfrozen.
 
     Args:
-        trunk: frozen; not the one whose frozen part computes the rows, for the layers are its own.
+        trunk: built in the dtype policy that it learns in.
         place: from ``place_of_cut``.
     """
     first_map = trunk.model.layers[place].output
