@@ -71,7 +71,7 @@ def main(config: Config) -> Run:
     probabilities = [member.probabilities(validation, config.crops, stored=True) for member in members]
     ensembles.check_different([member.name for member in members], probabilities)
     joined = ensembles.join_best_first(probabilities, validation.labels)
-    print(table(members, joined))
+    print(table(members, joined, len(members) if config.all else joined.best_size))
 
     numbers = joined.order if config.all else joined.best_members
     chosen = [members[number] for number in numbers]
@@ -89,7 +89,7 @@ def main(config: Config) -> Run:
         validation=validation_of(answers[0][1], validation.labels, config.crops),
         notes=tuple(splits.shortfalls([split for split, _ in answers])),
         selection=ALL_MEMBERS if config.all else "order and number of the members on val",
-        ensemble=Ensemble(joined.accuracy_by_size, joined.best_size, alone),
+        ensemble=Ensemble(joined.accuracy_by_size, len(numbers), alone),
         **(_training(chosen) if all(member.run for member in chosen) else {}),
     )
     facts = {"demo": True} if any(member.run and member.run.of_synthetic_images for member in chosen) else {}
@@ -129,11 +129,11 @@ def _training(members: "list[Member]") -> dict[str, Any]:
     return {"partial": "; ".join(short) or None}
 
 
-def table(members: "list[Member]", joined: "Joined") -> str:
-    """Fig. 6 in letters: a line per member, with the accuracy of the ensemble up to it; the best is marked."""
+def table(members: "list[Member]", joined: "Joined", chosen: int) -> str:
+    """Fig. 6 in letters: a line per member, with the accuracy of the ensemble up to it; the chosen size is marked."""
     lines = ["size  alone    together  member"]
     for size, (number, accuracy) in enumerate(zip(joined.order, joined.accuracy_by_size, strict=True), start=1):
-        mark = "*" if size == joined.best_size else " "
+        mark = "*" if size == chosen else " "
         lines.append(f"{size:4}  {joined.accuracies[number]:7.2%}  {accuracy:7.2%}{mark}  {members[number].name}")
     return "\n".join(lines)
 

@@ -87,7 +87,7 @@ def main(config: Config) -> list[dict]:
             unreadable += 1
             continue
         answered.append(picture)
-        print(f"{picture['file']} ({picture['width']}x{picture['height']})")
+        print(f"{networks.printable(picture['file'])} ({picture['width']}x{picture['height']})")
         width = max(len(answer["wnid"]) for answer in picture["answers"])
         for answer in picture["answers"]:
             print(f"  {answer['probability']:6.1%}  {answer['wnid']:{width}}  {answer['name']}")

@@ -1,8 +1,11 @@
 """Actors of a Ray cluster: one a GPU where it has any."""
 
+import socket
+
 import pytest
 
 from tiny_imagenet_tf import cluster
+from tiny_imagenet_tf.errors import UserError
 
 pytestmark = pytest.mark.slow
 
@@ -38,3 +41,13 @@ def test_each_gpu_of_all_machines_has_an_actor_of_its_own(most, count, monkeypat
         machines.shutdown()
     assert len(told) == count == len({(node, gpu) for _, node, gpu, _ in told}), "none has another's GPU"
     assert all(word == "word" and not keras for word, *_, keras in told), "Keras must not look for GPUs before"
+
+
+def test_an_address_where_nobody_answers_is_told_at_once():
+    with socket.socket() as taken:  # bound, and listening to nobody
+        taken.bind(("127.0.0.1", 0))
+        address = f"ray://127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(UserError, match=rf"--ray {address}: no cluster is there"):
+            cluster._check_reachable(address)
+    for without in ("auto", "local"):
+        cluster._check_reachable(without)

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from tiny_imagenet_tf import hardware
+from tiny_imagenet_tf.errors import UserError
 
 
 @pytest.mark.parametrize(
@@ -243,3 +244,10 @@ def test_what_float32_is_multiplied_in_by_any_gpu(monkeypatch, capabilities, ove
     assert hardware.products_of_float32() == products
     monkeypatch.setattr(hardware.tf.config.experimental, "tensor_float_32_execution_enabled", lambda: False)
     assert hardware.products_of_float32() == "float32"
+
+
+@pytest.mark.parametrize("devices", [("cpu:0",), ("CPU",), ("Cpu:0",)])
+def test_devices_are_named_in_any_case(devices):
+    assert not hardware.on_gpu(devices)
+    with pytest.raises(UserError, match="--precision float16 needs a GPU"):
+        hardware.resolve_precision("float16", devices)

@@ -1,5 +1,6 @@
 """SIGINT and SIGTERM, sent by this very process."""
 
+import gc
 import os
 import shutil
 import signal
@@ -15,14 +16,15 @@ from tiny_imagenet_tf import interrupts
 
 @pytest.fixture(autouse=True)
 def installed():
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     interrupts.install()
     yield
+    sys.unraisablehook = sys.__unraisablehook__
     for number, handler in before.items():
         signal.signal(number, handler)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_at_once_outside_of_training(number):
     with pytest.raises(interrupts.Interrupted, match=signal.Signals(number).name) as caught:
         os.kill(os.getpid(), number)
@@ -133,3 +135,34 @@ def test_a_command_that_is_process_1_of_a_container_ends_with_a_checkpoint(tmp_p
     assert "SIGTERM: end" in errors  # after this step, or at once where it hits a measurement
     assert made[0].with_name("checkpoint.npz").is_file()
     assert f"--resume {made[0].parent.relative_to(tmp_path)}" in told + errors
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_signal_in_a_garbage_collection_is_not_lost():
+    """JAX has a callback there, and Python drops what is raised in it."""
+    hits = []
+
+    def collecting(phase, _):
+        if phase == "start" and not hits:
+            hits.append(phase)
+            os.kill(os.getpid(), signal.SIGTERM)
+            list(range(10))  # where the handler runs
+
+    hook, gc_callbacks = sys.unraisablehook, gc.callbacks
+    sys.unraisablehook = interrupts._send_again  # pytest has its own
+    gc_callbacks.append(collecting)
+    try:
+        with pytest.raises(interrupts.Interrupted, match="SIGTERM"):
+            gc.collect()
+            time.sleep(2)
+    finally:
+        gc_callbacks.remove(collecting)
+        sys.unraisablehook = hook
+    assert hits
+
+
+def test_a_closed_terminal_that_nohup_ignores_ends_nothing(monkeypatch):
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    interrupts.install()
+    os.kill(os.getpid(), signal.SIGHUP)
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN

@@ -242,7 +242,7 @@ class _Block:
             raise self.error(f"{what} must be odd", value)
 
     def widths(self, what: str, values: Any, count: int) -> Widths:
-        if not isinstance(values, Sequence) or len(values) != count:
+        if not isinstance(values, Iterable) or isinstance(values, str) or len(values := tuple(values)) != count:
             raise self.error(f"{what} must hold {count} widths", values)
         return values
 
@@ -277,8 +277,8 @@ class _Block:
 
     def chain(self, x: Tensor, branch: str, convolutions: Iterable[Convolution], **last: Any) -> Tensor:
         """Convolutions one after the other; the last one has strides and padding."""
-        convolutions = list(convolutions)
-        if not convolutions or any(len(convolution) != 2 for convolution in convolutions):
+        convolutions = list(convolutions) if isinstance(convolutions, Iterable) else []
+        if not convolutions or any(not hasattr(pair, "__len__") or len(pair) != 2 for pair in convolutions):
             raise self.error(f"branch {branch!r} must be a list of (filters, kernel size)", convolutions)
         for index, (filters, kernel_size) in enumerate(convolutions, start=1):
             options = last if index == len(convolutions) else {}

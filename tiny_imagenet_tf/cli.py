@@ -66,9 +66,9 @@ def command(
     arguments = sys.argv[1:] if arguments is None else arguments
     interrupts.install()
     _mend_streams()
-    if {"-h", "--help"} & set(arguments):
-        print(wrapped(description or ""), end="\n\n")
     try:
+        if {"-h", "--help"} & set(arguments):
+            print(wrapped(description or ""), end="\n\n")
         _check_words(arguments)
         chosen = _with_homes(_parsed(config, arguments, program))
         if hasattr(chosen, "look_first"):

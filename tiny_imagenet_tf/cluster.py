@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -33,6 +34,7 @@ def actors(address: str, cores: int, most: int, kind: type, *arguments: Any) -> 
     import keras
     import ray
 
+    _check_reachable(address)
     before = signal.getsignal(signal.SIGTERM)
     try:
         # Actors see the environment in which their machine's Ray was started, which may name another backend.
@@ -67,6 +69,16 @@ def actors(address: str, cores: int, most: int, kind: type, *arguments: Any) -> 
     finally:
         ray.shutdown()
         _give_back(before)
+
+
+def _check_reachable(address: str) -> None:
+    """Raises UserError where nobody answers at a host and port; Ray would try for minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if host and port.isdecimal():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+        except (OSError, OverflowError) as error:
+            raise UserError(f"--ray {address}: no cluster is there ({error})") from error
 
 
 def _give_back(handler: Any) -> None:

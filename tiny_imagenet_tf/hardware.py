@@ -87,12 +87,13 @@ def extraction_devices() -> list[Any]:
 
 def on_gpu(devices: Sequence[str] = ()) -> bool:
     """Whether a GPU does the work; ``devices`` are as ``place`` takes them."""
-    return any(not name.startswith("CPU:") for name in devices) if _named(devices) else has_gpu()
+    return any(not name.startswith("CPU") for name in named) if (named := _named(devices)) else has_gpu()
 
 
 def _named(devices: Sequence[str]) -> list[str]:
-    """The devices that are named one by one."""
-    return [] if list(devices) == ["all"] else list(devices)
+    """The devices that are named one by one, as they are called here."""
+    names = [name.upper() for name in devices]
+    return [] if names == ["ALL"] else names
 
 
 def resolve_precision(precision: FrozenPrecision, devices: Sequence[str] = (), *, frozen: bool = False) -> Arithmetic:

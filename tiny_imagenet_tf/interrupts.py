@@ -1,9 +1,10 @@
-"""SIGINT and SIGTERM: at once, or where a run is in training at the end of a step, with a checkpoint."""
+"""SIGINT, SIGTERM and SIGHUP: at once, or where a run is in training at the end of a step, with a checkpoint."""
 
 import contextlib
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -36,16 +37,33 @@ class _State:
 
 
 def install() -> None:
-    """Makes both signals raise ``Interrupted``. PID 1 of a container would not see SIGTERM otherwise."""
+    """Makes the signals raise ``Interrupted``. PID 1 of a container would not see SIGTERM otherwise."""
     _State.raised = None
-    for number in (signal.SIGINT, signal.SIGTERM):
+    sys.unraisablehook = _send_again
+    for number in _numbers():
         signal.signal(number, _handle)
 
 
 def end_at_once() -> None:
-    """Makes both signals end the process without a traceback, until a command is loaded: there is nothing to keep."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    """Makes the signals end the process without a traceback, until a command is loaded: there is nothing to keep."""
+    for number in _numbers():
         signal.signal(number, lambda number, frame: os._exit(128 + number))
+
+
+def _numbers() -> list[int]:
+    """The signals that end a command; a terminal that is closed too, unless ``nohup`` has it ignored."""
+    hangup = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+    return [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hangup else [])]
+
+
+def _send_again(unraisable: Any) -> None:
+    """Sends a signal once more that came where Python drops exceptions: JAX has a callback in garbage collection."""
+    if unraisable.exc_type is not Interrupted:
+        sys.__unraisablehook__(unraisable)
+        return
+    timer = threading.Timer(0.05, os.kill, (os.getpid(), unraisable.exc_value.number))
+    timer.daemon = True
+    timer.start()
 
 
 def received() -> int | None:

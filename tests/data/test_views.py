@@ -202,3 +202,25 @@ def test_mirrored_alone_an_image_has_the_very_pixels_of_the_products():
     assert not views.MILANI.cuts and views.PLAIN.cuts and views.LE_YANG.cuts and 0 < table[:, 3].sum() < 6
     product, flipped = (np.asarray(views.show(images, table, 64, recolour=True, cut=cut)) for cut in (True, False))
     np.testing.assert_array_equal(flipped, product)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"windows": ()}, "windows"),
+        ({"windows": ("nowhere",)}, "nowhere"),
+        ({"least_area": 0.0}, "least_area 0.0"),
+        ({"least_area": 1.5}, "least_area 1.5"),
+        ({"least_area": float("nan")}, "least_area nan"),
+        ({"mixup": -1.0}, "mixup -1"),
+        ({"mixup": float("nan")}, "mixup nan"),
+    ],
+)
+def test_views_that_cannot_be_drawn_are_refused(options, named):
+    with pytest.raises(ValueError, match=named):
+        views.RandomViews(**options)
+
+
+def test_a_window_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match="name at least one of whole, "):
+        views.View("nowhere")

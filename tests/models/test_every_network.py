@@ -138,3 +138,7 @@ def test_an_unknown_network_is_answered_with_the_known_ones():
 def test_an_unknown_option_is_an_error():
     with pytest.raises(TypeError, match="dropout"):
         models.build("compact_inception", dropout=0.5)
+
+
+def test_a_network_may_have_a_name_of_its_own():
+    assert models.build("compact_inception", name="mine", width_multiplier=0.05).name == "mine"

@@ -123,3 +123,23 @@ def test_what_a_bicubic_resize_adds_is_cut_and_the_darkest_bytes_are_bytes():
     dark = np.full((1, 64, 64, 3), 2, np.uint8)
     assert (model.predict(dark, verbose=0) == 2).all()
     assert np.isnan(model.predict(np.full((1, 64, 64, 3), 2.25, np.float32), verbose=0)).all()
+
+
+def test_an_unknown_range_and_another_channel_order_are_refused():
+    with pytest.raises(ValueError, match="pixels '0-1': must be one of -1..1, "):
+        preprocess.classifier(flat(64), "0-1")
+    keras.config.set_image_data_format("channels_first")
+    try:
+        with pytest.raises(ValueError, match="channels_last"):
+            preprocess.classifier(flat(64))
+    finally:
+        keras.config.set_image_data_format("channels_last")
+
+
+def test_one_output_with_a_name_around_it_is_taken():
+    images = keras.Input((64, 64, 3))
+    named = keras.Model({"image": images}, {"scores": flat(64)(images)})
+    scores = preprocess.deployed(preprocess.classifier(named)).predict(IMAGES, verbose=0)
+    np.testing.assert_array_equal(
+        scores, preprocess.deployed(preprocess.classifier(flat(64))).predict(IMAGES, verbose=0)
+    )

@@ -5,6 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tiny_imagenet_tf import hardware
 from tiny_imagenet_tf.data import splits
@@ -159,3 +160,13 @@ def test_scores_in_an_order_of_their_own_are_measured_and_named_by_labels(recipe
     (found,) = export.main(export.Config(tmp_path / "turned.keras", formats=("onnx",), labels=labels, **options))
     assert found["top1"] == expected["top1"]
     assert json.loads((tmp_path / "other/classes.json").read_text())["wnids"] == list(reversed(wnids))
+
+
+def test_a_disk_that_is_full_under_tensorflow_is_told(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise tf.errors.ResourceExhaustedError(None, None, "exported/x/saved_model.pb; No space left on device")
+
+    network = small()
+    monkeypatch.setattr(type(network), "export", full)
+    with pytest.raises(UserError, match="x cannot be written: No space left on device"):
+        formats.write(network, tmp_path / "x", "saved_model")

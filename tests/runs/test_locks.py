@@ -288,3 +288,13 @@ def test_two_processes_of_one_search_try_each_setting_once(tmp_path):
     both = [start(ASK, tmp_path) for _ in range(2)]
     numbers = [int(number) for each in both for number in each.communicate()[0].split()]
     assert sorted(numbers) == list(range(12))
+
+
+def test_a_disk_that_is_full_keeps_no_lock_from_being_held(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(locks.os, "write", full)
+    with locked(tmp_path / ".lock", "it", wait=False):
+        other = start(HOLD.replace("wait=True", "wait=False"), tmp_path / ".lock")
+        assert other.wait() and "held" not in other.stdout.read()

@@ -8,6 +8,7 @@ every choice that changes pixels stands in it.
 """
 
 import dataclasses
+import math
 from typing import Any, Literal
 
 import numpy as np
@@ -41,6 +42,11 @@ BRIGHTNESS_DELTA = 0.2
 CONTRAST_RANGE = (0.3, 1.0)
 
 
+def _check_windows(windows: tuple[str, ...]) -> None:
+    if not windows or any(window not in WINDOWS for window in windows):
+        raise ValueError(f"windows {windows!r}: name at least one of {', '.join(WINDOWS)}")
+
+
 @dataclasses.dataclass(frozen=True)
 class View:
     """A fixed view: the whole image or a 56x56 crop, mirrored or not.
@@ -48,10 +54,16 @@ class View:
     Attributes:
         window: what is cut out.
         mirrored: flipped left and right after the cut.
+
+    Raises:
+        ValueError: there is no such window.
     """
 
     window: Window = "whole"
     mirrored: bool = False
+
+    def __post_init__(self) -> None:
+        _check_windows((self.window,))
 
     @property
     def size(self) -> int:
@@ -77,6 +89,9 @@ class RandomViews:
         anywhere: the window is moved to a random place, any as likely as another.
         least_area: of a square anywhere within the window, which is shown instead; its share of the window's area is
             drawn between this and 1 (Szegedy et al. 2015, there with other aspects, too). At 1, the window.
+
+    Raises:
+        ValueError: there is no such window, or a number is out of range.
     """
 
     windows: tuple[Window, ...] = ("whole",)
@@ -85,6 +100,13 @@ class RandomViews:
     mixup: float = 0.0
     least_area: float = 1.0
     anywhere: bool = False
+
+    def __post_init__(self) -> None:
+        _check_windows(self.windows)
+        if not 0 < self.least_area <= 1:
+            raise ValueError(f"least_area {self.least_area}: must be above 0 and at most 1")
+        if not 0 <= self.mixup < math.inf:
+            raise ValueError(f"mixup {self.mixup}: must be at least 0")
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> "RandomViews":
@@ -95,9 +117,9 @@ class RandomViews:
         """
         try:
             found = cls(**{**stored, "windows": tuple(stored["windows"])})
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"these are no random views: {stored} ({error})") from error
-        if wrong := misfit(found, cls, "views") or ("no window" if not found.windows else None):
+        if wrong := misfit(found, cls, "views"):
             raise UserError(f"these are no random views: {wrong}")
         return found
 

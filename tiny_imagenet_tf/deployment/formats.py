@@ -71,7 +71,7 @@ def write(model: keras.Model, path: Path, format: Format, calibration: np.ndarra
         options |= {"optimizations": [tf.lite.Optimize.DEFAULT], "representative_dataset": representative}
     with _quiet():
         if format == "saved_model":
-            with writing(path):
+            with writing(path), _told_by_tensorflow(path):
                 model.export(path, format="tf_saved_model", **options)
         else:
             save_whole(lambda part: model.export(part, format=format, **options), path)
@@ -108,6 +108,17 @@ def read(path: Path, format: Format) -> Callable[[np.ndarray], np.ndarray]:
 def size_of(path: Path) -> int:
     """Returns the bytes of a file, or of a folder."""
     return sum(file.stat().st_size for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file())
+
+
+@contextlib.contextmanager
+def _told_by_tensorflow(path: Path) -> Iterator[None]:
+    """Says what a user can cure where TensorFlow cannot write, whose errors are none of Python's own."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except (tf.errors.ResourceExhaustedError, tf.errors.PermissionDeniedError) as error:
+        raise UserError(f"{path} cannot be written: {error.message.rsplit('; ')[-1]}") from error
 
 
 @contextlib.contextmanager

@@ -203,6 +203,8 @@ def check_classifier(model: keras.Model, path: Path) -> None:
             f"{path}: takes {model.input_shape} and gives {model.output_shape}, not one square RGB image (batch, size, "
             "size, 3) to scores (batch, classes)"
         )
+    if model.output_shape[-1] == 1:
+        raise UserError(f"{path}: gives one score; there is nothing to tell apart")
 
 
 def native(model: keras.Model) -> keras.Model:

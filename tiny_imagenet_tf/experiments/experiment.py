@@ -260,7 +260,7 @@ def begin(
         tracker = options.track if processes.is_first() else None
         with _directory(study, options) as run, run.locked():
             taken_up = _check_same(run, data, options, facts) if options.resume else None
-            with _kept_if_begun(run, bool(options.resume)), tracked(tracker, run.path, options) as trackers:
+            with _kept_if_begun(run, taken_up), tracked(tracker, run.path, options) as trackers:
                 if not options.resume:
                     dataset = {
                         "digests": {name: split.digest for name, split in data.named.items()},
@@ -284,13 +284,18 @@ def _directory(study: Study, options: RunOptions) -> Iterator[Run]:
 
 
 @contextlib.contextmanager
-def _kept_if_begun(run: Run, resumed: bool) -> Iterator[None]:
-    """When a run fails, says how it goes on, or removes the directory of one that has nothing to go on with."""
+def _kept_if_begun(run: Run, taken_up: Callable[[], None] | None) -> Iterator[None]:
+    """When a run fails, says how it goes on, or removes the directory of one that has nothing to go on with.
+
+    Args:
+        run: its directory.
+        taken_up: of a resumed run: cached, so that it knows whether what the run goes on from could be read.
+    """
     try:
         with told_as_such():
             yield
     except BaseException as error:
-        kept = resumed or not run.remove_if_empty()
+        kept = taken_up.cache_info().currsize if taken_up else not run.remove_if_empty()
         if kept and not run.ended and processes.is_first() and not isinstance(error, NonFiniteLoss):
             if isinstance(error, Interrupted):
                 error.then = ("--resume", str(run.path))  # who knows the command tells
@@ -299,7 +304,7 @@ def _kept_if_begun(run: Run, resumed: bool) -> Iterator[None]:
         raise
 
 
-def _check_same(run: Run, data: Data, options: RunOptions, machine: dict[str, Any]) -> Callable[[], None]:
+def _check_same(run: Run, data: Data, options: RunOptions, machine: dict[str, Any]) -> Any:
     """Refuses to go on with anything else than a run was begun with; returns what notes, once, that it goes on."""
     stored = run.environment
     try:

@@ -25,7 +25,7 @@ def names() -> tuple[str, ...]:
     return tuple(NETWORKS)
 
 
-def build(name: str, weights: str | None = None, **options: Any) -> keras.Model:
+def build(name: str, /, weights: str | None = None, **options: Any) -> keras.Model:
     """Builds a network.
 
     Args:

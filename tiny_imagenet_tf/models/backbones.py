@@ -396,7 +396,7 @@ def _values(network: keras.Model, backbone: Backbone, layer: str) -> keras.Keras
         values = network.output
     else:
         joints = [name for name, each in named.items() if type(each).__name__ in ("Concatenate", "Add", "Activation")]
-        blocks = [name for name in joints if name.startswith("mixed")] or joints
+        blocks = [name for name in joints if name.startswith("mixed")] or joints or list(named)
         raise UserError(
             f"--layer {layer}: {backbone.name} has no such layer; give avg_pool, or one such as "
             f"{', '.join(blocks[-12:])}"

@@ -57,8 +57,8 @@ def compact_inception(
     Raises:
         ValueError: an argument is out of range.
     """
-    if not width_multiplier > 0:
-        raise ValueError(f"width_multiplier must be above 0, got {width_multiplier!r}")
+    if not 0 < width_multiplier < float("inf"):
+        raise ValueError(f"width_multiplier must be above 0 and finite, got {width_multiplier!r}")
 
     def w(*widths: int) -> Any:
         scaled = [max(1, round(width * width_multiplier)) for width in widths]

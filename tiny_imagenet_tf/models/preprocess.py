@@ -83,13 +83,16 @@ def classifier(network: keras.Model, pixels: Pixels = "-1..1", size: int = IMAGE
         pixels: its range.
         size: in pixels, that a network of any size is given.
     """
+    if keras.config.image_data_format() != "channels_last":
+        raise ValueError("views and saved networks need channels_last images: keras.config.set_image_data_format")
     sides = (side or size for side in network.input_shape[1:3])
     images = keras.Input((*sides, 3), dtype="float32", name="pixels")
     of_bytes = network.inputs[0].dtype == "uint8"
     x = scaled(images, pixels, rounded=of_bytes)
     if of_bytes:
         x = ops.cast(x, "uint8")
-    return keras.Model(images, network(x), name="classifier")
+    (scores,) = keras.tree.flatten(network(x))  # some have a list or a name around their one output
+    return keras.Model(images, scores, name="classifier")
 
 
 def scaled(images: Any, pixels: Pixels, *, rounded: bool = False) -> Any:
@@ -102,6 +105,8 @@ def scaled(images: Any, pixels: Pixels, *, rounded: bool = False) -> Any:
     """
     if rounded:
         images = ops.round(images)
+    if pixels not in get_args(Pixels):
+        raise ValueError(f"pixels {pixels!r}: must be one of {', '.join(get_args(Pixels))}")
     if pixels == "caffe":
         to_bgr = layers.EinsumDense("bhwc,cd->bhwd", (None, None, 3), bias_axes="d", dtype="float32", name="scale")
         to_bgr.trainable = False
@@ -151,9 +156,7 @@ def deployed(
     """
     images = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), dtype="float32", name="images")
     pixels = preprocess(view, classifier.input_shape[1], resize, ranges=ranges)(images)
-    scores = classifier(pixels)
-    if isinstance(scores, (list, tuple)):  # a network of one output in a list
-        (scores,) = scores
+    (scores,) = keras.tree.flatten(classifier(pixels))
     return keras.Model(images, guarded(pixels, scores) if ranges else scores, name="tiny_imagenet_classifier")
 
 

@@ -47,10 +47,10 @@ def locked(path: Path, what: str = "", *, wait: bool) -> Iterator[None]:
         file.seek(0)
         ours = file.read(len(_HOLDER)) in ("", _HOLDER)  # others may have a file of that name, too
         if ours:
-            file.truncate(0)
             now = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC"
-            file.write(f"{_HOLDER} {os.getpid()} on {socket.gethostname()}, since {now}")
-            file.flush()
+            with contextlib.suppress(OSError):  # a full disk: the lock holds all the same
+                os.ftruncate(file.fileno(), 0)
+                os.write(file.fileno(), f"{_HOLDER} {os.getpid()} on {socket.gethostname()}, since {now}".encode())
         _held.add(path)
         try:
             yield

@@ -69,7 +69,7 @@ def classes_of(path: Path) -> Classes | None:
             if FILE not in archive.namelist():
                 return None
             found = read_object(path, archive.read(FILE).decode())
-        wnids, names = (tuple(map(_printable, found[field.name])) for field in dataclasses.fields(Classes))
+        wnids, names = (tuple(map(printable, found[field.name])) for field in dataclasses.fields(Classes))
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"{path} is damaged: its classes cannot be read ({error})") from error
     if len(wnids) != len(names):
@@ -77,8 +77,8 @@ def classes_of(path: Path) -> Classes | None:
     return Classes(wnids, names)
 
 
-def _printable(name: Any) -> str:
-    """A name without what a terminal would obey, or no file takes."""
+def printable(name: Any) -> str:
+    """Returns a name without what a terminal would obey, or no file takes."""
     return UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", str(name))
 
 

@@ -294,7 +294,8 @@ class Run:
         """The rows of ``metrics.jsonl``, one a measurement."""
         file = self.rows_file
         lines = read_lines(file) if file.exists() else []
-        return checked_rows([read_object(file, line) for line in lines], file)
+        numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+        return checked_rows([read_object(Path(f"{file}, line {number}"), line) for number, line in numbered], file)
 
     @property
     def rows_file(self) -> Path:

@@ -155,6 +155,8 @@ class Snapshots:
         Raises:
             UserError: a file that stays is gone.
         """
+        if not self.folder.is_dir():
+            raise UserError(f"{self.folder} is missing, or no folder; put it back, nothing was changed")
         kept = [entry for entry in self.entries if entry.step <= step]
         self.require(kept, "put it back, nothing was changed")
         self._keep(kept)

@@ -1,5 +1,6 @@
 """The house style of all figures: colours that colour-blind readers tell apart, little ink, legible in print."""
 
+import warnings
 from io import BytesIO
 from typing import Literal
 
@@ -54,7 +55,9 @@ in_house_style = matplotlib.rc_context(HOUSE)
 def to_bytes(figure: Figure, kind: Literal["svg", "png"]) -> bytes:
     """Renders a figure; the same figure gives the same bytes."""
     buffer = BytesIO()
-    figure.savefig(buffer, format=kind, metadata={"Date": None} if kind == "svg" else {"Software": None})
+    with warnings.catch_warnings():  # a class may have a name in a script that the font lacks, or one of any length
+        warnings.filterwarnings("ignore", "Glyph .* missing|constrained_layout not applied", UserWarning)
+        figure.savefig(buffer, format=kind, metadata={"Date": None} if kind == "svg" else {"Software": None})
     return buffer.getvalue()
 
 
