@@ -37,8 +37,10 @@ def table(recipes: dict[str, str]) -> str:
     for first, *others in zip(*map(dataclasses.fields, configs), strict=True):
         name = first.name
         if (rule_of(configs[0], name).departs or name in LENGTH) and name not in inherited:
-            paper = cli.comment(configs[0], name).partition("Paper: ")[2].split(" Default: ")[0]
-            rows.append((f"`{flag(name)}`", *(_value(field.default) for field in (first, *others)), paper.rstrip(".")))
+            paper = cli.comment(configs[0], name).partition("Paper: ")[2].split(" Default: ")[0].rstrip(".")
+            cells = (*(_value(field.default) for field in (first, *others)), paper)
+            if any(cells):
+                rows.append((f"`{flag(name)}`", *cells))
     columns = ("option", *(f"`{command}`" for command in recipes), "paper")
     if not any(paper for *_, paper in rows):  # it is in no paper
         columns, rows = columns[:-1], [row[:-1] for row in rows]
