@@ -15,31 +15,34 @@ from tiny_imagenet_tf.runs import records
 
 ROOT = Path(__file__).parents[1]
 READINGS = {  # a record to how it reads 0.08
-    "inception_baseline": "`decoupled`",
-    "l2_loss_sum": "`l2_loss`, beside a summed cross-entropy",
-    "l2_loss_mean": "`l2_loss`, beside the mean cross-entropy",
+    "decoupled": "`decoupled`",
+    "inception_baseline": "`l2_loss`, summed cross-entropy",
+    "l2_loss_mean": "`l2_loss`, mean cross-entropy",
 }
 
 
 def measured() -> dict[str, list[dict]]:
-    """Returns each reading's measurements, until the second longest run ends: beyond, there is nothing to compare."""
+    """Returns each stored reading's measurements."""
     folders = ("results", "results/weight_decay")
     found = {each.name: each.metrics for folder in folders for each in records.read(ROOT / folder)}
-    runs = {words: found[name] for name, words in READINGS.items() if name in found}
-    last = sorted(rows[-1]["epoch"] for rows in runs.values())[-2]
-    return {words: [row for row in rows if row["epoch"] <= last] for words, rows in runs.items()}
+    return {words: found[name] for name, words in READINGS.items() if name in found}
 
 
 def section() -> str:
-    """Returns the table: each run after each epoch."""
-    rows = []
-    for words, metrics in measured().items():
-        for row in metrics:
-            if row["epoch"] == int(row["epoch"]):
-                shown = (row["accuracy"], row["val_accuracy"], row.get(curves.REESTIMATED))
-                cells = (NOTHING if each is None else f"{each:.1%}" for each in shown)
-                rows.append((words, f"{row['epoch']:g}", *cells))
-    return grid(("0.08 read as", "epoch", "training", "val", "val, statistics anew"), rows)
+    """Returns the table: each epoch, with what each run had at its end."""
+    runs = {words: {row["epoch"]: row for row in rows} for words, rows in measured().items()}
+    columns, rows = ["epoch"], []
+    for words in runs:
+        columns += [f"{words}: training", "val", "val, statistics re-estimated"]
+    for epoch in range(1, max(int(max(run)) for run in runs.values()) + 1):
+        cells = [f"{epoch}"]
+        for run in runs.values():
+            row = run.get(epoch, {})
+            shown = (row.get("accuracy"), row.get("val_accuracy"), row.get(curves.REESTIMATED))
+            cells += [NOTHING if value is None else f"{value:.1%}" for value in shown]
+        rows.append(tuple(cells))
+    filled = [column for column in range(len(columns)) if any(row[column] != NOTHING for row in rows)]
+    return grid(tuple(columns[at] for at in filled), [tuple(row[at] for at in filled) for row in rows])
 
 
 def draw() -> bytes:

@@ -17,6 +17,7 @@ from tiny_imagenet_tf import interrupts
 @pytest.fixture(autouse=True)
 def installed():
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # or nohup, under which these tests may run, has it ignored
     interrupts.install()
     yield
     sys.unraisablehook = sys.__unraisablehook__

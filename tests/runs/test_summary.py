@@ -57,7 +57,7 @@ def test_every_stored_result_is_read():
     found = {record.name: record.summary for record in read(RESULTS)}
     assert found["transfer_v3"].validation.crops == "ten" and found["inception_baseline"].validation.crops == "whole"
     assert found["le_yang_model_6"].train.screened > 0
-    assert len(found["inception_baseline_ensemble"].ensemble.members) == 13
+    assert len(found["inception_baseline_ensemble"].ensemble.members) == 15
 
 
 def test_a_summary_of_a_later_version_is_not_read_as_this_ones():

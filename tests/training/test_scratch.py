@@ -25,7 +25,8 @@ def test_what_trains_on_one_named_device_is_measured_there(monkeypatch, train, r
     experiment.data.train, reported = train, []
     experiment.report.side_effect = lambda *args, **more: reported.append(tf.distribute.get_strategy())
     monkeypatch.setattr(training, "fit", mock.Mock())
-    monkeypatch.setattr(training.Predictor, "load", mock.Mock())
+    monkeypatch.setattr(training.network_files, "load", mock.Mock())
+    monkeypatch.setattr(training.Predictor, "of", mock.Mock())
     trained = Scratch(experiment, PLAIN, classifier, mock.Mock())
     trained.fit()
     probabilities, *_ = experiment.keeping.call_args.args
