@@ -18,7 +18,6 @@ take, by their arithmetic, 7 minutes an epoch (model 1), half an hour (model 6) 
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 from tiny_imagenet_tf.cli import command
 from tiny_imagenet_tf.runs.run import Run
@@ -31,8 +30,6 @@ class Config(ConvnetOptions):
 
     batch_size: int = 200
     momentum: float = 0.9
-    training_crops: Literal["five", "anywhere"] = "five"
-    staged: Literal["deep", "always", "never"] = "deep"
 
 
 def main(config: Config) -> Run:

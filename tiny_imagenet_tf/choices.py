@@ -6,7 +6,7 @@ Precision = Literal["auto", "float32", "bfloat16", "float16"]
 """Of the arithmetic, as asked for."""
 Arithmetic = Literal["float32", "bfloat16", "float16", "int8"]
 """Of the arithmetic, as it is done."""
-FrozenPrecision = Literal["auto", "float32", "bfloat16", "float16", "int8"]
+FrozenPrecision = Literal[Precision, "int8"]
 """Of the arithmetic of a network that does not learn, as asked for."""
 Crops = Literal["whole", "center", "mirror", "ten"]
 """How an image is shown at test time."""

@@ -284,12 +284,12 @@ def _directory(study: Study, options: RunOptions) -> Iterator[Run]:
 
 
 @contextlib.contextmanager
-def _kept_if_begun(run: Run, taken_up: Callable[[], None] | None) -> Iterator[None]:
+def _kept_if_begun(run: Run, taken_up: Any) -> Iterator[None]:
     """When a run fails, says how it goes on, or removes the directory of one that has nothing to go on with.
 
     Args:
         run: its directory.
-        taken_up: of a resumed run: cached, so that it knows whether what the run goes on from could be read.
+        taken_up: from ``_check_same``, None for a new run. What the run goes on from has been read when it was called.
     """
     try:
         with told_as_such():
@@ -305,7 +305,11 @@ def _kept_if_begun(run: Run, taken_up: Callable[[], None] | None) -> Iterator[No
 
 
 def _check_same(run: Run, data: Data, options: RunOptions, machine: dict[str, Any]) -> Any:
-    """Refuses to go on with anything else than a run was begun with; returns what notes, once, that it goes on."""
+    """Refuses to go on with anything else than a run was begun with.
+
+    Returns:
+        What notes that it goes on: a function of ``functools.cache``, which does so once and knows whether it has.
+    """
     stored = run.environment
     try:
         digests = {name: stored["dataset"]["digests"][name] for name in ("train", "validation")}

@@ -67,9 +67,10 @@ class Engine:
     @property
     def description(self) -> dict[str, Any]:
         """What defines the values of an image in a view."""
-        more = self.network.description if self.network else {}
-        products = hardware.products_of_float32() if not self.network and self.precision == "float32" else "float32"
-        if products != "float32":
+        more: dict[str, Any] = {}
+        if self.network:
+            more = self.network.description
+        elif self.precision == "float32" and (products := hardware.products_of_float32()) != "float32":
             more = {"products": products}
         return {**self.trunk.description, "precision": self.precision, "resize": self.resize, **more}
 
